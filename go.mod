@@ -1,0 +1,8 @@
+module example.org/logsoftmax
+
+go 1.26
+
+require (
+	golang.org/x/sys v0.49.0
+	gonum.org/v1/gonum v0.17.0
+)
