@@ -1,0 +1,102 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import "math"
+
+// Loss is what a batch adds up to. Losses of batches, shards and machines
+// add up, by Add, to the Loss of the whole.
+//
+// Sum and Weight are sums over the rows that count: those whose label is not
+// ignored and whose sample weight is not 0. Each is right to the last digit
+// however many rows there are. To keep them so when Losses are added, a Loss
+// carries the digits that the rounding of Sum and Weight left, in fields that
+// are not exported. A Loss that was decoded from JSON or gob, or filled in by
+// hand, is without them: its fields then count for what they are.
+type Loss struct {
+	Sum     float64 // of the rows' losses
+	Weight  float64 // what Mean divides by
+	Rows    int     // all rows, ignored ones included
+	Ignored int     // rows whose label is ignored or whose SampleWeight is 0
+	Correct int     // CrossEntropy only: rows whose lowest-indexed largest logit is the target; a row with a NaN is not
+
+	// What the rounding of Sum and Weight left. They count only while they
+	// are small enough to be that: a field changed by hand drops its own.
+	sumLo, weightLo float64
+}
+
+// newLoss returns the Loss of a batch.
+func newLoss(sum, weight accumulator, rows, ignored int) Loss {
+	l := Loss{Rows: rows, Ignored: ignored}
+	l.Sum, l.sumLo = sum.split()
+	l.Weight, l.weightLo = weight.split()
+	return l
+}
+
+// Add adds m to l, so that l becomes the Loss of the rows of both. The sums
+// of any split of a batch, added in any order, are within one rounding of
+// the sums of the whole.
+func (l *Loss) Add(m Loss) {
+	sum, weight := l.words()
+	mSum, mWeight := m.words()
+	sum.merge(mSum)
+	weight.merge(mWeight)
+	l.Sum, l.sumLo = sum.split()
+	l.Weight, l.weightLo = weight.split()
+	l.Rows += m.Rows
+	l.Ignored += m.Ignored
+	l.Correct += m.Correct
+}
+
+// words returns Sum and Weight with the digits that their rounding left.
+func (l *Loss) words() (sum, weight accumulator) {
+	sum = accumulator{hi: l.Sum, lo: l.sumLo}
+	if sum.hi+sum.lo != sum.hi {
+		sum.lo = 0
+	}
+	weight = accumulator{hi: l.Weight, lo: l.weightLo}
+	if weight.hi+weight.lo != weight.hi {
+		weight.lo = 0
+	}
+	return sum, weight
+}
+
+// Mean returns Sum/Weight, the weighted mean of the rows' losses, right to
+// the last digit. It is NaN when Weight is 0, as where every row is ignored.
+func (l Loss) Mean() float64 {
+	if l.Weight == 0 {
+		return nan
+	}
+	sum, weight := l.words()
+	q := sum.hi / weight.hi
+	// Below this the remainder may have bits below the smallest subnormal.
+	const tiny = 0x1p-900
+	if !isFinite(q) || math.Abs(sum.hi) < tiny {
+		return canonical(q)
+	}
+	// sum - q*weight, the leading part without error.
+	r := math.FMA(-q, weight.hi, sum.hi)
+	r += sum.lo - float64(q*weight.lo)
+	if c := q + r/weight.hi; isFinite(c) {
+		q = c
+	}
+	return canonical(q)
+}
+
+// Perplexity returns exp(Mean()): the number of classes among which an even
+// choice would cost as much. It is NaN when Weight is 0.
+func (l Loss) Perplexity() float64 {
+	return exponential(l.Mean())
+}
+
+// Accuracy returns Correct/(Rows-Ignored), the share of the rows that count
+// whose largest logit is the target's. It is NaN when no row counts. Only
+// CrossEntropy and CrossEntropyGrad count Correct.
+func (l Loss) Accuracy() float64 {
+	n := l.Rows - l.Ignored
+	if n == 0 {
+		return nan
+	}
+	return float64(l.Correct) / float64(n)
+}

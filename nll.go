@@ -1,0 +1,316 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// NLL returns the negative log-likelihood of the labels target under the
+// log-probabilities logp, N rows by C classes, as LogSoftmax gives them:
+//
+//	l[i] = -w[y]·s[i]·logp[i,y]    y = target[i]
+//
+// where w is opts.Weight and s is opts.SampleWeight, each 1 where it is nil.
+// With a LabelSmoothing e the target is spread over the classes:
+//
+//	l[i] = s[i] · Σ_c q[c]·(-logp[i,c])
+//	q[c] = w[c]·e/C,    q[y] = w[y]·((1-e) + e/C)
+//
+// A row whose label is in opts.Ignore, or whose sample weight is 0, does not
+// count: its loss is 0. Of the result, Sum is Σ l[i] and Weight is Σ w[y]·s[i]
+// over the rows that count, whatever the smoothing, so that Mean is the
+// weighted mean that PyTorch's NLLLoss returns. Correct is 0: log-probabilities
+// are only read where the loss needs them, which without smoothing is one in
+// each row.
+//
+// NLL does not normalise logp, nor check that it is normalised. It is the
+// second half of CrossEntropy, to which this is equal, bit for bit:
+//
+//	LogSoftmax(&logp, logits, 1)
+//	NLL(&logp, target, opts)
+//
+// A term whose coefficient is 0, by a zero class weight, is 0 whatever logp
+// holds; otherwise a log-probability of -Inf costs +Inf, and NaN costs NaN.
+//
+// NLL panics with mat.ErrZeroLength if logp is empty, and with mat.ErrShape
+// if the length of target, or of a Weight or SampleWeight, does not fit. It
+// returns a *ValueError for an option whose value is not allowed, and else a
+// *TargetError for a label that is neither in [0, C) nor ignored; the Loss is
+// then zero.
+func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
+	s, err := checkNLL("NLL", logp, target, opts, false)
+	if err != nil {
+		return Loss{}, err
+	}
+	x := newSource(logp)
+	return nll(nil, &x, target, &s), nil
+}
+
+// NLLEach sets dst[i] to the loss of row i, the l[i] of NLL, which is 0 for a
+// row that does not count, and returns dst. A nil dst is allocated; any other
+// must have length N, and must not overlap another argument.
+//
+// It panics and returns errors as NLL does, and panics with mat.ErrShape if
+// the length of dst does not fit. On an error it returns nil, and dst is not
+// written.
+func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]float64, error) {
+	rows, _ := checkNotEmpty(logp)
+	if len(target) != rows {
+		panic(mat.ErrShape)
+	}
+	checkSlice(dst, rows)
+	s, err := checkNLL("NLLEach", logp, target, opts, false)
+	if err != nil {
+		return nil, err
+	}
+	dst = prepareSlice(dst, rows)
+	x := newSource(logp)
+	nll(dst, &x, target, &s)
+	return dst, nil
+}
+
+// NLLGrad sets dst to the gradient with respect to logp of the Mean of the
+// losses, or with opts.Reduction Sum of their sum, and returns the Loss that
+// NLL returns. For a row that counts,
+//
+//	dst[i,c] = -q[c]·s[i]/Weight     of the mean
+//	dst[i,c] = -q[c]·s[i]            of the sum
+//
+// with q as for NLL: without smoothing, w[y] in the column of the label and
+// 0 in all others. The gradient is 0 in the rows that do not count, and
+// everywhere if the mean is asked for and Weight is 0. It depends on logp
+// nowhere.
+//
+// An empty dst is sized; any other must be N×C. dst may be logp itself, or
+// any matrix on exactly its region; other overlap panics where it can be
+// seen.
+//
+// NLLGrad panics and returns errors as NLL does. It also panics with
+// mat.ErrShape if the shape of dst does not fit, with a string if dst
+// partially overlaps logp or opts.Reduction is unknown, and returns a
+// *ValueError for a negative sample weight with Mean, whose denominator
+// would mean nothing. On an error dst is neither sized nor written.
+func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss, error) {
+	rows, cols := checkNotEmpty(logp)
+	if len(target) != rows {
+		panic(mat.ErrShape)
+	}
+	checkDst("NLLGrad", dst, rows, cols, logp)
+	s, err := checkNLL("NLLGrad", logp, target, opts, true)
+	if err != nil {
+		return Loss{}, err
+	}
+	x := newSource(logp)
+	// All of the loss first: dst may be where logp is kept.
+	loss := nll(nil, &x, target, &s)
+	nllGrad(sizeDst(dst, rows, cols), target, &s, loss.Weight)
+	return loss, nil
+}
+
+// checkNLL checks the arguments of the function named fn, but for its dst,
+// and resolves its options.
+func checkNLL(fn string, logp mat.Matrix, target []int, opts *Options, grad bool) (settings, error) {
+	rows, cols := checkNotEmpty(logp)
+	if len(target) != rows {
+		panic(mat.ErrShape)
+	}
+	s, err := resolve(fn, opts, rows, cols, grad)
+	if err != nil {
+		return settings{}, err
+	}
+	if err := s.checkTargets(target, cols); err != nil {
+		return settings{}, err
+	}
+	return s, nil
+}
+
+// nll returns the Loss of arguments that have been checked, and sets each,
+// if it is not nil, to the losses of the rows.
+func nll(each []float64, x *source, target []int, s *settings) Loss {
+	weight, ignored := s.lossWeight(target)
+	var sum accumulator
+	if s.smoothing > 0 {
+		sum = nllSmooth(each, x, target, s)
+	} else {
+		sum = nllHard(each, x, target, s)
+	}
+	return newLoss(sum, weight, x.rows, ignored)
+}
+
+// nllHard adds up the losses without smoothing.
+func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
+	var sum accumulator
+	group := groupRows(x.cols)
+	for i0 := 0; i0 < x.rows; i0 += group {
+		var part accumulator
+		for i := i0; i < min(i0+group, x.rows); i++ {
+			l := 0.0
+			if y := target[i]; s.counts(i, y) {
+				if c := s.coefficient(i, y); c != 0 {
+					l = hardLoss(c, x.at(i, y))
+				}
+			}
+			part.add(l)
+			if each != nil {
+				each[i] = l
+			}
+		}
+		sum.merge(part)
+	}
+	return sum
+}
+
+// nllSmooth adds up the losses with smoothing.
+func nllSmooth(each []float64, x *source, target []int, s *settings) accumulator {
+	q := s.newSmoothing(x.cols)
+	defer q.release()
+	// A panel of a foreign or transposed matrix is what a group holds, or a
+	// row if that is more.
+	group := groupRows(x.cols)
+	var buffer []float64
+	if x.needsBuffer() {
+		b := getBuffer(group * x.cols)
+		defer putBuffer(b)
+		buffer = *b
+	}
+	var sum accumulator
+	for i0 := 0; i0 < x.rows; i0 += group {
+		n := min(group, x.rows-i0)
+		var data []float64
+		var stride int
+		if x.kind != sourceForeign {
+			data, stride = x.panel(buffer, i0, n)
+		}
+		var part accumulator
+		for i := range n {
+			l := 0.0
+			if y := target[i0+i]; s.counts(i0+i, y) {
+				// A row that does not count is never read.
+				if x.kind == sourceForeign {
+					data, _ = x.panel(buffer, i0+i, 1)
+				}
+				row := data[i*stride:][:x.cols]
+				l = smoothLoss(s.sampleWeightAt(i0+i), q.target(y), row)
+				q.restore(y)
+			}
+			part.add(l)
+			if each != nil {
+				each[i0+i] = l
+			}
+		}
+		sum.merge(part)
+	}
+	return sum
+}
+
+// nllGrad sets dst to the gradient, for the given Loss.Weight.
+func nllGrad(dst blas64.General, target []int, s *settings, weight float64) {
+	mean := s.reduction == Mean
+	if !mean {
+		weight = 1
+	}
+	var q smoothing
+	if s.smoothing > 0 {
+		q = s.newSmoothing(dst.Cols)
+		defer q.release()
+	}
+	for i, y := range target {
+		row := dst.Data[i*dst.Stride:][:dst.Cols]
+		if !s.counts(i, y) || weight == 0 {
+			clear(row)
+			continue
+		}
+		if s.smoothing == 0 {
+			clear(row)
+			row[y] = 0 - s.coefficient(i, y)/weight
+			continue
+		}
+		sw := s.sampleWeightAt(i)
+		for c, qc := range q.target(y) {
+			row[c] = 0 - float64(qc*sw)/weight
+		}
+		q.restore(y)
+	}
+}
+
+// coefficient returns what the loss of a row that counts is times its
+// -logp[y], without smoothing.
+func (s *settings) coefficient(row, y int) float64 {
+	return float64(s.classWeightAt(y) * s.sampleWeightAt(row))
+}
+
+// hardLoss returns coef·(-logp), with 0 for a coef of 0, and never -0.
+func hardLoss(coef, logp float64) float64 {
+	if coef == 0 {
+		return 0
+	}
+	return canonical(float64(coef * -logp))
+}
+
+// smoothLoss returns the loss of a row with coefficients q and a sample
+// weight that is not 0.
+func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
+	return canonical(float64(sampleWeight * weightedLoss(q, logp)))
+}
+
+// weightedLoss returns the sum of coef[c]·(-logp[c]), leaving out the terms
+// whose coefficient is 0.
+//
+// The rounded products, of which entry c belongs to lane c mod 8, add up in
+// each lane by twoSum in order, and the lanes as in joinLanes. A term that is
+// left out may as well be added as +0.
+func weightedLoss(coef, logp []float64) float64 {
+	var sum, rest [lanes]float64
+	logp = logp[:len(coef)]
+	for c, q := range coef {
+		if q == 0 {
+			continue
+		}
+		l := c % lanes
+		var e float64
+		sum[l], e = twoSum(sum[l], float64(q * -logp[c]))
+		rest[l] += e
+	}
+	hi, lo := joinLanes(&sum, &rest)
+	return accumulator{hi, lo}.value()
+}
+
+// A smoothing holds the coefficients of a smoothed target: those that every
+// class has, and what a label adds.
+type smoothing struct {
+	s      *settings
+	buffer *[]float64 // w[c]·(e/C) of every class
+	off    float64    // e/C
+	on     float64    // (1-e) + e/C
+}
+
+// newSmoothing returns the coefficients for smoothed targets of the given
+// number of classes. They serve one goroutine at a time, and are to be
+// released.
+func (s *settings) newSmoothing(classes int) smoothing {
+	off := s.smoothing / float64(classes)
+	q := smoothing{s: s, buffer: getBuffer(classes), off: off, on: (1 - s.smoothing) + off}
+	base := *q.buffer
+	for c := range base {
+		base[c] = float64(s.classWeightAt(c) * off)
+	}
+	return q
+}
+
+// target returns the coefficients of label y, which hold until restore(y).
+func (q *smoothing) target(y int) []float64 {
+	base := *q.buffer
+	base[y] = float64(q.s.classWeightAt(y) * q.on)
+	return base
+}
+
+// restore undoes target(y).
+func (q *smoothing) restore(y int) {
+	(*q.buffer)[y] = float64(q.s.classWeightAt(y) * q.off)
+}
+
+// release gives the coefficients back.
+func (q *smoothing) release() { putBuffer(q.buffer) }

@@ -1,0 +1,207 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import "gonum.org/v1/gonum/mat"
+
+// Reduction is how the losses of the rows become the one number that a Grad
+// function differentiates.
+type Reduction int
+
+const (
+	// Mean is the sum of the rows' losses over Loss.Weight.
+	Mean Reduction = iota
+	// Sum is the sum of the rows' losses.
+	Sum
+)
+
+// Options says how rows and classes count. A nil *Options is the zero value,
+// which has the defaults of PyTorch.
+//
+// A function that does not use a field does not read it: Ignore is not read
+// with targets that are distributions, nor Reduction by a function that does
+// not give a gradient.
+type Options struct {
+	// Weight holds a weight for each class, finite and not negative; its
+	// length is the number of classes. Nil stands for 1 everywhere. With
+	// labels, the weight of a row's class also counts in Loss.Weight.
+	Weight []float64
+
+	// SampleWeight holds a finite weight for each row; its length is the
+	// number of rows. Nil stands for 1 everywhere. A weight may be of any
+	// sign: an importance, an advantage, the upstream gradient of a loss
+	// without reduction. But a Grad function with Reduction Mean takes none
+	// that is negative. A row whose sample weight is 0 does not count.
+	SampleWeight []float64
+
+	// Ignore holds labels whose rows do not count, be they classes or not.
+	// Nil stands for -100 alone; an empty slice for none.
+	Ignore []int
+
+	// LabelSmoothing, in [0, 1], is the share of the target that is spread
+	// evenly over all classes.
+	LabelSmoothing float64
+
+	// Reduction is what a Grad function differentiates.
+	Reduction Reduction
+}
+
+// defaultIgnore is what a nil Options.Ignore stands for.
+var defaultIgnore = []int{-100}
+
+// settings is an Options that has been checked, its defaults filled in. The
+// slices are the caller's own; a nil weight or sampleWeight is 1 everywhere.
+type settings struct {
+	weight       []float64
+	sampleWeight []float64
+	ignore       []int
+	smoothing    float64
+	reduction    Reduction
+}
+
+// resolve checks the options of the function named fn for a batch of the
+// given size. First come the lengths and the reduction, which are the
+// caller's mistakes and panic, then the values, which are data and are
+// returned as a *ValueError; each in the order of the struct, and of the
+// slices. The reduction matters only where grad is set.
+func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, error) {
+	if opts == nil {
+		return settings{ignore: defaultIgnore}, nil
+	}
+	if opts.Weight != nil && len(opts.Weight) != classes {
+		panic(mat.ErrShape)
+	}
+	if opts.SampleWeight != nil && len(opts.SampleWeight) != rows {
+		panic(mat.ErrShape)
+	}
+	if grad && opts.Reduction != Mean && opts.Reduction != Sum {
+		panic("logsoftmax: " + fn + ": unknown Reduction")
+	}
+	for c, w := range opts.Weight {
+		if !(w >= 0) || !isFinite(w) {
+			return settings{}, &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}
+		}
+	}
+	if err := checkSampleWeight(opts.SampleWeight); err != nil {
+		return settings{}, err
+	}
+	if e := opts.LabelSmoothing; !(e >= 0 && e <= 1) {
+		return settings{}, &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
+	}
+	if grad && opts.Reduction == Mean {
+		for i, w := range opts.SampleWeight {
+			if w < 0 {
+				return settings{}, &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
+			}
+		}
+	}
+	s := settings{
+		weight:       opts.Weight,
+		sampleWeight: opts.SampleWeight,
+		ignore:       opts.Ignore,
+		smoothing:    opts.LabelSmoothing,
+		reduction:    opts.Reduction,
+	}
+	if s.ignore == nil {
+		s.ignore = defaultIgnore
+	}
+	return s, nil
+}
+
+// checkSampleWeight returns a *ValueError for the first sample weight that
+// is not finite.
+func checkSampleWeight(weight []float64) error {
+	for i, w := range weight {
+		if !isFinite(w) {
+			return &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
+		}
+	}
+	return nil
+}
+
+// checkTargets returns a *TargetError for the first label that is neither a
+// class nor ignored. A row whose sample weight is 0 is checked as any other.
+func (s *settings) checkTargets(target []int, classes int) error {
+	for i, y := range target {
+		if uint(y) >= uint(classes) && !s.ignores(y) {
+			return &TargetError{Row: i, Target: y, Classes: classes}
+		}
+	}
+	return nil
+}
+
+// ignores reports whether rows with label y do not count.
+func (s *settings) ignores(y int) bool {
+	for _, v := range s.ignore {
+		if v == y {
+			return true
+		}
+	}
+	return false
+}
+
+// counts reports whether a row with the given label counts.
+func (s *settings) counts(row, target int) bool {
+	return !s.ignores(target) && s.countsSoft(row)
+}
+
+// countsSoft reports whether a row counts whose target is a distribution.
+func (s *settings) countsSoft(row int) bool {
+	return s.sampleWeight == nil || s.sampleWeight[row] != 0
+}
+
+// sampleWeightAt returns the sample weight of row i.
+func (s *settings) sampleWeightAt(i int) float64 {
+	if s.sampleWeight == nil {
+		return 1
+	}
+	return s.sampleWeight[i]
+}
+
+// classWeightAt returns the weight of class c.
+func (s *settings) classWeightAt(c int) float64 {
+	if s.weight == nil {
+		return 1
+	}
+	return s.weight[c]
+}
+
+// lossWeight returns, for labels that have been checked, the sum over the
+// rows that count of class weight times sample weight, each product rounded,
+// and the number of the other rows.
+func (s *settings) lossWeight(target []int) (weight accumulator, ignored int) {
+	if s.weight == nil && s.sampleWeight == nil {
+		for _, y := range target {
+			if s.ignores(y) {
+				ignored++
+			}
+		}
+		return accumulator{hi: float64(len(target) - ignored)}, ignored
+	}
+	for i, y := range target {
+		if !s.counts(i, y) {
+			ignored++
+			continue
+		}
+		weight.add(float64(s.classWeightAt(y) * s.sampleWeightAt(i)))
+	}
+	return weight, ignored
+}
+
+// softLossWeight returns the sum of the sample weights of the rows of a
+// batch whose targets are distributions, and the number of rows that do not
+// count.
+func (s *settings) softLossWeight(rows int) (weight accumulator, ignored int) {
+	if s.sampleWeight == nil {
+		return accumulator{hi: float64(rows)}, 0
+	}
+	for _, w := range s.sampleWeight {
+		if w == 0 {
+			ignored++
+			continue
+		}
+		weight.add(w)
+	}
+	return weight, ignored
+}

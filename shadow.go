@@ -1,0 +1,224 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"unsafe"
+
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// checkNotEmpty returns the size of m and panics with mat.ErrZeroLength when
+// it has no elements.
+func checkNotEmpty(m mat.Matrix) (rows, cols int) {
+	rows, cols = m.Dims()
+	if rows == 0 || cols == 0 {
+		panic(mat.ErrZeroLength)
+	}
+	return rows, cols
+}
+
+// checkDim returns the dim that dim stands for in the function named fn, 0
+// or 1, and panics when it stands for none.
+func checkDim(fn string, dim int) int {
+	switch dim {
+	case 0, -2:
+		return 0
+	case 1, -1:
+		return 1
+	}
+	panic("logsoftmax: " + fn + ": dim is not 0, 1, -1 or -2")
+}
+
+// checkShape panics with mat.ErrShape unless m is rows×cols.
+func checkShape(m mat.Matrix, rows, cols int) {
+	if r, c := m.Dims(); r != rows || c != cols {
+		panic(mat.ErrShape)
+	}
+}
+
+// checkSlice panics with mat.ErrShape unless dst is nil or has length n.
+func checkSlice(dst []float64, n int) {
+	if dst != nil && len(dst) != n {
+		panic(mat.ErrShape)
+	}
+}
+
+// prepareSlice returns dst, or a new slice of length n when it is nil.
+func prepareSlice(dst []float64, n int) []float64 {
+	if dst == nil {
+		return make([]float64, n)
+	}
+	return dst
+}
+
+// checkDst checks that the function named fn may write an r×c result to dst
+// while it reads the inputs. It panics with mat.ErrShape when dst is neither
+// empty nor r×c, and with a string when it shares an element with an input
+// without being exactly its region: the same first element, shape and
+// stride. The transpose of a region is not that region. An empty dst may
+// still hold storage that it would be sized in; nothing may share that.
+//
+// Overlap is seen where the input shows its storage, through the Raw methods
+// of gonum's types or under a transpose.
+func checkDst(fn string, dst *mat.Dense, r, c int, inputs ...mat.Matrix) {
+	region := dst.RawMatrix()
+	empty := dst.IsEmpty()
+	if empty {
+		if r > math.MaxInt/c {
+			panic(mat.ErrShape)
+		}
+		if cap(region.Data) < r*c {
+			return
+		}
+		region = blas64.General{Rows: r, Cols: c, Stride: c, Data: region.Data[:r*c]}
+	} else if region.Rows != r || region.Cols != c {
+		panic(mat.ErrShape)
+	}
+	for _, m := range inputs {
+		if !empty && sameRegion(dst, m) {
+			continue
+		}
+		if overlaps(region, m) {
+			panic("logsoftmax: " + fn + ": dst partially overlaps an input")
+		}
+	}
+}
+
+// sizeDst sizes dst if it is empty and returns its storage. It comes after
+// checkDst.
+func sizeDst(dst *mat.Dense, r, c int) blas64.General {
+	if dst.IsEmpty() {
+		dst.ReuseAs(r, c)
+	}
+	return dst.RawMatrix()
+}
+
+// sameRegion reports whether every element of m is kept in the same place as
+// that of dst.
+func sameRegion(dst *mat.Dense, m mat.Matrix) bool {
+	raw, transposed, ok := rawOf(m)
+	if transposed {
+		return false
+	}
+	if !ok {
+		rm, isRaw := m.(mat.RawMatrixer)
+		if !isRaw {
+			return false
+		}
+		raw = rm.RawMatrix()
+	}
+	d := dst.RawMatrix()
+	if raw.Rows != d.Rows || raw.Cols != d.Cols || len(d.Data) == 0 || len(raw.Data) == 0 {
+		return false
+	}
+	// A single row has no stride.
+	if raw.Stride != d.Stride && d.Rows != 1 {
+		return false
+	}
+	return unsafe.SliceData(raw.Data) == unsafe.SliceData(d.Data)
+}
+
+// overlaps reports whether m is seen to share an element with region.
+func overlaps(region blas64.General, m mat.Matrix) bool {
+	if raw, _, ok := rawOf(m); ok {
+		return regionsOverlap(region, raw)
+	}
+	m, _ = untranspose(m)
+	switch m := m.(type) {
+	case mat.RawMatrixer:
+		return regionsOverlap(region, m.RawMatrix())
+	case mat.RawVectorer:
+		return regionsOverlap(region, generalFromVector(m.RawVector()))
+	case mat.RawSymmetricer:
+		a := m.RawSymmetric()
+		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data})
+	case mat.RawTriangular:
+		a := m.RawTriangular()
+		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data})
+	case mat.RawSymBander:
+		a := m.RawSymBand()
+		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data})
+	case mat.RawTriBander:
+		a := m.RawTriBand()
+		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data})
+	case mat.RawBander:
+		a := m.RawBand()
+		return regionsOverlap(region, blas64.General{Rows: min(a.Rows, a.Cols+a.KL), Cols: a.KL + 1 + a.KU, Stride: a.Stride, Data: a.Data})
+	case mat.RawTridiagonaler:
+		a := m.RawTridiagonal()
+		return regionsOverlap(region, rowOf(a.DL)) || regionsOverlap(region, rowOf(a.D)) || regionsOverlap(region, rowOf(a.DU))
+	}
+	return false
+}
+
+// rowOf returns x as a matrix of one row.
+func rowOf(x []float64) blas64.General {
+	return blas64.General{Rows: 1, Cols: len(x), Stride: len(x), Data: x}
+}
+
+// regionsOverlap reports whether a and b share an element. Regions of one
+// array that interleave need not.
+func regionsOverlap(a, b blas64.General) bool {
+	if a.Rows == 0 || a.Cols == 0 || len(a.Data) == 0 || b.Rows == 0 || b.Cols == 0 || len(b.Data) == 0 {
+		return false
+	}
+	off := offset(a.Data, b.Data)
+	if off < 0 {
+		a, b, off = b, a, -off
+	}
+	if off >= int64(a.Rows-1)*int64(a.Stride)+int64(a.Cols) {
+		// b begins behind the end of a.
+		return false
+	}
+	// Here off, and every index into a or b, fits in an int.
+	d := int(off)
+	if a.Stride == b.Stride {
+		// Lay the array out as rows of one stride, from the first element of
+		// a: a fills the first columns, and b those from d%stride, beginning
+		// in row d/stride and going on from the start of the next row where
+		// it reaches beyond the stride.
+		row, col := d/a.Stride, d%a.Stride
+		if col < a.Cols && row < a.Rows {
+			return true
+		}
+		return col+b.Cols > a.Stride && row+1 < a.Rows
+	}
+	// Look for every row of the one with fewer rows in the other.
+	if b.Rows <= a.Rows {
+		for i := range b.Rows {
+			if rowOverlaps(d+i*b.Stride, b.Cols, a) {
+				return true
+			}
+		}
+		return false
+	}
+	for i := range a.Rows {
+		if rowOverlaps(i*a.Stride-d, a.Cols, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// rowOverlaps reports whether any of the n elements from index p, counted
+// from the first element of a, is an element of a.
+func rowOverlaps(p, n int, a blas64.General) bool {
+	// The first row of a that ends behind p.
+	row := 0
+	if p >= a.Cols {
+		row = (p-a.Cols)/a.Stride + 1
+	}
+	return row < a.Rows && row*a.Stride < p+n
+}
+
+// offset returns how many elements b begins after a; it means something only
+// where they share an array.
+func offset(a, b []float64) int64 {
+	pa := uintptr(unsafe.Pointer(unsafe.SliceData(a)))
+	pb := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	return (int64(pb) - int64(pa)) / int64(unsafe.Sizeof(float64(0)))
+}

@@ -1,0 +1,211 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"sync"
+
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// sourceKind says how the elements of a matrix are reached.
+type sourceKind uint8
+
+const (
+	// sourceDense is row-major storage, read where it lies.
+	sourceDense sourceKind = iota
+	// sourceTransposed is the transpose of row-major storage.
+	sourceTransposed
+	// sourceForeign is a matrix of which only At is known.
+	sourceForeign
+)
+
+// A source reads a matrix by panels of whole rows.
+type source struct {
+	m          mat.Matrix
+	rows, cols int
+	// raw is the storage behind m: rows×cols when kind is sourceDense,
+	// cols×rows when it is sourceTransposed.
+	raw  blas64.General
+	kind sourceKind
+}
+
+// newSource returns the source of the elements of m.
+func newSource(m mat.Matrix) source {
+	rows, cols := m.Dims()
+	s := source{m: m, rows: rows, cols: cols, kind: sourceForeign}
+	raw, transposed, ok := rawOf(m)
+	switch {
+	case !ok:
+	case transposed:
+		s.raw, s.kind = raw, sourceTransposed
+	default:
+		s.raw, s.kind = raw, sourceDense
+	}
+	return s
+}
+
+// rawOf returns the row-major storage behind m, and whether m is its
+// transpose. Only gonum's own Dense and VecDense are known to keep every
+// element there, under any number of transposes: another type that has a
+// RawMatrix may still answer At differently, as one that embeds a Dense and
+// overrides At does.
+//
+// A transposed vector whose elements are adjacent is returned as the
+// row-major matrix that it is.
+func rawOf(m mat.Matrix) (raw blas64.General, transposed, ok bool) {
+	m, transposed = untranspose(m)
+	switch m := m.(type) {
+	case *mat.Dense:
+		raw = m.RawMatrix()
+	case *mat.VecDense:
+		raw = generalFromVector(m.RawVector())
+	default:
+		return blas64.General{}, false, false
+	}
+	if transposed {
+		switch n := raw.Rows * raw.Cols; {
+		case raw.Rows == 1:
+			return blas64.General{Rows: n, Cols: 1, Stride: 1, Data: raw.Data}, false, true
+		case raw.Cols == 1 && raw.Stride == 1:
+			return blas64.General{Rows: 1, Cols: n, Stride: n, Data: raw.Data}, false, true
+		}
+	}
+	return raw, transposed, true
+}
+
+// untranspose takes gonum's implicit transposes off m and reports whether
+// there was an odd number of them.
+func untranspose(m mat.Matrix) (inner mat.Matrix, transposed bool) {
+	for {
+		switch t := m.(type) {
+		case mat.Transpose:
+			m = t.Matrix
+		case mat.TransposeVec:
+			m = t.Vector
+		case mat.TransposeTri:
+			m = t.Triangular
+		case mat.TransposeBand:
+			m = t.Banded
+		case mat.TransposeTriBand:
+			m = t.TriBanded
+		default:
+			return m, transposed
+		}
+		transposed = !transposed
+	}
+}
+
+// generalFromVector returns v as a matrix of one column.
+func generalFromVector(v blas64.Vector) blas64.General {
+	return blas64.General{Rows: v.N, Cols: 1, Stride: v.Inc, Data: v.Data}
+}
+
+// needsBuffer reports whether panel copies into its buffer.
+func (s *source) needsBuffer() bool { return s.kind != sourceDense }
+
+// at returns the element at row i, column j.
+func (s *source) at(i, j int) float64 {
+	switch s.kind {
+	case sourceDense:
+		return s.raw.Data[i*s.raw.Stride+j]
+	case sourceTransposed:
+		return s.raw.Data[j*s.raw.Stride+i]
+	default:
+		return s.m.At(i, j)
+	}
+}
+
+// panel returns rows i0 to i0+n in row-major order. Those of a sourceDense
+// are the matrix itself and buf is not used; others are copied into buf,
+// which must hold n*cols elements. At is called on this goroutine only.
+func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
+	switch s.kind {
+	case sourceDense:
+		stride = s.raw.Stride
+		return s.raw.Data[i0*stride : (i0+n-1)*stride+s.cols], stride
+	case sourceTransposed:
+		buf = buf[:n*s.cols]
+		transposeInto(
+			blas64.General{Rows: n, Cols: s.cols, Stride: s.cols, Data: buf},
+			blas64.General{Rows: s.cols, Cols: n, Stride: s.raw.Stride, Data: s.raw.Data[i0:]},
+		)
+	default:
+		buf = buf[:n*s.cols]
+		for i := range n {
+			row := buf[i*s.cols:][:s.cols]
+			for j := range row {
+				row[j] = s.m.At(i0+i, j)
+			}
+		}
+	}
+	return buf, s.cols
+}
+
+// transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
+// src, to the transpose of src.
+//
+// It goes by blocks of 8×8, a cache line on either side, and by tiles of
+// blocks small enough that their pages stay in the first-level TLB.
+func transposeInto(dst, src blas64.General) {
+	const (
+		block = 8
+		tile  = 64
+	)
+	for i0 := 0; i0 < src.Rows; i0 += tile {
+		i1 := min(i0+tile, src.Rows)
+		for j0 := 0; j0 < src.Cols; j0 += tile {
+			j1 := min(j0+tile, src.Cols)
+			for j := j0; j < j1; j += block {
+				for i := i0; i < i1; i += block {
+					if i+block <= i1 && j+block <= j1 {
+						transposeBlock(dst.Data[j*dst.Stride+i:], dst.Stride, src.Data[i*src.Stride+j:], src.Stride)
+						continue
+					}
+					for jj := j; jj < min(j+block, j1); jj++ {
+						for ii := i; ii < min(i+block, i1); ii++ {
+							dst.Data[jj*dst.Stride+ii] = src.Data[ii*src.Stride+jj]
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// transposeBlock transposes a block of 8×8.
+func transposeBlock(dst []float64, dstStride int, src []float64, srcStride int) {
+	s0 := (*[8]float64)(src)
+	s1 := (*[8]float64)(src[srcStride:])
+	s2 := (*[8]float64)(src[2*srcStride:])
+	s3 := (*[8]float64)(src[3*srcStride:])
+	s4 := (*[8]float64)(src[4*srcStride:])
+	s5 := (*[8]float64)(src[5*srcStride:])
+	s6 := (*[8]float64)(src[6*srcStride:])
+	s7 := (*[8]float64)(src[7*srcStride:])
+	for j := range 8 {
+		d := (*[8]float64)(dst[j*dstStride:])
+		d[0], d[1], d[2], d[3] = s0[j], s1[j], s2[j], s3[j]
+		d[4], d[5], d[6], d[7] = s4[j], s5[j], s6[j], s7[j]
+	}
+}
+
+// bufferPool holds the buffers that panels and coefficients live in while a
+// call lasts.
+var bufferPool = sync.Pool{New: func() any { return new([]float64) }}
+
+// getBuffer returns a buffer of n elements of any value, to be given back to
+// putBuffer.
+func getBuffer(n int) *[]float64 {
+	b := bufferPool.Get().(*[]float64)
+	if cap(*b) < n {
+		*b = make([]float64, n)
+	}
+	*b = (*b)[:n]
+	return b
+}
+
+// putBuffer gives back a buffer from getBuffer.
+func putBuffer(b *[]float64) { bufferPool.Put(b) }
