@@ -271,7 +271,7 @@ func weightedLoss(coef, logp []float64) float64 {
 		}
 		l := c % lanes
 		var e float64
-		sum[l], e = twoSum(sum[l], float64(q * -logp[c]))
+		sum[l], e = twoSum(sum[l], float64(q*-logp[c]))
 		rest[l] += e
 	}
 	hi, lo := joinLanes(&sum, &rest)
