@@ -1,0 +1,3 @@
+module example.org/logsoftmax/_constants
+
+go 1.26

@@ -1,0 +1,578 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"sync"
+
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) {
+	return crossEntropy("CrossEntropy", nil, nil, logits, target, opts)
+}
+
+func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Options) ([]float64, error) {
+	rows, _ := checkNotEmpty(logits)
+	checkSlice(dst, rows)
+	each := eachRow{dst: dst}
+	_, err := crossEntropy("CrossEntropyEach", nil, &each, logits, target, opts)
+	return each.dst, err
+}
+
+func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
+	return crossEntropy("CrossEntropyGrad", dst, nil, logits, target, opts)
+}
+
+func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
+	return softCrossEntropy("SoftCrossEntropy", nil, nil, logits, target, opts)
+}
+
+func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Options) ([]float64, error) {
+	rows, _ := checkNotEmpty(logits)
+	checkSlice(dst, rows)
+	each := eachRow{dst: dst}
+	_, err := softCrossEntropy("SoftCrossEntropyEach", nil, &each, logits, target, opts)
+	return each.dst, err
+}
+
+func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
+	return softCrossEntropy("SoftCrossEntropyGrad", dst, nil, logits, target, opts)
+}
+
+// eachRow is the slice of an Each function, which becomes nil on an error and
+// is allocated otherwise if it is nil.
+type eachRow struct{ dst []float64 }
+
+func (e *eachRow) resolve(rows int, err error) []float64 {
+	if e == nil {
+		return nil
+	}
+	if err != nil {
+		e.dst = nil
+	} else {
+		e.dst = prepareSlice(e.dst, rows)
+	}
+	return e.dst
+}
+
+// crossEntropy is the functions with labels; dst and each may be nil.
+func crossEntropy(fn string, dst *mat.Dense, each *eachRow, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
+	rows, cols := checkNotEmpty(logits)
+	if len(target) != rows {
+		panic(mat.ErrShape)
+	}
+	if dst != nil {
+		checkDst(fn, dst, rows, cols, logits)
+	}
+	s, err := resolve(fn, opts, rows, cols, dst != nil)
+	if err == nil {
+		err = s.checkTargets(target, cols)
+	}
+	values := each.resolve(rows, err)
+	if err != nil {
+		return Loss{}, err
+	}
+	t := entropies.Get().(*entropy)
+	t.settings, t.target, t.each = s, target, values
+	t.logits = newSource(logits)
+	if dst != nil {
+		t.inPlace = sameRegion(dst, logits)
+		t.out = sizeDst(dst, rows, cols)
+	}
+	weight, ignored := s.lossWeight(target)
+	loss := t.run(weight, ignored)
+	t.release()
+	return loss, nil
+}
+
+// softCrossEntropy is the functions with distributions; dst and each may be
+// nil.
+func softCrossEntropy(fn string, dst *mat.Dense, each *eachRow, logits, target mat.Matrix, opts *Options) (Loss, error) {
+	rows, cols := checkNotEmpty(logits)
+	checkShape(target, rows, cols)
+	if dst != nil {
+		checkDst(fn, dst, rows, cols, logits, target)
+	}
+	s, err := resolve(fn, opts, rows, cols, dst != nil)
+	soft := newSource(target)
+	if err == nil {
+		err = s.checkSoftTargets(&soft)
+	}
+	values := each.resolve(rows, err)
+	if err != nil {
+		return Loss{}, err
+	}
+	t := entropies.Get().(*entropy)
+	t.settings, t.soft, t.each = s, soft, values
+	t.logits = newSource(logits)
+	if dst != nil {
+		t.inPlace = sameRegion(dst, logits) || sameRegion(dst, target)
+		t.out = sizeDst(dst, rows, cols)
+	}
+	weight, ignored := s.softLossWeight(rows)
+	loss := t.run(weight, ignored)
+	t.release()
+	return loss, nil
+}
+
+// checkSoftTargets returns a *ValueError for the first target probability, of
+// a row that counts, that is negative or not finite.
+func (s *settings) checkSoftTargets(soft *source) error {
+	for i := range soft.rows {
+		if !s.countsSoft(i) {
+			continue
+		}
+		for j := range soft.cols {
+			if v := soft.at(i, j); !(v >= 0 && v <= math.MaxFloat64) {
+				return &ValueError{Name: "target", Row: i, Col: j, Value: v}
+			}
+		}
+	}
+	return nil
+}
+
+// An entropy is the loss of a batch of logits, and its gradient where out has
+// storage. Its units are groups of rows, each with a sum of its own, which
+// depend on the number of classes alone.
+type entropy struct {
+	settings
+	logits  source
+	target  []int  // labels,
+	soft    source // or where they are nil, distributions
+	out     blas64.General
+	inPlace bool // out is where logits or soft are
+	each    []float64
+	// The gradient is divided by divisor; 0 makes it zero.
+	divisor float64
+
+	sums    []accumulator
+	correct []int
+}
+
+var entropies = sync.Pool{New: func() any { return new(entropy) }}
+
+// release gives t back, without the caller's storage.
+func (t *entropy) release() {
+	*t = entropy{sums: t.sums, correct: t.correct}
+	entropies.Put(t)
+}
+
+// run computes the loss, of the given weight and number of rows that do not
+// count, and whatever else t asks for.
+func (t *entropy) run(weight accumulator, ignored int) Loss {
+	rows, cols := t.logits.rows, t.logits.cols
+	t.divisor = 1
+	if t.reduction == Mean {
+		t.divisor = weight.value()
+	}
+	units := (rows + groupRows(cols) - 1) / groupRows(cols)
+	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
+	switch {
+	case t.logits.kind == sourceForeign || t.soft.m != nil && t.soft.kind == sourceForeign:
+		// At is for this goroutine alone.
+		w := workspaces.Get().(*workspace)
+		for u := range units {
+			t.do(w, u)
+		}
+		workspaces.Put(w)
+	case spreads(rows, cols):
+		w := workspaces.Get().(*workspace)
+		w.spread = true
+		for u := range units {
+			t.do(w, u)
+		}
+		w.spread = false
+		workspaces.Put(w)
+	default:
+		run(t, units, elements(rows, cols))
+	}
+	var sum accumulator
+	correct := 0
+	for u := range units {
+		sum.merge(t.sums[u])
+		correct += t.correct[u]
+	}
+	loss := newLoss(sum, weight, rows, ignored)
+	loss.Correct = correct
+	return loss
+}
+
+// do computes a group of rows.
+func (t *entropy) do(w *workspace, unit int) {
+	size := groupRows(t.logits.cols)
+	begin := unit * size
+	n := min(size, t.logits.rows-begin)
+	b := batch{entropy: t, workspace: w, begin: begin}
+	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
+	if t.target != nil && t.smoothing == 0 {
+		step := panelRows(t.logits.cols)
+		for i := 0; i < n; i += step {
+			b.labelled(i, min(step, n-i))
+		}
+	} else {
+		b.weighted(n)
+	}
+	t.sums[unit], t.correct[unit] = b.sum, b.correct
+}
+
+// panelOf is panel with a buffer that it grows.
+func (s *source) panelOf(buf *[]float64, i0, n int) (data []float64, stride int) {
+	if s.needsBuffer() {
+		*buf = grow(*buf, n*s.cols)
+	}
+	return s.panel(*buf, i0, n)
+}
+
+// A batch is a group of rows in work.
+type batch struct {
+	*entropy
+	*workspace
+	begin   int // the first row
+	x       []float64
+	stride  int
+	sum     accumulator
+	correct int
+}
+
+// row returns row i of the group.
+func (b *batch) row(i int) []float64 { return b.x[i*b.stride:][:b.logits.cols] }
+
+// result returns row i of the gradient, nil where none is asked for.
+func (b *batch) result(i int) []float64 {
+	if b.out.Data == nil {
+		return nil
+	}
+	return b.out.Data[(b.begin+i)*b.out.Stride:][:b.out.Cols]
+}
+
+// add takes in the loss of row i.
+func (b *batch) add(i int, l float64) {
+	b.sum.add(l)
+	if b.each != nil {
+		b.each[b.begin+i] = l
+	}
+}
+
+// gradientFactor returns what the gradient of a row whose loss has the given
+// coefficient is multiplied by.
+func (b *batch) gradientFactor(coefficient float64) float64 {
+	if b.divisor == 0 {
+		return 0
+	}
+	return coefficient / b.divisor
+}
+
+// isFirstMax reports whether entry y of x is the lowest-indexed largest, for
+// x with maximum max.
+func isFirstMax(x []float64, y int, max float64) bool {
+	return x[y] == max && (y == 0 || maxOf(x[:y]) < max)
+}
+
+// labelled does n rows from row i of the group, a panel, whose targets are
+// labels without smoothing: of the log-probabilities only the label's is in
+// the loss.
+func (b *batch) labelled(i, n int) {
+	w, cols := b.workspace, b.logits.cols
+	var label [columnsWidth]int // -1 for a row that does not count
+	var logit [columnsWidth]float64
+	for k := range n {
+		y := b.target[b.begin+i+k]
+		if !b.counts(b.begin+i+k, y) {
+			label[k] = -1
+			continue
+		}
+		label[k], logit[k] = y, b.row(i + k)[y]
+	}
+	if cols <= fewCols {
+		w.sumFew(b.x[i*b.stride:], b.stride, n, cols, b.out.Data != nil)
+		for k, y := range label[:n] {
+			if y >= 0 && logit[k] == w.max[k] && isFirstMax(b.row(i+k), y, w.max[k]) {
+				b.correct++
+			}
+		}
+	} else {
+		b.sumLabelled(i, label[:n])
+	}
+	for k, y := range label[:n] {
+		if y < 0 {
+			b.add(i+k, 0)
+			continue
+		}
+		b.add(i+k, hardLoss(b.coefficient(b.begin+i+k, y), w.negLogSum[k]+(logit[k]-w.max[k])))
+	}
+	if b.out.Data != nil {
+		b.labelledGradient(i, label[:n], logit[:n])
+	}
+}
+
+// sumLabelled concludes the rows of a panel of more than fewCols classes that
+// have a label, leaves their terms in the result if there is one, and counts
+// the correct ones.
+func (b *batch) sumLabelled(i int, label []int) {
+	w, cols := b.workspace, b.logits.cols
+	for k, y := range label {
+		if y < 0 {
+			w.max[k], w.count[k], w.hi[0][k], w.lo[0][k] = 0, 1, 0, 0
+			continue
+		}
+		x := b.row(i + k)
+		if cols <= chunkLen {
+			w.max[k] = maxOf(x)
+			if isFirstMax(x, y, w.max[k]) {
+				b.correct++
+			}
+			w.sumRow(k, b.result(i+k), x)
+			continue
+		}
+		// Such a panel is one row, whose terms may replace it.
+		chunk := chunkOf(x, y/chunkLen)
+		first := isFirstMax(chunk, y%chunkLen, maxOf(chunk))
+		w.sumLong(b.result(i+k), x)
+		for u := range y / chunkLen {
+			first = first && w.partials[u].max < w.max[k]
+		}
+		if first && w.partials[y/chunkLen].max == w.max[k] {
+			b.correct++
+		}
+	}
+	if cols <= chunkLen {
+		columnsConclude(&w.columns, groupsFor(len(label)))
+	}
+}
+
+// labelledGradient sets the gradients of a panel. The rows' terms are in the
+// result, or in the tile where there are at most fewCols classes.
+func (b *batch) labelledGradient(i int, label []int, logit []float64) {
+	w, cols := b.workspace, b.logits.cols
+	few := cols <= fewCols
+	var g, atLabel [columnsWidth]float64
+	again := false
+	for k, y := range label {
+		w.factor[k] = 0
+		if y < 0 {
+			continue
+		}
+		g[k] = b.gradientFactor(b.coefficient(b.begin+i+k, y))
+		if g[k] == 0 {
+			continue
+		}
+		term := &w.tile[y%fewCols*columnsWidth+k]
+		if !few {
+			term = &b.result(i + k)[y]
+		}
+		rest := w.rest[k]
+		if logit[k] != w.max[k] || w.count[k] != 1 {
+			rest = 1 - w.probability(k, cols, y, *term)
+		}
+		atLabel[k] = canonical(-float64(rest * g[k]))
+		if w.negLogSum[k] != w.negLogSum[k] {
+			atLabel[k] = nan
+		}
+		if combines(g[k]) {
+			w.factor[k], g[k] = float64(w.inverse[k]*g[k]), 1
+		} else {
+			w.factor[k], again = w.inverse[k], true
+		}
+	}
+	if few {
+		columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(len(label)))
+		if again {
+			w.factor = g
+			columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(len(label)))
+		}
+		w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, len(label), cols)
+	}
+	for k, y := range label {
+		row := b.result(i + k)
+		switch {
+		case y < 0 || atLabel[k] == 0 && b.gradientFactor(b.coefficient(b.begin+i+k, y)) == 0:
+			clear(row)
+			continue
+		case !few:
+			w.scaleTerms(k, row, b.gradientFactor(b.coefficient(b.begin+i+k, y)))
+		}
+		row[y] = atLabel[k]
+	}
+}
+
+// weighted does the n rows of the group, one at a time, with a coefficient
+// for every log-probability.
+func (b *batch) weighted(n int) {
+	w, cols := b.workspace, b.logits.cols
+	var q smoothing
+	var sumOff accumulator
+	var soft []float64
+	var softStride int
+	if b.target != nil {
+		q = b.newSmoothing(cols)
+		defer q.release()
+		hi, lo := sumOf(*q.buffer)
+		sumOff = accumulator{hi, lo}
+	} else {
+		soft, softStride = b.soft.panelOf(&w.softIn, b.begin, n)
+		w.coefficients = grow(w.coefficients, cols)
+	}
+	w.terms = grow(w.terms, cols)
+	for i := range n {
+		if b.target != nil {
+			y := b.target[b.begin+i]
+			if !b.counts(b.begin+i, y) {
+				b.skip(i)
+				continue
+			}
+			sum := sumOff
+			sum.add(-float64(b.classWeightAt(y) * q.off))
+			sum.add(float64(b.classWeightAt(y) * q.on))
+			b.weightedRow(i, q.target(y), sum, y)
+			q.restore(y)
+			continue
+		}
+		if !b.countsSoft(b.begin + i) {
+			b.skip(i)
+			continue
+		}
+		coefficients := b.softCoefficients(w.coefficients, soft[i*softStride:][:cols])
+		hi, lo := sumOf(coefficients)
+		b.weightedRow(i, coefficients, accumulator{hi, lo}, -1)
+	}
+}
+
+// skip takes in row i, which does not count.
+func (b *batch) skip(i int) {
+	b.add(i, 0)
+	clear(b.result(i))
+}
+
+// softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t.
+func (b *batch) softCoefficients(dst, t []float64) []float64 {
+	if b.weight == nil && b.smoothing == 0 {
+		return t
+	}
+	off := b.smoothing / float64(len(t))
+	for c, v := range t {
+		dst[c] = float64(b.classWeightAt(c) * (float64((1-b.smoothing)*v) + off))
+	}
+	return dst
+}
+
+// weightedRow does row i, whose log-probabilities have the given coefficients
+// in the loss, with their sum. label is the target, if that is one class, and
+// otherwise -1.
+func (b *batch) weightedRow(i int, coefficients []float64, sum accumulator, label int) {
+	w, x := b.workspace, b.row(i)
+	terms := b.result(i)
+	if terms != nil && b.inPlace {
+		terms = w.terms
+	}
+	if len(x) <= chunkLen {
+		w.max[0] = maxOf(x)
+		w.sumRow(0, terms, x)
+		columnsConclude(&w.columns, 1)
+	} else {
+		w.sumLong(terms, x)
+	}
+	if label >= 0 && isFirstMax(x, label, w.max[0]) {
+		b.correct++
+	}
+	l := weightedLossOf(coefficients, x, w.max[0], w.negLogSum[0])
+	sampleWeight := b.sampleWeightAt(b.begin + i)
+	b.add(i, canonical(float64(sampleWeight*l)))
+	if terms == nil {
+		return
+	}
+	row, g := b.result(i), b.gradientFactor(sampleWeight)
+	switch {
+	case g == 0 || sum.hi == 0:
+		clear(row)
+	case w.negLogSum[0] != w.negLogSum[0]:
+		fill(row, nan)
+	default:
+		b.weightedGradient(row, terms, x, coefficients, sum, g)
+	}
+}
+
+// weightedGradient sets row to g·(p·(Q - q) - q·(1-p)), for the probabilities
+// p of the given terms, coefficients q and their sum Q.
+func (b *batch) weightedGradient(row, terms, x, q []float64, sum accumulator, g float64) {
+	w := b.workspace
+	// What is special about a single largest entry: 1-p.
+	largest, qLargest := -1, 0.0
+	if w.count[0] == 1 {
+		largest = indexOf(x, w.max[0])
+		qLargest = q[largest]
+	}
+	pLargest := 0.0
+	if largest >= 0 {
+		pLargest = w.probability(0, len(x), largest, terms[largest])
+	}
+	if len(x) <= chunkLen {
+		weightedGradient(row, terms, q, w.inverse[0], 1, sum, g)
+	} else {
+		whole := w.wholePartial()
+		for u := range w.partials {
+			first, second := w.partials[u].factors(&whole)
+			weightedGradient(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), first, second, sum, g)
+		}
+	}
+	if largest >= 0 {
+		row[largest] = weightedEntry(pLargest, w.rest[0], qLargest, sum, g)
+	}
+}
+
+// weightedGradient sets dst[j] to the gradient for the probability
+// terms[j]·first·second. dst may be terms or q.
+func weightedGradient(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
+	for j, e := range terms {
+		p := float64(float64(e*first) * second)
+		dst[j] = weightedEntry(p, 1-p, q[j], sum, g)
+	}
+}
+
+// weightedEntry returns g·(p·(Q-q) - q·rest), rest being 1-p.
+func weightedEntry(p, rest, q float64, sum accumulator, g float64) float64 {
+	others := (sum.hi - q) + sum.lo
+	return float64(math.FMA(p, others, -float64(q*rest))*g) + 0
+}
+
+// indexOf returns the first index of v in x, -1 if there is none.
+func indexOf(x []float64, v float64) int {
+	for j, xj := range x {
+		if xj == v {
+			return j
+		}
+	}
+	return -1
+}
+
+// sumOf returns Σ q[c] in lanes, as weightedLoss adds up.
+func sumOf(q []float64) (hi, lo float64) {
+	var sum, rest [lanes]float64
+	for c, v := range q {
+		var e float64
+		sum[c%lanes], e = twoSum(sum[c%lanes], v)
+		rest[c%lanes] += e
+	}
+	hi, lo = joinLanes(&sum, &rest)
+	return fastTwoSum(hi, lo)
+}
+
+// weightedLossOf is weightedLoss for the log-probabilities x-max+negLogSum.
+func weightedLossOf(coef, x []float64, max, negLogSum float64) float64 {
+	var sum, rest [lanes]float64
+	x = x[:len(coef)]
+	for c, q := range coef {
+		if q == 0 {
+			continue
+		}
+		l := c % lanes
+		var e float64
+		sum[l], e = twoSum(sum[l], float64(q*-(negLogSum+(x[c]-max))))
+		rest[l] += e
+	}
+	hi, lo := joinLanes(&sum, &rest)
+	return accumulator{hi, lo}.value()
+}

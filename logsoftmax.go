@@ -1,0 +1,403 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"sync"
+
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+func LogSoftmax(dst *mat.Dense, x mat.Matrix, dim int) {
+	normalize("LogSoftmax", opLogSoftmax, dst, x, dim)
+}
+
+func Softmax(dst *mat.Dense, x mat.Matrix, dim int) {
+	normalize("Softmax", opSoftmax, dst, x, dim)
+}
+
+func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
+	rows, cols := checkNotEmpty(x)
+	dim = checkDim("LogSumExp", dim)
+	n := rows
+	if dim == 0 {
+		n = cols
+	}
+	checkSlice(dst, n)
+	dst = prepareSlice(dst, n)
+	src := newSource(x)
+	t := normalizations.Get().(*normalization)
+	t.op, t.values = opLogSumExp, dst
+	switch {
+	case src.kind == sourceDense:
+		t.in = src.raw
+		t.run(dim)
+	case src.kind == sourceTransposed:
+		t.in = src.raw
+		t.run(1 - dim)
+	case dim == 1:
+		// A panel of rows at a time.
+		buf := getBuffer(panelRows(cols) * cols)
+		for i := 0; i < rows; i += panelRows(cols) {
+			n := min(panelRows(cols), rows-i)
+			data, stride := src.panel(*buf, i, n)
+			t.in = blas64.General{Rows: n, Cols: cols, Stride: stride, Data: data}
+			t.values = dst[i:][:n]
+			t.run(1)
+		}
+		putBuffer(buf)
+	default:
+		t.foreignColumns(&src)
+	}
+	t.release()
+	return dst
+}
+
+// An operation is what is made of each slice.
+type operation uint8
+
+const (
+	opLogSoftmax operation = iota
+	opSoftmax
+	opLogSumExp
+)
+
+// normalize is LogSoftmax and Softmax.
+func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
+	rows, cols := checkNotEmpty(x)
+	dim = checkDim(fn, dim)
+	checkDst(fn, dst, rows, cols, x)
+	src := newSource(x)
+	t := normalizations.Get().(*normalization)
+	t.op, t.out = op, sizeDst(dst, rows, cols)
+	t.in = src.denseIn(t.out)
+	t.run(dim)
+	t.release()
+}
+
+// denseIn returns the elements of s in row-major storage: where they are, or
+// else copied into dst.
+func (s *source) denseIn(dst blas64.General) blas64.General {
+	switch s.kind {
+	case sourceDense:
+		return s.raw
+	case sourceTransposed:
+		transposeInto(dst, s.raw)
+	default:
+		for i := range s.rows {
+			row := dst.Data[i*dst.Stride:][:s.cols]
+			for j := range row {
+				row[j] = s.m.At(i, j)
+			}
+		}
+	}
+	return dst
+}
+
+// A normalization does an operation on every slice of a matrix.
+type normalization struct {
+	op      operation
+	in, out blas64.General
+	values  []float64 // of opLogSumExp
+
+	dim int
+}
+
+var normalizations = sync.Pool{New: func() any { return new(normalization) }}
+
+// release gives t back, without the caller's storage.
+func (t *normalization) release() {
+	*t = normalization{}
+	normalizations.Put(t)
+}
+
+// run does the operation along the given dim of in.
+func (t *normalization) run(dim int) {
+	t.dim = dim
+	rows, cols := t.in.Rows, t.in.Cols
+	work := elements(rows, cols)
+	if dim == 0 {
+		run(t, columnUnits(cols), work)
+		return
+	}
+	if spreads(rows, cols) {
+		w := workspaces.Get().(*workspace)
+		w.spread = true
+		for i := range rows {
+			t.doRows(w, i, 1)
+		}
+		w.spread = false
+		workspaces.Put(w)
+		return
+	}
+	size := unitRows(cols)
+	run(t, (rows+size-1)/size, work)
+}
+
+// elements returns rows·cols, or the largest int if that is more.
+func elements(rows, cols int) int {
+	if rows > math.MaxInt/cols {
+		return math.MaxInt
+	}
+	return rows * cols
+}
+
+// unitRows is how many rows of a matrix are a unit: whole panels, of some
+// 2^14 elements together.
+func unitRows(cols int) int {
+	p := panelRows(cols)
+	return p * max(1, (1<<14)/(p*cols))
+}
+
+func (t *normalization) do(w *workspace, unit int) {
+	if t.dim == 0 {
+		t.doColumns(w, unit)
+		return
+	}
+	size := unitRows(t.in.Cols)
+	end := min(t.in.Rows, (unit+1)*size)
+	for i := unit * size; i < end; i += panelRows(t.in.Cols) {
+		t.doRows(w, i, min(panelRows(t.in.Cols), end-i))
+	}
+}
+
+// doRows does n rows from row i, a panel.
+func (t *normalization) doRows(w *workspace, i, n int) {
+	cols := t.in.Cols
+	x := t.in.Data[i*t.in.Stride:]
+	var dst []float64
+	if t.op != opLogSumExp {
+		dst = t.out.Data[i*t.out.Stride:]
+	}
+	if cols <= fewCols {
+		w.sumFew(x, t.in.Stride, n, cols, t.op == opSoftmax)
+		switch t.op {
+		case opLogSoftmax:
+			columnsShift(&w.columns, w.tile[:], columnsWidth, w.tile[:], columnsWidth, cols, groupsFor(n))
+			w.unpackRows(dst, t.out.Stride, n, cols)
+		case opSoftmax:
+			w.factor = w.inverse
+			columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(n))
+			w.unpackRows(dst, t.out.Stride, n, cols)
+		}
+	} else if cols <= chunkLen {
+		for k := range n {
+			row := x[k*t.in.Stride:][:cols]
+			var terms []float64
+			if t.op == opSoftmax {
+				terms = dst[k*t.out.Stride:][:cols]
+			}
+			w.max[k] = maxOf(row)
+			w.sumRow(k, terms, row)
+		}
+		columnsConclude(&w.columns, groupsFor(n))
+		for k := range n {
+			switch t.op {
+			case opLogSoftmax:
+				shiftBy(dst[k*t.out.Stride:][:cols], x[k*t.in.Stride:][:cols], w.max[k], w.negLogSum[k])
+			case opSoftmax:
+				w.scaleTerms(k, dst[k*t.out.Stride:][:cols], 1)
+			}
+		}
+	} else {
+		row := x[:cols]
+		switch t.op {
+		case opLogSumExp:
+			w.sumLong(nil, row)
+		case opLogSoftmax:
+			w.sumLong(nil, row)
+			w.shiftLong(dst[:cols], row)
+		case opSoftmax:
+			w.sumLong(dst[:cols], row)
+			w.scaleTerms(0, dst[:cols], 1)
+		}
+	}
+	if t.op == opLogSumExp {
+		for k := range n {
+			t.values[i+k] = w.logSumExp(k)
+		}
+	}
+}
+
+// logSumExp returns log Σ e^x of slice i.
+func (c *columns) logSumExp(i int) float64 {
+	if m := c.max[i]; !isFinite(m) {
+		return m
+	}
+	return c.max[i] - c.negLogSum[i]
+}
+
+// Columns are units by columnsWidth, the last of them by what groups are
+// left; those that fill no group are units by one.
+func columnUnits(cols int) int {
+	full := cols / group * group
+	return (full+columnsWidth-1)/columnsWidth + cols - full
+}
+
+// doColumns does a unit of columns.
+func (t *normalization) doColumns(w *workspace, unit int) {
+	full := t.in.Cols / group * group
+	strips := (full + columnsWidth - 1) / columnsWidth
+	if unit < strips {
+		first := unit * columnsWidth
+		t.doStrip(w, first, min(columnsWidth, full-first)/group)
+		return
+	}
+	t.doColumn(w, full+unit-strips)
+}
+
+// doStrip does whole groups of columns, going through memory in its order.
+func (t *normalization) doStrip(w *workspace, first, groups int) {
+	n := t.in.Rows
+	c := &w.columns
+	w.partials = grow(w.partials, chunks(n)*columnsWidth)
+	for u := range chunks(n) {
+		c.reset()
+		begin, end := u*chunkLen, min(n, (u+1)*chunkLen)
+		columnsMax(c, t.in.Data[begin*t.in.Stride+first:], t.in.Stride, end-begin, groups)
+		columnsFrame(c, groups)
+		for i := begin; i < end; i += blockLen {
+			var terms []float64
+			if t.op == opSoftmax {
+				terms = t.out.Data[i*t.out.Stride+first:]
+			}
+			columnsExpSum(c, terms, t.out.Stride, t.in.Data[i*t.in.Stride+first:], t.in.Stride, min(blockLen, end-i), groups)
+		}
+		columnsJoin(c, groups)
+		if n > chunkLen {
+			for k := range groups * group {
+				p := &w.partials[u*columnsWidth+k]
+				if *p = (partial{max: c.max[k]}); isFinite(c.max[k]) {
+					*p = newPartial(c.max[k], c.count[k], c.hi[0][k], c.lo[0][k])
+				}
+			}
+		}
+	}
+	if n <= chunkLen {
+		columnsConclude(c, groups)
+	} else {
+		w.concludeColumns(chunks(n), groups)
+	}
+	switch t.op {
+	case opLogSumExp:
+		for k := range groups * group {
+			t.values[first+k] = c.logSumExp(k)
+		}
+	case opLogSoftmax:
+		columnsShift(c, t.out.Data[first:], t.out.Stride, t.in.Data[first:], t.in.Stride, n, groups)
+	case opSoftmax:
+		if n <= chunkLen {
+			c.factor = c.inverse
+			columnsScale(c, t.out.Data[first:], t.out.Stride, n, groups)
+			return
+		}
+		t.scaleStrip(w, first, groups)
+	}
+}
+
+// concludeColumns merges the chunks' partials of every column and concludes.
+func (w *workspace) concludeColumns(chunks, groups int) {
+	for k := range groups * group {
+		whole := w.partials[k]
+		for u := 1; u < chunks; u++ {
+			whole.merge(w.partials[u*columnsWidth+k])
+		}
+		s := whole.conclude()
+		w.max[k], w.count[k] = whole.max, whole.count
+		w.hi[0][k], w.lo[0][k] = whole.hi, whole.lo
+		w.negLogSum[k], w.rest[k] = s.negLogSum, s.rest
+	}
+}
+
+// scaleStrip turns the terms of columns of several chunks into probabilities.
+func (t *normalization) scaleStrip(w *workspace, first, groups int) {
+	c := &w.columns
+	for u := range chunks(t.in.Rows) {
+		begin, end := u*chunkLen, min(t.in.Rows, (u+1)*chunkLen)
+		var second [columnsWidth]float64
+		again := false
+		for k := range groups * group {
+			whole := partial{max: c.max[k], count: c.count[k], hi: c.hi[0][k], lo: c.lo[0][k]}
+			c.factor[k], second[k] = w.partials[u*columnsWidth+k].factors(&whole)
+			again = again || second[k] != 1
+		}
+		data := t.out.Data[begin*t.out.Stride+first:]
+		columnsScale(c, data, t.out.Stride, end-begin, groups)
+		if again {
+			c.factor = second
+			columnsScale(c, data, t.out.Stride, end-begin, groups)
+		}
+	}
+}
+
+// doColumn does one column, which it copies chunk by chunk.
+func (t *normalization) doColumn(w *workspace, col int) {
+	n := t.in.Rows
+	w.partials = grow(w.partials, chunks(n))
+	for u := range chunks(n) {
+		x := w.column[:min(chunkLen, n-u*chunkLen)]
+		from := t.in.Data[u*chunkLen*t.in.Stride+col:]
+		for i := range x {
+			x[i] = from[i*t.in.Stride]
+		}
+		var terms []float64
+		if t.op == opSoftmax {
+			terms = x
+		}
+		w.partials[u] = chunkPartial(terms, x, 0)
+		if t.op == opSoftmax {
+			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
+			for i, e := range x {
+				to[i*t.out.Stride] = e
+			}
+		}
+	}
+	w.concludeLong()
+	switch t.op {
+	case opLogSumExp:
+		t.values[col] = w.logSumExp(0)
+	case opLogSoftmax:
+		m, s := w.max[0], w.negLogSum[0]
+		for i := range n {
+			v := s + (t.in.Data[i*t.in.Stride+col] - m)
+			if s != s {
+				v = nan
+			}
+			t.out.Data[i*t.out.Stride+col] = v
+		}
+	case opSoftmax:
+		whole := w.wholePartial()
+		for u := range chunks(n) {
+			x := w.column[:min(chunkLen, n-u*chunkLen)]
+			data := t.out.Data[u*chunkLen*t.out.Stride+col:]
+			for i := range x {
+				x[i] = data[i*t.out.Stride]
+			}
+			first, second := w.partials[u].factors(&whole)
+			scaleTermsBy(x, first, second, 1)
+			for i, p := range x {
+				data[i*t.out.Stride] = p
+			}
+		}
+	}
+}
+
+// foreignColumns is LogSumExp along dim 0 of a matrix of which only At is
+// known.
+func (t *normalization) foreignColumns(src *source) {
+	column := getBuffer(src.rows)
+	for j := range src.cols {
+		for i := range *column {
+			(*column)[i] = src.m.At(i, j)
+		}
+		t.in = blas64.General{Rows: src.rows, Cols: 1, Stride: 1, Data: *column}
+		values := t.values
+		t.values = values[j:][:1]
+		t.run(0)
+		t.values = values
+	}
+	putBuffer(column)
+}

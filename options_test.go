@@ -1,0 +1,201 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// panicValue returns what f panics with, or nil.
+func panicValue(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
+}
+
+func TestResolve(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	const rows, classes = 3, 2
+	value := func(name string, row, col int, v float64) *ValueError {
+		return &ValueError{Name: name, Row: row, Col: col, Value: v}
+	}
+	for _, test := range []struct {
+		name  string
+		opts  *Options
+		grad  bool
+		panic any
+		err   *ValueError
+	}{
+		{name: "nil"},
+		{name: "nil grad", grad: true},
+		{name: "zero", opts: &Options{}, grad: true},
+		{name: "all", opts: &Options{Weight: []float64{0, 5}, SampleWeight: []float64{0, 1, 2}, LabelSmoothing: 1, Ignore: []int{7}}, grad: true},
+
+		{name: "weight short", opts: &Options{Weight: []float64{1}}, panic: mat.ErrShape},
+		{name: "weight long", opts: &Options{Weight: []float64{1, 1, 1}}, panic: mat.ErrShape},
+		{name: "weight empty", opts: &Options{Weight: []float64{}}, panic: mat.ErrShape},
+		{name: "sample weight short", opts: &Options{SampleWeight: []float64{1, 1}}, panic: mat.ErrShape},
+		{name: "sample weight empty", opts: &Options{SampleWeight: []float64{}}, panic: mat.ErrShape},
+		{name: "reduction", opts: &Options{Reduction: 2}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
+		{name: "reduction negative", opts: &Options{Reduction: -1}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
+		{name: "reduction not read", opts: &Options{Reduction: 2}},
+
+		{name: "weight negative", opts: &Options{Weight: []float64{1, -1}}, err: value("Weight", -1, 1, -1)},
+		{name: "weight NaN", opts: &Options{Weight: []float64{nan, -1}}, err: value("Weight", -1, 0, nan)},
+		{name: "weight Inf", opts: &Options{Weight: []float64{0, inf}}, err: value("Weight", -1, 1, inf)},
+		{name: "sample weight NaN", opts: &Options{SampleWeight: []float64{-1, nan, inf}}, err: value("SampleWeight", 1, -1, nan)},
+		{name: "sample weight -Inf", opts: &Options{SampleWeight: []float64{-1, 0, -inf}}, err: value("SampleWeight", 2, -1, -inf)},
+		{name: "smoothing negative", opts: &Options{LabelSmoothing: -0.1}, err: value("LabelSmoothing", -1, -1, -0.1)},
+		{name: "smoothing above 1", opts: &Options{LabelSmoothing: 1.5}, err: value("LabelSmoothing", -1, -1, 1.5)},
+		{name: "smoothing NaN", opts: &Options{LabelSmoothing: nan}, err: value("LabelSmoothing", -1, -1, nan)},
+		{name: "negative with mean", opts: &Options{SampleWeight: []float64{0, 1, -2}}, grad: true, err: value("SampleWeight", 2, -1, -2)},
+		{name: "negative with sum", opts: &Options{SampleWeight: []float64{0, 1, -2}, Reduction: Sum}, grad: true},
+		{name: "negative without gradient", opts: &Options{SampleWeight: []float64{0, 1, -2}}},
+
+		// Panics before errors, each in the order of the struct.
+		{name: "shape before value", opts: &Options{Weight: []float64{-1, 1}, SampleWeight: []float64{1}}, panic: mat.ErrShape},
+		{name: "shape before reduction", opts: &Options{SampleWeight: []float64{1}, Reduction: 5}, grad: true, panic: mat.ErrShape},
+		{name: "reduction before value", opts: &Options{Weight: []float64{-1, 1}, Reduction: 5}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
+		{name: "weight before sample weight", opts: &Options{Weight: []float64{1, -1}, SampleWeight: []float64{nan, 1, 1}, LabelSmoothing: 2}, err: value("Weight", -1, 1, -1)},
+		{name: "sample weight before smoothing", opts: &Options{SampleWeight: []float64{1, nan, 1}, LabelSmoothing: 2}, err: value("SampleWeight", 1, -1, nan)},
+		{name: "smoothing before negative", opts: &Options{SampleWeight: []float64{1, -1, 1}, LabelSmoothing: 2}, grad: true, err: value("LabelSmoothing", -1, -1, 2)},
+	} {
+		var s settings
+		var err error
+		p := panicValue(func() { s, err = resolve("F", test.opts, rows, classes, test.grad) })
+		if p != test.panic {
+			t.Errorf("%s: panic %v, want %v", test.name, p, test.panic)
+		}
+		if p != nil {
+			continue
+		}
+		if (err == nil) != (test.err == nil) {
+			t.Errorf("%s: error %v, want %v", test.name, err, test.err)
+			continue
+		}
+		if err != nil {
+			var got *ValueError
+			if !errors.As(err, &got) {
+				t.Errorf("%s: error of type %T", test.name, err)
+			} else if got.Name != test.err.Name || got.Row != test.err.Row || got.Col != test.err.Col || math.Float64bits(canonical(got.Value)) != math.Float64bits(canonical(test.err.Value)) {
+				t.Errorf("%s: error %+v, want %+v", test.name, got, test.err)
+			}
+			if s.ignore != nil || s.weight != nil || s.sampleWeight != nil {
+				t.Errorf("%s: settings with an error", test.name)
+			}
+			continue
+		}
+		var opts Options
+		if test.opts != nil {
+			opts = *test.opts
+		}
+		if opts.Ignore == nil {
+			opts.Ignore = []int{-100}
+		}
+		if !slices.Equal(s.weight, opts.Weight) || !slices.Equal(s.sampleWeight, opts.SampleWeight) ||
+			!slices.Equal(s.ignore, opts.Ignore) || s.smoothing != opts.LabelSmoothing || s.reduction != opts.Reduction {
+			t.Errorf("%s: got %+v from %+v", test.name, s, opts)
+		}
+	}
+}
+
+func TestCheckTargets(t *testing.T) {
+	for _, test := range []struct {
+		target []int
+		opts   *Options
+		row    int // -1: none is bad
+	}{
+		{target: []int{0, 4, 2}, row: -1},
+		{target: []int{0, -100, 2}, row: -1},
+		{target: []int{0, 5, -1}, row: 1},
+		{target: []int{0, 1, -1}, row: 2},
+		{target: []int{math.MinInt, 1, math.MaxInt}, row: 0},
+		{target: []int{0, -100, 2}, opts: &Options{Ignore: []int{}}, row: 1},
+		{target: []int{0, -100, 2}, opts: &Options{Ignore: []int{-1}}, row: 1},
+		{target: []int{-1, 9, 2}, opts: &Options{Ignore: []int{9, 2, -1}}, row: -1},
+		{target: []int{1, 7, 2}, opts: &Options{SampleWeight: []float64{0, 0, 0}}, row: 1},
+	} {
+		s, err := resolve("F", test.opts, len(test.target), 5, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.checkTargets(test.target, 5)
+		var bad *TargetError
+		switch {
+		case test.row < 0:
+			if err != nil {
+				t.Errorf("%v, %+v: error %v", test.target, test.opts, err)
+			}
+		case !errors.As(err, &bad):
+			t.Errorf("%v, %+v: error %v, want one for row %d", test.target, test.opts, err, test.row)
+		case *bad != TargetError{Row: test.row, Target: test.target[test.row], Classes: 5}:
+			t.Errorf("%v, %+v: error %+v, want one for row %d", test.target, test.opts, bad, test.row)
+		}
+	}
+}
+
+func TestLossWeight(t *testing.T) {
+	target := []int{0, -100, 2, 1, 2}
+	for _, test := range []struct {
+		opts    *Options
+		weight  float64
+		ignored int
+	}{
+		{nil, 4, 1},
+		{&Options{Ignore: []int{2, -100}}, 2, 3},
+		{&Options{Weight: []float64{1, 2, 4}}, 11, 1},
+		{&Options{SampleWeight: []float64{3, 5, 0, -1, 0.5}}, 2.5, 2},
+		{&Options{Weight: []float64{1, 2, 0}, SampleWeight: []float64{3, 5, 0, -1, 0.5}, LabelSmoothing: 0.3}, 1, 2},
+		{&Options{Weight: []float64{1, 2, 4}, Ignore: []int{0, 1, 2, -100}}, 0, 5},
+	} {
+		s, err := resolve("F", test.opts, len(target), 3, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		weight, ignored := s.lossWeight(target)
+		if weight.value() != test.weight || ignored != test.ignored {
+			t.Errorf("%+v: %v, %d, want %v, %d", test.opts, weight.value(), ignored, test.weight, test.ignored)
+		}
+	}
+	s := settings{sampleWeight: []float64{1, 0, -3}}
+	if weight, ignored := s.softLossWeight(3); weight.value() != -2 || ignored != 1 {
+		t.Errorf("soft: %v, %d", weight.value(), ignored)
+	}
+	s = settings{ignore: defaultIgnore}
+	if weight, ignored := s.softLossWeight(3); weight.value() != 3 || ignored != 0 {
+		t.Errorf("soft: %v, %d", weight.value(), ignored)
+	}
+}
+
+func TestErrorMessages(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{&TargetError{Row: 3, Target: 7, Classes: 5}, "logsoftmax: target[3] = 7 is not in [0, 5) and not ignored"},
+		{&ValueError{"Weight", -1, 3, -1}, "logsoftmax: Options.Weight[3] = -1: a class weight must be finite and not negative"},
+		{&ValueError{"SampleWeight", 2, -1, math.Inf(1)}, "logsoftmax: Options.SampleWeight[2] = +Inf: a sample weight must be finite"},
+		{&ValueError{"SampleWeight", 2, -1, -1}, "logsoftmax: Options.SampleWeight[2] = -1: a negative sample weight needs Reduction Sum"},
+		{&ValueError{"LabelSmoothing", -1, -1, 1.5}, "logsoftmax: Options.LabelSmoothing = 1.5: smoothing must be in [0, 1]"},
+		{&ValueError{"target", 1, 2, math.NaN()}, "logsoftmax: target[1, 2] = NaN: a target probability must be finite and not negative"},
+		{&ValueError{"counts", -1, 4, 0}, "logsoftmax: counts[4] = 0: a count must be finite and positive"},
+		{&ValueError{"beta", -1, -1, 1}, "logsoftmax: beta = 1: beta must be in [0, 1)"},
+		{&ValueError{"label", 6, -1, 2.5}, "logsoftmax: label[6] = 2.5: a label must be a whole number"},
+		{&ValueError{"label", 6, -1, 1e30}, "logsoftmax: label[6] = 1e+30: a label must fit in an int"},
+		{&ValueError{"other", -1, -1, 1}, "logsoftmax: other = 1"},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("got  %s\nwant %s", got, test.want)
+		}
+		if strings.Contains(test.err.Error(), "-1]") {
+			t.Errorf("%s: shows a place that does not apply", test.err)
+		}
+	}
+}

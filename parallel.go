@@ -1,0 +1,78 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A task is work in units that may be done in any order and at once. What a
+// unit is depends on the task's shape alone, never on how many goroutines
+// there are, so that the results do not either.
+type task interface {
+	do(w *workspace, unit int)
+}
+
+// parallelWork is how many matrix elements' worth of work pays for a
+// goroutine.
+const parallelWork = 1 << 15
+
+// run does all units of t, of the given work in all, on at most GOMAXPROCS
+// goroutines, the caller's among them, and returns when they are done.
+func run(t task, units, work int) {
+	procs := goroutines(units, work)
+	if procs == 1 {
+		w := workspaces.Get().(*workspace)
+		for u := range units {
+			t.do(w, u)
+		}
+		workspaces.Put(w)
+		return
+	}
+	c := crews.Get().(*crew)
+	c.task, c.units = t, int64(units)
+	c.next.Store(0)
+	c.members.Add(procs - 1)
+	for range procs - 1 {
+		go c.help()
+	}
+	c.work()
+	c.members.Wait()
+	c.task = nil
+	crews.Put(c)
+}
+
+// goroutines returns how many goroutines are worth their while.
+func goroutines(units, work int) int {
+	return max(1, min(units, work/parallelWork, runtime.GOMAXPROCS(0)))
+}
+
+// A crew shares out the units of a task.
+type crew struct {
+	task    task
+	units   int64
+	next    atomic.Int64
+	members sync.WaitGroup
+}
+
+var crews = sync.Pool{New: func() any { return new(crew) }}
+
+func (c *crew) help() {
+	defer c.members.Done()
+	c.work()
+}
+
+func (c *crew) work() {
+	w := workspaces.Get().(*workspace)
+	for {
+		u := c.next.Add(1) - 1
+		if u >= c.units {
+			break
+		}
+		c.task.do(w, int(u))
+	}
+	workspaces.Put(w)
+}

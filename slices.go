@@ -1,0 +1,285 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"runtime"
+	"sync"
+)
+
+// fewCols is the largest number of classes for which rows are packed into
+// columns and worked on side by side: one block.
+const fewCols = blockLen
+
+// A workspace is what one goroutine needs for slices that are in work.
+type workspace struct {
+	// columns is also the state of rows, one to a column, whatever way their
+	// sums are formed.
+	columns
+	tile [fewCols * columnsWidth]float64
+	// partials are those of the chunks of a long slice, or of the chunks of
+	// up to columnsWidth of them, chunk by chunk.
+	partials []partial
+	// column holds a chunk of a column.
+	column [chunkLen]float64
+	// Rows of a matrix that is not stored by rows.
+	rowsIn, softIn []float64
+	// A row's coefficients in its loss, and its terms where those cannot be
+	// kept in the result.
+	coefficients, terms []float64
+	// spread lets a long row be shared by several goroutines.
+	spread bool
+}
+
+var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+// grow returns a slice of length n, s itself where it is large enough.
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// panelRows is how many rows are worked on together: enough to share the cost
+// of concluding, few enough to stay in the first cache.
+func panelRows(cols int) int {
+	if cols <= fewCols {
+		return columnsWidth
+	}
+	return max(1, min(columnsWidth, 4096/cols))
+}
+
+// groupsFor is how many groups n slices fill.
+func groupsFor(n int) int { return (n + group - 1) / group }
+
+// packRows packs n rows of x, at most columnsWidth, into the tile; what is
+// left of the last group becomes 0.
+func (w *workspace) packRows(x []float64, stride, n, cols int) {
+	full := n / group
+	if full > 0 {
+		pack(w.tile[:], x, stride, cols, full)
+	}
+	for i := full * group; i < groupsFor(n)*group; i++ {
+		if i < n {
+			for j, v := range x[i*stride:][:cols] {
+				w.tile[j*columnsWidth+i] = v
+			}
+			continue
+		}
+		for j := range cols {
+			w.tile[j*columnsWidth+i] = 0
+		}
+	}
+}
+
+// unpackRows is the inverse of packRows.
+func (w *workspace) unpackRows(dst []float64, stride, n, cols int) {
+	full := n / group
+	if full > 0 {
+		unpack(dst, stride, w.tile[:], cols, full)
+	}
+	for i := full * group; i < n; i++ {
+		row := dst[i*stride:][:cols]
+		for j := range row {
+			row[j] = w.tile[j*columnsWidth+i]
+		}
+	}
+}
+
+// sumFew concludes n rows of at most fewCols entries, which it packs. With
+// keep the tile then holds their terms, else the rows themselves.
+func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
+	w.packRows(x, stride, n, cols)
+	groups := groupsFor(n)
+	c, tile := &w.columns, w.tile[:]
+	c.reset()
+	columnsMax(c, tile, columnsWidth, cols, groups)
+	columnsFrame(c, groups)
+	var terms []float64
+	if keep {
+		terms = tile
+	}
+	columnsExpSum(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
+	columnsJoin(c, groups)
+	columnsConclude(c, groups)
+}
+
+// sumRow sets the count and sum of row i of a panel, of one chunk, whose
+// maximum is set. Where terms is not nil it receives the row's terms; it may
+// be x. Those of a row whose maximum is not finite are anything.
+func (w *workspace) sumRow(i int, terms, x []float64) {
+	w.count[i], w.hi[0][i], w.lo[0][i] = 0, 0, 0
+	if m := w.max[i]; isFinite(m) {
+		w.count[i], w.hi[0][i], w.lo[0][i] = expSum(terms, x, m)
+	}
+}
+
+// chunks is how many chunks n entries are.
+func chunks(n int) int { return (n + chunkLen - 1) / chunkLen }
+
+// chunkOf returns the entries of a chunk.
+func chunkOf(x []float64, chunk int) []float64 {
+	return x[chunk*chunkLen : min(len(x), (chunk+1)*chunkLen)]
+}
+
+// chunkPartial returns the partial of a chunk of x, whose terms go to the
+// same chunk of terms where that is not nil.
+func chunkPartial(terms, x []float64, chunk int) partial {
+	x = chunkOf(x, chunk)
+	if terms != nil {
+		terms = chunkOf(terms, chunk)
+	}
+	m := maxOf(x)
+	if !isFinite(m) {
+		if terms != nil {
+			fill(terms, 0)
+		}
+		return partial{max: m}
+	}
+	count, hi, lo := expSum(terms, x, m)
+	return newPartial(m, count, hi, lo)
+}
+
+// sumLong concludes one row of any length, as row 0 of a panel; w.partials
+// are its chunks'. Where terms is not nil it receives the row's terms; it may
+// be x.
+func (w *workspace) sumLong(terms, x []float64) {
+	w.partials = grow(w.partials, chunks(len(x)))
+	w.eachChunk(longRow{kind: longSum, dst: terms, x: x}, len(x))
+	w.concludeLong()
+}
+
+// shiftLong sets dst to the log-probabilities of the row x of sumLong.
+func (w *workspace) shiftLong(dst, x []float64) {
+	w.eachChunk(longRow{kind: longShift, dst: dst, x: x}, len(x))
+}
+
+// scaleLong turns the terms of the row of sumLong into probabilities times g.
+func (w *workspace) scaleLong(terms []float64, g float64) {
+	w.eachChunk(longRow{kind: longScale, dst: terms, whole: w.wholePartial(), g: g}, len(terms))
+}
+
+// concludeLong merges w.partials and concludes, as row 0 of a panel.
+func (w *workspace) concludeLong() {
+	whole := w.wholePartial()
+	s := whole.conclude()
+	w.max[0], w.count[0] = whole.max, whole.count
+	w.negLogSum[0], w.rest[0] = s.negLogSum, s.rest
+}
+
+// wholePartial merges w.partials in order.
+func (w *workspace) wholePartial() partial {
+	whole := w.partials[0]
+	for i := range w.partials[1:] {
+		whole.merge(w.partials[1+i])
+	}
+	return whole
+}
+
+// hugeRow is how many entries make a row worth more than one goroutine.
+const hugeRow = 1 << 16
+
+// spreads reports whether a matrix has too few rows to occupy the goroutines
+// that its work is worth, unless they share each row.
+func spreads(rows, cols int) bool {
+	return cols >= hugeRow && rows < 2*runtime.GOMAXPROCS(0)
+}
+
+// A longRow is a task on the chunks of one row. A unit is hugeChunks of them.
+type longRow struct {
+	kind   longKind
+	dst, x []float64
+	w      *workspace
+	whole  partial
+	g      float64
+}
+
+type longKind uint8
+
+const (
+	longSum longKind = iota
+	longShift
+	longScale
+)
+
+const hugeChunks = 8
+
+var longRows = sync.Pool{New: func() any { return new(longRow) }}
+
+// eachChunk does t on all chunks of a row of n entries, on several goroutines
+// if w.spread allows it.
+func (w *workspace) eachChunk(t longRow, n int) {
+	t.w = w
+	if !w.spread {
+		for u := range chunks(n) {
+			t.doChunk(u)
+		}
+		return
+	}
+	shared := longRows.Get().(*longRow)
+	*shared = t
+	run(shared, (chunks(n)+hugeChunks-1)/hugeChunks, n)
+	*shared = longRow{}
+	longRows.Put(shared)
+}
+
+func (t *longRow) do(_ *workspace, unit int) {
+	for u := unit * hugeChunks; u < min((unit+1)*hugeChunks, len(t.w.partials)); u++ {
+		t.doChunk(u)
+	}
+}
+
+func (t *longRow) doChunk(u int) {
+	switch t.kind {
+	case longSum:
+		t.w.partials[u] = chunkPartial(t.dst, t.x, u)
+	case longShift:
+		shiftBy(chunkOf(t.dst, u), chunkOf(t.x, u), t.w.max[0], t.w.negLogSum[0])
+	case longScale:
+		first, second := t.w.partials[u].factors(&t.whole)
+		scaleTermsBy(chunkOf(t.dst, u), first, second, t.g)
+	}
+}
+
+// scaleTerms turns the terms of row i of a panel into probabilities times g.
+func (w *workspace) scaleTerms(i int, terms []float64, g float64) {
+	if len(terms) <= chunkLen {
+		scaleTermsBy(terms, w.inverse[i], 1, g)
+		return
+	}
+	w.scaleLong(terms, g)
+}
+
+// probability returns entry j of row i of a panel, given its term.
+func (w *workspace) probability(i, cols, j int, term float64) float64 {
+	if cols <= chunkLen {
+		return float64(term * w.inverse[i])
+	}
+	whole := w.wholePartial()
+	first, second := w.partials[j/chunkLen].factors(&whole)
+	return float64(float64(term*first) * second)
+}
+
+// scaleTermsBy multiplies terms by three factors, at once where no digits
+// are lost by it.
+func scaleTermsBy(terms []float64, first, second, g float64) {
+	if second == 1 && combines(g) {
+		scaleBy(terms, float64(first*g))
+		return
+	}
+	scaleBy(terms, first)
+	if second != 1 {
+		scaleBy(terms, second)
+	}
+	scaleBy(terms, g)
+}
+
+// combines reports whether a factor that makes probabilities of terms, some
+// 2^-128 down to 2^-700, may be multiplied by g before it is used.
+func combines(g float64) bool {
+	g = math.Abs(g)
+	return g >= 0x1p-300 && g <= 0x1p64 || g == 0
+}
