@@ -22,7 +22,8 @@ type Loss struct {
 	Correct int     // CrossEntropy only: rows whose lowest-indexed largest logit is the target; a row with a NaN is not
 
 	// What the rounding of Sum and Weight left. They count only while they
-	// are small enough to be that: a field changed by hand drops its own.
+	// are small enough to be that, so that what is left over from a field
+	// changed by hand is worth half a unit in its last place at most.
 	sumLo, weightLo float64
 }
 

@@ -209,8 +209,8 @@ func TestLossByHand(t *testing.T) {
 	}
 
 	changed := loss
-	changed.Sum, changed.Weight = 0x1p-70, 4
-	if got := changed.Mean(); got != 0x1p-72 {
+	changed.Sum, changed.Weight = 0x1p-70, 0x1p-100
+	if got := changed.Mean(); got != 0x1p30 {
 		t.Errorf("Mean after a change by hand: %v", got)
 	}
 	var total Loss
