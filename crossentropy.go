@@ -556,7 +556,15 @@ func sumOf(q []float64) (hi, lo float64) {
 		sum[c%lanes], e = twoSum(sum[c%lanes], v)
 		rest[c%lanes] += e
 	}
-	hi, lo = joinLanes(&sum, &rest)
+	return sumAndRest(joinLanes(&sum, &rest))
+}
+
+// sumAndRest returns hi+lo rounded and what that lost, nothing where the sum
+// is not finite.
+func sumAndRest(hi, lo float64) (sum, rest float64) {
+	if !isFinite(hi) || !isFinite(lo) {
+		return hi, 0
+	}
 	return fastTwoSum(hi, lo)
 }
 

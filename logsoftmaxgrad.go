@@ -1,0 +1,159 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"sync"
+
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
+	rows, cols := checkNotEmpty(logp)
+	dim = checkDim("LogSoftmaxGrad", dim)
+	checkShape(upstream, rows, cols)
+	checkDst("LogSoftmaxGrad", dst, rows, cols, logp, upstream)
+	t := vectorJacobians.Get().(*vectorJacobian)
+	t.dim, t.logp, t.upstream = dim, newSource(logp), newSource(upstream)
+	t.out = sizeDst(dst, rows, cols)
+	units := (rows + unitRows(cols) - 1) / unitRows(cols)
+	if dim == 0 {
+		units = (cols + columnsWidth - 1) / columnsWidth
+	}
+	if t.logp.kind == sourceForeign || t.upstream.kind == sourceForeign {
+		// At is for this goroutine alone.
+		w := workspaces.Get().(*workspace)
+		for u := range units {
+			t.do(w, u)
+		}
+		workspaces.Put(w)
+	} else {
+		run(t, units, elements(rows, cols))
+	}
+	*t = vectorJacobian{}
+	vectorJacobians.Put(t)
+}
+
+// A vectorJacobian is the work of LogSoftmaxGrad. Its units are rows, or
+// columnsWidth columns.
+type vectorJacobian struct {
+	dim            int
+	logp, upstream source
+	out            blas64.General
+}
+
+var vectorJacobians = sync.Pool{New: func() any { return new(vectorJacobian) }}
+
+func (t *vectorJacobian) do(w *workspace, unit int) {
+	if t.dim == 0 {
+		t.doColumns(w, unit*columnsWidth)
+		return
+	}
+	cols := t.logp.cols
+	for i := unit * unitRows(cols); i < min(t.logp.rows, (unit+1)*unitRows(cols)); i++ {
+		upstream := t.upstream.segment(&w.softIn, i, 0, cols)
+		logp := t.logp.segment(&w.rowsIn, i, 0, cols)
+		hi, lo := sumOf(upstream)
+		dst := t.out.Data[i*t.out.Stride:][:cols]
+		for j, u := range upstream {
+			dst[j] = vectorJacobianEntry(logp[j], u, hi, lo)
+		}
+	}
+}
+
+// doColumns does columnsWidth columns from column first, or those that are
+// left.
+func (t *vectorJacobian) doColumns(w *workspace, first int) {
+	n := min(columnsWidth, t.logp.cols-first)
+	for l := range lanes {
+		clear(w.hi[l][:])
+		clear(w.lo[l][:])
+	}
+	for i := range t.upstream.rows {
+		sum, rest := &w.hi[i%lanes], &w.lo[i%lanes]
+		for k, u := range t.upstream.segment(&w.softIn, i, first, n) {
+			var e float64
+			sum[k], e = twoSum(sum[k], u)
+			rest[k] += e
+		}
+	}
+	columnsJoin(&w.columns, groupsFor(n))
+	for k := range n {
+		w.hi[0][k], w.lo[0][k] = sumAndRest(w.hi[0][k], w.lo[0][k])
+	}
+	for i := range t.upstream.rows {
+		upstream := t.upstream.segment(&w.softIn, i, first, n)
+		logp := t.logp.segment(&w.rowsIn, i, first, n)
+		dst := t.out.Data[i*t.out.Stride+first:][:n]
+		for k, u := range upstream {
+			dst[k] = vectorJacobianEntry(logp[k], u, w.hi[0][k], w.lo[0][k])
+		}
+	}
+}
+
+// segment returns n entries of row i from column j, copied into buf where
+// they do not lie in a row.
+func (s *source) segment(buf *[]float64, i, j, n int) []float64 {
+	if s.kind == sourceDense {
+		return s.raw.Data[i*s.raw.Stride+j:][:n]
+	}
+	*buf = grow(*buf, n)
+	for k := range *buf {
+		(*buf)[k] = s.at(i, j+k)
+	}
+	return *buf
+}
+
+// vectorJacobianEntry returns u·(1-p) - p·(sum - u) for p = e^logp and the
+// sum hi+lo of the slice's u: so written, what nearly cancels in u - p·sum
+// keeps its digits. 0 times anything is 0.
+func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
+	p, rest := expAndRest(logp)
+	var own, others float64
+	if u != 0 || logp != logp {
+		own = float64(u * rest)
+		if rest == 0 {
+			own = 0
+		}
+	}
+	if sum := (hi - u) + lo; p != 0 && sum != 0 {
+		others = float64(p * sum)
+	}
+	return canonical(own - others)
+}
+
+// expAndRest returns e^y and 1 - e^y, the latter through expm1, each within
+// 1.5 ulp.
+func expAndRest(y float64) (p, rest float64) {
+	switch {
+	case y != y:
+		return nan, nan
+	case y > 710:
+		return math.Inf(1), math.Inf(-1)
+	case y < -farthest:
+		return 0, 1
+	}
+	// Terms are formed times 2^128 for y ≤ 0, so that only the last product
+	// rounds to a subnormal number, and halved for others, so that only that
+	// overflows.
+	f, back := frame{magic: magic - 16}, 2.0
+	if y <= 0 {
+		f, back = frame{magic: magic + 16*scaleBits}, unscale
+	}
+	p = float64(f.term(y) * back)
+	if math.Abs(y) > 50 {
+		return p, 1 - p
+	}
+	n := math.FMA(y, sixteenthsPerLn2, magic)
+	k := n - magic
+	r := math.FMA(k, -sixteenthHi, y)
+	r = math.FMA(k, -sixteenthLo, r)
+	bits := math.Float64bits(n)
+	s := math.Float64frombits(power[bits&15] + bits<<48)
+	q := math.FMA(expTail(r), float64(r*r), r+powerRest[bits&15])
+	// With s = 2^(n/16), 1 - e^y is (1 - s) - s·q; 1 - s is exact from ½ to 2.
+	return p, math.FMA(-s, q, 1-s)
+}
