@@ -281,7 +281,7 @@ func weightedLoss(coef, logp []float64) float64 {
 // A smoothing holds the coefficients of a smoothed target: those that every
 // class has, and what a label adds.
 type smoothing struct {
-	s      *settings
+	weight []float64  // of the classes; nil: all 1
 	buffer *[]float64 // w[c]·(e/C) of every class
 	off    float64    // e/C
 	on     float64    // (1-e) + e/C
@@ -292,7 +292,7 @@ type smoothing struct {
 // released.
 func (s *settings) newSmoothing(classes int) smoothing {
 	off := s.smoothing / float64(classes)
-	q := smoothing{s: s, buffer: getBuffer(classes), off: off, on: (1 - s.smoothing) + off}
+	q := smoothing{weight: s.weight, buffer: getBuffer(classes), off: off, on: (1 - s.smoothing) + off}
 	base := *q.buffer
 	for c := range base {
 		base[c] = float64(s.classWeightAt(c) * off)
@@ -303,13 +303,20 @@ func (s *settings) newSmoothing(classes int) smoothing {
 // target returns the coefficients of label y, which hold until restore(y).
 func (q *smoothing) target(y int) []float64 {
 	base := *q.buffer
-	base[y] = float64(q.s.classWeightAt(y) * q.on)
+	base[y] = q.on
+	if q.weight != nil {
+		base[y] = float64(q.weight[y] * q.on)
+	}
 	return base
 }
 
 // restore undoes target(y).
 func (q *smoothing) restore(y int) {
-	(*q.buffer)[y] = float64(q.s.classWeightAt(y) * q.off)
+	base := *q.buffer
+	base[y] = q.off
+	if q.weight != nil {
+		base[y] = float64(q.weight[y] * q.off)
+	}
 }
 
 // release gives the coefficients back.
