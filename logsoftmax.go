@@ -11,14 +11,74 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// LogSoftmax sets dst to the logarithm of the softmax of x along dim,
+//
+//	dst[i,j] = x[i,j] - log Σ_k e^x[i,k]    for dim 1 or -1: along each row
+//	dst[i,j] = x[i,j] - log Σ_k e^x[k,j]    for dim 0 or -2: down each column
+//
+// so that the exponentials of each slice, which is a row or a column, add up
+// to 1. Every element is within 2 ulp of its exact value, however large or
+// small the elements of x are and however close to 0 the result. The package
+// documentation says how that is done, and what was measured.
+//
+// A slice with a NaN or +Inf, or of -Inf only, becomes NaN throughout. Any
+// other -Inf is a class of probability 0: it stays -Inf and has no effect on
+// the others. No result is -0.
+//
+// An empty dst is sized; any other must have the shape of x. dst may be x
+// itself, or any matrix on exactly its region; other overlap panics where it
+// can be seen.
+//
+// LogSoftmax panics with mat.ErrZeroLength if x is empty, with mat.ErrShape
+// if the shape of dst does not fit, and with a string if dim is not one of
+// -2, -1, 0 and 1 or if dst partially overlaps x.
+//
+// See Blanchard, Higham and Higham, Accurately Computing the Log-Sum-Exp and
+// Softmax Functions, IMA Journal of Numerical Analysis 41(4), 2021.
 func LogSoftmax(dst *mat.Dense, x mat.Matrix, dim int) {
 	normalize("LogSoftmax", opLogSoftmax, dst, x, dim)
 }
 
+// Softmax sets dst to the softmax of x along dim, probabilities that add up to
+// 1 in each slice:
+//
+//	dst[i,j] = e^x[i,j] / Σ_k e^x[i,k]    for dim 1 or -1: along each row
+//	dst[i,j] = e^x[i,j] / Σ_k e^x[k,j]    for dim 0 or -2: down each column
+//
+// Every element is within 4 ulp of its exact value, or of the smallest
+// subnormal number where it is below the normal ones.
+//
+// A slice with a NaN or +Inf, or of -Inf only, becomes NaN throughout. Any
+// other -Inf gives 0.
+//
+// What dst may be, and what panics, is as for LogSoftmax.
+//
+// A loss is better computed from the logits or from LogSoftmax: the logarithm
+// of a probability close to 1 has few digits left, and that of one below
+// 2^-1074 none.
 func Softmax(dst *mat.Dense, x mat.Matrix, dim int) {
 	normalize("Softmax", opSoftmax, dst, x, dim)
 }
 
+// LogSumExp sets dst[i] to the logarithm of the sum of the exponentials of
+// slice i of x along dim, and returns dst:
+//
+//	dst[i] = log Σ_j e^x[i,j]    for dim 1 or -1: of each row
+//	dst[j] = log Σ_i e^x[i,j]    for dim 0 or -2: of each column
+//
+// It is max + log Σ e^(x-max), within 1 ulp of the larger of |max| and that
+// logarithm. Where the two nearly cancel, the sum has an error of that size
+// too: LogSoftmax does not form it, and keeps its digits.
+//
+// A slice with a NaN gives NaN, else one with +Inf gives +Inf, and one of -Inf
+// only gives -Inf.
+//
+// A nil dst is allocated; any other must have one element for each slice, and
+// must not overlap x.
+//
+// LogSumExp panics with mat.ErrZeroLength if x is empty, with mat.ErrShape if
+// the length of dst does not fit, and with a string if dim is not one of -2,
+// -1, 0 and 1.
 func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
 	rows, cols := checkNotEmpty(x)
 	dim = checkDim("LogSumExp", dim)

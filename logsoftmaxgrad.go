@@ -11,6 +11,31 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// LogSoftmaxGrad sets dst to the vector-Jacobian product of LogSoftmax: the
+// gradient, with respect to x, of a function of logp = LogSoftmax(x) whose
+// gradient with respect to logp is upstream. Both have the shape of x, and dim
+// is that of the LogSoftmax.
+//
+//	dst[i,j] = u[i,j] - e^logp[i,j]·Σ_k u[i,k]    for dim 1 or -1
+//	dst[i,j] = u[i,j] - e^logp[i,j]·Σ_k u[k,j]    for dim 0 or -2
+//
+// where u is upstream. It is computed as u·(1-p) - p·(Σ-u), for p = e^logp
+// and with 1-p through expm1, so that no digits are lost where p is close to
+// 1. After NLLGrad it gives, but for roundings, what CrossEntropyGrad gives at
+// once and for less.
+//
+// An element of logp that is -Inf has the gradient u, and one that is NaN has
+// NaN. A NaN in upstream makes the gradient NaN in its slice wherever p is not
+// 0. No result is -0.
+//
+// An empty dst is sized; any other must have the shape of logp. dst may be
+// logp or upstream itself, or any matrix on exactly the region of one of them;
+// other overlap panics where it can be seen.
+//
+// LogSoftmaxGrad panics with mat.ErrZeroLength if logp is empty, with
+// mat.ErrShape if the shape of upstream or dst does not fit, and with a string
+// if dim is not one of -2, -1, 0 and 1 or if dst partially overlaps logp or
+// upstream.
 func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 	rows, cols := checkNotEmpty(logp)
 	dim = checkDim("LogSoftmaxGrad", dim)
