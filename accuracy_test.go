@@ -1,0 +1,903 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax_test
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax"
+)
+
+// The bounds that the documentation states, in units of the distance of the
+// doubles next to the exact value (2^-1074 where that is less than 2^-1022).
+const (
+	// A log-probability, and so the loss of a row before weights and
+	// smoothing.
+	maxUlpLogProb = 2
+
+	// A probability.
+	maxUlpProb = 4
+
+	// An entry of the gradient for a label, with unit weights and Sum.
+	maxUlpLabelGrad = 4
+
+	// An entry of the gradient for a distribution or with smoothing, with unit
+	// weights and Sum, in ulp of the larger of the terms p·(Q-q) and q·(1-p).
+	maxUlpSoftGrad = 4
+
+	// A log-sum-exp, in ulp of the largest of |max|, log Σexp(x-max) and
+	// itself. Without the last there would be results that correct rounding
+	// does not reach: where the sum of the two others is in the next binade,
+	// half an ulp of it is an ulp of the larger.
+	maxUlpLogSumExp = 1
+
+	// Loss.Sum, against the sum of the losses of the rows as they are
+	// returned, and Loss.Mean against the quotient of that and the weight.
+	maxUlpSum  = 1
+	maxUlpMean = 1
+)
+
+var long = flag.Bool("long", false, "search ten times as long for worse errors")
+
+// quantity is something whose error is measured.
+type quantity int
+
+const (
+	logProbOfMax quantity = iota
+	logProbOfOther
+	probability
+	labelGrad
+	logSumExp
+	logSumExpNarrow // in ulp of the larger of |max| and log Σexp(x-max) alone
+	quantities
+)
+
+var quantityNames = [quantities]string{
+	"log-probability of the max", "log-probability", "probability",
+	"label gradient", "log-sum-exp", "log-sum-exp, narrow unit",
+}
+
+var quantityBounds = [quantities]float64{
+	maxUlpLogProb, maxUlpLogProb, maxUlpProb, maxUlpLabelGrad, maxUlpLogSumExp,
+	// Half an ulp of a result in the next binade, more than the bound above.
+	maxUlpLogSumExp + 0.5,
+}
+
+// witness is the input with the largest error seen.
+type witness struct {
+	ulps   float64
+	got    float64
+	row    []float64
+	column int
+	target int
+}
+
+func (w *witness) see(ulps, got float64, row []float64, column, target int) {
+	if ulps > w.ulps || math.IsNaN(ulps) || w.row == nil {
+		*w = witness{ulps, got, slices.Clone(row), column, target}
+	}
+}
+
+// String describes the input, in full where it is short or printing in full
+// was asked for.
+func (w *witness) String() string {
+	if len(w.row) > 8 && !*long {
+		return fmt.Sprintf("%d logits, entry %d (%v), target %d: %v", len(w.row), w.column, w.row[w.column], w.target, w.got)
+	}
+	hex := make([]string, len(w.row))
+	for j, v := range w.row {
+		hex[j] = fmt.Sprintf("%x", v)
+	}
+	return fmt.Sprintf("{%s}, entry %d, target %d: %v", strings.Join(hex, ", "), w.column, w.target, w.got)
+}
+
+type witnesses [quantities]witness
+
+// report logs the errors, holds the bounds, and has math/big confirm the
+// worst.
+func (ws *witnesses) report(t *testing.T) {
+	t.Helper()
+	for q := range ws {
+		w := &ws[q]
+		if w.row == nil {
+			continue
+		}
+		t.Logf("%-27s %6.4f ulp: %v", quantityNames[q], w.ulps, w)
+		if !(w.ulps <= quantityBounds[q]) {
+			t.Errorf("%s: %v ulp is more than %v: %v", quantityNames[q], w.ulps, quantityBounds[q], w)
+		}
+		if confirmed := w.exact(quantity(q)); !(math.Abs(confirmed-w.ulps) <= 1e-6) {
+			t.Errorf("%s: %v ulp, but %v by math/big: %v", quantityNames[q], w.ulps, confirmed, w)
+		}
+	}
+}
+
+// exact returns the error by way of math/big.
+func (w *witness) exact(q quantity) float64 {
+	e := newExactRow(w.row)
+	switch q {
+	case logProbOfMax, logProbOfOther:
+		return exactError(w.got, e.logProb[w.column], e.logProb[w.column])
+	case probability:
+		return exactError(w.got, e.prob[w.column], e.prob[w.column])
+	case labelGrad:
+		if w.column == w.target {
+			return exactError(-w.got, e.complement[w.column], e.complement[w.column])
+		}
+		return exactError(w.got, e.prob[w.column], e.prob[w.column])
+	case logSumExp, logSumExpNarrow:
+		unit := exactFloat(math.Abs(e.max))
+		if unit.Cmp(e.logSum) < 0 {
+			unit = e.logSum
+		}
+		if l := exactNew().Abs(e.logSumExp); q == logSumExp && unit.Cmp(l) < 0 {
+			unit = l
+		}
+		return exactError(w.got, e.logSumExp, unit)
+	}
+	panic("unreachable")
+}
+
+// measurer calls the package on batches of rows and sees the errors.
+type measurer struct {
+	row            ddRow
+	logp, prob, gr mat.Dense
+	lse            []float64
+	each           []float64
+	target         []int
+	sum            logsoftmax.Options
+}
+
+// measure sees the errors of every function for every row of x. The label of
+// a row is its largest entry or, for odd rows, drawn.
+func (m *measurer) measure(t *testing.T, ws *witnesses, rnd *rand.Rand, x *mat.Dense) {
+	rows, cols := x.Dims()
+	m.logp.Reset()
+	m.prob.Reset()
+	m.gr.Reset()
+	m.target = m.target[:0]
+	for i := range rows {
+		y := rnd.IntN(cols)
+		if i%2 == 0 {
+			row := x.RawRowView(i)
+			y = slices.Index(row, slices.Max(row))
+		}
+		m.target = append(m.target, y)
+	}
+	logsoftmax.LogSoftmax(&m.logp, x, 1)
+	logsoftmax.Softmax(&m.prob, x, 1)
+	m.lse = logsoftmax.LogSumExp(nil, x, 1)
+	var err error
+	if m.each, err = logsoftmax.CrossEntropyEach(nil, x, m.target, nil); err != nil {
+		t.Fatal(err)
+	}
+	m.sum.Reduction = logsoftmax.Sum
+	if _, err := logsoftmax.CrossEntropyGrad(&m.gr, x, m.target, &m.sum); err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		row := x.RawRowView(i)
+		y := m.target[i]
+		m.row.set(row)
+		logp, prob, gr := m.logp.RawRowView(i), m.prob.RawRowView(i), m.gr.RawRowView(i)
+		if m.each[i] != -logp[y] {
+			t.Errorf("loss %v, but log-probability %v", m.each[i], logp[y])
+		}
+		for j := range row {
+			q := logProbOfOther
+			if row[j] == m.row.max {
+				q = logProbOfMax
+			}
+			ws[q].see(m.logProbError(logp[j], j), logp[j], row, j, y)
+			ws[probability].see(m.probError(prob[j], j), prob[j], row, j, y)
+			ws[labelGrad].see(m.labelGradError(gr[j], j, y), gr[j], row, j, y)
+		}
+		wide, narrow := m.logSumExpError(m.lse[i])
+		ws[logSumExp].see(wide, m.lse[i], row, m.row.argmax, y)
+		ws[logSumExpNarrow].see(narrow, m.lse[i], row, m.row.argmax, y)
+	}
+}
+
+// The errors, in ulp, of results for the row that is set.
+
+func (m *measurer) logProbError(got float64, j int) float64 {
+	want := m.row.logProb(j)
+	if math.IsInf(want.v.hi, 0) {
+		if got == want.v.hi {
+			return 0
+		}
+		return math.Inf(1)
+	}
+	return want.ulpsFrom(got, want.v.hi)
+}
+
+func (m *measurer) probError(got float64, j int) float64 {
+	want := m.row.prob(j)
+	return want.ulpsFrom(got, want.v.hi)
+}
+
+func (m *measurer) labelGradError(got float64, j, y int) float64 {
+	if j != y {
+		return m.probError(got, j)
+	}
+	want := m.row.complement(j)
+	return want.ulpsFrom(-got, want.v.hi)
+}
+
+func (m *measurer) logSumExpError(got float64) (wide, narrow float64) {
+	want := m.row.logSumExp()
+	unit := max(math.Abs(m.row.max), m.row.logSumDD.hi)
+	if want.small {
+		unit *= ddScale
+	}
+	return want.ulpsFrom(got, max(unit, math.Abs(want.v.hi))), want.ulpsFrom(got, unit)
+}
+
+// batch is a number of rows of the same length, filled one by one.
+type batch struct {
+	rows, cols int
+	fill       func(rnd *rand.Rand, row []float64)
+}
+
+func normal(sd float64) func(*rand.Rand, []float64) {
+	return func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = rnd.NormFloat64() * sd
+		}
+	}
+}
+
+// batchesOf has about the given number of entries for each number of
+// classes, but no more than 300 rows.
+func batchesOf(entries int, classes []int, fill func(*rand.Rand, []float64)) []batch {
+	var b []batch
+	for _, c := range classes {
+		b = append(b, batch{min(max(entries/c, 1), 300), c, fill})
+	}
+	return b
+}
+
+var (
+	fewClasses  = []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129}
+	manyClasses = []int{1000, 2047, 2048, 2049, 4096, 5000, 50257}
+	allClasses  = slices.Concat(fewClasses, manyClasses)
+)
+
+// accuracyInputs are the classes of input.
+var accuracyInputs = []struct {
+	name    string
+	batches []batch
+}{
+	{"normal sd 1", batchesOf(6000, allClasses, normal(1))},
+	{"normal sd 10", batchesOf(6000, allClasses, normal(10))},
+	{"normal sd 100", batchesOf(6000, allClasses, normal(100))},
+	{"normal sd 1e-9", batchesOf(2000, fewClasses, normal(1e-9))},
+	{"two classes, gaps 0 to 760", []batch{{30400, 2, gaps()}}},
+	{"two classes, small gaps", []batch{{3000, 2, func(rnd *rand.Rand, row []float64) {
+		row[0] = rnd.NormFloat64()
+		row[1] = row[0] - math.Exp(-40*rnd.Float64())
+		shuffle(rnd, row)
+	}}}},
+	{"one dominant logit", batchesOf(4000, append([]int{50257}, fewClasses...), func(rnd *rand.Rand, row []float64) {
+		normal(1)(rnd, row)
+		row[rnd.IntN(len(row))] += 760 * rnd.Float64()
+	})},
+	{"all others equal", batchesOf(50000, []int{10, 1000, 50257}, func(rnd *rand.Rand, row []float64) {
+		low := rnd.NormFloat64() * 10
+		for j := range row {
+			row[j] = low
+		}
+		row[rnd.IntN(len(row))] += 40*rnd.Float64() + math.Log(float64(len(row)))*float64(rnd.IntN(2))
+	})},
+	{"all others equal, full range of gaps", batchesOf(20000, []int{10, 1000}, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = rnd.NormFloat64()
+		}
+		for j := range row {
+			row[j] = row[0]
+		}
+		row[rnd.IntN(len(row))] += 760 * rnd.Float64()
+	})},
+	{"gaps 700 to 760, 1000 classes", batchesOf(40000, []int{1000}, func(rnd *rand.Rand, row []float64) {
+		shift := rnd.NormFloat64() * 10
+		for j := range row {
+			row[j] = shift - 700 - 60*rnd.Float64()
+		}
+		row[rnd.IntN(len(row))] = shift
+	})},
+	{"gaps 740 to 800, 50257 classes", []batch{{1, 50257, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = -740 - 60*rnd.Float64()
+		}
+		row[rnd.IntN(len(row))] = 0
+	}}}},
+	{"max about 1e3", offsets(1e3)},
+	{"max about 1600", offsets(1600)},
+	{"max about 1e6", offsets(1e6)},
+	{"max about 1e15", offsets(1e15)},
+	{"max about 1e300", offsets(1e300)},
+	{"zeros", batchesOf(500, fewClasses, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = math.Copysign(0, rnd.Float64()-0.5)
+			if rnd.IntN(4) == 0 {
+				row[j] = -rnd.Float64()
+			}
+		}
+	})},
+	{"subnormal logits", batchesOf(500, fewClasses, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = math.Float64frombits(rnd.Uint64() & (1<<63 | 1<<52 - 1))
+		}
+	})},
+	{"subnormal results", batchesOf(3000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = -705 - 41*rnd.Float64()
+		}
+		row[rnd.IntN(len(row))] = 0
+	})},
+	{"ties", batchesOf(1000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		v := []float64{rnd.NormFloat64(), rnd.NormFloat64(), -30 * rnd.Float64()}
+		for j := range row {
+			row[j] = v[rnd.IntN(len(v))]
+		}
+	})},
+	{"ties of the max, others small", batchesOf(1000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = rnd.NormFloat64() - 40*rnd.Float64()
+		}
+		top := slices.Max(row) + 40*rnd.Float64()
+		for range 2 + rnd.IntN(len(row)) {
+			row[rnd.IntN(len(row))] = top
+		}
+	})},
+	{"a second logit over many just under half its ulp", batchesOf(3000, fewClasses, underHalfUlp)},
+	{"sums of exponentials next to 1", batchesOf(3000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		low := -math.Log(float64(len(row)-1)) + (rnd.Float64()-0.5)*math.Exp(-30*rnd.Float64())
+		for j := range row {
+			row[j] = low
+		}
+		row[rnd.IntN(len(row))] = 0
+	})},
+	{"some classes impossible", batchesOf(2000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		normal(3)(rnd, row)
+		for j := range row {
+			if rnd.IntN(3) == 0 {
+				row[j] = math.Inf(-1)
+			}
+		}
+		row[rnd.IntN(len(row))] = rnd.NormFloat64()
+	})},
+}
+
+// gaps fills rows of two with a gap that goes up by 1/40 from row to row and
+// has a full mantissa.
+func gaps() func(*rand.Rand, []float64) {
+	n := 0
+	return func(rnd *rand.Rand, row []float64) {
+		row[0] = rnd.NormFloat64() * float64(n%3)
+		row[1] = row[0] - (float64(n)+rnd.Float64())/40
+		shuffle(rnd, row)
+		n++
+	}
+}
+
+func offsets(offset float64) []batch {
+	return batchesOf(2000, fewClasses, func(rnd *rand.Rand, row []float64) {
+		for j := range row {
+			row[j] = offset + rnd.NormFloat64()*max(10, 1e-16*offset)
+		}
+		if rnd.IntN(2) == 0 {
+			for j := range row {
+				row[j] = -row[j]
+			}
+		}
+		if rnd.IntN(4) == 0 {
+			row[rnd.IntN(len(row))] *= -1
+		}
+	})
+}
+
+// underHalfUlp fills a row with a largest logit, a second one at some gap, and
+// others that each add a little less than half an ulp of what the second adds,
+// which a sum in plain doubles does not see.
+func underHalfUlp(rnd *rand.Rand, row []float64) {
+	top := rnd.NormFloat64() * 10 * float64(rnd.IntN(2))
+	second := top - 40*rnd.Float64()
+	for j := range row {
+		row[j] = second - 53*math.Ln2 - 0.7*rnd.Float64()*float64(rnd.IntN(2))
+	}
+	row[0], row[1] = top, second
+	shuffle(rnd, row)
+}
+
+func shuffle(rnd *rand.Rand, row []float64) {
+	rnd.Shuffle(len(row), func(i, j int) { row[i], row[j] = row[j], row[i] })
+}
+
+func TestAccuracy(t *testing.T) {
+	var all witnesses
+	for i, in := range accuracyInputs {
+		t.Run(in.name, func(t *testing.T) {
+			rnd := rand.New(rand.NewPCG(uint64(i), 15))
+			var ws witnesses
+			var m measurer
+			for _, b := range in.batches {
+				rows := b.rows
+				if *long {
+					rows *= 10
+				}
+				if testing.Short() {
+					rows = (rows + 9) / 10
+				}
+				x := mat.NewDense(rows, b.cols, nil)
+				for i := range rows {
+					b.fill(rnd, x.RawRowView(i))
+				}
+				m.measure(t, &ws, rnd, x)
+			}
+			ws.report(t)
+			for q, w := range ws {
+				if w.row != nil {
+					all[q].see(w.ulps, w.got, w.row, w.column, w.target)
+				}
+			}
+		})
+	}
+	t.Log("of all:")
+	all.report(t)
+}
+
+// searchBounds are the quantities that TestAccuracySearch looks for the worst
+// error of.
+var searched = []quantity{logProbOfMax, logProbOfOther, probability, labelGrad, logSumExp}
+
+// TestAccuracySearch climbs from the worst of many rows, by small changes that
+// make the error larger.
+func TestAccuracySearch(t *testing.T) {
+	starts := []struct {
+		name string
+		fill func(*rand.Rand, []float64)
+	}{
+		{"normal", func(rnd *rand.Rand, row []float64) { normal(math.Exp(6*rnd.Float64()-2))(rnd, row) }},
+		{"gap", func(rnd *rand.Rand, row []float64) {
+			normal(1)(rnd, row)
+			row[0] += 40 * rnd.Float64()
+		}},
+		{"wide gap", func(rnd *rand.Rand, row []float64) {
+			for j := range row {
+				row[j] = -700 * rnd.Float64()
+			}
+			row[0] = 100 * rnd.NormFloat64() * float64(rnd.IntN(2))
+		}},
+		{"under half an ulp", underHalfUlp},
+		{"next to log 2", func(rnd *rand.Rand, row []float64) {
+			for j := range row {
+				row[j] = -math.Log(float64(len(row)-1)) + 0.01*rnd.NormFloat64()
+			}
+			row[0] = 0
+		}},
+	}
+	draws, climbers, steps := 600, 4, 2500
+	if *long {
+		draws, climbers, steps = 6000, 10, 25000
+	}
+	if testing.Short() {
+		draws, climbers, steps = 100, 1, 300
+	}
+	var all witnesses
+	for s, start := range starts {
+		t.Run(start.name, func(t *testing.T) {
+			var ws witnesses
+			var c climber
+			rnd := rand.New(rand.NewPCG(uint64(s), 16))
+			for _, cols := range []int{2, 3, 4, 8, 11, 16, 33, 64} {
+				// Rows of any length have about the same time.
+				share := func(n int) int { return max(n*4/(cols+2), 1) }
+				for _, q := range searched {
+					c.search(&ws[q], rnd, q, cols, start.fill, share(draws), climbers, share(steps))
+				}
+			}
+			ws.report(t)
+			for q, w := range ws {
+				if w.row != nil {
+					all[q].see(w.ulps, w.got, w.row, w.column, w.target)
+				}
+			}
+		})
+	}
+	t.Log("of all:")
+	all.report(t)
+}
+
+// climber searches rows of one length for the largest error of a quantity.
+type climber struct {
+	measurer
+	x, out *mat.Dense
+}
+
+func (c *climber) search(best *witness, rnd *rand.Rand, q quantity, cols int, fill func(*rand.Rand, []float64), draws, climbers, steps int) {
+	c.x = mat.NewDense(1, cols, nil)
+	c.out = mat.NewDense(1, cols, nil)
+	c.lse = make([]float64, 1)
+	c.target = make([]int, 1)
+	c.sum.Reduction = logsoftmax.Sum
+	top := make([]witness, climbers) // the worst of the draws, worst first
+	for range draws {
+		row := c.x.RawRowView(0)
+		fill(rnd, row)
+		w := c.worst(q)
+		for k := range top {
+			if w.ulps > top[k].ulps || top[k].row == nil {
+				w.row = slices.Clone(row)
+				w, top[k] = top[k], w
+			}
+			if w.row == nil {
+				break
+			}
+		}
+	}
+	for _, w := range top {
+		if w.row == nil {
+			continue
+		}
+		row := c.x.RawRowView(0)
+		for range steps {
+			copy(row, w.row)
+			mutate(rnd, row)
+			next := c.worst(q)
+			if next.ulps >= w.ulps {
+				copy(w.row, row)
+				next.row = w.row
+				w = next
+			}
+		}
+		best.see(w.ulps, w.got, w.row, w.column, w.target)
+	}
+}
+
+// worst returns the largest error of the quantity over the row, without the
+// row.
+func (c *climber) worst(q quantity) (w witness) {
+	row, out := c.x.RawRowView(0), c.out.RawRowView(0)
+	c.row.set(row)
+	y := c.row.argmax
+	w.target = y
+	w.column = y
+	see := func(ulps float64, j int) {
+		if ulps > w.ulps {
+			w.ulps, w.got, w.column = ulps, out[j], j
+		}
+	}
+	switch q {
+	case logProbOfMax:
+		logsoftmax.LogSoftmax(c.out, c.x, 1)
+		w.got = out[y]
+		see(c.logProbError(out[y], y), y)
+	case logProbOfOther:
+		logsoftmax.LogSoftmax(c.out, c.x, 1)
+		w.got = out[y]
+		for j := range row {
+			see(c.logProbError(out[j], j), j)
+		}
+	case probability:
+		logsoftmax.Softmax(c.out, c.x, 1)
+		w.got = out[y]
+		for j := range row {
+			see(c.probError(out[j], j), j)
+		}
+	case labelGrad:
+		c.target[0] = y
+		logsoftmax.CrossEntropyGrad(c.out, c.x, c.target, &c.sum)
+		w.got = out[y]
+		for j := range row {
+			see(c.labelGradError(out[j], j, y), j)
+		}
+	case logSumExp:
+		logsoftmax.LogSumExp(c.lse, c.x, 1)
+		w.ulps, _ = c.logSumExpError(c.lse[0])
+		w.got = c.lse[0]
+	}
+	return w
+}
+
+// mutate changes a row a little, and seldom more.
+func mutate(rnd *rand.Rand, row []float64) {
+	j := rnd.IntN(len(row))
+	switch rnd.IntN(12) {
+	case 0: // a large change
+		row[j] += rnd.NormFloat64()
+	case 1:
+		row[j] = row[rnd.IntN(len(row))]
+	case 2: // the whole row
+		d := rnd.NormFloat64() * math.Exp(-30*rnd.Float64())
+		for j := range row {
+			row[j] += d
+		}
+	case 3, 4: // the last bits
+		row[j] = math.Float64frombits(math.Float64bits(row[j]) + uint64(rnd.IntN(17)) - 8)
+	case 5: // the last bits of all
+		for j := range row {
+			row[j] = math.Float64frombits(math.Float64bits(row[j]) + uint64(rnd.IntN(5)) - 2)
+		}
+	default:
+		row[j] += rnd.NormFloat64() * math.Exp(-38*rnd.Float64())
+	}
+	for j, v := range row {
+		// Zero stepped down to a NaN, or up to the end of the range.
+		if math.IsNaN(v) || math.Abs(v) > 1e6 {
+			row[j] = 0
+		}
+	}
+}
+
+// TestAccuracySoftGrad measures gradients for distributions and with
+// smoothing, in ulp of the larger of the terms that are subtracted.
+func TestAccuracySoftGrad(t *testing.T) {
+	logits := []struct {
+		name string
+		fill func(*rand.Rand, []float64)
+	}{
+		{"normal sd 1", normal(1)},
+		{"normal sd 10", normal(10)},
+		{"dominant", func(rnd *rand.Rand, row []float64) {
+			normal(1)(rnd, row)
+			row[rnd.IntN(len(row))] += 60 * rnd.Float64()
+		}},
+		{"far apart", normal(200)},
+	}
+	targets := []struct {
+		name string
+		fill func(rnd *rand.Rand, t, logits []float64)
+	}{
+		{"dense", func(rnd *rand.Rand, t, _ []float64) {
+			s := 0.0
+			for j := range t {
+				t[j] = rnd.ExpFloat64()
+				s += t[j]
+			}
+			for j := range t {
+				t[j] /= s
+			}
+		}},
+		{"sparse", func(rnd *rand.Rand, t, _ []float64) {
+			t[rnd.IntN(len(t))] += 0.3
+			t[rnd.IntN(len(t))] += 0.7
+		}},
+		{"one-hot", func(rnd *rand.Rand, t, _ []float64) { t[rnd.IntN(len(t))] = 1 }},
+		{"one-hot at the max", func(rnd *rand.Rand, t, x []float64) { t[slices.Index(x, slices.Max(x))] = 1 }},
+		{"nearly one-hot at the max", func(rnd *rand.Rand, t, x []float64) {
+			tiny := math.Exp(-60 * rnd.Float64())
+			for j := range t {
+				t[j] = tiny * rnd.Float64()
+			}
+			t[slices.Index(x, slices.Max(x))] = 1
+		}},
+		{"of any sum", func(rnd *rand.Rand, t, _ []float64) {
+			for j := range t {
+				t[j] = math.Exp(20 * rnd.NormFloat64())
+			}
+		}},
+	}
+	rnd := rand.New(rand.NewPCG(3, 17))
+	for _, smoothing := range []float64{0, 0.1, 1e-9, 1} {
+		for _, tg := range targets {
+			t.Run(fmt.Sprintf("smoothing %v/%s", smoothing, tg.name), func(t *testing.T) {
+				var worst witness
+				var worstTarget []float64
+				for _, lg := range logits {
+					for _, cols := range []int{2, 3, 7, 10, 16, 33, 100} {
+						rows := max(60/cols, 2)
+						x, target := mat.NewDense(rows, cols, nil), mat.NewDense(rows, cols, nil)
+						for i := range rows {
+							lg.fill(rnd, x.RawRowView(i))
+							tg.fill(rnd, target.RawRowView(i), x.RawRowView(i))
+						}
+						var grad mat.Dense
+						_, err := logsoftmax.SoftCrossEntropyGrad(&grad, x, target, &logsoftmax.Options{
+							LabelSmoothing: smoothing, Reduction: logsoftmax.Sum,
+						})
+						if err != nil {
+							t.Fatal(err)
+						}
+						for i := range rows {
+							e := newExactRow(x.RawRowView(i))
+							want, larger := e.grad(exactCoefficients(target.RawRowView(i), nil, smoothing))
+							for j, g := range grad.RawRowView(i) {
+								ulps := exactError(g, want[j], larger[j])
+								if ulps > worst.ulps || worst.row == nil {
+									worst.see(ulps, g, x.RawRowView(i), j, 0)
+									worstTarget = slices.Clone(target.RawRowView(i))
+								}
+							}
+						}
+					}
+				}
+				t.Logf("%6.4f ulp: %v", worst.ulps, &worst)
+				if !(worst.ulps <= maxUlpSoftGrad) {
+					t.Errorf("%v ulp is more than %v: logits %x, target %x, entry %d: %v",
+						worst.ulps, maxUlpSoftGrad, worst.row, worstTarget, worst.column, worst.got)
+				}
+			})
+		}
+	}
+	// Labels with smoothing are distributions, and lose no more.
+	for _, smoothing := range []float64{0.1, 1e-9, 1} {
+		t.Run(fmt.Sprintf("smoothing %v/label", smoothing), func(t *testing.T) {
+			var worst witness
+			for _, lg := range logits {
+				for _, cols := range []int{2, 3, 7, 10, 16, 33, 100} {
+					rows := max(60/cols, 2)
+					x := mat.NewDense(rows, cols, nil)
+					target := make([]int, rows)
+					for i := range rows {
+						lg.fill(rnd, x.RawRowView(i))
+						target[i] = rnd.IntN(cols)
+						if i%2 == 0 {
+							target[i] = slices.Index(x.RawRowView(i), slices.Max(x.RawRowView(i)))
+						}
+					}
+					var grad mat.Dense
+					_, err := logsoftmax.CrossEntropyGrad(&grad, x, target, &logsoftmax.Options{
+						LabelSmoothing: smoothing, Reduction: logsoftmax.Sum,
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					for i := range rows {
+						e := newExactRow(x.RawRowView(i))
+						want, larger := e.grad(exactCoefficients(oneHot(cols, target[i]), nil, smoothing))
+						for j, g := range grad.RawRowView(i) {
+							worst.see(exactError(g, want[j], larger[j]), g, x.RawRowView(i), j, target[i])
+						}
+					}
+				}
+			}
+			t.Logf("%6.4f ulp: %v", worst.ulps, &worst)
+			if !(worst.ulps <= maxUlpSoftGrad) {
+				t.Errorf("%v ulp is more than %v: logits %x, target %d, entry %d: %v",
+					worst.ulps, maxUlpSoftGrad, worst.row, worst.target, worst.column, worst.got)
+			}
+		})
+	}
+}
+
+// TestAccuracyLogSoftmaxGrad measures u - p·Σu with p the exponentials of the
+// log-probabilities that are given, in ulp of the larger of the terms
+// u·(1-p) and p·(Σu-u).
+func TestAccuracyLogSoftmaxGrad(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(4, 18))
+	for _, upstream := range []struct {
+		name string
+		draw func(rnd *rand.Rand) float64
+	}{
+		{"positive", func(rnd *rand.Rand) float64 { return rnd.Float64() }},
+		{"any sign", func(rnd *rand.Rand) float64 { return rnd.NormFloat64() }},
+		{"any size", func(rnd *rand.Rand) float64 { return rnd.NormFloat64() * math.Exp(20*rnd.NormFloat64()) }},
+		{"mostly zero", func(rnd *rand.Rand) float64 { return math.Floor(1.2 * rnd.Float64()) }},
+	} {
+		t.Run(upstream.name, func(t *testing.T) {
+			var worst witness
+			for _, sd := range []float64{1e-3, 1, 10, 100} {
+				for _, cols := range []int{2, 3, 7, 10, 16, 33, 100} {
+					rows := max(60/cols, 2)
+					x, u := mat.NewDense(rows, cols, nil), mat.NewDense(rows, cols, nil)
+					for i := range rows {
+						normal(sd)(rnd, x.RawRowView(i))
+						for j := range cols {
+							u.Set(i, j, upstream.draw(rnd))
+						}
+					}
+					var logp, grad mat.Dense
+					logsoftmax.LogSoftmax(&logp, x, 1)
+					logsoftmax.LogSoftmaxGrad(&grad, &logp, u, 1)
+					for i := range rows {
+						up := u.RawRowView(i)
+						for j, g := range grad.RawRowView(i) {
+							others := exactNew()
+							for k, v := range up {
+								if k != j {
+									others.Add(others, exactFloat(v))
+								}
+							}
+							p := exactExp(exactFloat(logp.At(i, j)))
+							plus := exactNew().Sub(exactFloat(1), p)
+							plus.Mul(plus, exactFloat(up[j]))
+							minus := exactNew().Mul(p, others)
+							want := exactNew().Sub(plus, minus)
+							unit := plus.Abs(plus)
+							if minus.Abs(minus); unit.Cmp(minus) < 0 {
+								unit = minus
+							}
+							worst.see(exactError(g, want, unit), g, logp.RawRowView(i), j, 0)
+						}
+					}
+				}
+			}
+			t.Logf("%6.4f ulp: %v", worst.ulps, &worst)
+			if !(worst.ulps <= maxUlpSoftGrad) {
+				t.Errorf("%v ulp is more than %v: log-probabilities %x, entry %d: %v",
+					worst.ulps, maxUlpSoftGrad, worst.row, worst.column, worst.got)
+			}
+		})
+	}
+}
+
+// TestAccuracySum holds Sum and Mean to the exact sum of the rows' losses.
+func TestAccuracySum(t *testing.T) {
+	for _, rows := range []int{1, 2, 3, 7, 64, 1000, 4099, 100_000} {
+		for _, kind := range []struct {
+			name   string
+			logits func(*rand.Rand, []float64)
+			weight func(*rand.Rand) float64
+		}{
+			{"normal", normal(1), nil},
+			{"confident", func(rnd *rand.Rand, row []float64) {
+				normal(1)(rnd, row)
+				row[0] += 50 * rnd.Float64()
+			}, nil},
+			{"any size", normal(200), nil},
+			{"all the same", func(_ *rand.Rand, row []float64) { clear(row) }, nil},
+			{"sample weights", normal(1), func(rnd *rand.Rand) float64 { return rnd.ExpFloat64() }},
+			{"sample weights of any sign", normal(1), func(rnd *rand.Rand) float64 { return rnd.NormFloat64() }},
+		} {
+			t.Run(fmt.Sprintf("%s/%d", kind.name, rows), func(t *testing.T) {
+				const cols = 3
+				rnd := rand.New(rand.NewPCG(uint64(rows), 19))
+				x := mat.NewDense(rows, cols, nil)
+				target := make([]int, rows)
+				opts := &logsoftmax.Options{}
+				for i := range rows {
+					kind.logits(rnd, x.RawRowView(i))
+					target[i] = rnd.IntN(2)
+					if kind.weight != nil {
+						opts.SampleWeight = append(opts.SampleWeight, kind.weight(rnd))
+					}
+				}
+				loss, err := logsoftmax.CrossEntropy(x, target, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				each, err := logsoftmax.CrossEntropyEach(nil, x, target, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum, weight, size := exactNew(), exactNew(), exactNew()
+				for i, l := range each {
+					sum.Add(sum, exactFloat(l))
+					size.Add(size, exactFloat(math.Abs(l)))
+					if opts.SampleWeight != nil {
+						weight.Add(weight, exactFloat(opts.SampleWeight[i]))
+					} else {
+						weight.Add(weight, exactFloat(1))
+					}
+				}
+				// The rounding of a row's weighted loss need not be the one in each.
+				slack := 0.0
+				if kind.weight != nil {
+					slack = exactError(0, exactNew().SetMantExp(size, -53), sum)
+				}
+				check := func(what string, got float64, want *big.Float, bound float64) {
+					t.Helper()
+					ulps := exactError(got, want, want)
+					t.Logf("%s: %.4f ulp", what, ulps)
+					if !(ulps <= bound) {
+						t.Errorf("%s = %v is off by %v ulp, more than %v", what, got, ulps, bound)
+					}
+				}
+				check("Sum", loss.Sum, sum, maxUlpSum+slack)
+				check("Weight", loss.Weight, weight, maxUlpSum)
+				check("Mean", loss.Mean(), exactNew().Quo(sum, weight), maxUlpMean+2*slack)
+			})
+		}
+	}
+}

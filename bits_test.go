@@ -1,0 +1,359 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax"
+)
+
+// What a function returns for a slice depends on the values in it and on
+// their number, and on nothing else: these tests ask for the same bits of the
+// same slice in every company, layout and schedule.
+
+// problem is the arguments of all functions.
+type problem struct {
+	logits   *mat.Dense
+	upstream *mat.Dense
+	target   []int
+	dist     *mat.Dense
+	opts     *logsoftmax.Options
+}
+
+func newProblem(seed uint64, rows, cols int) problem {
+	d := drawing{rand.New(rand.NewPCG(seed, 30)), rows, cols}
+	p := problem{
+		logits:   d.normal(5),
+		upstream: d.normal(1),
+		target:   d.labels(),
+		dist:     d.distribution(),
+		opts: &logsoftmax.Options{
+			Weight:       d.vector(cols, positiveOrZero),
+			SampleWeight: d.vector(rows, anySign),
+			Reduction:    logsoftmax.Sum,
+		},
+	}
+	if seed%3 == 1 {
+		p.opts.LabelSmoothing = 0.1
+	}
+	if seed%3 == 2 {
+		p.opts = &logsoftmax.Options{Reduction: logsoftmax.Sum}
+	}
+	for i := range rows {
+		row := p.logits.RawRowView(i)
+		j := d.rnd.IntN(cols)
+		switch d.rnd.IntN(24) {
+		case 0:
+			row[j] = math.NaN()
+		case 1:
+			row[j] = math.Inf(1)
+		case 2:
+			row[j] = math.Inf(-1)
+		case 3:
+			row[j] += 1e4 // a large maximum
+		case 4:
+			row[j] = row[d.rnd.IntN(cols)]
+		case 5:
+			for j := range row {
+				row[j] = math.Inf(-1)
+			}
+		}
+	}
+	return p
+}
+
+// results is what all functions return, by name.
+type results struct {
+	names  []string
+	values [][]float64
+}
+
+func (r *results) add(name string, values ...float64) {
+	r.names = append(r.names, name)
+	r.values = append(r.values, values)
+}
+
+func (r *results) addMatrix(name string, m *mat.Dense) {
+	rows, cols := m.Dims()
+	values := make([]float64, 0, rows*cols)
+	for i := range rows {
+		values = append(values, m.RawRowView(i)...)
+	}
+	r.add(name, values...)
+}
+
+func (r *results) addLoss(t *testing.T, name string, l logsoftmax.Loss, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	r.add(name, l.Sum, l.Weight, l.Mean(), float64(l.Rows), float64(l.Ignored), float64(l.Correct))
+}
+
+// all calls every function with the matrices in a layout.
+func (p *problem) all(t *testing.T, in func(*mat.Dense) mat.Matrix) *results {
+	t.Helper()
+	r := new(results)
+	x := in(p.logits)
+	var logp mat.Dense // of the rows, for the functions that take them
+	for _, dim := range []int{0, 1} {
+		var out, soft, grad mat.Dense
+		logsoftmax.LogSoftmax(&out, x, dim)
+		r.addMatrix(fmt.Sprintf("LogSoftmax dim %d", dim), &out)
+		logsoftmax.Softmax(&soft, x, dim)
+		r.addMatrix(fmt.Sprintf("Softmax dim %d", dim), &soft)
+		r.add(fmt.Sprintf("LogSumExp dim %d", dim), logsoftmax.LogSumExp(nil, x, dim)...)
+		logsoftmax.LogSoftmaxGrad(&grad, in(&out), in(p.upstream), dim)
+		r.addMatrix(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), &grad)
+		if dim == 1 {
+			logp = out
+		}
+	}
+	for _, k := range []struct {
+		name  string
+		x     mat.Matrix
+		funcs lossFuncs
+	}{
+		{"NLL", in(&logp), nllFuncs(p.target)},
+		{"CrossEntropy", x, crossEntropyFuncs(p.target)},
+		{"SoftCrossEntropy", x, softCrossEntropyFuncs(in(p.dist))},
+	} {
+		l, err := k.funcs.loss(k.x, p.opts)
+		r.addLoss(t, k.name, l, err)
+		each, err := k.funcs.each(nil, k.x, p.opts)
+		if err != nil {
+			t.Error(err)
+		}
+		r.add(k.name+"Each", each...)
+		var grad mat.Dense
+		l, err = k.funcs.grad(&grad, k.x, p.opts)
+		r.addLoss(t, k.name+"Grad's loss", l, err)
+		r.addMatrix(k.name+"Grad", &grad)
+	}
+	return r
+}
+
+func (r *results) same(t *testing.T, what string, want *results) {
+	t.Helper()
+	for i, name := range r.names {
+		got, want := r.values[i], want.values[i]
+		if sameBits(got, want) {
+			continue
+		}
+		for j := range want {
+			if math.Float64bits(got[j]) != math.Float64bits(want[j]) {
+				t.Errorf("%s: %s: value %d is %v (%#x), want %v (%#x)", what, name, j, got[j], math.Float64bits(got[j]), want[j], math.Float64bits(want[j]))
+				break
+			}
+		}
+	}
+}
+
+// bitShapes are shapes on both sides of every number that a kernel or a
+// schedule may take as a threshold.
+func bitShapes() [][2]int {
+	var shapes [][2]int
+	for cols := 1; cols <= 300; cols++ {
+		shapes = append(shapes, [2]int{1 + cols*7%20, cols})
+	}
+	for rows := 1; rows <= 20; rows++ {
+		for _, cols := range []int{1, 2, 3, 8, 10, 17} {
+			shapes = append(shapes, [2]int{rows, cols})
+		}
+	}
+	for _, cols := range []int{2047, 2048, 2049, 2050, 4096, 5000} {
+		shapes = append(shapes, [2]int{1, cols}, [2]int{3, cols}, [2]int{cols, 3})
+	}
+	for _, cols := range []int{1, 2, 9, 10, 32, 33, 64, 65, 100} {
+		shapes = append(shapes, [2]int{1000, cols})
+	}
+	return shapes
+}
+
+func identity(m *mat.Dense) mat.Matrix { return m }
+
+func TestSameBitsInEveryLayout(t *testing.T) {
+	for n, shape := range bitShapes() {
+		p := newProblem(uint64(n), shape[0], shape[1])
+		want := p.all(t, identity)
+		for _, l := range layouts {
+			p.all(t, l.of).same(t, fmt.Sprintf("%v %s", shape, l.name), want)
+		}
+	}
+}
+
+func TestSameBitsInPlace(t *testing.T) {
+	for n, shape := range bitShapes() {
+		p := newProblem(uint64(n), shape[0], shape[1])
+		want := p.all(t, identity)
+		compared := 0
+		var logp mat.Dense
+		logsoftmax.LogSoftmax(&logp, p.logits, 1)
+		fresh := func(m *mat.Dense) *mat.Dense {
+			if n%2 == 0 {
+				return mat.DenseCopyOf(m)
+			}
+			v, _ := viewOf(m)
+			return v
+		}
+		byName := func(name string, m *mat.Dense) {
+			i := slices.Index(want.names, name)
+			one := new(results)
+			one.addMatrix(name, m)
+			one.same(t, fmt.Sprintf("%v in place", shape), &results{[]string{name}, want.values[i : i+1]})
+			compared++
+		}
+		for _, dim := range []int{0, 1} {
+			x := fresh(p.logits)
+			logsoftmax.LogSoftmax(x, x, dim)
+			byName(fmt.Sprintf("LogSoftmax dim %d", dim), x)
+			l, u := fresh(x), fresh(p.upstream)
+			logsoftmax.LogSoftmaxGrad(l, l, u, dim)
+			byName(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), l)
+			logsoftmax.LogSoftmaxGrad(u, x, u, dim)
+			byName(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), u)
+			x = fresh(p.logits)
+			logsoftmax.Softmax(x, x, dim)
+			byName(fmt.Sprintf("Softmax dim %d", dim), x)
+		}
+		check := func(_ logsoftmax.Loss, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		l := fresh(&logp)
+		check(logsoftmax.NLLGrad(l, l, p.target, p.opts))
+		byName("NLLGrad", l)
+		x := fresh(p.logits)
+		check(logsoftmax.CrossEntropyGrad(x, x, p.target, p.opts))
+		byName("CrossEntropyGrad", x)
+		x = fresh(p.logits)
+		check(logsoftmax.SoftCrossEntropyGrad(x, x, p.dist, p.opts))
+		byName("SoftCrossEntropyGrad", x)
+		dist := fresh(p.dist)
+		check(logsoftmax.SoftCrossEntropyGrad(dist, p.logits, dist, p.opts))
+		byName("SoftCrossEntropyGrad", dist)
+		if compared != 12 {
+			t.Fatalf("%v: %d results compared", shape, compared)
+		}
+	}
+}
+
+// TestSameBitsForDims: a function along the columns is the function along the
+// rows of the transpose.
+func TestSameBitsForDims(t *testing.T) {
+	for n, shape := range bitShapes() {
+		p := newProblem(uint64(n), shape[0], shape[1])
+		x, xT := p.logits, mat.DenseCopyOf(p.logits.T())
+		u, uT := p.upstream, mat.DenseCopyOf(p.upstream.T())
+		for _, dims := range [][2]int{{0, 1}, {1, 0}, {-2, -1}, {-1, -2}, {-1, 0}} {
+			for _, f := range []struct {
+				name string
+				call func(dst *mat.Dense, x mat.Matrix, dim int)
+			}{
+				{"LogSoftmax", logsoftmax.LogSoftmax},
+				{"Softmax", logsoftmax.Softmax},
+			} {
+				var a, b mat.Dense
+				f.call(&a, x, dims[0])
+				f.call(&b, xT, dims[1])
+				if d := firstDifference(&a, b.T()); d != "" {
+					t.Errorf("%v: %s dim %d and of the transpose dim %d: %s", shape, f.name, dims[0], dims[1], d)
+				}
+			}
+			if !sameBits(logsoftmax.LogSumExp(nil, x, dims[0]), logsoftmax.LogSumExp(nil, xT, dims[1])) {
+				t.Errorf("%v: LogSumExp dim %d and of the transpose dim %d differ", shape, dims[0], dims[1])
+			}
+			var l, a, b mat.Dense
+			logsoftmax.LogSoftmax(&l, x, dims[0])
+			logsoftmax.LogSoftmaxGrad(&a, &l, u, dims[0])
+			logsoftmax.LogSoftmaxGrad(&b, mat.DenseCopyOf(l.T()), uT, dims[1])
+			if d := firstDifference(&a, b.T()); d != "" {
+				t.Errorf("%v: LogSoftmaxGrad dim %d and of the transpose dim %d: %s", shape, dims[0], dims[1], d)
+			}
+		}
+	}
+}
+
+// TestSameBitsAlone: a row alone gives what it gives in a batch, and a batch
+// in another order the same in that order.
+func TestSameBitsAlone(t *testing.T) {
+	for n, shape := range bitShapes() {
+		rows, cols := shape[0], shape[1]
+		p := newProblem(uint64(n), rows, cols)
+		var out, soft, grad, softGrad mat.Dense
+		logsoftmax.LogSoftmax(&out, p.logits, 1)
+		logsoftmax.Softmax(&soft, p.logits, 1)
+		lse := logsoftmax.LogSumExp(nil, p.logits, 1)
+		each, err1 := logsoftmax.CrossEntropyEach(nil, p.logits, p.target, p.opts)
+		softEach, err2 := logsoftmax.SoftCrossEntropyEach(nil, p.logits, p.dist, p.opts)
+		_, err3 := logsoftmax.CrossEntropyGrad(&grad, p.logits, p.target, p.opts)
+		_, err4 := logsoftmax.SoftCrossEntropyGrad(&softGrad, p.logits, p.dist, p.opts)
+		if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
+			t.Fatal(err1, err2, err3, err4)
+		}
+		step := max(rows/25, 1)
+		for i := 0; i < rows; i += step {
+			x := mat.NewDense(1, cols, mat.Row(nil, i, p.logits))
+			dist := mat.NewDense(1, cols, mat.Row(nil, i, p.dist))
+			o := *p.opts
+			if o.SampleWeight != nil {
+				o.SampleWeight = o.SampleWeight[i : i+1]
+			}
+			var out1, soft1, grad1, softGrad1 mat.Dense
+			logsoftmax.LogSoftmax(&out1, x, 1)
+			logsoftmax.Softmax(&soft1, x, 1)
+			lse1 := logsoftmax.LogSumExp(nil, x, 1)
+			each1, _ := logsoftmax.CrossEntropyEach(nil, x, p.target[i:i+1], &o)
+			softEach1, _ := logsoftmax.SoftCrossEntropyEach(nil, x, dist, &o)
+			logsoftmax.CrossEntropyGrad(&grad1, x, p.target[i:i+1], &o)
+			logsoftmax.SoftCrossEntropyGrad(&softGrad1, x, dist, &o)
+			for _, c := range []struct {
+				name      string
+				got, want []float64
+			}{
+				{"LogSoftmax", out1.RawRowView(0), out.RawRowView(i)},
+				{"Softmax", soft1.RawRowView(0), soft.RawRowView(i)},
+				{"LogSumExp", lse1, lse[i : i+1]},
+				{"CrossEntropyEach", each1, each[i : i+1]},
+				{"SoftCrossEntropyEach", softEach1, softEach[i : i+1]},
+				{"CrossEntropyGrad", grad1.RawRowView(0), grad.RawRowView(i)},
+				{"SoftCrossEntropyGrad", softGrad1.RawRowView(0), softGrad.RawRowView(i)},
+			} {
+				if !sameBits(c.got, c.want) {
+					t.Errorf("%v: %s of row %d alone is %v, in the batch %v", shape, c.name, i, c.got, c.want)
+				}
+			}
+		}
+	}
+}
+
+// TestSameBitsForProcs: the number of goroutines changes nothing, nor does
+// the length of a row that is split over them.
+func TestSameBitsForProcs(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	shapes := [][2]int{{1, 10}, {40, 100}, {20_000, 3}, {3, 20_000}, {1000, 300}, {300, 1000}, {1, 300_000}, {300_000, 1}, {2, 100_000}}
+	for n, shape := range shapes {
+		p := newProblem(uint64(n), shape[0], shape[1])
+		var want *results
+		for _, procs := range []int{1, 2, 7} {
+			runtime.GOMAXPROCS(procs)
+			for _, l := range layouts[:4] {
+				got := p.all(t, l.of)
+				if want == nil {
+					want = got
+				}
+				got.same(t, fmt.Sprintf("%v %s, GOMAXPROCS %d", shape, l.name, procs), want)
+			}
+		}
+	}
+}
