@@ -1,0 +1,69 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package main
+
+import (
+	"bufio"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// Machine says on what the figures were taken.
+type Machine struct {
+	CPU   string
+	L2    string // of one core
+	Cores int
+	OS    string
+	Arch  string
+	Go    string
+}
+
+func thisMachine() Machine {
+	return Machine{
+		CPU:   field("/proc/cpuinfo", "model name", ":"),
+		L2:    line("/sys/devices/system/cpu/cpu0/cache/index2/size"),
+		Cores: runtime.NumCPU(),
+		OS:    strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
+		Arch:  runtime.GOOS + "/" + runtime.GOARCH,
+		Go:    runtime.Version(),
+	}
+}
+
+// field returns the value of the first line "key sep value" of a file, or "".
+func field(path, key, sep string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if k, v, ok := strings.Cut(s.Text(), sep); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// line returns the first line of a file, or "".
+func line(path string) string {
+	b, _ := os.ReadFile(path)
+	s, _, _ := strings.Cut(string(b), "\n")
+	return s
+}
+
+// version returns the version of a module that this program was built with.
+func version(module string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, m := range info.Deps {
+		if m.Path == module {
+			return m.Version
+		}
+	}
+	return ""
+}
