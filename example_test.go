@@ -1,0 +1,636 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax_test
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax"
+)
+
+// The cross-entropy of logits is the negative log-likelihood of their
+// log-softmax. NLL only picks the labels' entries, negates and averages them,
+// and does so whatever they are.
+func Example() {
+	x := mat.NewDense(2, 5, []float64{
+		2.0017240047454834, -0.48061320185661316, -0.16262857615947723, -0.42289957404136658, -1.3143819570541382,
+		-0.3741181492805481, 0.077360592782497406, -0.78514420986175537, -0.2291262298822403, -1.095805287361145,
+	})
+	target := []int{2, 1}
+
+	// In two steps, and in one.
+	var logp mat.Dense
+	logsoftmax.LogSoftmax(&logp, x, 1)
+	nll, err := logsoftmax.NLL(&logp, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	entropy, err := logsoftmax.CrossEntropy(x, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f %.4f\n", nll.Mean(), entropy.Mean())
+
+	fmt.Println("dim 0, down the columns:")
+	var columns mat.Dense
+	logsoftmax.LogSoftmax(&columns, x, 0)
+	fmt.Printf("%.4f\n", mat.Formatted(&columns))
+
+	fmt.Println("dim 1, along the rows:")
+	fmt.Printf("%.4f\n", mat.Formatted(&logp))
+
+	// These are no log-probabilities, and the mean of their entries 4 and 1
+	// is negated all the same.
+	tenths := mat.NewDense(2, 5, []float64{
+		0.1, 0.1, 0.1, 0.2, 0.5,
+		0.1, 0.1, 0.1, 0.2, 0.5,
+	})
+	nll, err = logsoftmax.NLL(tenths, []int{4, 1}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", nll.Mean())
+
+	// Output:
+	// 1.7886 1.7886
+	// dim 0, down the columns:
+	// ⎡-0.0889  -1.0106  -0.4296  -0.7947  -0.8084⎤
+	// ⎣-2.4647  -0.4526  -1.0521  -0.6009  -0.5898⎦
+	// dim 1, along the rows:
+	// ⎡-0.2800  -2.7624  -2.4444  -2.7047  -3.5961⎤
+	// ⎣-1.5842  -1.1328  -1.9953  -1.4392  -2.3059⎦
+	// -0.3000
+}
+
+// Neither logits that are far from 0 nor log-probabilities that are close to
+// it lose their digits.
+func ExampleLogSoftmax() {
+	x := mat.NewDense(3, 3, []float64{
+		0, 1, 2,
+		1e15, 1e15 + 1, 1e15 + 2,
+		700, 0, math.Inf(-1),
+	})
+	logsoftmax.LogSoftmax(x, x, 1) // in place
+	fmt.Printf("%.4g\n", mat.Formatted(x))
+
+	// Output:
+	// ⎡    -2.408      -1.408     -0.4076⎤
+	// ⎢    -2.408      -1.408     -0.4076⎥
+	// ⎣-9.86e-305        -700        -Inf⎦
+}
+
+func ExampleSoftmax() {
+	// Odds of 1 : 2 : 5, and of 1 : 1 : 2.
+	logits := mat.NewDense(2, 3, []float64{
+		0, math.Log(2), math.Log(5),
+		0, 0, math.Log(2),
+	})
+	var p mat.Dense
+	logsoftmax.Softmax(&p, logits, 1)
+	fmt.Printf("%.3f\n", mat.Formatted(&p))
+
+	// Output:
+	// ⎡0.125  0.250  0.625⎤
+	// ⎣0.250  0.250  0.500⎦
+}
+
+func ExampleLogSumExp() {
+	x := mat.NewDense(2, 4, []float64{
+		0, 0, 0, 0, // log 4
+		1000, 1000, 0, 0, // 1000 + log 2
+	})
+	fmt.Printf("%.4f\n", logsoftmax.LogSumExp(nil, x, 1))
+
+	// Output:
+	// [1.3863 1000.6931]
+}
+
+// A loss of one's own on log-probabilities has its gradient with respect to
+// the logits from the one with respect to the log-probabilities.
+func ExampleLogSoftmaxGrad() {
+	// Probabilities of ½, ¼ and ¼, and the loss -logp[0].
+	logits := mat.NewDense(1, 3, []float64{math.Log(2), 0, 0})
+	var logp mat.Dense
+	logsoftmax.LogSoftmax(&logp, logits, 1)
+	upstream := mat.NewDense(1, 3, []float64{-1, 0, 0})
+
+	var grad mat.Dense
+	logsoftmax.LogSoftmaxGrad(&grad, &logp, upstream, 1)
+	fmt.Printf("%.2f\n", mat.Formatted(&grad))
+
+	// Output:
+	// [-0.50   0.25   0.25]
+}
+
+func ExampleNLL() {
+	logp := mat.NewDense(3, 2, []float64{
+		math.Log(0.5), math.Log(0.5),
+		math.Log(0.25), math.Log(0.75),
+		math.NaN(), math.NaN(), // not read: its label is ignored
+	})
+	loss, err := logsoftmax.NLL(logp, []int{1, 0, -100}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// log 2 + log 4, of two rows.
+	fmt.Printf("sum %.4f, mean %.4f\n", loss.Sum, loss.Mean())
+	fmt.Printf("%d rows, %d ignored\n", loss.Rows, loss.Ignored)
+
+	// Output:
+	// sum 2.0794, mean 1.0397
+	// 3 rows, 1 ignored
+}
+
+func ExampleNLLEach() {
+	logp := mat.NewDense(2, 2, []float64{
+		math.Log(0.5), math.Log(0.5),
+		math.Log(0.25), math.Log(0.75),
+	})
+	losses, err := logsoftmax.NLLEach(nil, logp, []int{1, 0}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", losses)
+
+	// Output:
+	// [0.6931 1.3863]
+}
+
+func ExampleNLLGrad() {
+	logp := mat.NewDense(2, 2, []float64{
+		math.Log(0.5), math.Log(0.5),
+		math.Log(0.25), math.Log(0.75),
+	})
+	var grad mat.Dense
+	loss, err := logsoftmax.NLLGrad(&grad, logp, []int{1, 0}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", loss.Mean())
+	fmt.Printf("%.1f\n", mat.Formatted(&grad))
+
+	// Output:
+	// 1.0397
+	// ⎡ 0.0  -0.5⎤
+	// ⎣-0.5   0.0⎦
+}
+
+func ExampleCrossEntropy() {
+	// Odds of 1 : 3 for the first row, equal ones for the second.
+	logits := mat.NewDense(2, 2, []float64{
+		0, math.Log(3),
+		7, 7,
+	})
+	loss, err := logsoftmax.CrossEntropy(logits, []int{0, 1}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// log 4 and log 2.
+	fmt.Printf("%.4f\n", loss.Mean())
+
+	// A tenth of the target for all classes evenly: in the first row 0.95 for
+	// the loss of log 4, 0.05 for the other class's log 4/3.
+	loss, err = logsoftmax.CrossEntropy(logits, []int{0, 1}, &logsoftmax.Options{LabelSmoothing: 0.1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", loss.Mean())
+
+	// Output:
+	// 1.0397
+	// 1.0123
+}
+
+func ExampleCrossEntropyEach() {
+	logits := mat.NewDense(3, 2, []float64{
+		0, math.Log(3),
+		0, math.Log(3),
+		700, 0,
+	})
+	losses, err := logsoftmax.CrossEntropyEach(nil, logits, []int{0, 1, 0}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// log 4, log 4/3 and log(1 + e^-700).
+	fmt.Printf("%.4g\n", losses)
+
+	// Output:
+	// [1.386 0.2877 9.86e-305]
+}
+
+func ExampleCrossEntropyGrad() {
+	logits := mat.NewDense(2, 2, []float64{
+		0, math.Log(3), // probabilities of ¼ and ¾
+		7, 7,
+	})
+	// The gradient replaces the logits.
+	loss, err := logsoftmax.CrossEntropyGrad(logits, logits, []int{1, 0}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", loss.Mean())
+	fmt.Printf("%.3f\n", mat.Formatted(logits))
+
+	// Output:
+	// 0.4904
+	// ⎡ 0.125  -0.125⎤
+	// ⎣-0.250   0.250⎦
+}
+
+// The cross-entropy against a distribution is least for the distribution
+// itself, where it is its entropy: what a student learns from a teacher.
+func ExampleSoftCrossEntropy() {
+	teacher := mat.NewDense(1, 2, []float64{0.25, 0.75})
+	for _, odds := range []float64{1, 3, 9} {
+		student := mat.NewDense(1, 2, []float64{0, math.Log(odds)})
+		loss, err := logsoftmax.SoftCrossEntropy(student, teacher, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("1 : %v  %.4f\n", odds, loss.Mean())
+	}
+
+	// Output:
+	// 1 : 1  0.6931
+	// 1 : 3  0.5623
+	// 1 : 9  0.6547
+}
+
+func ExampleSoftCrossEntropyEach() {
+	logits := mat.NewDense(2, 2, []float64{
+		0, math.Log(3),
+		0, math.Inf(-1), // the second class is impossible, and not asked for
+	})
+	target := mat.NewDense(2, 2, []float64{
+		0.25, 0.75,
+		1, 0,
+	})
+	losses, err := logsoftmax.SoftCrossEntropyEach(nil, logits, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", losses)
+
+	// Output:
+	// [0.5623 0.0000]
+}
+
+func ExampleSoftCrossEntropyGrad() {
+	logits := mat.NewDense(1, 2, []float64{0, math.Log(3)})
+	target := mat.NewDense(1, 2, []float64{0.5, 0.5})
+	var grad mat.Dense
+	loss, err := logsoftmax.SoftCrossEntropyGrad(&grad, logits, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// ½·log 4 + ½·log 4/3, and probabilities less targets.
+	fmt.Printf("%.4f\n", loss.Mean())
+	fmt.Printf("%.2f\n", mat.Formatted(&grad))
+
+	// Output:
+	// 0.8370
+	// [-0.25   0.25]
+}
+
+// What an evaluation prints, from what its batches add up to.
+func ExampleLoss() {
+	loss := logsoftmax.Loss{Sum: 3 * math.Ln2, Weight: 3, Rows: 5, Ignored: 2, Correct: 1}
+	fmt.Printf("loss %.4f, perplexity %.2f, accuracy %.1f %%\n",
+		loss.Mean(), loss.Perplexity(), 100*loss.Accuracy())
+
+	// Output:
+	// loss 0.6931, perplexity 2.00, accuracy 33.3 %
+}
+
+// Losses of batches add up to the loss of the whole, whatever their sizes.
+func ExampleLoss_Add() {
+	p := mat.NewDense(3, 4, []float64{
+		0.5, 0.25, 0.125, 0.125,
+		0.5, 0.25, 0.125, 0.125,
+		0.5, 0.25, 0.125, 0.125,
+	})
+	var logits mat.Dense
+	logits.Apply(func(_, _ int, v float64) float64 { return math.Log(v) }, p)
+	target := []int{0, 1, 3} // of probability ½, ¼ and ⅛
+
+	var total logsoftmax.Loss
+	for _, batch := range []struct{ begin, end int }{{0, 2}, {2, 3}} {
+		loss, err := logsoftmax.CrossEntropy(logits.Slice(batch.begin, batch.end, 0, 4), target[batch.begin:batch.end], nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		total.Add(loss)
+	}
+	fmt.Printf("%.4f over %d rows\n", total.Mean(), total.Rows) // 2·log 2
+
+	// Output:
+	// 1.3863 over 3 rows
+}
+
+func ExampleLoss_Mean() {
+	loss := logsoftmax.Loss{Sum: 6, Weight: 4}
+	fmt.Println(loss.Mean())
+	// Where nothing counts there is no mean.
+	fmt.Println(logsoftmax.Loss{Rows: 2, Ignored: 2}.Mean())
+
+	// Output:
+	// 1.5
+	// NaN
+}
+
+// Equal logits are an even choice among the classes.
+func ExampleLoss_Perplexity() {
+	loss, err := logsoftmax.CrossEntropy(mat.NewDense(2, 10, nil), []int{3, 7}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.3f\n", loss.Perplexity())
+
+	// Output:
+	// 10.000
+}
+
+// The lowest-indexed of the largest logits is the one that counts.
+func ExampleLoss_Accuracy() {
+	logits := mat.NewDense(4, 3, []float64{
+		1, 5, 2,
+		1, 5, 5, // 1, not 2
+		3, 2, 1,
+		3, 2, 1, // ignored
+	})
+	loss, err := logsoftmax.CrossEntropy(logits, []int{1, 2, 0, -100}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d of %d: %.4f\n", loss.Correct, loss.Rows-loss.Ignored, loss.Accuracy())
+
+	// Output:
+	// 2 of 3: 0.6667
+}
+
+func ExampleOptions() {
+	logits := mat.NewDense(3, 2, []float64{
+		0, math.Log(3),
+		0, math.Log(3),
+		0, math.Log(3),
+	})
+	// log 4/3 for the first row, log 4 for the second; 9 pads a sequence.
+	target := []int{1, 0, 9}
+
+	loss, err := logsoftmax.CrossEntropy(logits, target, &logsoftmax.Options{
+		Weight:       []float64{2, 1},    // class 0 counts twice
+		SampleWeight: []float64{3, 1, 1}, // and the first row three times
+		Ignore:       []int{9},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("(3·1·%.4f + 1·2·%.4f) / %v = %.4f\n", math.Log(4.0/3), math.Log(4), loss.Weight, loss.Mean())
+
+	// Output:
+	// (3·1·0.2877 + 1·2·1.3863) / 5 = 0.7271
+}
+
+// What PyTorch does with reduction "none" and an upstream gradient is the sum,
+// each row weighted by its element.
+func ExampleReduction() {
+	logits := mat.NewDense(2, 2, []float64{
+		0, math.Log(3),
+		0, 0,
+	})
+	var grad mat.Dense
+	_, err := logsoftmax.CrossEntropyGrad(&grad, logits, []int{1, 0}, &logsoftmax.Options{
+		Reduction:    logsoftmax.Sum,
+		SampleWeight: []float64{4, -1},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.1f\n", mat.Formatted(&grad))
+
+	// Output:
+	// ⎡ 1.0  -1.0⎤
+	// ⎣ 0.5  -0.5⎦
+}
+
+func ExampleClassCounts() {
+	counts, err := logsoftmax.ClassCounts([]int{0, 2, 0, -100, 1, 0}, 3, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(counts)
+
+	// Output:
+	// [3 1 1]
+}
+
+func ExampleBalancedWeights() {
+	counts := []float64{6, 3, 1}
+	weights, err := logsoftmax.BalancedWeights(counts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for c, w := range weights {
+		fmt.Printf("%v rows of weight %.4f: %.4f\n", counts[c], w, counts[c]*w)
+	}
+
+	// Output:
+	// 6 rows of weight 0.5556: 3.3333
+	// 3 rows of weight 1.1111: 3.3333
+	// 1 rows of weight 3.3333: 3.3333
+}
+
+func ExampleEffectiveNumberWeights() {
+	// Effective numbers of (1-½)/(1-½) = 1 and (1-¼)/(1-½) = 1½.
+	weights, err := logsoftmax.EffectiveNumberWeights([]float64{1, 2}, 0.5)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", weights)
+
+	// Output:
+	// [1.2000 0.8000]
+}
+
+func ExampleLabels() {
+	table := mat.NewDense(3, 2, []float64{
+		0.5, 2,
+		0.1, 0,
+		0.7, 1,
+	})
+	labels, err := logsoftmax.Labels(nil, table.ColView(1))
+	fmt.Println(labels, err)
+	_, err = logsoftmax.Labels(nil, table.ColView(0))
+	fmt.Println(err)
+
+	// Output:
+	// [2 0 1] <nil>
+	// logsoftmax: label[0] = 0.5: a label must be a whole number
+}
+
+func ExampleTargetError() {
+	logits := mat.NewDense(2, 3, nil)
+	_, err := logsoftmax.CrossEntropy(logits, []int{1, 3}, nil)
+	var bad *logsoftmax.TargetError
+	if errors.As(err, &bad) {
+		fmt.Printf("row %d has label %d of %d classes\n", bad.Row, bad.Target, bad.Classes)
+	}
+
+	// Output:
+	// row 1 has label 3 of 3 classes
+}
+
+func ExampleTargetError_Error() {
+	_, err := logsoftmax.CrossEntropy(mat.NewDense(2, 3, nil), []int{1, 3}, nil)
+	fmt.Println(err)
+
+	// Output:
+	// logsoftmax: target[1] = 3 is not in [0, 3) and not ignored
+}
+
+func ExampleValueError() {
+	logits := mat.NewDense(1, 3, nil)
+	target := mat.NewDense(1, 3, []float64{0.5, 0.75, -0.25})
+	_, err := logsoftmax.SoftCrossEntropy(logits, target, nil)
+	var bad *logsoftmax.ValueError
+	if errors.As(err, &bad) {
+		fmt.Printf("%s at row %d, column %d is %v\n", bad.Name, bad.Row, bad.Col, bad.Value)
+	}
+
+	// Output:
+	// target at row 0, column 2 is -0.25
+}
+
+func ExampleValueError_Error() {
+	_, err := logsoftmax.CrossEntropy(mat.NewDense(1, 3, nil), []int{0}, &logsoftmax.Options{
+		LabelSmoothing: 1.5,
+	})
+	fmt.Println(err)
+
+	// Output:
+	// logsoftmax: Options.LabelSmoothing = 1.5: smoothing must be in [0, 1]
+}
+
+// A shape that does not fit panics as in package mat, and mat.Maybe makes an
+// error of it.
+func Example_shapes() {
+	logits := mat.NewDense(2, 3, nil)
+	err := mat.Maybe(func() {
+		logsoftmax.LogSoftmax(mat.NewDense(3, 2, nil), logits, 1)
+	})
+	var stack mat.ErrorStack
+	fmt.Println(errors.As(err, &stack) && stack.Err == mat.ErrShape)
+	fmt.Println(err)
+
+	// Output:
+	// true
+	// mat: dimension mismatch
+}
+
+// Batches of unequal sizes make the gradient of one large batch if sums are
+// accumulated, and divided by the weight of all once at the end.
+func Example_gradientAccumulation() {
+	// One feature, two classes and weights of zero, so that every probability
+	// is ½. The gradient of the mean is (-1-2+3+4)/2 over 4 rows; the mean of
+	// the batches' means would be twice that.
+	w := mat.NewDense(1, 2, nil)
+	x := mat.NewDense(4, 1, []float64{1, 2, 3, 4})
+	target := []int{0, 0, 1, 1}
+
+	var total logsoftmax.Loss
+	gradient := mat.NewDense(1, 2, nil)
+	for _, batch := range []struct{ begin, end int }{{0, 3}, {3, 4}} {
+		x := x.Slice(batch.begin, batch.end, 0, 1)
+		var logits, part mat.Dense
+		logits.Mul(x, w)
+		loss, err := logsoftmax.CrossEntropyGrad(&logits, &logits, target[batch.begin:batch.end], &logsoftmax.Options{
+			Reduction: logsoftmax.Sum,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		total.Add(loss)
+		part.Mul(x.T(), &logits)
+		gradient.Add(gradient, &part)
+	}
+	gradient.Scale(1/total.Weight, gradient)
+	fmt.Printf("%.4f\n", total.Mean())
+	fmt.Printf("%.2f\n", mat.Formatted(gradient))
+
+	// Output:
+	// 0.6931
+	// [ 0.50  -0.50]
+}
+
+// A model is evaluated batch by batch, in one matrix for the logits of each.
+func Example_evaluation() {
+	// The model scores class c with the logarithm of 8, 4, 2 or 1, which are
+	// probabilities of 8/15, 4/15, 2/15 and 1/15, whatever it is shown.
+	model := func(logits *mat.Dense) {
+		logits.Apply(func(_, c int, _ float64) float64 { return float64(3-c) * math.Ln2 }, logits)
+	}
+	batches := [][]int{
+		{0, 1, 0, 2},
+		{3, -100, 0},
+		{0},
+	}
+
+	var total logsoftmax.Loss
+	for _, target := range batches {
+		logits := mat.NewDense(len(target), 4, nil)
+		model(logits)
+		loss, err := logsoftmax.CrossEntropy(logits, target, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		total.Add(loss)
+	}
+	// log 15 less (4·log 8 + log 4 + log 2)/7 = 15/7·log 2.
+	fmt.Printf("%d rows, %d ignored\n", total.Rows, total.Ignored)
+	fmt.Printf("loss       %.4f\n", total.Mean())
+	fmt.Printf("perplexity %.3f\n", total.Perplexity())
+	fmt.Printf("accuracy   %d/%d = %.4f\n", total.Correct, total.Rows-total.Ignored, total.Accuracy())
+
+	// Output:
+	// 8 rows, 1 ignored
+	// loss       1.2227
+	// perplexity 3.396
+	// accuracy   4/7 = 0.5714
+}
+
+// Of labels that are mostly of one class, a model that has learnt nothing but
+// how frequent they are seems good. With balanced weights it does not.
+func Example_classWeights() {
+	target := []int{0, 0, 0, 0, 0, 0, 1, 1, 1, 2}
+	counts, err := logsoftmax.ClassCounts(target, 3, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights, err := logsoftmax.BalancedWeights(counts)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	logits := mat.NewDense(len(target), 3, nil)
+	logits.Apply(func(_, c int, _ float64) float64 { return math.Log(counts[c]) }, logits)
+	plain, err := logsoftmax.CrossEntropy(logits, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	balanced, err := logsoftmax.CrossEntropy(logits, target, &logsoftmax.Options{Weight: weights})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("plain    %.4f\n", plain.Mean())    // 0.6, 0.3 and 0.1 times the classes' losses
+	fmt.Printf("balanced %.4f\n", balanced.Mean()) // a third of each
+
+	// Output:
+	// plain    0.8979
+	// balanced 1.3391
+}
