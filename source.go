@@ -147,48 +147,49 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 // transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
 // src, to the transpose of src.
 //
-// It goes by blocks of 8×8, a cache line on either side, and by tiles of
-// blocks small enough that their pages stay in the first-level TLB.
+// It goes by tiles, two cache lines wide on either side. They are read down
+// their columns and written along their rows: so the first column has all of
+// a tile's lines on their way at once, and every line of dst is written whole.
 func transposeInto(dst, src blas64.General) {
-	const (
-		block = 8
-		tile  = 64
-	)
-	for i0 := 0; i0 < src.Rows; i0 += tile {
-		i1 := min(i0+tile, src.Rows)
-		for j0 := 0; j0 < src.Cols; j0 += tile {
-			j1 := min(j0+tile, src.Cols)
-			for j := j0; j < j1; j += block {
-				for i := i0; i < i1; i += block {
-					if i+block <= i1 && j+block <= j1 {
-						transposeBlock(dst.Data[j*dst.Stride+i:], dst.Stride, src.Data[i*src.Stride+j:], src.Stride)
-						continue
-					}
-					for jj := j; jj < min(j+block, j1); jj++ {
-						for ii := i; ii < min(i+block, i1); ii++ {
-							dst.Data[jj*dst.Stride+ii] = src.Data[ii*src.Stride+jj]
-						}
-					}
-				}
+	for i := 0; i < src.Rows; i += transposeTile {
+		for j := 0; j < src.Cols; j += transposeTile {
+			r, c := min(transposeTile, src.Rows-i), min(transposeTile, src.Cols-j)
+			d, s := dst.Data[j*dst.Stride+i:], src.Data[i*src.Stride+j:]
+			if r == transposeTile && c == transposeTile {
+				transposeFull(d, dst.Stride, s, src.Stride)
+			} else {
+				transposePart(d, dst.Stride, s, src.Stride, r, c)
 			}
 		}
 	}
 }
 
-// transposeBlock transposes a block of 8×8.
-func transposeBlock(dst []float64, dstStride int, src []float64, srcStride int) {
-	s0 := (*[8]float64)(src)
-	s1 := (*[8]float64)(src[srcStride:])
-	s2 := (*[8]float64)(src[2*srcStride:])
-	s3 := (*[8]float64)(src[3*srcStride:])
-	s4 := (*[8]float64)(src[4*srcStride:])
-	s5 := (*[8]float64)(src[5*srcStride:])
-	s6 := (*[8]float64)(src[6*srcStride:])
-	s7 := (*[8]float64)(src[7*srcStride:])
-	for j := range 8 {
-		d := (*[8]float64)(dst[j*dstStride:])
-		d[0], d[1], d[2], d[3] = s0[j], s1[j], s2[j], s3[j]
-		d[4], d[5], d[6], d[7] = s4[j], s5[j], s6[j], s7[j]
+// transposeTile is how many rows and columns a tile has.
+const transposeTile = 16
+
+// transposeFull transposes a whole tile.
+func transposeFull(dst []float64, dstStride int, src []float64, srcStride int) {
+	var rows [transposeTile]*[transposeTile]float64
+	for i := range rows {
+		rows[i] = (*[transposeTile]float64)(src[i*srcStride:])
+	}
+	for j := range transposeTile {
+		d := (*[transposeTile]float64)(dst[j*dstStride:])
+		for i := 0; i < transposeTile; i += 4 {
+			d[i], d[i+1], d[i+2], d[i+3] = rows[i][j], rows[i+1][j], rows[i+2][j], rows[i+3][j]
+		}
+	}
+}
+
+// transposePart transposes a tile of r×c elements.
+func transposePart(dst []float64, dstStride int, src []float64, srcStride, r, c int) {
+	for j := range c {
+		d := dst[j*dstStride:][:r]
+		at := j
+		for i := range d {
+			d[i] = src[at]
+			at += srcStride
+		}
 	}
 }
 
