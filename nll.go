@@ -265,14 +265,23 @@ func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
 func weightedLoss(coef, logp []float64) float64 {
 	var sum, rest [lanes]float64
 	logp = logp[:len(coef)]
-	for c, q := range coef {
-		if q == 0 {
-			continue
+	for len(coef) >= lanes {
+		q, p := (*[lanes]float64)(coef), (*[lanes]float64)(logp)
+		for l := range lanes {
+			if q[l] != 0 {
+				var e float64
+				sum[l], e = twoSum(sum[l], float64(q[l]*-p[l]))
+				rest[l] += e
+			}
 		}
-		l := c % lanes
-		var e float64
-		sum[l], e = twoSum(sum[l], float64(q*-logp[c]))
-		rest[l] += e
+		coef, logp = coef[lanes:], logp[lanes:]
+	}
+	for l, q := range coef {
+		if q != 0 {
+			var e float64
+			sum[l], e = twoSum(sum[l], float64(q*-logp[l]))
+			rest[l] += e
+		}
 	}
 	hi, lo := joinLanes(&sum, &rest)
 	return accumulator{hi, lo}.value()
