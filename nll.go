@@ -4,6 +4,8 @@
 package logsoftmax
 
 import (
+	"sync"
+
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -165,45 +167,82 @@ func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
 
 // nllSmooth adds up the losses with smoothing.
 func nllSmooth(each []float64, x *source, target []int, s *settings) accumulator {
-	q := s.newSmoothing(x.cols)
-	defer q.release()
-	// A panel of a foreign or transposed matrix is what a group holds, or a
-	// row if that is more.
+	t := smoothTasks.Get().(*smoothTask)
+	t.settings, t.x, t.target, t.each = *s, *x, target, each
+	t.coefficients = s.newSmoothing(x.cols)
 	group := groupRows(x.cols)
-	var buffer []float64
-	if x.needsBuffer() {
-		b := getBuffer(group * x.cols)
-		defer putBuffer(b)
-		buffer = *b
+	units := (x.rows-1)/group + 1
+	t.sums = grow(t.sums, units)
+	if x.kind == sourceForeign {
+		// At is for this goroutine alone.
+		for u := range units {
+			t.do(nil, u)
+		}
+	} else {
+		run(t, units, elements(x.rows, x.cols))
 	}
 	var sum accumulator
-	for i0 := 0; i0 < x.rows; i0 += group {
-		n := min(group, x.rows-i0)
-		var data []float64
-		var stride int
-		if x.kind != sourceForeign {
-			data, stride = x.panel(buffer, i0, n)
-		}
-		var part accumulator
-		for i := range n {
-			l := 0.0
-			if y := target[i0+i]; s.counts(i0+i, y) {
-				// A row that does not count is never read.
-				if x.kind == sourceForeign {
-					data, _ = x.panel(buffer, i0+i, 1)
-				}
-				row := data[i*stride:][:x.cols]
-				l = smoothLoss(s.sampleWeightAt(i0+i), q.target(y), row)
-				q.restore(y)
-			}
-			part.add(l)
-			if each != nil {
-				each[i0+i] = l
-			}
-		}
+	for _, part := range t.sums {
 		sum.merge(part)
 	}
+	t.coefficients.release()
+	// Keep nothing that is the caller's.
+	*t = smoothTask{sums: t.sums}
+	smoothTasks.Put(t)
 	return sum
+}
+
+// A smoothTask adds up losses with smoothing. A unit is a group of rows.
+type smoothTask struct {
+	settings
+	x      source
+	target []int
+	each   []float64 // may be nil
+
+	coefficients smoothing     // for units to clone
+	sums         []accumulator // of the units
+}
+
+var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
+
+func (t *smoothTask) do(_ *workspace, unit int) {
+	q := t.coefficients.clone()
+	defer q.release()
+	cols := t.x.cols
+	group := groupRows(cols)
+	begin := unit * group
+	n := min(group, t.x.rows-begin)
+	var data []float64
+	var stride int
+	switch t.x.kind {
+	case sourceDense:
+		data, stride = t.x.panel(nil, begin, n)
+	case sourceTransposed:
+		b := getBuffer(n * cols)
+		defer putBuffer(b)
+		data, stride = t.x.panel(*b, begin, n)
+	case sourceForeign:
+		// Row by row: one that does not count is not read.
+		b := getBuffer(cols)
+		defer putBuffer(b)
+		data = *b
+	}
+	var part accumulator
+	for i := range n {
+		l := 0.0
+		if y := t.target[begin+i]; t.counts(begin+i, y) {
+			if t.x.kind == sourceForeign {
+				t.x.panel(data, begin+i, 1)
+			}
+			l = smoothLoss(t.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
+			q.restore(y)
+		}
+		part.add(l)
+		if t.each != nil {
+			t.each[begin+i] = l
+		}
+	}
+	t.sums[unit] = part
 }
 
 // nllGrad sets dst to the gradient, for the given Loss.Weight.
@@ -307,6 +346,14 @@ func (s *settings) newSmoothing(classes int) smoothing {
 		base[c] = float64(s.classWeightAt(c) * off)
 	}
 	return q
+}
+
+// clone returns coefficients for another goroutine, to be released.
+func (q *smoothing) clone() smoothing {
+	c := *q
+	c.buffer = getBuffer(len(*q.buffer))
+	copy(*c.buffer, *q.buffer)
+	return c
 }
 
 // target returns the coefficients of label y, which hold until restore(y).

@@ -128,7 +128,7 @@ func TestSource(t *testing.T) {
 func TestSourceAllocations(t *testing.T) {
 	m := numberedDense(20, 30)
 	for _, x := range []mat.Matrix{m, m.T(), m.Slice(1, 9, 2, 8), computed{20, 30}} {
-		allocs := testing.AllocsPerRun(100, func() {
+		allocs := leastAllocs(func() {
 			s := newSource(x)
 			buf := getBuffer(s.rows * s.cols)
 			s.panel(*buf, 0, s.rows)
