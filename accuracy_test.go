@@ -771,9 +771,10 @@ func TestAccuracySoftGrad(t *testing.T) {
 	}
 }
 
-// TestAccuracyLogSoftmaxGrad measures u - p·Σu with p the exponentials of the
-// log-probabilities that are given, in ulp of the larger of the terms
-// u·(1-p) and p·(Σu-u).
+// TestAccuracyLogSoftmaxGrad measures u·(1-p) - p·(Σu-u) with p the
+// exponentials of the log-probabilities that are given, in ulp of the larger of
+// |u|·(1-p) and p times the sum of the other |u|: upstream gradients of both
+// signs may cancel in their sum.
 func TestAccuracyLogSoftmaxGrad(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(4, 18))
 	for _, upstream := range []struct {
@@ -803,20 +804,22 @@ func TestAccuracyLogSoftmaxGrad(t *testing.T) {
 					for i := range rows {
 						up := u.RawRowView(i)
 						for j, g := range grad.RawRowView(i) {
-							others := exactNew()
+							others, size := exactNew(), exactNew()
 							for k, v := range up {
 								if k != j {
 									others.Add(others, exactFloat(v))
+									size.Add(size, exactFloat(math.Abs(v)))
 								}
 							}
-							p := exactExp(exactFloat(logp.At(i, j)))
-							plus := exactNew().Sub(exactFloat(1), p)
+							lp := exactFloat(logp.At(i, j))
+							p := exactExp(lp)
+							plus := exactNew().Neg(exactExpm1(lp))
 							plus.Mul(plus, exactFloat(up[j]))
-							minus := exactNew().Mul(p, others)
-							want := exactNew().Sub(plus, minus)
+							want := exactNew().Mul(p, others)
+							want.Sub(plus, want)
 							unit := plus.Abs(plus)
-							if minus.Abs(minus); unit.Cmp(minus) < 0 {
-								unit = minus
+							if size.Mul(size, p); unit.Cmp(size) < 0 {
+								unit = size
 							}
 							worst.see(exactError(g, want, unit), g, logp.RawRowView(i), j, 0)
 						}

@@ -67,6 +67,25 @@ func exactExp(x *big.Float) *big.Float {
 	return sum.SetMantExp(sum, k)
 }
 
+// exactExpm1 returns e^x - 1, with a small relative error, for x that exactExp
+// takes.
+func exactExpm1(x *big.Float) *big.Float {
+	if x.Sign() == 0 {
+		return exactNew()
+	}
+	if x.IsInf() || x.MantExp(nil) > -8 {
+		e := exactExp(x)
+		return e.Sub(e, exactFloat(1))
+	}
+	sum, term := exactNew(), exactFloat(1)
+	for n := 1; n == 1 || term.MantExp(nil) > sum.MantExp(nil)-exactPrec-8; n++ {
+		term.Mul(term, x)
+		term.Quo(term, exactFloat(float64(n)))
+		sum.Add(sum, term)
+	}
+	return sum
+}
+
 // exactLog returns log y for y > 0, with a small absolute error: it has no
 // relative accuracy for y next to 1.
 func exactLog(y *big.Float) *big.Float {
@@ -291,6 +310,12 @@ func TestExactFunctions(t *testing.T) {
 		minus := exactNew().Neg(v)
 		if got := exactNew().Mul(exactExp(v), exactExp(minus)); !near(got, exactFloat(1), 280) {
 			t.Errorf("exp(%g)·exp(-%[1]g) = %g", x, got)
+		}
+		if got := exactNew().Sub(exactExp(v), exactFloat(1)); x > 1e-3 && !near(got, exactExpm1(v), 250) {
+			t.Errorf("expm1(%g) = %g, want %g", x, exactExpm1(v), got)
+		}
+		if got := exactLog1p(exactExpm1(v)); !near(got, v, 250) {
+			t.Errorf("log1p(expm1(%g)) = %g", x, got)
 		}
 		// log1p(t) + log1p(t) = log1p(2t + t²), on both sides of the branch.
 		double := exactNew().Mul(v, v)
