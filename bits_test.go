@@ -341,13 +341,13 @@ func TestSameBitsAlone(t *testing.T) {
 // the length of a row that is split over them.
 func TestSameBitsForProcs(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	shapes := [][2]int{{1, 10}, {40, 100}, {20_000, 3}, {3, 20_000}, {1000, 300}, {300, 1000}, {1, 300_000}, {300_000, 1}, {2, 100_000}}
+	shapes := [][2]int{{1, 10}, {40, 100}, {10_000, 3}, {3, 10_000}, {400, 200}, {200, 400}, {1, 150_000}, {150_000, 1}, {2, 70_000}}
 	for n, shape := range shapes {
 		p := newProblem(uint64(n), shape[0], shape[1])
 		var want *results
 		for _, procs := range []int{1, 2, 7} {
 			runtime.GOMAXPROCS(procs)
-			for _, l := range layouts[:4] {
+			for _, l := range []layout{{"plain", identity}, layouts[2]} {
 				got := p.all(t, l.of)
 				if want == nil {
 					want = got
