@@ -1,7 +1,7 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-//go:build all_for_now || !purego || purego
+//go:build purego || noasm || safe || !(amd64 || arm64)
 
 package logsoftmax
 

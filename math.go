@@ -119,8 +119,8 @@ func expPair(z, zLow, base float64) (hi, lo float64) {
 	low := math.FMA(k, -sixteenthLo, zLow)
 	bits := math.Float64bits(n)
 	s := math.Float64frombits(power[bits&15] + bits<<48)
-	low = low + powerRest[bits&15]
-	low = math.FMA(expTail(r), float64(r*r), low)
+	sum := r + low
+	low = math.FMA(expTail(sum), float64(sum*sum), low+powerRest[bits&15])
 	q, qLow := fastTwoSum(r, low)
 	p := float64(s * q)
 	pLow := math.FMA(s, q, -p)

@@ -1,0 +1,443 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The fields of a columns, in the order of the struct: arrays of 64 doubles.
+const (
+	fieldMax = iota
+	fieldCount
+	fieldShift
+	fieldMagic
+	fieldLower
+	fieldNegLogSum
+	fieldInverse
+	fieldRest
+	fieldFactor
+	fieldHi
+	fieldLo = fieldHi + 8
+)
+
+const fieldBytes = 512
+
+func columnKernels() {
+	columnsMax()
+	columnsFrame()
+	columnsExpSum(false)
+	columnsExpSum(true)
+	columnsJoin()
+	columnsConclude()
+	columnsMap("columnsShift", "sets n rows of dst to (x-max)+negLogSum by column.",
+		func(x Op, field func(int) Mem) reg.VecVirtual {
+			return add(load(field(fieldNegLogSum)), sub(x, field(fieldMax)))
+		})
+	columnsMap("columnsScale", "sets n rows of dst to x·factor + 0 by column.",
+		func(x Op, field func(int) Mem) reg.VecVirtual {
+			return add(mul(load(field(fieldFactor)), x), cv("zero"))
+		})
+}
+
+// eachVector runs body for every vector of the groups, with c at the vector's
+// part of each field and, for each pointer, its part of each row.
+func eachVector(c, groups reg.GPVirtual, pointers []reg.GPVirtual, body func()) {
+	if !wide {
+		SHLQ(Imm(1), groups)
+	}
+	Label("vectors")
+	body()
+	step := imm(8 * width())
+	ADDQ(step, c)
+	for _, p := range pointers {
+		ADDQ(step, p)
+	}
+	DECQ(groups)
+	JNZ(LabelRef("vectors"))
+}
+
+func columnField(c reg.GPVirtual) func(int) Mem {
+	return func(i int) Mem { return Mem{Base: c, Disp: fieldBytes * i} }
+}
+
+func columnsMax() {
+	function("columnsMax", "func(c, x *float64, stride, n, groups int)",
+		"columnsMax"+suffix()+" is columnsMaxGo for n > 0 rows, stride doubles apart.")
+	c, x, stride, n, groups := param("c"), param("x"), param("stride"), param("n"), param("groups")
+	field := columnField(c)
+	SHLQ(Imm(3), stride)
+	eachVector(c, groups, []reg.GPVirtual{x}, func() {
+		a := load(field(fieldMax))
+		b := copyOf(a)
+		nan := compare(unordered, a, a)
+		p, left := GP64(), GP64()
+		MOVQ(x, p)
+		MOVQ(n, left)
+		loop("pairs", left, 2, func() {
+			v := load(Mem{Base: p})
+			next := Mem{Base: p, Index: stride, Scale: 1}
+			VMAXPD(v, a, a)
+			or(nan, compare(unordered, v, next))
+			VMAXPD(next, b, b)
+			LEAQ(Mem{Base: p, Index: stride, Scale: 2}, p)
+		})
+		TESTQ(left, left)
+		JZ(LabelRef("joined"))
+		v := load(Mem{Base: p})
+		VMAXPD(v, a, a)
+		or(nan, compare(unordered, v, v))
+		Label("joined")
+		store(choose(nan, maximum(a, b), cv("nan")), field(fieldMax))
+	})
+	finish()
+}
+
+// finiteOrZero is the vector at m, with 0 for what is not finite.
+func finiteOrZero(m Op) reg.VecVirtual {
+	v := load(m)
+	return zeroUnless(compare(lessThan, and(v, c("absMask")), c("inf")), v)
+}
+
+// top is newFrame's: the shift, and what is left of a finite maximum.
+func frameTop(max reg.VecVirtual) (shift, top reg.VecVirtual) {
+	shift = zeroUnless(compare(greaterEqual, and(max, c("absMask")), c("shiftFrom")), max)
+	return shift, sub(max, shift)
+}
+
+// exponentMagic is the function of that name.
+func exponentMagic(top reg.VecVirtual) reg.VecVirtual {
+	return andNot(cv("low4"), fma(top, c("sixteenthsPerLn2"), c("magic")))
+}
+
+func columnsFrame() {
+	function("columnsFrame", "func(c *float64, groups int)", "columnsFrame"+suffix()+" is columnsFrameGo.")
+	c1, groups := param("c"), param("groups")
+	field := columnField(c1)
+	z := zero()
+	eachVector(c1, groups, nil, func() {
+		shift, top := frameTop(finiteOrZero(field(fieldMax)))
+		store(shift, field(fieldShift))
+		store(sub(c("frameMagic"), exponentMagic(top)), field(fieldMagic))
+		store(sub(top, c("farthest")), field(fieldLower))
+		store(z, field(fieldCount))
+		for l := range 16 {
+			store(z, field(fieldHi+l))
+		}
+	})
+	finish()
+}
+
+// columnsExpSum: lane by lane, the up to eight entries of a lane that a block
+// of up to 64 rows has.
+func columnsExpSum(terms bool) {
+	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int)"
+	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64."
+	if terms {
+		name, signature = "columnsExpTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		doc = " is columnsExpSumGo with dst, for 0 < n ≤ 64."
+	}
+	function(name, signature, name+suffix()+doc)
+	c, stride, n, groups := param("c"), param("stride"), param("n"), param("groups")
+	x := param("x")
+	pointers := []reg.GPVirtual{x}
+	var dst, dstStride reg.GPVirtual
+	if terms {
+		dst, dstStride = param("dst"), param("dstStride")
+		SHLQ(Imm(3), dstStride)
+		pointers = append(pointers, dst)
+	}
+	field := columnField(c)
+	SHLQ(Imm(3), stride)
+	if wide {
+		keep(append([]string{"two52"}, expConstants...)...)
+	}
+	t := newTables()
+	eachVector(c, groups, pointers, func() {
+		var max, shift, magic, lower Op = field(fieldMax), field(fieldShift), field(fieldMagic), field(fieldLower)
+		if wide {
+			max, shift, magic, lower = load(max), load(shift), load(magic), load(lower)
+		}
+		less := zero()
+		lane, sums := GP64(), GP64()
+		XORQ(lane, lane)
+		LEAQ(field(fieldHi), sums)
+		from := GP64()
+		MOVQ(x, from)
+		var to reg.GPVirtual
+		if terms {
+			to = GP64()
+			MOVQ(dst, to)
+		}
+		Label("lanes")
+		p, left := GP64(), GP64()
+		MOVQ(from, p)
+		var q reg.GPVirtual
+		if terms {
+			q = GP64()
+			MOVQ(to, q)
+		}
+		MOVQ(n, left)
+		SUBQ(lane, left)
+		var pairs [4]reg.VecVirtual
+		for i := range pairs {
+			pairs[i] = zero()
+		}
+		for v := range 8 {
+			entry := load(Mem{Base: p})
+			other := compare(notEqual, entry, max)
+			countUp(other, less)
+			// The second operand is what a NaN gives.
+			y := maximum(sub(entry, shift), lower)
+			e, masked := t.term(y, magic, other)
+			if terms {
+				store(e, Mem{Base: q})
+			}
+			VADDPD(masked, pairs[v/2], pairs[v/2])
+			if v == 7 {
+				break
+			}
+			SUBQ(imm(8), left)
+			JLE(LabelRef("sums"))
+			LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
+			if terms {
+				LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
+			}
+		}
+		Label("sums")
+		block := add(add(pairs[0], pairs[1]), add(pairs[2], pairs[3]))
+		sum, rest := twoSum(load(Mem{Base: sums}), block)
+		store(sum, Mem{Base: sums})
+		low := Mem{Base: sums, Disp: 8 * fieldBytes}
+		store(add(rest, low), low)
+		ADDQ(imm(fieldBytes), sums)
+		ADDQ(stride, from)
+		if terms {
+			ADDQ(dstStride, to)
+		}
+		INCQ(lane)
+		CMPQ(lane, Imm(8))
+		JE(LabelRef("counted"))
+		CMPQ(lane, n)
+		JLT(LabelRef("lanes"))
+		Label("counted")
+		// count += n - less, by way of the integers in 2^52 + n.
+		rows := XMM()
+		VMOVQ(n, rows)
+		all := vec()
+		VPBROADCASTQ(rows, all)
+		equal := sub(intAdd(intSub(all, less), cOp("two52")), cOp("two52"))
+		store(add(equal, field(fieldCount)), field(fieldCount))
+	})
+	finish()
+}
+
+// cOp is c, for a scope in which c is something else.
+func cOp(name string) Op { return c(name) }
+
+func columnsJoin() {
+	function("columnsJoin", "func(c *float64, groups int)", "columnsJoin"+suffix()+" is columnsJoinGo.")
+	c, groups := param("c"), param("groups")
+	field := columnField(c)
+	eachVector(c, groups, nil, func() {
+		// Depth first, to have few sums at a time.
+		var tree func(l, step int) (hi, lo reg.VecVirtual)
+		tree = func(l, step int) (hi, lo reg.VecVirtual) {
+			if step == 8 {
+				return load(field(fieldHi + l)), load(field(fieldLo + l))
+			}
+			ah, al := tree(l, 2*step)
+			bh, bl := tree(l+step, 2*step)
+			sum, rest := twoSum(ah, bh)
+			return sum, add(add(al, bl), rest)
+		}
+		hi, lo := tree(0, 1)
+		store(hi, field(fieldHi))
+		store(lo, field(fieldLo))
+	})
+	finish()
+}
+
+// columnsConclude is newPartial, partial.conclude and log1p.
+func columnsConclude() {
+	function("columnsConclude", "func(c *float64, groups int)", "columnsConclude"+suffix()+" is columnsConcludeGo.")
+	p, groups := param("c"), param("groups")
+	field := columnField(p)
+	t := newTables()
+	local := AllocLocal(8 * 64)
+	spill := func(i int, v reg.VecVirtual) Mem {
+		m := local.Offset(64 * i)
+		store(v, m)
+		return m
+	}
+	eachVector(p, groups, nil, func() {
+		// newPartial: g = e^-top·2^exponent, u = the sum times g.
+		_, top := frameTop(finiteOrZero(field(fieldMax)))
+		s, r, low := t.expParts(xor(top, c("signMask")), exponentMagic(top), zero())
+		q, qLow := fastTwoSum(r, low)
+		product := mul(s, q)
+		productLow := fma(s, qLow, fmsub(s, q, product))
+		g, gLow := fastTwoSum(s, product)
+		gLow = add(gLow, productLow)
+		hi, lo := load(field(fieldHi)), load(field(fieldLo))
+		u := mul(hi, g)
+		uLow := fmsub(hi, g, u)
+		uLow = add(uLow, fma(hi, gLow, mul(lo, g)))
+		gAt, gLowAt := spill(0, g), spill(1, gLow)
+
+		// conclude: the tail, its sum with count, and what divides by that.
+		tail, tailLow := mul(u, c("unscale")), mul(uLow, c("unscale"))
+		count := load(field(fieldCount))
+		v, vLow := twoSum(sub(count, c("one")), tail)
+		vLow = add(vLow, tailLow)
+		vAt, vLowAt := spill(2, v), spill(3, vLow)
+		sum, sumLow := twoSum(count, tail)
+		sumLow = add(sumLow, tailLow)
+		reciprocal := div(cv("one"), sum)
+		store(quotient(tail, tailLow, sum, sumLow, reciprocal), field(fieldRest))
+		store(mul(quotient(load(gAt), load(gLowAt), sum, sumLow, reciprocal), c("unscale")), field(fieldInverse))
+
+		logarithm := log1p(load(vAt), load(vLowAt), spill)
+		store(xor(logarithm, c("signMask")), field(fieldNegLogSum))
+
+		max := load(field(fieldMax))
+		finite := compare(lessThan, and(max, c("absMask")), c("inf"))
+		for _, f := range []int{fieldRest, fieldInverse, fieldNegLogSum} {
+			store(choose(finite, cv("nan"), load(field(f))), field(f))
+		}
+	})
+	finish()
+}
+
+// fmsub is a·b - z.
+func fmsub(a, b reg.VecVirtual, z Op) reg.VecVirtual {
+	v := copyOf(z)
+	VFMSUB231PD(b, a, v)
+	return v
+}
+
+// quotient is the function of that name.
+func quotient(a, aLow, b, bLow, reciprocal reg.VecVirtual) reg.VecVirtual {
+	q := mul(a, reciprocal)
+	r := fnma(q, b, a)
+	r = add(r, fnma(q, bLow, aLow))
+	return fma(r, reciprocal, q)
+}
+
+// log1p is the function of that name.
+func log1p(u, uLow reg.VecVirtual, spill func(int, reg.VecVirtual) Mem) reg.VecVirtual {
+	sum, rest := twoSum(cv("one"), u)
+	rest = add(rest, uLow)
+	exponent := shiftRight(intSub(sum, c("sqrtHalf")), 52)
+	k := sub(intAdd(exponent, c("two52")), c("two52"))
+	power := shiftLeft(intSub(cv("bias"), exponent), 52)
+	f := fma(sum, power, cv("minusOne"))
+	fLow := mul(rest, power)
+	small := compare(equal, k, zero())
+	f, fLow = choose(small, f, u), choose(small, fLow, uLow)
+	kAt := spill(4, k)
+
+	d := add(f, c("two"))
+	dLow := add(sub(f, sub(d, c("two"))), fLow)
+	reciprocal := div(cv("one"), d)
+	f2 := add(f, f)
+	w := mul(f2, reciprocal)
+	wLow := fnma(w, d, f2)
+	wLow = add(wLow, fnma(w, dLow, add(fLow, fLow)))
+	wLow = mul(wLow, reciprocal)
+
+	t := mul(w, w)
+	p := copyOf(c("log15"))
+	for i := 13; i >= 3; i -= 2 {
+		horner(p, t, c(fmt.Sprintf("log%d", i)))
+	}
+	low := fma(mul(t, w), p, wLow)
+	k = load(kAt)
+	hi, hiLow := fastTwoSum(mul(k, c("ln2Hi")), w)
+	low = fma(k, c("ln2Lo"), low)
+	return add(hi, add(hiLow, low))
+}
+
+// columnsMap is a kernel dst = f(x) row by row with parameters by column.
+func columnsMap(name, does string, f func(x Op, field func(int) Mem) reg.VecVirtual) {
+	function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", name+suffix()+" "+does+" dst may be x.")
+	c, dst, dstStride, x, stride, n, groups := param("c"), param("dst"), param("dstStride"), param("x"), param("stride"), param("n"), param("groups")
+	SHLQ(Imm(3), dstStride)
+	SHLQ(Imm(3), stride)
+	SHLQ(Imm(6), groups)
+	resident = map[string]reg.VecVirtual{"zero": zero()}
+	i, p := GP64(), GP64()
+	Label("rows")
+	XORQ(i, i)
+	MOVQ(c, p)
+	Label("vectors")
+	store(f(load(Mem{Base: x, Index: i, Scale: 1}), columnField(p)), Mem{Base: dst, Index: i, Scale: 1})
+	ADDQ(imm(8*width()), i)
+	ADDQ(imm(8*width()), p)
+	CMPQ(i, groups)
+	JLT(LabelRef("vectors"))
+	ADDQ(stride, x)
+	ADDQ(dstStride, dst)
+	DECQ(n)
+	JNZ(LabelRef("rows"))
+	finish()
+}
+
+func packKernels() {
+	function("pack", "func(tile, x *float64, stride, cols, groups int)", "pack"+suffix()+" is packGo.")
+	tile, x, stride, cols, groups := param("tile"), param("x"), param("stride"), param("cols"), param("groups")
+	// The rows of a vector are stride apart.
+	distance := XMM()
+	VMOVQ(stride, distance)
+	every, index := vec(), vec()
+	VPBROADCASTQ(distance, every)
+	VPMULUDQ(NewDataAddr(Symbol{Name: "·laneNumbers"}, 0), every, index)
+	SHLQ(Imm(6), stride)
+	if !wide {
+		SHLQ(Imm(1), groups)
+		SHRQ(Imm(1), stride)
+	}
+	Label("groups")
+	from, to, left := GP64(), GP64(), GP64()
+	MOVQ(x, from)
+	MOVQ(tile, to)
+	MOVQ(cols, left)
+	Label("cols")
+	store(gather(Mem{Base: from}, index), Mem{Base: to})
+	ADDQ(imm(8), from)
+	ADDQ(imm(fieldBytes), to)
+	DECQ(left)
+	JNZ(LabelRef("cols"))
+	ADDQ(stride, x)
+	ADDQ(imm(8*width()), tile)
+	DECQ(groups)
+	JNZ(LabelRef("groups"))
+	finish()
+
+	function("unpack", "func(dst, tile *float64, index *int64, cols, groups int)",
+		"unpack"+suffix()+" is unpackGo for a stride of cols. index holds, for the 8·cols doubles of",
+		"eight rows of dst in order, their places in the tile.")
+	dst, tile, indices, cols, groups := param("dst"), param("tile"), param("index"), param("cols"), param("groups")
+	if !wide {
+		SHLQ(Imm(1), cols)
+	}
+	Label("groups")
+	from, left = GP64(), GP64()
+	MOVQ(indices, from)
+	MOVQ(cols, left)
+	Label("vectors")
+	store(gather(Mem{Base: tile}, load(Mem{Base: from})), Mem{Base: dst})
+	ADDQ(imm(8*width()), from)
+	ADDQ(imm(8*width()), dst)
+	DECQ(left)
+	JNZ(LabelRef("vectors"))
+	ADDQ(imm(64), tile)
+	DECQ(groups)
+	JNZ(LabelRef("groups"))
+	finish()
+}

@@ -1,0 +1,304 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func rowKernels() {
+	rowMax()
+	expSum(false)
+	expSum(true)
+	rowMap("shift", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
+		[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
+			return add(p["negLogSum"], sub(x, p["max"]))
+		})
+	rowMap("scale", "sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.",
+		[]string{"factor"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
+			return add(mul(p["factor"], x), cv("zero"))
+		})
+}
+
+// function begins a kernel.
+func function(name, signature string, doc ...string) {
+	TEXT(name+suffix(), NOSPLIT, signature)
+	Doc(doc...)
+	resident = nil
+}
+
+func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+// rowMax: four vectors at a time, each pair of them tested for NaN at once.
+func rowMax() {
+	function("max", "func(x *float64, n int) float64", "max"+suffix()+" is maxOfGo of the n > 0 doubles at x.")
+	x, n := param("x"), param("n")
+	low := broadcast(constantMem("minusInf"))
+	var m [4]reg.VecVirtual
+	for i := range m {
+		m[i] = copyOf(low)
+	}
+	nan := newMask()
+	if wide {
+		KXORB(nan, nan, nan)
+	} else {
+		VXORPD(nan, nan, nan)
+	}
+	w := width()
+	at := func(i int) Mem { return Mem{Base: x, Disp: 8 * w * i} }
+	loop("four", n, 4*w, func() {
+		for i := 0; i < 4; i += 2 {
+			a := load(at(i))
+			VMAXPD(a, m[i], m[i])
+			or(nan, compare(unordered, a, at(i+1)))
+			VMAXPD(at(i+1), m[i+1], m[i+1])
+		}
+		ADDQ(imm(32*w), x)
+	})
+	loop("one", n, w, func() {
+		a := load(at(0))
+		VMAXPD(a, m[0], m[0])
+		or(nan, compare(unordered, a, a))
+		ADDQ(imm(8*w), x)
+	})
+	TESTQ(n, n)
+	JZ(LabelRef("reduce"))
+	a := loadMasked(at(0), remaining(n), low)
+	VMAXPD(a, m[1], m[1])
+	or(nan, compare(unordered, a, a))
+	Label("reduce")
+	all := maximum(maximum(m[0], m[1]), maximum(m[2], m[3]))
+	half := all.(reg.Register)
+	var y reg.VecVirtual
+	if wide {
+		y = YMM()
+		VEXTRACTF64X4(Imm(1), half, y)
+		VMAXPD(y, all.(reg.VecVirtual).AsY(), y)
+	} else {
+		y = all
+	}
+	high := XMM()
+	VEXTRACTF128(Imm(1), y, high)
+	VMAXPD(high, y.AsX(), high)
+	other := XMM()
+	VPERMILPD(Imm(1), high, other)
+	VMAXSD(other, high, high)
+	bits := GP32()
+	if wide {
+		KMOVB(nan, bits)
+	} else {
+		VMOVMSKPD(nan, bits)
+	}
+	TESTL(bits, bits)
+	JZ(LabelRef("done"))
+	VMOVSD(constantMem("nan"), high)
+	Label("done")
+	Store(high, ReturnIndex(0))
+	finish()
+}
+
+// expSum: blocks of 64 entries as eight vectors of eight lanes, or in two
+// passes as eight of four.
+func expSum(terms bool) {
+	name, signature := "expSum", "func(x *float64, n int, s *float64)"
+	doc := []string{
+		"expSum" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift. s points",
+		"at an expState: max, magic and lower in; less, hi and lo out.",
+	}
+	if terms {
+		name, signature = "expTerms", "func(dst, x *float64, n int, s *float64)"
+		doc[0] = "expTerms" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift, whose"
+		doc[1] = "terms go to dst. s points at an expState: max, magic and lower in; less, hi and"
+		doc = append(doc, "lo out.")
+	}
+	function(name, signature, doc...)
+	w := width()
+	passes := 8 / w
+	var dst reg.GPVirtual
+	if terms {
+		dst = param("dst")
+	}
+	x, total, s := param("x"), param("n"), param("s")
+	if wide {
+		keep(expConstants...)
+	}
+	t := newTables()
+	field := func(i int) Mem { return Mem{Base: s, Disp: 8 * i} }
+	var max, magic, lower Op = broadcast(field(0)), broadcast(field(1)), broadcast(field(2))
+
+	// With half the registers the frame is kept in memory, and the first
+	// pass's sums are.
+	var saved Mem
+	if passes == 2 {
+		saved = AllocLocal(6 * 32)
+		for i, v := range []*Op{&max, &magic, &lower} {
+			at := saved.Offset(32 * (3 + i))
+			store((*v).(reg.VecVirtual), at)
+			*v = at
+		}
+	}
+	var hi, lo, less reg.VecVirtual
+	for pass := range passes {
+		offset := 8 * w * pass
+		n, p := GP64(), GP64()
+		MOVQ(total, n)
+		MOVQ(x, p)
+		var q reg.GPVirtual
+		if terms {
+			q = GP64()
+			MOVQ(dst, q)
+		}
+		hi, lo, less = zero(), zero(), zero()
+		at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Disp: 64*v + offset} }
+		// entry computes vector v of a block.
+		entry := func(x reg.Register, v int, put func(e reg.VecVirtual)) reg.VecVirtual {
+			other := compare(notEqual, x, max)
+			countUp(other, less)
+			e, masked := t.term(maximum(x, lower), magic, other)
+			if terms {
+				put(e)
+			}
+			return masked
+		}
+		join := func(block reg.VecVirtual) {
+			sum, rest := twoSum(hi, block)
+			VMOVAPD(sum, hi)
+			VADDPD(rest, lo, lo)
+		}
+		label := fmt.Sprintf("blocks%d", pass)
+		loop(label, n, 64, func() {
+			whole := func(v int) reg.VecVirtual {
+				return entry(load(at(p, v)), v, func(e reg.VecVirtual) { store(e, at(q, v)) })
+			}
+			pair := func(v int) reg.VecVirtual { a := whole(v); return add(a, whole(v+1)) }
+			four := func(v int) reg.VecVirtual { a := pair(v); return add(a, pair(v+2)) }
+			a := four(0)
+			join(add(a, four(4)))
+			ADDQ(imm(512), p)
+			if terms {
+				ADDQ(imm(512), q)
+			}
+		})
+		// What is left of a block: the sums of pairs, of which those that are
+		// beyond the end stay +0.
+		if pass > 0 {
+			SUBQ(imm(w*pass), n)
+		}
+		CMPQ(n, Imm(0))
+		end := fmt.Sprintf("joined%d", pass)
+		JLE(LabelRef(end))
+		sums := fmt.Sprintf("sums%d", pass)
+		var pairs [4]reg.VecVirtual
+		for i := range pairs {
+			pairs[i] = zero()
+		}
+		for v := range 8 {
+			m := remaining(n)
+			e := entry(loadMasked(at(p, v), m, max), v, func(e reg.VecVirtual) { storeMasked(e, m, at(q, v)) })
+			VADDPD(e, pairs[v/2], pairs[v/2])
+			SUBQ(imm(8), n)
+			JLE(LabelRef(sums))
+		}
+		Label(sums)
+		join(add(add(pairs[0], pairs[1]), add(pairs[2], pairs[3])))
+		Label(end)
+		if pass == 0 && passes == 2 {
+			VMOVUPD(hi, saved)
+			VMOVUPD(lo, saved.Offset(32))
+			VMOVUPD(less, saved.Offset(64))
+		}
+	}
+	joinLanes(hi, lo, less, saved, field)
+	finish()
+}
+
+// joinLanes adds up the lanes and writes less, hi and lo.
+func joinLanes(hi, lo, less reg.VecVirtual, saved Mem, field func(int) Mem) {
+	y := func(v reg.VecVirtual) reg.VecVirtual { return v.AsY().(reg.VecVirtual) }
+	upper := func(v reg.VecVirtual) Op {
+		h := YMM()
+		VEXTRACTF64X4(Imm(1), v, h)
+		return h
+	}
+	var h, l, n reg.VecVirtual
+	if wide {
+		uh, ul, un := upper(hi), upper(lo), upper(less)
+		h, l, n = YMM(), YMM(), YMM()
+		sumInto(h, l, y(hi), y(lo), uh, ul, YMM)
+		VPADDQ(un, y(less), n)
+	} else {
+		h, l, n = YMM(), YMM(), YMM()
+		// Lanes 0 to 3 are those of the first pass.
+		sumInto(h, l, load(saved), load(saved.Offset(32)), hi, lo, YMM)
+		VPADDQ(saved.Offset(64), less, n)
+	}
+	for _, step := range []func(v reg.VecVirtual) reg.VecVirtual{
+		func(v reg.VecVirtual) reg.VecVirtual { u := XMM(); VEXTRACTF128(Imm(1), v.AsY(), u); return u },
+		func(v reg.VecVirtual) reg.VecVirtual { u := XMM(); VPERMILPD(Imm(1), v.AsX(), u); return u },
+	} {
+		uh, ul, un := step(h), step(l), step(n)
+		sh, sl, sn := XMM(), XMM(), XMM()
+		sumInto(sh, sl, h.AsX(), l.AsX(), uh, ul, XMM)
+		VPADDQ(un, n.AsX(), sn)
+		h, l, n = sh, sl, sn
+	}
+	VMOVQ(n, field(3))
+	VMOVSD(h, field(4))
+	VMOVSD(l, field(5))
+}
+
+// sumInto sets h and l to the twoSum of ah+al and bh+bl.
+func sumInto(h, l reg.VecVirtual, ah, al, bh, bl Op, fresh func() reg.VecVirtual) {
+	z, left, right := fresh(), fresh(), fresh()
+	VADDPD(bh, ah, h)
+	VSUBPD(ah, h, z)
+	VSUBPD(z, h, left)
+	VSUBPD(left, ah, left)
+	VSUBPD(z, bh, right)
+	VADDPD(right, left, left)
+	VADDPD(bl, al, l)
+	VADDPD(left, l, l)
+}
+
+// rowMap is a kernel dst[j] = f(x[j]) with parameters that are the same for
+// all j.
+func rowMap(name, does string, params []string, f func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
+	signature := "func(dst, x *float64, n int"
+	for _, p := range params {
+		signature += ", " + p + " float64"
+	}
+	function(name, signature+")", name+suffix()+" "+does+" dst may be x.")
+	dst, x, n := param("dst"), param("x"), param("n")
+	p := map[string]reg.VecVirtual{}
+	for _, name := range params {
+		v := XMM()
+		Load(Param(name), v)
+		p[name] = vec()
+		VBROADCASTSD(v, p[name])
+	}
+	resident = map[string]reg.VecVirtual{"zero": zero()}
+	w := width()
+	at := func(base reg.Register, i int) Mem { return Mem{Base: base, Disp: 8 * w * i} }
+	step := func(count int) func() {
+		return func() {
+			for i := range count {
+				store(f(load(at(x, i)), p), at(dst, i))
+			}
+			ADDQ(imm(8*w*count), x)
+			ADDQ(imm(8*w*count), dst)
+		}
+	}
+	loop("four", n, 4*w, step(4))
+	loop("one", n, w, step(1))
+	TESTQ(n, n)
+	JZ(LabelRef("done"))
+	m := remaining(n)
+	storeMasked(f(loadMasked(at(x, 0), m, resident["zero"]), p), m, at(dst, 0))
+	Label("done")
+	finish()
+}

@@ -1,0 +1,261 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build !purego && !noasm && !safe
+
+package logsoftmax
+
+import (
+	"math"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// tiers returns the tiers that this machine and build have, tierGo first.
+func tiers() []tier {
+	all := []tier{tierGo}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {
+		all = append(all, tierAVX2)
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+			all = append(all, tierAVX512)
+		}
+	}
+	return all
+}
+
+// kernelConstants are four times each constant that _asm/vector.go lists.
+var kernelConstants = func() (c [36 * 4]uint64) {
+	for i, x := range []float64{
+		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
+		exp2, exp3, exp4, exp5, exp6,
+		log3, log5, log7, log9, log11, log13, log15,
+		ln2Hi, ln2Lo,
+		1, 2, unscale, math.Inf(1), math.Inf(-1), nan,
+		shiftFrom, farthest, magic, 2*magic + 16*scaleBits, 0x1p52,
+		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
+		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1,
+	} {
+		for k := range 4 {
+			c[4*i+k] = math.Float64bits(x)
+		}
+	}
+	return c
+}()
+
+// kernelTables are power and powerRest.
+var kernelTables = func() (t [2][16]uint64) {
+	for i := range 16 {
+		t[0][i], t[1][i] = power[i], math.Float64bits(powerRest[i])
+	}
+	return t
+}()
+
+var (
+	// laneMasks from entry 4-n on is a mask of n lanes, n ≤ 4.
+	laneMasks   = [8]int64{-1, -1, -1, -1, 0, 0, 0, 0}
+	laneNumbers = [8]uint64{0, 1, 2, 3, 4, 5, 6, 7}
+)
+
+// expState is what the kernels of expSum take and return.
+type expState struct {
+	max, magic, lower float64
+	less              int // entries that are not max
+	hi, lo            float64
+}
+
+func maxOf(x []float64) float64 {
+	switch {
+	case active == tierGo || len(x) == 0:
+		return maxOfGo(x)
+	case active == tierAVX512:
+		return maxAVX512(&x[0], len(x))
+	default:
+		return maxAVX2(&x[0], len(x))
+	}
+}
+
+func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
+	if active == tierGo {
+		return expSumGo(dst, x, max)
+	}
+	f := newFrame(max)
+	if f.shift != 0 {
+		return expSumShifted(dst, x, max)
+	}
+	return expSumFrame(dst, x, max, &f)
+}
+
+// expSumShifted shifts the entries first; the kernels know frames without a
+// shift only.
+//
+//go:noinline
+func expSumShifted(dst, x []float64, max float64) (count, hi, lo float64) {
+	var buffer [chunkLen]float64
+	shifted := dst
+	if dst == nil {
+		shifted = buffer[:len(x)]
+	}
+	shiftBy(shifted, x, max, 0)
+	f := newFrame(0)
+	return expSumFrame(dst, shifted, 0, &f)
+}
+
+func expSumFrame(dst, x []float64, max float64, f *frame) (count, hi, lo float64) {
+	s := expState{max: max, magic: f.magic, lower: f.lower}
+	at := (*float64)(unsafe.Pointer(&s))
+	switch {
+	case dst == nil && active == tierAVX512:
+		expSumAVX512(&x[0], len(x), at)
+	case dst == nil:
+		expSumAVX2(&x[0], len(x), at)
+	case active == tierAVX512:
+		expTermsAVX512(&dst[0], &x[0], len(x), at)
+	default:
+		expTermsAVX2(&dst[0], &x[0], len(x), at)
+	}
+	return float64(len(x) - s.less), s.hi, s.lo
+}
+
+func shiftBy(dst, x []float64, max, negLogSum float64) {
+	switch {
+	case active == tierGo || negLogSum != negLogSum || len(x) == 0:
+		shiftByGo(dst, x, max, negLogSum)
+	case active == tierAVX512:
+		shiftAVX512(&dst[0], &x[0], len(x), max, negLogSum)
+	default:
+		shiftAVX2(&dst[0], &x[0], len(x), max, negLogSum)
+	}
+}
+
+func scaleBy(x []float64, factor float64) {
+	switch {
+	case active == tierGo || factor != factor || len(x) == 0:
+		scaleByGo(x, factor)
+	case active == tierAVX512:
+		scaleAVX512(&x[0], &x[0], len(x), factor)
+	default:
+		scaleAVX2(&x[0], &x[0], len(x), factor)
+	}
+}
+
+// base is c as the kernels take it.
+func (c *columns) base() *float64 { return &c.max[0] }
+
+func columnsMax(c *columns, x []float64, stride, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		columnsMaxGo(c, x, stride, n, groups)
+	case active == tierAVX512:
+		columnsMaxAVX512(c.base(), &x[0], stride, n, groups)
+	default:
+		columnsMaxAVX2(c.base(), &x[0], stride, n, groups)
+	}
+}
+
+func columnsFrame(c *columns, groups int) {
+	switch active {
+	case tierGo:
+		columnsFrameGo(c, groups)
+	case tierAVX512:
+		columnsFrameAVX512(c.base(), groups)
+	default:
+		columnsFrameAVX2(c.base(), groups)
+	}
+}
+
+func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		columnsExpSumGo(c, dst, dstStride, x, stride, n, groups)
+	case dst == nil && active == tierAVX512:
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups)
+	case dst == nil:
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups)
+	case active == tierAVX512:
+		columnsExpTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsExpTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+func columnsJoin(c *columns, groups int) {
+	switch active {
+	case tierGo:
+		columnsJoinGo(c, groups)
+	case tierAVX512:
+		columnsJoinAVX512(c.base(), groups)
+	default:
+		columnsJoinAVX2(c.base(), groups)
+	}
+}
+
+func columnsConclude(c *columns, groups int) {
+	switch active {
+	case tierGo:
+		columnsConcludeGo(c, groups)
+	case tierAVX512:
+		columnsConcludeAVX512(c.base(), groups)
+	default:
+		columnsConcludeAVX2(c.base(), groups)
+	}
+}
+
+func columnsShift(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		columnsShiftGo(c, dst, dstStride, x, stride, n, groups)
+	case active == tierAVX512:
+		columnsShiftAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsShiftAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+func columnsScale(c *columns, x []float64, stride, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		columnsScaleGo(c, x, stride, n, groups)
+	case active == tierAVX512:
+		columnsScaleAVX512(c.base(), &x[0], stride, &x[0], stride, n, groups)
+	default:
+		columnsScaleAVX2(c.base(), &x[0], stride, &x[0], stride, n, groups)
+	}
+}
+
+// farStride is a distance of rows that the kernels of pack do not reach.
+const farStride = 1 << 28
+
+func pack(tile, x []float64, stride, cols, groups int) {
+	switch {
+	case active == tierGo || stride >= farStride:
+		packGo(tile, x, stride, cols, groups)
+	case active == tierAVX512:
+		packAVX512(&tile[0], &x[0], stride, cols, groups)
+	default:
+		packAVX2(&tile[0], &x[0], stride, cols, groups)
+	}
+}
+
+// unpackIndex holds, for every number of columns, the places in the tile of
+// the elements of eight rows.
+var unpackIndex = func() (index [fewCols + 1][]int64) {
+	for cols := 1; cols <= fewCols; cols++ {
+		index[cols] = make([]int64, group*cols)
+		for e := range index[cols] {
+			index[cols][e] = int64(e%cols*columnsWidth + e/cols)
+		}
+	}
+	return index
+}()
+
+func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+	switch {
+	case active == tierGo || stride != cols:
+		unpackGo(dst, stride, tile, cols, groups)
+	case active == tierAVX512:
+		unpackAVX512(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
+	default:
+		unpackAVX2(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
+	}
+}
