@@ -24,3 +24,17 @@ func raceWriteSlice(x []float64) {
 		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(x)), len(x)*int(unsafe.Sizeof(x[0])))
 	}
 }
+
+// raceReadRows is raceReadSlice for n rows of the given width, stride apart.
+func raceReadRows(x []float64, stride, n, width int) {
+	for i := range n {
+		raceReadSlice(x[i*stride:][:width])
+	}
+}
+
+// raceWriteRows is raceWriteSlice for n rows of the given width, stride apart.
+func raceWriteRows(x []float64, stride, n, width int) {
+	for i := range n {
+		raceWriteSlice(x[i*stride:][:width])
+	}
+}
