@@ -1,0 +1,367 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package main
+
+import "fmt"
+
+// columnBytes is how many bytes a row of a columns is.
+const columnBytes = "const_columnsWidth*8"
+
+func (g *generator) columnsMax() {
+	g.function("columnsMaxNEON", "c *columns, x *float64, stride, n, groups int", `
+columnsMaxNEON does what columnsMaxGo does for n > 0 and groups > 0, except that
+of two zeros either may be the largest.`, 0, 40)
+	g.pointToNumbers()
+	g.loadArguments("c", "x", "stride", "n", "groups")
+	g.raw("LSL $3, R2")
+	m := g.pin(16)
+	part := func(label string, groups int, done string) {
+		n := 4 * groups
+		g.raw(fmt.Sprintf("SUBS $%d, R4\nBLT %s", groups, done))
+		g.label(label)
+		for i, v := range m[:n] {
+			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced("columns_max", 16*i)), false)
+		}
+		g.raw("MOVD R1, R5\nMOVD R3, R6")
+		g.label(label + "Row")
+		for i := 0; i < n; i += 4 {
+			g.binary(m[i:i+4], "FMAX2D", m[i:i+4], g.load(4, displaced("", 16*i), "R5"))
+		}
+		g.raw("ADD R2, R5\nSUBS $1, R6\nBNE " + label + "Row")
+		for i := range n {
+			g.store(g.where(g.equal(m[i:i+1], m[i:i+1]), m[i:i+1], g.number(canonicalNaN)), displaced("columns_max", 16*i), "R0")
+		}
+		g.raw(fmt.Sprintf(`
+			ADD $%[2]d, R0
+			ADD $%[2]d, R1
+			SUBS $%[1]d, R4
+			BGE %[3]s`, groups, 64*groups, label))
+	}
+	part("fourGroups", 4, "less")
+	g.label("less")
+	g.raw("ADD $4, R4")
+	part("oneGroup", 1, "done")
+	g.raw("done:\nRET")
+}
+
+// eachFour begins a loop over four slices at a time, whose numbers are at
+// fields of R0, for as many groups as R1 says. What it returns ends the loop
+// and the function.
+func (g *generator) eachFour() (end func()) {
+	g.raw("LSL $1, R1")
+	g.label("four")
+	return func() {
+		g.raw(`
+			ADD $32, R0
+			SUBS $1, R1
+			BNE four
+			RET`)
+	}
+}
+
+func (g *generator) field(name string) vector { return g.load(2, "columns_"+name, "R0") }
+
+func (g *generator) setField(name string, v vector) { g.store(v, "columns_"+name, "R0") }
+
+// lane returns the field of a lane.
+func lane(name string, l int) string { return fmt.Sprintf("%s+%d*%s", name, l, columnBytes) }
+
+func (g *generator) columnsFrame() {
+	g.function("columnsFrameNEON", "c *columns, groups int", `
+columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 0, 16)
+	g.pointToNumbers()
+	g.loadArguments("c", "groups")
+	end := g.eachFour()
+	shift, top := g.frame(g.field("max"))
+	g.setField("shift", shift)
+	m := float(2*g.source.float("magic") + 16*g.source.float("scaleBits"))
+	g.setField("magic", g.sub(g.number(m), g.exponentMagic(top)))
+	g.setField("lower", g.sub(top, g.number(g.constant("farthest"))))
+	zero := g.number(float(0))
+	zeros := append(append(vector{}, zero...), zero...)
+	g.setField("count", zeros)
+	for l := range 8 {
+		g.setField(lane("hi", l), zeros)
+		g.setField(lane("lo", l), zeros)
+	}
+	end()
+}
+
+func (g *generator) columnsExpSum() {
+	g.function("columnsExpSumNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0.
+For each lane of a group of slices in turn it forms the lane's terms, eight
+slices at a time.`, 512, 56)
+	g.pointToNumbers()
+	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
+	t := g.keepTermNumbers()
+	count := g.pin(4)
+	// R2 and R4 are the strides in bytes, R15 and R17 those from one entry of
+	// a lane to the next.
+	g.raw(`
+		LSL $3, R2
+		LSL $3, R4
+		LSL $3, R2, R15
+		LSL $3, R4, R17
+		MOVD $terms-512(SP), R13
+		ADD $512, R13, R14`)
+	g.label("group")
+	// R7 is the number of lanes left, R8 where the lane's sums are, R9 and
+	// R10 its first entries.
+	g.raw(`
+		MOVD $8, R7
+		MOVD R0, R8
+		MOVD R3, R9
+		MOVD R1, R10
+		MOVD R5, R11`)
+	g.bitwise(count, "VEOR", count, count)
+	g.label("lane")
+	// R3 and R1 go through the lane's entries, R23 counts them.
+	g.raw(`
+		MOVD R13, R12
+		MOVD R9, R3
+		MOVD R10, R1
+		MOVD R11, R23
+		CMP $0, R23
+		BLE filling`)
+	g.label("entry")
+	field := func(name string) func() vector {
+		return func() vector { return g.load(4, "columns_"+name, "R0") }
+	}
+	y := g.sub(g.load(4, "", "R3"), field("shift")())
+	// The number where y is NaN, which is quiet by now.
+	y = g.binary(nil, "FMAXNM2D", y, field("lower")())
+	e := g.term(t, y, field("magic"))
+	g.countLargest(e, g.equal(g.load(4, "", "R3"), field("max")()), func(largest vector) {
+		g.integer(count, "VSUB", count, largest)
+	})
+	g.raw("CBZ R1, silent")
+	g.store(e, "", "R1")
+	g.raw(`
+		ADD R15, R1
+		silent:
+		ADD R17, R3
+		ADD $64, R12
+		SUBS $8, R23
+		BGT entry`)
+	g.sumBlock("columns_hi", "columns_lo", "R8")
+	g.raw(`
+		ADD $` + columnBytes + `, R8
+		ADD R4, R9
+		CBZ R10, next
+		ADD R2, R10
+		next:
+		SUB $1, R11
+		SUBS $1, R7
+		BNE lane`)
+	g.store(g.add(g.load(4, "columns_count", "R0"), g.unary("SCVTF2D", count)), "columns_count", "R0")
+	// On to the next group: R9 and R10 are 8 entries on.
+	g.raw(`
+		ADD $64, R0
+		SUB R17, R9, R3
+		ADD $64, R3
+		CBZ R10, last
+		SUB R15, R10, R1
+		ADD $64, R1
+		last:
+		SUBS $1, R6
+		BNE group
+		RET`)
+}
+
+func (g *generator) columnsJoin() {
+	g.function("columnsJoinNEON", "c *columns, groups int", `
+columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 0, 16)
+	g.loadArguments("c", "groups")
+	end := g.eachFour()
+	// join adds up lanes l, l+step, l+2·step and so on.
+	var join func(l, step int) (sum, rest vector)
+	join = func(l, step int) (sum, rest vector) {
+		if step == 8 {
+			return g.field(lane("hi", l)), g.field(lane("lo", l))
+		}
+		a, aRest := join(l, 2*step)
+		b, bRest := join(l+step, 2*step)
+		sum, rest = g.twoSum(a, b)
+		return sum, g.add(g.add(aRest, bRest), rest)
+	}
+	sum, rest := join(0, 1)
+	g.setField("hi", sum)
+	g.setField("lo", rest)
+	end()
+}
+
+func (g *generator) columnsConclude() {
+	g.function("columnsConcludeNEON", "c *columns, groups int", `
+columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.`, 0, 16)
+	g.pointToNumbers()
+	g.loadArguments("c", "groups")
+	end := g.eachFour()
+	// newPartial.
+	max := g.field("max")
+	_, top := g.frame(max)
+	scale, scaleLow := g.expPair(g.neg(top), g.exponentMagic(top))
+	hi, lo := g.field("hi"), g.field("lo")
+	u := g.mul(hi, scale)
+	uLow := g.fma(hi, scale, g.neg(u))
+	uLow = g.add(uLow, g.fma(hi, scaleLow, g.mul(lo, scale)))
+	// conclude.
+	unscale := g.number(g.constant("unscale"))
+	t, tLow := g.mul(u, unscale), g.mul(uLow, unscale)
+	count := g.field("count")
+	s, sLow := g.twoSum(count, t)
+	sLow = g.add(sLow, tLow)
+	reciprocal := g.div(g.number(float(1)), s)
+	set := func(name string, v vector) {
+		finite := g.isFinite(g.field("max"))
+		g.setField(name, g.where(finite, v, g.number(canonicalNaN)))
+	}
+	set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
+	set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
+	v, vLow := g.twoSum(g.sub(count, g.number(float(1))), t)
+	set("negLogSum", g.neg(g.log1p(v, g.add(vLow, tLow))))
+	end()
+}
+
+// eachRow begins two loops, over the n entries of slices in groups, eight
+// slices at a time: c in R0, the destination in R1, its stride in R2, the
+// source in R3, its stride in R4, n in R5 and groups in R6. In it R7 is the
+// place in c, R8 that in the source and R9 that in the destination. What it
+// returns ends the loops and the function.
+func (g *generator) eachRow() (end func()) {
+	g.raw("LSL $3, R2\nLSL $3, R4")
+	g.label("row")
+	g.raw(`
+		MOVD R0, R7
+		MOVD R3, R8
+		MOVD R1, R9
+		MOVD R6, R10`)
+	g.label("group")
+	return func() {
+		g.raw(`
+			ADD $64, R7
+			ADD $64, R8
+			ADD $64, R9
+			SUBS $1, R10
+			BNE group
+			ADD R4, R3
+			ADD R2, R1
+			SUBS $1, R5
+			BNE row
+			RET`)
+	}
+}
+
+func (g *generator) columnsShift() {
+	g.function("columnsShiftNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 0, 56)
+	g.pointToNumbers()
+	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
+	nan := g.keep(canonicalNaN)
+	end := g.eachRow()
+	y := g.sub(g.load(4, "", "R8"), g.load(4, "columns_max", "R7"))
+	s := g.load(4, "columns_negLogSum", "R7")
+	g.store(g.where(g.equal(s, s), g.add(s, y), nan), "", "R9")
+	end()
+}
+
+func (g *generator) columnsScale() {
+	g.function("columnsScaleNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+columnsScaleNEON does what columnsScaleGo does, for n > 0 and groups > 0, from x
+to dst, which may be x.`, 0, 56)
+	g.pointToNumbers()
+	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
+	nan, zero := g.keep(canonicalNaN), g.keep(float(0))
+	end := g.eachRow()
+	f := g.load(4, "columns_factor", "R7")
+	y := g.add(g.mul(g.load(4, "", "R8"), f), zero)
+	g.store(g.where(g.equal(f, f), y, nan), "", "R9")
+	end()
+}
+
+// transpose returns the transpose of a matrix of two columns, whose rows are
+// the vector's registers: its two rows.
+func (g *generator) transpose(v vector) (first, second vector) {
+	for i := 0; i < len(v); i += 2 {
+		first = append(first, g.low(v[i:i+1], v[i+1:i+2])...)
+		second = append(second, g.high(v[i:i+1], v[i+1:i+2])...)
+	}
+	return first, second
+}
+
+// eightRows sets R5 to R12 to the places of eight rows from R1 on that lie R2
+// bytes apart.
+func (g *generator) eightRows() {
+	g.raw("MOVD R1, R5")
+	for i := 6; i <= 12; i++ {
+		g.raw(fmt.Sprintf("ADD R2, R%d, R%d", i-1, i))
+	}
+}
+
+func (g *generator) pack() {
+	g.function("packNEON", "tile, x *float64, stride, cols, groups int", `
+packNEON does what packGo does, for groups > 0.`, 0, 40)
+	g.loadArguments("tile", "x", "stride", "cols", "groups")
+	g.raw("LSL $3, R2")
+	g.label("group")
+	g.eightRows()
+	g.raw("MOVD R0, R13\nSUBS $2, R3, R14\nBLT one")
+	g.label("two")
+	var v vector
+	for i := range 8 {
+		v = append(v, g.read(fmt.Sprintf("FMOVQ.P 16(R%d), F%%[1]d", 5+i)))
+	}
+	first, second := g.transpose(v)
+	g.store(first, "", "R13")
+	g.store(second, columnBytes, "R13")
+	g.raw("ADD $2*" + columnBytes + ", R13\nSUBS $2, R14\nBGE two")
+	g.label("one")
+	g.raw("TBZ $0, R3, next")
+	v = nil
+	for i := range 8 {
+		v = append(v, g.read(fmt.Sprintf("FMOVD (R%d), F%%[1]d", 5+i)))
+	}
+	first = nil
+	for i := 0; i < 8; i += 2 {
+		first = append(first, g.low(v[i:i+1], v[i+1:i+2])...)
+	}
+	g.store(first, "", "R13")
+	g.label("next")
+	g.raw(`
+		ADD $64, R0
+		ADD R2<<3, R1
+		SUBS $1, R4
+		BNE group
+		RET`)
+}
+
+func (g *generator) unpack() {
+	g.function("unpackNEON", "tile, dst *float64, stride, cols, groups int", `
+unpackNEON does what unpackGo does, for groups > 0.`, 0, 40)
+	g.loadArguments("tile", "dst", "stride", "cols", "groups")
+	g.raw("LSL $3, R2")
+	g.label("group")
+	g.eightRows()
+	g.raw("MOVD R0, R13\nSUBS $2, R3, R14\nBLT one")
+	g.label("two")
+	first, second := g.load(4, "", "R13"), g.load(4, columnBytes, "R13")
+	for i := range first {
+		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 5+2*i), g.low(first[i:i+1], second[i:i+1])[0])
+		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 6+2*i), g.high(first[i:i+1], second[i:i+1])[0])
+	}
+	g.raw("ADD $2*" + columnBytes + ", R13\nSUBS $2, R14\nBGE two")
+	g.label("one")
+	g.raw("TBZ $0, R3, next")
+	for i, v := range g.load(4, "", "R13") {
+		g.consume(fmt.Sprintf("FMOVD F%%[2]d, (R%d)", 5+2*i), v)
+		g.consume(fmt.Sprintf("FMOVD F%%[2]d, (R%d)", 6+2*i), g.high(vector{v}, vector{v})[0])
+	}
+	g.label("next")
+	g.raw(`
+		ADD $64, R0
+		ADD R2<<3, R1
+		SUBS $1, R4
+		BNE group
+		RET`)
+}

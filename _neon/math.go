@@ -1,0 +1,156 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package main
+
+import "fmt"
+
+// This file writes what math.go of the package says, in the same order.
+
+// termNumbers are what loops over many terms keep in registers: multipliers
+// in two lanes of one, numbers that are added to in a register each.
+type termNumbers struct {
+	sixteenthsAndExp6, sixteenth vector
+	exp2, exp3, exp4, exp5       vector
+}
+
+func (g *generator) keepTermNumbers() *termNumbers {
+	return &termNumbers{
+		sixteenthsAndExp6: g.keep(g.constants("sixteenthsPerLn2", "exp6")),
+		sixteenth:         g.keep(g.constants("sixteenthHi", "sixteenthLo")),
+		exp2:              g.keep(g.constant("exp2")),
+		exp3:              g.keep(g.constant("exp3")),
+		exp4:              g.keep(g.constant("exp4")),
+		exp5:              g.keep(g.constant("exp5")),
+	}
+}
+
+// term is frame.term; magic loads the frame's.
+func (g *generator) term(t *termNumbers, y vector, magic func() vector) vector {
+	n := g.fmaLane(y, t.sixteenthsAndExp6, 0, magic())
+	k := g.sub(n, magic())
+	r := g.fnmaLane(k, t.sixteenth, 0, y)
+	r = g.fnmaLane(k, t.sixteenth, 1, r)
+	power, rest := g.lookup(n)
+	s := g.addInts(power, g.shiftLeft(n, 48))
+	low := g.add(r, rest)
+	q := g.fmaLane(r, t.sixteenthsAndExp6, 1, t.exp5)
+	q = g.fma(q, r, t.exp4)
+	q = g.fma(q, r, t.exp3)
+	q = g.fma(q, r, t.exp2)
+	q = g.fma(q, g.mul(r, r), low)
+	return g.fma(s, q, s)
+}
+
+// lookup returns power[i] and powerRest[i] for i = n mod 16.
+func (g *generator) lookup(n vector) (power, rest vector) {
+	for i, v := range n {
+		a, b := fmt.Sprintf("R%d", 19+2*(i%2)), fmt.Sprintf("R%d", 20+2*(i%2))
+		g.consume("VMOV V%[2]d.D[0], "+a, v)
+		g.consume("VMOV V%[2]d.D[1], "+b, v)
+		g.raw("AND $15, " + a + "\nAND $15, " + b)
+		x := vector{g.read("LDRQ(" + a[1:] + ", " + numbers[1:] + ", %[1]d)")}
+		y := vector{g.read("LDRQ(" + b[1:] + ", " + numbers[1:] + ", %[1]d)")}
+		power = append(power, g.low(x, y)...)
+		rest = append(rest, g.high(x, y)...)
+	}
+	return power, rest
+}
+
+// expTail is the function of that name, its numbers from memory.
+func (g *generator) expTail(r vector) vector {
+	q := g.fma(g.number(g.constant("exp6")), r, g.number(g.constant("exp5")))
+	q = g.fma(q, r, g.number(g.constant("exp4")))
+	q = g.fma(q, r, g.number(g.constant("exp3")))
+	return g.fma(q, r, g.number(g.constant("exp2")))
+}
+
+func (g *generator) twoSum(x, y vector) (sum, rest vector) {
+	sum = g.add(x, y)
+	c := g.sub(sum, x)
+	return sum, g.add(g.sub(x, g.sub(sum, c)), g.sub(y, c))
+}
+
+func (g *generator) fastTwoSum(x, y vector) (sum, rest vector) {
+	sum = g.add(x, y)
+	return sum, g.sub(y, g.sub(sum, x))
+}
+
+// isFinite returns a mask: |x| < Inf.
+func (g *generator) isFinite(x vector) vector {
+	return g.moreThan(g.number(infinity), g.abs(x))
+}
+
+var infinity = bits(0x7ff0000000000000, "+Inf")
+
+// frame is newFrame without what follows from top.
+func (g *generator) frame(m vector) (shift, top vector) {
+	m = g.and(m, g.isFinite(m))
+	shift = g.and(m, g.atLeast(g.abs(m), g.number(g.constant("shiftFrom"))))
+	return shift, g.sub(m, shift)
+}
+
+func (g *generator) exponentMagic(top vector) vector {
+	n := g.fma(top, g.number(g.constant("sixteenthsPerLn2")), g.number(g.constant("magic")))
+	return g.without(n, g.number(bits(15, "15")))
+}
+
+// expPair is the function of that name, for zLow = 0.
+func (g *generator) expPair(z, base vector) (hi, lo vector) {
+	n := g.fma(z, g.number(g.constant("sixteenthsPerLn2")), base)
+	k := g.sub(n, base)
+	r := g.fnma(k, g.number(g.constant("sixteenthHi")), z)
+	low := g.fnma(k, g.number(g.constant("sixteenthLo")), g.number(float(0)))
+	power, rest := g.lookup(n)
+	s := g.addInts(power, g.shiftLeft(n, 48))
+	sum := g.add(r, low)
+	low = g.fma(g.expTail(sum), g.mul(sum, sum), g.add(low, rest))
+	q, qLow := g.fastTwoSum(r, low)
+	p := g.mul(s, q)
+	pLow := g.fma(s, q, g.neg(p))
+	pLow = g.fma(s, qLow, pLow)
+	hi, lo = g.fastTwoSum(s, p)
+	return hi, g.add(lo, pLow)
+}
+
+// log1p is the function of that name.
+func (g *generator) log1p(u, uLow vector) vector {
+	sum, rest := g.twoSum(g.number(float(1)), u)
+	rest = g.add(rest, uLow)
+	exponent := g.shiftRight(g.subInts(sum, g.number(g.constant("sqrtHalf"))), 52)
+	k := g.sub(g.addInts(exponent, g.number(float(0x1p52))), g.number(float(0x1p52)))
+	power := g.shiftLeft(g.subInts(g.number(bits(1023, "1023")), exponent), 52)
+	f := g.fma(sum, power, g.number(float(-1)))
+	fLow := g.mul(rest, power)
+	none := g.equalInts(exponent, g.number(float(0)))
+	f, fLow = g.where(none, u, f), g.where(none, uLow, fLow)
+
+	two := g.number(float(2))
+	d := g.add(f, two)
+	dLow := g.add(g.sub(f, g.sub(d, two)), fLow)
+	reciprocal := g.div(g.number(float(1)), d)
+	f2 := g.add(f, f)
+	w := g.mul(f2, reciprocal)
+	wLow := g.fnma(w, d, f2)
+	wLow = g.add(wLow, g.fnma(w, dLow, g.add(fLow, fLow)))
+	wLow = g.mul(wLow, reciprocal)
+
+	t := g.mul(w, w)
+	p := g.fma(g.number(g.constant("log15")), t, g.number(g.constant("log13")))
+	for _, name := range []string{"log11", "log9", "log7", "log5", "log3"} {
+		p = g.fma(p, t, g.number(g.constant(name)))
+	}
+	low := g.fma(g.mul(t, w), p, wLow)
+
+	hi, hiLow := g.fastTwoSum(g.mul(k, g.number(g.constant("ln2Hi"))), w)
+	low = g.fma(k, g.number(g.constant("ln2Lo")), low)
+	return g.add(hi, g.add(hiLow, low))
+}
+
+// quotient is the function of that name.
+func (g *generator) quotient(x, xLow, y, yLow, reciprocal vector) vector {
+	q := g.mul(x, reciprocal)
+	r := g.fnma(q, y, x)
+	r = g.add(r, g.fnma(q, yLow, xLow))
+	return g.fma(r, reciprocal, q)
+}
