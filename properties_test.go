@@ -81,7 +81,7 @@ func (d drawing) eachOptions(f func(name string, opts *logsoftmax.Options)) {
 	for _, smoothing := range []float64{0, 0.1, 1} {
 		for _, weight := range []string{"none", "positive", "zeros"} {
 			for _, sampleWeight := range []string{"none", "positive", "any sign"} {
-				for _, ignore := range [][]int{nil, {0, -100}, {-100, d.cols - 1, 1 << 40}} {
+				for _, ignore := range [][]int{nil, {0, -100}, {-100, d.cols - 1, 1 << 30}} {
 					for _, reduction := range []logsoftmax.Reduction{logsoftmax.Mean, logsoftmax.Sum} {
 						o := &logsoftmax.Options{LabelSmoothing: smoothing, Ignore: ignore, Reduction: reduction}
 						switch weight {
