@@ -11,12 +11,13 @@ import "math"
 //
 // The order of a sum of exponentials is the same for every tier and layout:
 // entry j of a slice belongs to chunk j/chunkLen, there to block
-// (j mod chunkLen)/blockLen, there to lane j mod 8. In a block the entries of
-// a lane, v0 to v7, add up as ((v0+v1)+(v2+v3))+((v4+v5)+(v6+v7)), where an
-// entry beyond the end or equal to the chunk's maximum is +0. A lane's blocks
-// are joined in order by twoSum, then lane l with l+4, l+2 and l+1, then the
-// chunks in order by partial.merge. Eight equal roundings in a lane cancel as
-// they would in no running sum, and lanes may be vector lanes, rows or columns.
+// (j mod chunkLen)/blockLen, and to lane j mod 8. A lane adds up, in order,
+// the parts s and s·q of its terms apart: the s by twoSum; the s·q and what
+// twoSum lost by plain additions, which start anew with every block, for they
+// are small but would all round the same way where all terms are equal. An
+// entry equal to the chunk's maximum counts and is not added. In the end lane
+// l is joined with l+4, l+2 and l+1, and the chunks in order by
+// partial.merge. Lanes may so be vector lanes, rows or columns.
 const (
 	lanes    = 8
 	blockLen = 64
@@ -38,34 +39,29 @@ func maxOfGo(x []float64) float64 {
 }
 
 // expSumGo returns how many of the entries of a chunk equal its maximum, and
-// the sum hi+lo of the terms of the others in the maximum's frame. Where dst
-// is not nil it receives the terms of all entries; it may be x.
+// the sum hi+lo of the terms of the others in the maximum's frame; lo is up
+// to 0.022 of hi. Where dst is not nil it receives the terms of all entries;
+// it may be x.
 func expSumGo(dst, x []float64, max float64) (count, hi, lo float64) {
 	f := newFrame(max)
 	var sum, rest [lanes]float64
 	for len(x) > 0 {
 		n := min(len(x), blockLen)
-		var v [blockLen]float64
+		var low [lanes]float64
 		for j, xj := range x[:n] {
-			y := xj - f.shift
-			if !(y >= f.lower) {
-				y = f.lower
+			l := j % lanes
+			s, q := f.parts(clamp(xj-f.shift, f.lower))
+			if dst != nil {
+				dst[j] = math.FMA(s, q, s)
 			}
-			e := f.term(y)
 			if xj == max {
 				count++
-			} else {
-				v[j] = e
+				continue
 			}
-			if dst != nil {
-				dst[j] = e
-			}
+			sum[l], low[l] = addParts(sum[l], low[l], s, q)
 		}
 		for l := range lanes {
-			b := ((v[l] + v[l+8]) + (v[l+16] + v[l+24])) + ((v[l+32] + v[l+40]) + (v[l+48] + v[l+56]))
-			var r float64
-			sum[l], r = twoSum(sum[l], b)
-			rest[l] += r
+			rest[l] += low[l]
 		}
 		x = x[n:]
 		if dst != nil {
@@ -74,6 +70,21 @@ func expSumGo(dst, x []float64, max float64) (count, hi, lo float64) {
 	}
 	hi, lo = joinLanes(&sum, &rest)
 	return count, hi, lo
+}
+
+// clamp returns the larger of y and lower, and lower for NaN.
+func clamp(y, lower float64) float64 {
+	if !(y >= lower) {
+		return lower
+	}
+	return y
+}
+
+// addParts adds the term s + s·q to a lane.
+func addParts(sum, low, s, q float64) (newSum, newLow float64) {
+	low = math.FMA(s, q, low)
+	newSum, r := twoSum(sum, s)
+	return newSum, low + r
 }
 
 // joinLanes adds up the lanes' sums.
@@ -181,27 +192,22 @@ func columnsFrameGo(c *columns, groups int) {
 func columnsExpSumGo(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	for i := range groups * group {
 		f := frame{shift: c.shift[i], magic: c.magic[i], lower: c.lower[i]}
-		var v [blockLen]float64
+		var low [lanes]float64
 		for j := range n {
+			l := j % lanes
 			xj := x[j*stride+i]
-			y := xj - f.shift
-			if !(y >= f.lower) {
-				y = f.lower
+			s, q := f.parts(clamp(xj-f.shift, f.lower))
+			if dst != nil {
+				dst[j*dstStride+i] = math.FMA(s, q, s)
 			}
-			e := f.term(y)
 			if xj == c.max[i] {
 				c.count[i]++
-			} else {
-				v[j] = e
+				continue
 			}
-			if dst != nil {
-				dst[j*dstStride+i] = e
-			}
+			c.hi[l][i], low[l] = addParts(c.hi[l][i], low[l], s, q)
 		}
-		for l := range lanes {
-			b := ((v[l] + v[l+8]) + (v[l+16] + v[l+24])) + ((v[l+32] + v[l+40]) + (v[l+48] + v[l+56]))
-			s, r := twoSum(c.hi[l][i], b)
-			c.hi[l][i], c.lo[l][i] = s, c.lo[l][i]+r
+		for l := range min(lanes, n) {
+			c.lo[l][i] += low[l]
 		}
 	}
 }

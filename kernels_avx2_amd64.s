@@ -103,35 +103,42 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $192-24
 blocks0:
 	CMPQ         SI, $0x40
 	JLT          blocks0Done
-	VMOVUPD      (DI), Y3
-	VCMPPD       $0x04, 96(SP), Y3, Y4
-	VPSUBQ       Y4, Y2, Y2
-	VMAXPD       160(SP), Y3, Y3
-	VMOVUPD      128(SP), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       128(SP), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (BX)(Y6*8), Y7
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      (DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(BX)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
-	VFMADD213PD  Y5, Y5, Y7
-	VANDPD       Y7, Y4, Y3
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      64(DI), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -159,8 +166,13 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      128(DI), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -189,38 +201,48 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      192(DI), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      192(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
 	VXORPD       Y9, Y9, Y9
 	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      256(DI), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -249,459 +271,178 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      320(DI), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      384(DI), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      448(DI), Y6
-	VCMPPD       $0x04, 96(SP), Y6, Y7
-	VPSUBQ       Y7, Y2, Y2
-	VMAXPD       160(SP), Y6, Y6
-	VMOVUPD      128(SP), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y8
-	VSUBPD       128(SP), Y8, Y9
-	VMOVAPD      Y6, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y6
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (BX)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(BX)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VADDPD       Y11, Y6, Y9
-	VMOVUPD      ·kernelConstants+224(SB), Y10
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y10
-	VMULPD       Y6, Y6, Y6
-	VFMADD213PD  Y9, Y6, Y10
-	VFMADD213PD  Y8, Y8, Y10
-	VANDPD       Y10, Y7, Y6
-	VADDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y4, Y4
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y0, Y4
-	VSUBPD       Y0, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y0, Y3
-	VMOVAPD      Y4, Y0
+	VMOVUPD      320(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      384(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      448(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
 	ADDQ         $0x00000200, DI
 	SUBQ         $0x40, SI
 	JMP          blocks0
 
 blocks0Done:
-	CMPQ         SI, $0x00
-	JLE          joined0
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   (DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y3, Y3
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   64(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y3, Y3
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   128(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y4, Y4
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   192(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y4, Y4
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   256(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y5, Y5
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   320(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y5, Y5
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   384(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y6, Y6
-	SUBQ         $0x08, SI
-	JLE          sums0
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y7
-	VMASKMOVPD   448(DI), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y6, Y6
-	SUBQ         $0x08, SI
-	JLE          sums0
+	CMPQ   SI, $0x00
+	JLE    joined0
+	VXORPD Y3, Y3, Y3
 
-sums0:
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y6, Y5, Y4
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y0, Y4
-	VSUBPD  Y0, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y0, Y0
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y0, Y3
-	VMOVAPD Y4, Y0
-	VADDPD  Y3, Y1, Y1
+vectors0:
+	MOVQ         $0x00000004, R9
+	CMPQ         SI, R9
+	MOVQ         SI, R8
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         ·laneMasks+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y4
+	VMASKMOVPD   (DI), Y4, Y5
+	VMOVUPD      96(SP), Y6
+	VBLENDVPD    Y4, Y5, Y6, Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x40, DI
+	SUBQ         $0x08, SI
+	JG           vectors0
+	VADDPD       Y3, Y1, Y1
 
 joined0:
 	VMOVUPD Y0, (SP)
@@ -715,35 +456,42 @@ joined0:
 blocks1:
 	CMPQ         CX, $0x40
 	JLT          blocks1Done
-	VMOVUPD      32(AX), Y3
-	VCMPPD       $0x04, 96(SP), Y3, Y4
-	VPSUBQ       Y4, Y2, Y2
-	VMAXPD       160(SP), Y3, Y3
-	VMOVUPD      128(SP), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       128(SP), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (BX)(Y6*8), Y7
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      32(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(BX)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
-	VFMADD213PD  Y5, Y5, Y7
-	VANDPD       Y7, Y4, Y3
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      96(AX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -771,8 +519,13 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      160(AX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -801,38 +554,48 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      224(AX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      224(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
 	VXORPD       Y9, Y9, Y9
 	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      288(AX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -861,460 +624,179 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      352(AX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      416(AX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (BX)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(BX)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      480(AX), Y6
-	VCMPPD       $0x04, 96(SP), Y6, Y7
-	VPSUBQ       Y7, Y2, Y2
-	VMAXPD       160(SP), Y6, Y6
-	VMOVUPD      128(SP), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y8
-	VSUBPD       128(SP), Y8, Y9
-	VMOVAPD      Y6, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y6
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (BX)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(BX)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VADDPD       Y11, Y6, Y9
-	VMOVUPD      ·kernelConstants+224(SB), Y10
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y10
-	VMULPD       Y6, Y6, Y6
-	VFMADD213PD  Y9, Y6, Y10
-	VFMADD213PD  Y8, Y8, Y10
-	VANDPD       Y10, Y7, Y6
-	VADDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y4, Y4
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y0, Y4
-	VSUBPD       Y0, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y0, Y3
-	VMOVAPD      Y4, Y0
+	VMOVUPD      352(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      416(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      480(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
 	ADDQ         $0x00000200, AX
 	SUBQ         $0x40, CX
 	JMP          blocks1
 
 blocks1Done:
-	SUBQ         $0x04, CX
-	CMPQ         CX, $0x00
-	JLE          joined1
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   32(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y3, Y3
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   96(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y3, Y3
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   160(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y4, Y4
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   224(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y4, Y4
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   288(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y5, Y5
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   352(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y5, Y5
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   416(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y6, Y6
-	SUBQ         $0x08, CX
-	JLE          sums1
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y7
-	VMASKMOVPD   480(AX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y7
-	VCMPPD       $0x04, 96(SP), Y7, Y8
-	VPSUBQ       Y8, Y2, Y2
-	VMAXPD       160(SP), Y7, Y7
-	VMOVUPD      128(SP), Y9
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y9
-	VSUBPD       128(SP), Y9, Y10
-	VMOVAPD      Y7, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y10, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y10, Y7
-	VPAND        ·kernelConstants+960(SB), Y9, Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, (BX)(Y10*8), Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, 128(BX)(Y10*8), Y12
-	VPSLLQ       $0x30, Y9, Y9
-	VPADDQ       Y9, Y11, Y9
-	VADDPD       Y12, Y7, Y10
-	VMOVUPD      ·kernelConstants+224(SB), Y11
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y11
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y11
-	VMULPD       Y7, Y7, Y7
-	VFMADD213PD  Y10, Y7, Y11
-	VFMADD213PD  Y9, Y9, Y11
-	VANDPD       Y11, Y8, Y7
-	VADDPD       Y7, Y6, Y6
-	SUBQ         $0x08, CX
-	JLE          sums1
+	SUBQ   $0x04, CX
+	CMPQ   CX, $0x00
+	JLE    joined1
+	VXORPD Y3, Y3, Y3
 
-sums1:
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y6, Y5, Y4
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y0, Y4
-	VSUBPD  Y0, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y0, Y0
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y0, Y3
-	VMOVAPD Y4, Y0
-	VADDPD  Y3, Y1, Y1
+vectors1:
+	MOVQ         $0x00000004, DI
+	CMPQ         CX, DI
+	MOVQ         CX, SI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         ·laneMasks+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y4
+	VMASKMOVPD   32(AX), Y4, Y5
+	VMOVUPD      96(SP), Y6
+	VBLENDVPD    Y4, Y5, Y6, Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, CX
+	JG           vectors1
+	VADDPD       Y3, Y1, Y1
 
 joined1:
 	VMOVUPD      (SP), Y4
@@ -1382,36 +864,45 @@ TEXT ·expTermsAVX2(SB), NOSPLIT, $192-32
 blocks0:
 	CMPQ         DI, $0x40
 	JLT          blocks0Done
-	VMOVUPD      (R8), Y3
-	VCMPPD       $0x04, 96(SP), Y3, Y4
-	VPSUBQ       Y4, Y2, Y2
-	VMAXPD       160(SP), Y3, Y3
-	VMOVUPD      128(SP), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       128(SP), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (SI)(Y6*8), Y7
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      (R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(SI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
-	VFMADD213PD  Y5, Y5, Y7
-	VANDPD       Y7, Y4, Y3
-	VMOVUPD      Y7, (R9)
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, (R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      64(R8), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -1439,9 +930,16 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 64(R9)
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 64(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      128(R8), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -1470,40 +968,54 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 128(R9)
-	VMOVUPD      192(R8), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 128(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      192(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
 	VXORPD       Y9, Y9, Y9
 	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 192(R9)
-	VADDPD       Y5, Y4, Y4
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 192(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      256(R8), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -1532,110 +1044,131 @@ blocks0:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 256(R9)
-	VMOVUPD      320(R8), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 320(R9)
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      384(R8), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 384(R9)
-	VMOVUPD      448(R8), Y6
-	VCMPPD       $0x04, 96(SP), Y6, Y7
-	VPSUBQ       Y7, Y2, Y2
-	VMAXPD       160(SP), Y6, Y6
-	VMOVUPD      128(SP), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y8
-	VSUBPD       128(SP), Y8, Y9
-	VMOVAPD      Y6, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y6
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (SI)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(SI)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VADDPD       Y11, Y6, Y9
-	VMOVUPD      ·kernelConstants+224(SB), Y10
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y10
-	VMULPD       Y6, Y6, Y6
-	VFMADD213PD  Y9, Y6, Y10
-	VFMADD213PD  Y8, Y8, Y10
-	VANDPD       Y10, Y7, Y6
-	VMOVUPD      Y10, 448(R9)
-	VADDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y4, Y4
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 256(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y0, Y4
-	VSUBPD       Y0, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y0, Y3
-	VMOVAPD      Y4, Y0
+	VMOVUPD      320(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 320(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      384(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 384(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      448(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 448(R9)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
 	ADDQ         $0x00000200, R8
 	ADDQ         $0x00000200, R9
@@ -1643,361 +1176,63 @@ blocks0:
 	JMP          blocks0
 
 blocks0Done:
-	CMPQ         DI, $0x00
-	JLE          joined0
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   (R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, (R9)
-	VADDPD       Y8, Y3, Y3
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   64(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 64(R9)
-	VADDPD       Y8, Y3, Y3
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   128(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 128(R9)
-	VADDPD       Y8, Y4, Y4
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   192(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 192(R9)
-	VADDPD       Y8, Y4, Y4
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   256(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 256(R9)
-	VADDPD       Y8, Y5, Y5
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   320(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 320(R9)
-	VADDPD       Y8, Y5, Y5
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   384(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 384(R9)
-	VADDPD       Y8, Y6, Y6
-	SUBQ         $0x08, DI
-	JLE          sums0
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y7
-	VMASKMOVPD   448(R8), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 448(R9)
-	VADDPD       Y8, Y6, Y6
-	SUBQ         $0x08, DI
-	JLE          sums0
+	CMPQ   DI, $0x00
+	JLE    joined0
+	VXORPD Y3, Y3, Y3
 
-sums0:
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y6, Y5, Y4
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y0, Y4
-	VSUBPD  Y0, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y0, Y0
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y0, Y3
-	VMOVAPD Y4, Y0
-	VADDPD  Y3, Y1, Y1
+vectors0:
+	MOVQ         $0x00000004, R11
+	CMPQ         DI, R11
+	MOVQ         DI, R10
+	CMOVQGT      R11, R10
+	NEGQ         R10
+	LEAQ         ·laneMasks+32(SB), R11
+	VMOVUPD      (R11)(R10*8), Y4
+	VMASKMOVPD   (R8), Y4, Y5
+	VMOVUPD      96(SP), Y6
+	VBLENDVPD    Y4, Y5, Y6, Y5
+	VCMPPD       $0x04, 96(SP), Y5, Y6
+	VPSUBQ       Y6, Y2, Y2
+	VMAXPD       160(SP), Y5, Y5
+	VMOVUPD      128(SP), Y7
+	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
+	VSUBPD       128(SP), Y7, Y8
+	VMOVAPD      Y5, Y5
+	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
+	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
+	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (SI)(Y8*8), Y9
+	VXORPD       Y10, Y10, Y10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
+	VPSLLQ       $0x30, Y7, Y7
+	VPADDQ       Y7, Y9, Y7
+	VADDPD       Y10, Y5, Y8
+	VMOVUPD      ·kernelConstants+224(SB), Y9
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
+	VMULPD       Y5, Y5, Y5
+	VFMADD213PD  Y8, Y5, Y9
+	VMOVAPD      Y7, Y5
+	VFMADD231PD  Y9, Y7, Y5
+	VMASKMOVPD   Y5, Y4, (R9)
+	VANDPD       Y7, Y6, Y4
+	VFMADD231PD  Y9, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, DI
+	JG           vectors0
+	VADDPD       Y3, Y1, Y1
 
 joined0:
 	VMOVUPD Y0, (SP)
@@ -2011,36 +1246,45 @@ joined0:
 blocks1:
 	CMPQ         DX, $0x40
 	JLT          blocks1Done
-	VMOVUPD      32(CX), Y3
-	VCMPPD       $0x04, 96(SP), Y3, Y4
-	VPSUBQ       Y4, Y2, Y2
-	VMAXPD       160(SP), Y3, Y3
-	VMOVUPD      128(SP), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       128(SP), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (SI)(Y6*8), Y7
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      32(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(SI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
-	VFMADD213PD  Y5, Y5, Y7
-	VANDPD       Y7, Y4, Y3
-	VMOVUPD      Y7, 32(AX)
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 32(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      96(CX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -2068,9 +1312,16 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 96(AX)
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 96(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      160(CX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -2099,40 +1350,54 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 160(AX)
-	VMOVUPD      224(CX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 160(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      224(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
 	VXORPD       Y9, Y9, Y9
 	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 224(AX)
-	VADDPD       Y5, Y4, Y4
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 224(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      288(CX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
@@ -2161,110 +1426,131 @@ blocks1:
 	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
 	VMULPD       Y4, Y4, Y4
 	VFMADD213PD  Y7, Y4, Y8
-	VFMADD213PD  Y6, Y6, Y8
-	VANDPD       Y8, Y5, Y4
-	VMOVUPD      Y8, 288(AX)
-	VMOVUPD      352(CX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 352(AX)
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      416(CX), Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, 416(AX)
-	VMOVUPD      480(CX), Y6
-	VCMPPD       $0x04, 96(SP), Y6, Y7
-	VPSUBQ       Y7, Y2, Y2
-	VMAXPD       160(SP), Y6, Y6
-	VMOVUPD      128(SP), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y8
-	VSUBPD       128(SP), Y8, Y9
-	VMOVAPD      Y6, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y6
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (SI)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(SI)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VADDPD       Y11, Y6, Y9
-	VMOVUPD      ·kernelConstants+224(SB), Y10
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y10
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y10
-	VMULPD       Y6, Y6, Y6
-	VFMADD213PD  Y9, Y6, Y10
-	VFMADD213PD  Y8, Y8, Y10
-	VANDPD       Y10, Y7, Y6
-	VMOVUPD      Y10, 480(AX)
-	VADDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y4, Y4
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 288(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y0, Y4
-	VSUBPD       Y0, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y0, Y3
-	VMOVAPD      Y4, Y0
+	VMOVUPD      352(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 352(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      416(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 416(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      480(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
+	VMULPD       Y4, Y4, Y4
+	VFMADD213PD  Y7, Y4, Y8
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y8, Y6, Y4
+	VMOVUPD      Y4, 480(AX)
+	VANDPD       Y6, Y5, Y4
+	VFMADD231PD  Y8, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
 	ADDQ         $0x00000200, CX
 	ADDQ         $0x00000200, AX
@@ -2272,362 +1558,64 @@ blocks1:
 	JMP          blocks1
 
 blocks1Done:
-	SUBQ         $0x04, DX
-	CMPQ         DX, $0x00
-	JLE          joined1
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   32(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 32(AX)
-	VADDPD       Y8, Y3, Y3
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   96(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 96(AX)
-	VADDPD       Y8, Y3, Y3
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   160(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 160(AX)
-	VADDPD       Y8, Y4, Y4
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   224(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 224(AX)
-	VADDPD       Y8, Y4, Y4
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   288(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 288(AX)
-	VADDPD       Y8, Y5, Y5
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   352(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 352(AX)
-	VADDPD       Y8, Y5, Y5
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   416(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 416(AX)
-	VADDPD       Y8, Y6, Y6
-	SUBQ         $0x08, DX
-	JLE          sums1
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y7
-	VMASKMOVPD   480(CX), Y7, Y8
-	VMOVUPD      96(SP), Y9
-	VBLENDVPD    Y7, Y8, Y9, Y8
-	VCMPPD       $0x04, 96(SP), Y8, Y9
-	VPSUBQ       Y9, Y2, Y2
-	VMAXPD       160(SP), Y8, Y8
-	VMOVUPD      128(SP), Y10
-	VFMADD231PD  ·kernelConstants+0(SB), Y8, Y10
-	VSUBPD       128(SP), Y10, Y11
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y11, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y11, Y8
-	VPAND        ·kernelConstants+960(SB), Y10, Y11
-	VXORPD       Y12, Y12, Y12
-	VPCMPEQD     Y13, Y13, Y13
-	VGATHERQPD   Y13, (SI)(Y11*8), Y12
-	VXORPD       Y13, Y13, Y13
-	VPCMPEQD     Y14, Y14, Y14
-	VGATHERQPD   Y14, 128(SI)(Y11*8), Y13
-	VPSLLQ       $0x30, Y10, Y10
-	VPADDQ       Y10, Y12, Y10
-	VADDPD       Y13, Y8, Y11
-	VMOVUPD      ·kernelConstants+224(SB), Y12
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y12
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y12
-	VMULPD       Y8, Y8, Y8
-	VFMADD213PD  Y11, Y8, Y12
-	VFMADD213PD  Y10, Y10, Y12
-	VANDPD       Y12, Y9, Y8
-	VMASKMOVPD   Y12, Y7, 480(AX)
-	VADDPD       Y8, Y6, Y6
-	SUBQ         $0x08, DX
-	JLE          sums1
+	SUBQ   $0x04, DX
+	CMPQ   DX, $0x00
+	JLE    joined1
+	VXORPD Y3, Y3, Y3
 
-sums1:
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y6, Y5, Y4
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y0, Y4
-	VSUBPD  Y0, Y4, Y5
-	VSUBPD  Y5, Y4, Y6
-	VSUBPD  Y6, Y0, Y0
-	VSUBPD  Y5, Y3, Y3
-	VADDPD  Y3, Y0, Y3
-	VMOVAPD Y4, Y0
-	VADDPD  Y3, Y1, Y1
+vectors1:
+	MOVQ         $0x00000004, R8
+	CMPQ         DX, R8
+	MOVQ         DX, DI
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	LEAQ         ·laneMasks+32(SB), R8
+	VMOVUPD      (R8)(DI*8), Y4
+	VMASKMOVPD   32(CX), Y4, Y5
+	VMOVUPD      96(SP), Y6
+	VBLENDVPD    Y4, Y5, Y6, Y5
+	VCMPPD       $0x04, 96(SP), Y5, Y6
+	VPSUBQ       Y6, Y2, Y2
+	VMAXPD       160(SP), Y5, Y5
+	VMOVUPD      128(SP), Y7
+	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
+	VSUBPD       128(SP), Y7, Y8
+	VMOVAPD      Y5, Y5
+	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
+	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
+	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (SI)(Y8*8), Y9
+	VXORPD       Y10, Y10, Y10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
+	VPSLLQ       $0x30, Y7, Y7
+	VPADDQ       Y7, Y9, Y7
+	VADDPD       Y10, Y5, Y8
+	VMOVUPD      ·kernelConstants+224(SB), Y9
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
+	VMULPD       Y5, Y5, Y5
+	VFMADD213PD  Y8, Y5, Y9
+	VMOVAPD      Y7, Y5
+	VFMADD231PD  Y9, Y7, Y5
+	VMASKMOVPD   Y5, Y4, 32(AX)
+	VANDPD       Y7, Y6, Y4
+	VFMADD231PD  Y9, Y4, Y3
+	VMAXPD       Y4, Y0, Y5
+	VMINPD       Y4, Y0, Y6
+	VADDPD       Y4, Y0, Y0
+	VSUBPD       Y5, Y0, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, DX
+	JG           vectors1
+	VADDPD       Y3, Y1, Y1
 
 joined1:
 	VMOVUPD      (SP), Y4
@@ -2924,304 +1912,62 @@ vectors:
 	MOVQ   SI, R10
 
 lanes:
-	MOVQ         R10, R11
-	MOVQ         DX, R12
-	SUBQ         R8, R12
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y1, Y1
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y1, Y1
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y2, Y2
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y2, Y2
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y3, Y3
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y3, Y3
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
-	SUBQ         $0x08, R12
-	JLE          sums
-	LEAQ         (R11)(CX*8), R11
-	VMOVUPD      (R11), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (DI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(DI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y5, Y4, Y4
+	MOVQ    R10, R11
+	MOVQ    DX, R12
+	SUBQ    R8, R12
+	VMOVUPD (R9), Y1
+	VXORPD  Y2, Y2, Y2
 
-sums:
-	VADDPD  Y2, Y1, Y1
-	VADDPD  Y4, Y3, Y2
-	VADDPD  Y2, Y1, Y1
-	VMOVUPD (R9), Y2
-	VADDPD  Y1, Y2, Y3
-	VSUBPD  Y2, Y3, Y4
-	VSUBPD  Y4, Y3, Y5
-	VSUBPD  Y5, Y2, Y2
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y2, Y1
-	VMOVUPD Y3, (R9)
-	VADDPD  4096(R9), Y1, Y1
-	VMOVUPD Y1, 4096(R9)
-	ADDQ    $0x00000200, R9
-	ADDQ    CX, R10
-	INCQ    R8
-	CMPQ    R8, $0x08
-	JE      counted
-	CMPQ    R8, DX
-	JLT     lanes
+entries:
+	VMOVUPD      (R11), Y3
+	VCMPPD       $0x04, (AX), Y3, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y3, Y3
+	VMAXPD       2048(AX), Y3, Y3
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
+	VMULPD       Y3, Y3, Y3
+	VFMADD213PD  Y6, Y3, Y7
+	VANDPD       Y5, Y4, Y3
+	VFMADD231PD  Y7, Y3, Y2
+	VMAXPD       Y3, Y1, Y4
+	VMINPD       Y3, Y1, Y5
+	VADDPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y1, Y3
+	VSUBPD       Y3, Y5, Y3
+	VADDPD       Y3, Y2, Y2
+	LEAQ         (R11)(CX*8), R11
+	SUBQ         $0x08, R12
+	JG           entries
+	VMOVUPD      Y1, (R9)
+	VADDPD       4096(R9), Y2, Y1
+	VMOVUPD      Y1, 4096(R9)
+	ADDQ         $0x00000200, R9
+	ADDQ         CX, R10
+	INCQ         R8
+	CMPQ         R8, $0x08
+	JE           counted
+	CMPQ         R8, DX
+	JLT          lanes
 
 counted:
 	VMOVQ        DX, X1
@@ -3261,321 +2007,68 @@ vectors:
 	MOVQ   DI, R13
 
 lanes:
-	MOVQ         R12, R14
-	MOVQ         R13, BP
-	MOVQ         DX, R15
-	SUBQ         R10, R15
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y1, Y1
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y1, Y1
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y2, Y2
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y2, Y2
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y3, Y3
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y3, Y3
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y4, Y4
-	SUBQ         $0x08, R15
-	JLE          sums
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	VMOVUPD      (R14), Y5
-	VCMPPD       $0x04, (AX), Y5, Y6
-	VPSUBQ       Y6, Y0, Y0
-	VSUBPD       1024(AX), Y5, Y5
-	VMAXPD       2048(AX), Y5, Y5
-	VMOVUPD      1536(AX), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       1536(AX), Y7, Y8
-	VMOVAPD      Y5, Y5
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (R9)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(R9)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
-	VFMADD213PD  Y7, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VMOVUPD      Y9, (BP)
-	VADDPD       Y5, Y4, Y4
+	MOVQ    R12, R14
+	MOVQ    R13, BP
+	MOVQ    DX, R15
+	SUBQ    R10, R15
+	VMOVUPD (R11), Y1
+	VXORPD  Y2, Y2, Y2
 
-sums:
-	VADDPD  Y2, Y1, Y1
-	VADDPD  Y4, Y3, Y2
-	VADDPD  Y2, Y1, Y1
-	VMOVUPD (R11), Y2
-	VADDPD  Y1, Y2, Y3
-	VSUBPD  Y2, Y3, Y4
-	VSUBPD  Y4, Y3, Y5
-	VSUBPD  Y5, Y2, Y2
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y2, Y1
-	VMOVUPD Y3, (R11)
-	VADDPD  4096(R11), Y1, Y1
-	VMOVUPD Y1, 4096(R11)
-	ADDQ    $0x00000200, R11
-	ADDQ    CX, R12
-	ADDQ    R8, R13
-	INCQ    R10
-	CMPQ    R10, $0x08
-	JE      counted
-	CMPQ    R10, DX
-	JLT     lanes
+entries:
+	VMOVUPD      (R14), Y3
+	VCMPPD       $0x04, (AX), Y3, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y3, Y3
+	VMAXPD       2048(AX), Y3, Y3
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
+	VMULPD       Y3, Y3, Y3
+	VFMADD213PD  Y6, Y3, Y7
+	VMOVAPD      Y5, Y3
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVUPD      Y3, (BP)
+	VANDPD       Y5, Y4, Y3
+	VFMADD231PD  Y7, Y3, Y2
+	VMAXPD       Y3, Y1, Y4
+	VMINPD       Y3, Y1, Y5
+	VADDPD       Y3, Y1, Y1
+	VSUBPD       Y4, Y1, Y3
+	VSUBPD       Y3, Y5, Y3
+	VADDPD       Y3, Y2, Y2
+	LEAQ         (R14)(CX*8), R14
+	LEAQ         (BP)(R8*8), BP
+	SUBQ         $0x08, R15
+	JG           entries
+	VMOVUPD      Y1, (R11)
+	VADDPD       4096(R11), Y2, Y1
+	VMOVUPD      Y1, 4096(R11)
+	ADDQ         $0x00000200, R11
+	ADDQ         CX, R12
+	ADDQ         R8, R13
+	INCQ         R10
+	CMPQ         R10, $0x08
+	JE           counted
+	CMPQ         R10, DX
+	JLT          lanes
 
 counted:
 	VMOVQ        DX, X1
@@ -3750,9 +2243,12 @@ vectors:
 	VMOVAPD      Y3, Y3
 	VFMADD231PD  Y0, Y2, Y3
 	VADDPD       Y3, Y5, Y2
+	VADDPD       Y2, Y4, Y3
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y2, Y2
 	VMOVUPD      Y1, (SP)
 	VMOVUPD      Y0, 64(SP)
-	VMULPD       ·kernelConstants+608(SB), Y4, Y0
+	VMULPD       ·kernelConstants+608(SB), Y3, Y0
 	VMULPD       ·kernelConstants+608(SB), Y2, Y1
 	VMOVUPD      512(AX), Y2
 	VSUBPD       ·kernelConstants+544(SB), Y2, Y3

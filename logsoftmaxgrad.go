@@ -172,13 +172,8 @@ func expAndRest(y float64) (p, rest float64) {
 	if math.Abs(y) > 50 {
 		return p, 1 - p
 	}
-	n := math.FMA(y, sixteenthsPerLn2, magic)
-	k := n - magic
-	r := math.FMA(k, -sixteenthHi, y)
-	r = math.FMA(k, -sixteenthLo, r)
-	bits := math.Float64bits(n)
-	s := math.Float64frombits(power[bits&15] + bits<<48)
-	q := math.FMA(expTail(r), float64(r*r), r+powerRest[bits&15])
+	f = frame{magic: magic}
+	s, q := f.parts(y)
 	// With s = 2^(n/16), 1 - e^y is (1 - s) - s·q; 1 - s is exact from ½ to 2.
 	return p, math.FMA(-s, q, 1-s)
 }

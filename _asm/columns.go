@@ -184,37 +184,26 @@ func columnsExpSum(terms bool) {
 		}
 		MOVQ(n, left)
 		SUBQ(lane, left)
-		var pairs [4]reg.VecVirtual
-		for i := range pairs {
-			pairs[i] = zero()
+		total := laneSum{load(Mem{Base: sums}), zero()}
+		Label("entries")
+		entry := load(Mem{Base: p})
+		other := compare(notEqual, entry, max)
+		countUp(other, less)
+		var put func(e reg.VecVirtual)
+		if terms {
+			put = func(e reg.VecVirtual) { store(e, Mem{Base: q}) }
 		}
-		for v := range 8 {
-			entry := load(Mem{Base: p})
-			other := compare(notEqual, entry, max)
-			countUp(other, less)
-			// The second operand is what a NaN gives.
-			y := maximum(sub(entry, shift), lower)
-			e, masked := t.term(y, magic, other)
-			if terms {
-				store(e, Mem{Base: q})
-			}
-			VADDPD(masked, pairs[v/2], pairs[v/2])
-			if v == 7 {
-				break
-			}
-			SUBQ(imm(8), left)
-			JLE(LabelRef("sums"))
-			LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
-			if terms {
-				LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
-			}
+		// The second operand is what a NaN gives.
+		total.add(t, maximum(sub(entry, shift), lower), magic, other, put)
+		LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
+		if terms {
+			LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
 		}
-		Label("sums")
-		block := add(add(pairs[0], pairs[1]), add(pairs[2], pairs[3]))
-		sum, rest := twoSum(load(Mem{Base: sums}), block)
-		store(sum, Mem{Base: sums})
-		low := Mem{Base: sums, Disp: 8 * fieldBytes}
-		store(add(rest, low), low)
+		SUBQ(imm(8), left)
+		JG(LabelRef("entries"))
+		store(total.hi, Mem{Base: sums})
+		rest := Mem{Base: sums, Disp: 8 * fieldBytes}
+		store(add(total.low, rest), rest)
 		ADDQ(imm(fieldBytes), sums)
 		ADDQ(stride, from)
 		if terms {
@@ -288,6 +277,7 @@ func columnsConclude() {
 		u := mul(hi, g)
 		uLow := fmsub(hi, g, u)
 		uLow = add(uLow, fma(hi, gLow, mul(lo, g)))
+		u, uLow = fastTwoSum(u, uLow)
 		gAt, gLowAt := spill(0, g), spill(1, gLow)
 
 		// conclude: the tail, its sum with count, and what divides by that.

@@ -103,7 +103,7 @@ func rowMax() {
 }
 
 // expSum: blocks of 64 entries as eight vectors of eight lanes, or in two
-// passes as eight of four.
+// passes as eight of four. Entries beyond the end are taken for the maximum.
 func expSum(terms bool) {
 	name, signature := "expSum", "func(x *float64, n int, s *float64)"
 	doc := []string{
@@ -155,57 +155,52 @@ func expSum(terms bool) {
 		}
 		hi, lo, less = zero(), zero(), zero()
 		at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Disp: 64*v + offset} }
-		// entry computes vector v of a block.
-		entry := func(x reg.Register, v int, put func(e reg.VecVirtual)) reg.VecVirtual {
+		low := vec()
+		entry := func(x reg.Register, put func(e reg.VecVirtual)) {
 			other := compare(notEqual, x, max)
 			countUp(other, less)
-			e, masked := t.term(maximum(x, lower), magic, other)
-			if terms {
-				put(e)
+			if !terms {
+				put = nil
 			}
-			return masked
+			(&laneSum{hi, low}).add(t, maximum(x, lower), magic, other, put)
 		}
-		join := func(block reg.VecVirtual) {
-			sum, rest := twoSum(hi, block)
-			VMOVAPD(sum, hi)
-			VADDPD(rest, lo, lo)
-		}
-		label := fmt.Sprintf("blocks%d", pass)
-		loop(label, n, 64, func() {
-			whole := func(v int) reg.VecVirtual {
-				return entry(load(at(p, v)), v, func(e reg.VecVirtual) { store(e, at(q, v)) })
+		clearLow := func() {
+			if wide {
+				VPXORQ(low, low, low)
+			} else {
+				VXORPD(low, low, low)
 			}
-			pair := func(v int) reg.VecVirtual { a := whole(v); return add(a, whole(v+1)) }
-			four := func(v int) reg.VecVirtual { a := pair(v); return add(a, pair(v+2)) }
-			a := four(0)
-			join(add(a, four(4)))
+		}
+		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {
+			clearLow()
+			for v := range 8 {
+				entry(load(at(p, v)), func(e reg.VecVirtual) { store(e, at(q, v)) })
+			}
+			VADDPD(low, lo, lo)
 			ADDQ(imm(512), p)
 			if terms {
 				ADDQ(imm(512), q)
 			}
 		})
-		// What is left of a block: the sums of pairs, of which those that are
-		// beyond the end stay +0.
+		// What is left of a block, less than 64.
 		if pass > 0 {
 			SUBQ(imm(w*pass), n)
 		}
-		CMPQ(n, Imm(0))
+		CMPQ(n, imm(0))
 		end := fmt.Sprintf("joined%d", pass)
 		JLE(LabelRef(end))
-		sums := fmt.Sprintf("sums%d", pass)
-		var pairs [4]reg.VecVirtual
-		for i := range pairs {
-			pairs[i] = zero()
+		clearLow()
+		vectors := fmt.Sprintf("vectors%d", pass)
+		Label(vectors)
+		m := remaining(n)
+		entry(loadMasked(at(p, 0), m, max), func(e reg.VecVirtual) { storeMasked(e, m, at(q, 0)) })
+		ADDQ(imm(64), p)
+		if terms {
+			ADDQ(imm(64), q)
 		}
-		for v := range 8 {
-			m := remaining(n)
-			e := entry(loadMasked(at(p, v), m, max), v, func(e reg.VecVirtual) { storeMasked(e, m, at(q, v)) })
-			VADDPD(e, pairs[v/2], pairs[v/2])
-			SUBQ(imm(8), n)
-			JLE(LabelRef(sums))
-		}
-		Label(sums)
-		join(add(add(pairs[0], pairs[1]), add(pairs[2], pairs[3])))
+		SUBQ(imm(8), n)
+		JG(LabelRef(vectors))
+		VADDPD(low, lo, lo)
 		Label(end)
 		if pass == 0 && passes == 2 {
 			VMOVUPD(hi, saved)

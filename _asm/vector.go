@@ -141,6 +141,9 @@ func div(a, b Op) reg.VecVirtual { v := vec(); VDIVPD(b, inRegister(a), v); retu
 // maximum is the larger of a and b, and b where either is NaN.
 func maximum(a, b Op) reg.VecVirtual { v := vec(); VMAXPD(b, inRegister(a), v); return v }
 
+// minimum is the smaller of a and b, and b where either is NaN.
+func minimum(a, b Op) reg.VecVirtual { v := vec(); VMINPD(b, inRegister(a), v); return v }
+
 // fma is a·b + z.
 func fma(a, b, z Op) reg.VecVirtual {
 	v := copyOf(z)
@@ -384,19 +387,24 @@ func (t *tables) expParts(y, base Op, yLow Op) (s, r, q reg.VecVirtual) {
 	return s, r, q
 }
 
-// term is frame.term. Where m is not nil, the lanes that it does not select
-// are +0 in the second result.
-func (t *tables) term(y, base Op, m mask) (e, masked reg.VecVirtual) {
+// A laneSum is the sum of the terms of a lane: those of the blocks that are
+// complete, and the low words of the one in work.
+type laneSum struct{ hi, low reg.VecVirtual }
+
+// add is frame.parts and addParts for the entries that m selects. It calls
+// put, if not nil, with the terms of all entries.
+func (a *laneSum) add(t *tables, y, base Op, m mask, put func(e reg.VecVirtual)) {
 	s, _, q := t.expParts(y, base, nil)
-	if m != nil && wide {
-		masked = copyOf(q)
-		VFMADD213PD_Z(s, s, m, masked)
+	if put != nil {
+		put(fma(s, q, s))
 	}
-	VFMADD213PD(s, s, q)
-	if m != nil && !wide {
-		masked = zeroUnless(m, q)
-	}
-	return q, masked
+	part := zeroUnless(m, s)
+	VFMADD231PD(q, part, a.low)
+	// For numbers of one sign, the larger of which is known, what the sum
+	// loses takes two operations.
+	large, small := maximum(a.hi, part), minimum(a.hi, part)
+	VADDPD(part, a.hi, a.hi)
+	VADDPD(sub(small, sub(a.hi, large)), a.low, a.low)
 }
 
 // twoSum is the function of that name.

@@ -1,0 +1,190 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+)
+
+// The benchmarks are named op/rows=N/cols=C/impl=…, where impl is a tier of
+// this machine on one goroutine, a tier with "-parallel" on all of them, or a
+// baseline: naive (softmax, then log), stable (the loop over math.Exp),
+// floats (floats.LogSumExp and subtract), copy.
+
+var shapes = []struct{ rows, cols int }{
+	{4096, 10}, {65536, 2}, {256, 100}, {1024, 1000}, {64, 50257}, {4096, 4096}, {1, 1000000},
+}
+
+// benchmark times f under every tier, serially and in parallel, on logits
+// drawn from N(0, 1); bytes is what f must move per element.
+func benchmark(b *testing.B, bytes int, f func(dst, x *mat.Dense, target []int)) {
+	for _, s := range shapes {
+		b.Run(fmt.Sprintf("rows=%d/cols=%d", s.rows, s.cols), func(b *testing.B) {
+			dst, x, target := benchmarkData(s.rows, s.cols)
+			for _, t := range tiers() {
+				for _, procs := range []int{1, runtime.NumCPU()} {
+					name := t.String()
+					if procs > 1 {
+						name += "-parallel"
+					}
+					b.Run("impl="+name, func(b *testing.B) {
+						defer setTier(t)()
+						defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+						measure(b, s.rows*s.cols, bytes, func() { f(dst, x, target) })
+					})
+				}
+			}
+		})
+	}
+}
+
+// baseline times f row by row as one more impl.
+func baseline(b *testing.B, name string, bytes int, f func(dst, x []float64)) {
+	for _, s := range shapes {
+		b.Run(fmt.Sprintf("rows=%d/cols=%d/impl=%s", s.rows, s.cols, name), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			dst, x, _ := benchmarkData(s.rows, s.cols)
+			measure(b, s.rows*s.cols, bytes, func() {
+				for i := range s.rows {
+					f(dst.RawRowView(i), x.RawRowView(i))
+				}
+			})
+		})
+	}
+}
+
+func measure(b *testing.B, elements, bytes int, f func()) {
+	b.ReportAllocs()
+	b.SetBytes(int64(elements) * int64(bytes))
+	f()
+	for b.Loop() {
+		f()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(elements), "ns/elem")
+}
+
+// setTier makes t the tier in use until the returned function is called.
+func setTier(t tier) (restore func()) {
+	before := active
+	active = t
+	return func() { active = before }
+}
+
+func benchmarkData(rows, cols int) (dst, x *mat.Dense, target []int) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	x = mat.NewDense(rows, cols, nil)
+	for i := range x.RawMatrix().Data {
+		x.RawMatrix().Data[i] = rng.NormFloat64()
+	}
+	target = make([]int, rows)
+	for i := range target {
+		target[i] = rng.IntN(cols)
+	}
+	dst = mat.NewDense(rows, cols, nil)
+	fill(dst.RawMatrix().Data, 1)
+	return dst, x, target
+}
+
+func BenchmarkLogSoftmax(b *testing.B) {
+	benchmark(b, 16, func(dst, x *mat.Dense, _ []int) { LogSoftmax(dst, x, 1) })
+	baseline(b, "naive", 16, naiveLogSoftmax)
+	baseline(b, "stable", 16, stableLogSoftmax)
+	baseline(b, "floats", 16, floatsLogSoftmax)
+	baseline(b, "copy", 16, func(dst, x []float64) { copy(dst, x) })
+}
+
+func BenchmarkLogSoftmaxInPlace(b *testing.B) {
+	benchmark(b, 16, func(dst, _ *mat.Dense, _ []int) { LogSoftmax(dst, dst, 1) })
+}
+
+func BenchmarkLogSoftmaxDim0(b *testing.B) {
+	benchmark(b, 16, func(dst, x *mat.Dense, _ []int) { LogSoftmax(dst, x, 0) })
+}
+
+func BenchmarkLogSumExp(b *testing.B) {
+	var lse []float64
+	benchmark(b, 8, func(_, x *mat.Dense, _ []int) {
+		if len(lse) != x.RawMatrix().Rows {
+			lse = make([]float64, x.RawMatrix().Rows)
+		}
+		LogSumExp(lse, x, 1)
+	})
+	baseline(b, "floats", 8, func(_, x []float64) { benchmarkSink = floats.LogSumExp(x) })
+}
+
+func BenchmarkNLL(b *testing.B) {
+	benchmark(b, 0, func(_, x *mat.Dense, target []int) { must(NLL(x, target, nil)) })
+}
+
+func BenchmarkCrossEntropy(b *testing.B) {
+	benchmark(b, 8, func(_, x *mat.Dense, target []int) { must(CrossEntropy(x, target, nil)) })
+}
+
+func BenchmarkCrossEntropyGrad(b *testing.B) {
+	benchmark(b, 16, func(dst, x *mat.Dense, target []int) { must(CrossEntropyGrad(dst, x, target, nil)) })
+	baseline(b, "stable", 16, stableLogSoftmax)
+}
+
+func BenchmarkSoftCrossEntropyGrad(b *testing.B) {
+	var soft *mat.Dense
+	benchmark(b, 24, func(dst, x *mat.Dense, _ []int) {
+		r, c := x.Dims()
+		if soft == nil || soft.RawMatrix().Rows != r || soft.RawMatrix().Cols != c {
+			soft = mat.NewDense(r, c, nil)
+			Softmax(soft, x, 1)
+		}
+		must(SoftCrossEntropyGrad(dst, x, soft, nil))
+	})
+}
+
+var benchmarkSink float64
+
+func must(l Loss, err error) {
+	if err != nil {
+		panic(err)
+	}
+	benchmarkSink = l.Sum
+}
+
+func naiveLogSoftmax(dst, x []float64) {
+	sum := 0.0
+	for j, v := range x {
+		dst[j] = math.Exp(v)
+		sum += dst[j]
+	}
+	for j, e := range dst {
+		dst[j] = math.Log(e / sum)
+	}
+}
+
+func stableLogSoftmax(dst, x []float64) {
+	m := math.Inf(-1)
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(v - m)
+	}
+	log := math.Log(sum)
+	for j, v := range x {
+		dst[j] = v - m - log
+	}
+}
+
+func floatsLogSoftmax(dst, x []float64) {
+	lse := floats.LogSumExp(x)
+	for j, v := range x {
+		dst[j] = v - lse
+	}
+}
