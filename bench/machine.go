@@ -8,28 +8,55 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/cpu"
 )
 
 // Machine says on what the figures were taken.
 type Machine struct {
-	CPU   string
-	L2    string // of one core
-	Cores int
-	OS    string
-	Arch  string
-	Go    string
+	CPU    string
+	Vector string // the widest vectors that libraries use on it, where known
+	L2     string // of one core
+	Cores  int
+	OS     string
+	Arch   string
+	Go     string
+	Load   float64 // average over the minute before, of others
 }
 
 func thisMachine() Machine {
 	return Machine{
-		CPU:   field("/proc/cpuinfo", "model name", ":"),
-		L2:    line("/sys/devices/system/cpu/cpu0/cache/index2/size"),
-		Cores: runtime.NumCPU(),
-		OS:    strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
-		Arch:  runtime.GOOS + "/" + runtime.GOARCH,
-		Go:    runtime.Version(),
+		CPU:    field("/proc/cpuinfo", "model name", ":"),
+		Vector: vector(),
+		L2:     line("/sys/devices/system/cpu/cpu0/cache/index2/size"),
+		Cores:  runtime.NumCPU(),
+		OS:     strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
+		Arch:   runtime.GOOS + "/" + runtime.GOARCH,
+		Go:     runtime.Version(),
+		Load:   load(),
 	}
+}
+
+// vector names the widest vectors of this processor that libraries use.
+func vector() string {
+	x := &cpu.X86
+	switch {
+	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasFMA:
+		return "AVX-512"
+	case x.HasAVX2 && x.HasFMA:
+		return "AVX2"
+	case cpu.ARM64.HasASIMD:
+		return "NEON"
+	}
+	return "vectors unknown"
+}
+
+func load() float64 {
+	average, _, _ := strings.Cut(line("/proc/loadavg"), " ")
+	x, _ := strconv.ParseFloat(average, 64)
+	return x
 }
 
 // field returns the value of the first line "key sep value" of a file, or "".

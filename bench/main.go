@@ -32,7 +32,7 @@ func main() {
 	quick := flag.Bool("quick", false, "a short pass over fewer shapes, written to a temporary directory unless -dir is given")
 	render := flag.Bool("render", false, "measure nothing: make the pictures and the README's sections from the results file")
 	dir := flag.String("dir", "", "directory of the repository, where bench/results.json, docs/ and README.md are (default \"..\")")
-	limit := flag.Duration("limit", 6*time.Minute, "time for the timings; the peers that are slow may take more")
+	limit := flag.Duration("limit", 5*time.Minute, "time for the timings; peers that are very slow may take some more")
 	interpreters := flag.String("python", "python3,/usr/bin/python3,python", "interpreters to look for PyTorch and SciPy in")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -100,10 +100,14 @@ func measure(quick bool, limit time.Duration, interpreters []string) (*Results, 
 	samples := samples(quick)
 	steps := len(samples) + 2
 	for _, s := range shapes {
-		steps += maxSamples * len(groupsOf(s))
+		steps += passes * rounds * len(groupsOf(s))
+	}
+	machine := thisMachine()
+	if machine.Load > 1 {
+		fmt.Fprintf(os.Stderr, "load average %.1f: what else runs on this machine will show in the figures\n", machine.Load)
 	}
 	bar := newBar(steps)
-	r := &Results{Date: time.Now().UTC().Format(time.DateOnly), Quick: quick, Machine: thisMachine(), Peers: peers}
+	r := &Results{Date: time.Now().UTC().Format(time.DateOnly), Quick: quick, Machine: machine, Peers: peers}
 	var err error
 	if r.Errors, err = measureErrors(peers, samples, bar); err != nil {
 		return nil, err

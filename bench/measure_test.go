@@ -35,25 +35,26 @@ func (w fakeWork) Result(Op) (float64, []float64, error) { return 0, nil, nil }
 func (w fakeWork) Close()                                {}
 
 func TestMeasure(t *testing.T) {
-	g := group{LogSoftmaxRows, 1}
-	s := Shape{10, 100}
 	peers := []Peer{{Name: "fast"}, {Name: "slow"}, {Name: "absent"}}
 	works := []Work{fakeWork{perCall: 2 * time.Microsecond}, fakeWork{perCall: time.Second}, nil}
-	timings, err := g.measure(peers, works, s, 4*time.Second, &bar{})
-	if err != nil {
-		t.Fatal(err)
+	g := &group{op: LogSoftmaxRows, shape: Shape{10, 100}, threads: 1}
+	for range passes {
+		if err := g.measure(peers, works, 10*time.Second, &bar{}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	timings := g.timings(peers)
 	if len(timings) != 2 {
 		t.Fatalf("%d timings, want 2", len(timings))
 	}
-	if f := timings[0]; f.Samples != maxSamples || f.Median != 2 || f.Min != 2 || f.Max != 2 {
-		t.Errorf("fast: %+v, want %d samples of 2 ns", f, maxSamples)
+	if f := timings[0]; f.Peer != "fast" || f.Samples != passes*rounds || f.Median != 2 || f.Min != 2 || f.Max != 2 {
+		t.Errorf("%+v, want %d samples of 2 ns", f, passes*rounds)
 	}
-	if s := timings[1]; s.Samples != minSamples || s.Median != 1e6 {
-		t.Errorf("slow: %+v, want %d samples of 1e6 ns", s, minSamples)
+	if s := timings[1]; s.Peer != "slow" || s.Samples != passes*minSamples || s.Median != 1e6 {
+		t.Errorf("%+v, want %d samples of 1e6 ns", s, passes*minSamples)
 	}
 	works[0] = fakeWork{err: errors.New("broken")}
-	if _, err := g.measure(peers, works, s, time.Second, &bar{}); err == nil {
+	if err := g.measure(peers, works, time.Second, &bar{}); err == nil {
 		t.Error("a peer that fails is passed over")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -184,7 +185,7 @@ func drawAccuracy(r *Results) ([]byte, error) {
 	p.X.Min, p.X.Max = 1, 720
 	p.Y.Min, p.Y.Max = floor, ceiling
 	p.X.Tick.Marker = ticks(1, 2, 5, 10, 20, 50, 100, 200, 500)
-	p.Y.Tick.Marker = ticks(0.1, 1, 1e4, 1e8, 1e12, 1e16)
+	p.Y.Tick.Marker = ticks(0.1, 1, 10, 1e3, 1e6, 1e9, 1e12, 1e15)
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color = pale, pale
 	p.Add(grid)
@@ -267,7 +268,8 @@ func encode(img *vgimg.Canvas) ([]byte, error) {
 func ticks(values ...float64) plot.ConstantTicks {
 	var t plot.ConstantTicks
 	for _, v := range values {
-		t = append(t, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', -1, 64)})
+		label := strings.Replace(strconv.FormatFloat(v, 'g', 5, 64), "e+", "e", 1)
+		t = append(t, plot.Tick{Value: v, Label: label})
 	}
 	return t
 }

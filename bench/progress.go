@@ -33,7 +33,7 @@ func (b *bar) describe(what string) {
 		fmt.Fprintln(os.Stderr, what)
 		return
 	}
-	b.terminal.Describe(fmt.Sprintf("%-40s", what))
+	b.terminal.Describe(fmt.Sprintf("%-46s", what))
 }
 
 func (b *bar) step() {

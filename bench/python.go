@@ -17,8 +17,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/cpu"
 )
 
 //go:embed peers.py
@@ -114,13 +112,7 @@ func runPython(module, interpreter string) (*python, *reply, error) {
 // atenCapability names the best vector code of PyTorch that this processor
 // runs: not every build picks it by itself.
 func atenCapability() string {
-	switch {
-	case cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasFMA:
-		return "avx512"
-	case cpu.X86.HasAVX2 && cpu.X86.HasFMA:
-		return "avx2"
-	}
-	return ""
+	return map[string]string{"AVX-512": "avx512", "AVX2": "avx2"}[vector()]
 }
 
 func (p *python) stop() {

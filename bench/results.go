@@ -23,13 +23,13 @@ type Results struct {
 }
 
 // Timing is the time of one operation of one peer, in nanoseconds per element
-// of the matrix of logits: over all samples, the least, the quartiles, and the most.
+// of the matrix of logits, over all samples.
 type Timing struct {
-	Op                             Op
-	Rows, Cols, Threads            int
-	Peer                           string
-	Samples                        int
-	Min, Lower, Median, Upper, Max float64
+	Op                         Op
+	Rows, Cols, Threads        int
+	Peer                       string
+	Samples                    int
+	Min, P10, Median, P90, Max float64
 }
 
 // find returns the timing of a peer, or nil.

@@ -17,10 +17,10 @@ const (
 func speedSection(r *Results) string {
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "Nanoseconds per element, float64, one thread: the median, ± half the interquartile range of %s interleaved samples, "+
-		"and in brackets the ratio to this package. In bold the fastest. %s, %d cores, L2 %s, %s, %s, %s; %s%s; "+
+	fmt.Fprintf(&b, "Nanoseconds per element, float64, one thread: the median of %s interleaved samples, ± half the range of the middle 80 %% of them, "+
+		"and in brackets the ratio to this package. In bold the fastest. %s, %d cores, %s, L2 %s, %s, %s, %s; %s%s; "+
 		"made by `go -C bench run .` ([results](bench/results.json)).\n\n",
-		sampleRange(r), m.CPU, m.Cores, m.L2, m.OS, m.Arch, m.Go, r.Date, map[bool]string{true: ", a quick pass"}[r.Quick])
+		sampleRange(r), m.CPU, m.Cores, m.Vector, m.L2, m.OS, m.Arch, m.Go, r.Date, map[bool]string{true: ", a quick pass"}[r.Quick])
 
 	shapes := r.shapes()
 	var header []string
@@ -81,7 +81,7 @@ func speedCell(r *Results, t *Timing, floor bool) string {
 	if !floor && t.Peer == fastest(r, t.Op, s, t.Threads) {
 		value = "**" + value + "**"
 	}
-	cell := fmt.Sprintf("%s ±%.0f%%", value, 50*(t.Upper-t.Lower)/t.Median)
+	cell := fmt.Sprintf("%s ±%.0f%%", value, 50*(t.P90-t.P10)/t.Median)
 	if ours := r.find(t.Op, s, t.Threads, ownName); ours != nil && t.Peer != ownName {
 		cell += fmt.Sprintf(" (%s×)", decimals(t.Median/ours.Median))
 	}
@@ -169,8 +169,25 @@ func accuracySection(r *Results) string {
 		}
 	}
 	b.WriteString("\n" + hardTable(r))
-	fmt.Fprintf(&b, "\n![Error of the loss of a confident row by how far its largest logit is ahead: this package stays below 2 ulp, the others lose all digits](%s)\n", accuracyPicture)
+	fmt.Fprintf(&b, "\n![Error of the loss of a confident row by how far its largest logit is ahead: at most %s ulp in this package](%s)\n",
+		largestGapError(r), accuracyPicture)
 	return b.String()
+}
+
+// largestGapError returns the largest error of this package's losses of
+// confident rows.
+func largestGapError(r *Results) ulpError {
+	var largest ulpError
+	for _, g := range r.Gaps {
+		if g.Peer != ownName {
+			continue
+		}
+		if g.ULP < 0 {
+			return g.ULP
+		}
+		largest = max(largest, g.ULP)
+	}
+	return largest
 }
 
 // hardTable has the hard rows, with what is wrong about each peer's result.

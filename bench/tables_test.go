@@ -14,11 +14,11 @@ import (
 func fixture() *Results {
 	timing := func(op Op, threads int, peer string, median float64) Timing {
 		return Timing{Op: op, Rows: 4, Cols: 10, Threads: threads, Peer: peer, Samples: 31,
-			Min: 0.9 * median, Lower: 0.98 * median, Median: median, Upper: 1.02 * median, Max: 1.5 * median}
+			Min: 0.9 * median, P10: 0.98 * median, Median: median, P90: 1.02 * median, Max: 1.5 * median}
 	}
 	return &Results{
 		Date:    "2026-01-02",
-		Machine: Machine{CPU: "Some CPU", L2: "2048K", Cores: 2, OS: "Some OS", Arch: "linux/amd64", Go: "go1.26"},
+		Machine: Machine{CPU: "Some CPU", Vector: "AVX2", L2: "2048K", Cores: 2, OS: "Some OS", Arch: "linux/amd64", Go: "go1.26"},
 		Peers: []Peer{
 			{Name: ownName},
 			{Name: "copy", Floor: true, Note: "no result"},
