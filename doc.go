@@ -1,0 +1,310 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+// Package logsoftmax has log-softmax, the negative log-likelihood and the
+// cross-entropy of gonum matrices, with their gradients: what PyTorch's
+// LogSoftmax, NLLLoss and CrossEntropyLoss do, in every option.
+//
+// # The three functions
+//
+// A classifier gives each sample a row of C real numbers, the logits. Three
+// functions make a loss of N such rows and of N labels:
+//
+//	LogSoftmax     logp[i,c] = logits[i,c] - log Σ_k e^logits[i,k]
+//	NLL            l[i] = -logp[i,target[i]],    Mean = Σ l[i] / N
+//	CrossEntropy   NLL of LogSoftmax
+//
+// People who come from PyTorch ask why a loss named NLLLoss is used for
+// cross-entropy. It is the second half of it. The cross-entropy of a
+// distribution p against a target t is -Σ t[c]·log p[c], and where the target
+// is a single class it is -log p[target]. NLL takes logarithms of
+// probabilities as they are, and only picks the label's, negates and averages;
+// LogSoftmax makes those logarithms of logits. It follows that NLL of numbers
+// that are not log-probabilities is not a likelihood of anything (NLL does not
+// check that), and that CrossEntropy of log-probabilities is that of logits:
+// they are unchanged by LogSoftmax.
+//
+// CrossEntropy(x, t, opts) has the bits of NLL(LogSoftmax(x), t, opts), for
+// all options, and does not store the log-probabilities. Use it unless you
+// want them. SoftCrossEntropy is the same against a distribution for each row,
+// and with rows that have a 1 for the label and 0 for all others it is
+// CrossEntropy.
+//
+// Each loss comes as three functions. The one without a suffix returns a
+// [Loss], what a batch adds up to; Each gives the losses of the rows; Grad
+// gives the gradient together with the Loss. [Softmax] gives probabilities,
+// [LogSumExp] the number that LogSoftmax subtracts, and [LogSoftmaxGrad] the
+// gradient of any function of log-probabilities. [ClassCounts],
+// [BalancedWeights] and [EffectiveNumberWeights] make class weights, and
+// [Labels] makes labels out of a column of numbers.
+//
+// # Formulas
+//
+// Let w be Options.Weight and s Options.SampleWeight, each 1 where it is nil,
+// e Options.LabelSmoothing, and y the label of row i or t its distribution.
+// The loss of a row has a coefficient q for each log-probability:
+//
+//	l[i] = s[i] · Σ_c q[c]·(-logp[i,c])
+//
+//	labels           q[y] = w[y]·((1-e) + e/C)
+//	                 q[c] = w[c]·e/C               for all other c
+//	distributions    q[c] = w[c]·((1-e)·t[c] + e/C)
+//
+//	Loss.Sum         Σ l[i]
+//	Loss.Weight      Σ w[y]·s[i] for labels, Σ s[i] for distributions
+//	Loss.Mean()      Sum / Weight
+//
+// and the gradient of the Sum, with p the softmax of the row and Q = Σ_c q[c],
+// is
+//
+//	with respect to logits              s[i] · (p[c]·Q - q[c])
+//	with respect to log-probabilities   -s[i] · q[c]
+//
+// that of the Mean being the same divided by Weight. A row counts if its label
+// is not in Options.Ignore and its sample weight is not 0. The sums are over
+// the rows that count; the loss and the gradient of the others are 0.
+//
+// Without smoothing only q[y] = w[y] is left. Smoothing changes the losses,
+// not Weight, and neither do class weights with distributions: so PyTorch
+// defines the mean.
+//
+//	option           CrossEntropy, NLL       SoftCrossEntropy        Each   Grad
+//	Weight           loss and Loss.Weight    loss                    yes    yes
+//	SampleWeight     loss and Loss.Weight    loss and Loss.Weight    yes    yes
+//	Ignore           yes                     not read                yes    yes
+//	LabelSmoothing   loss                    loss                    yes    yes
+//	Reduction        not read                not read                no     yes
+//
+// PyTorch's reductions are Loss.Mean, Loss.Sum and the Each functions. The
+// gradient of the losses without reduction for an upstream gradient u is that
+// of the Sum with u for SampleWeight, which may be of any sign.
+//
+// # Matrices
+//
+// The rows of a matrix are samples and its columns classes. LogSoftmax,
+// Softmax, LogSumExp and LogSoftmaxGrad take a dim: 1, or -1, works along each
+// row, and 0, or -2, down each column. Below, a slice is what they normalise:
+// a row or a column.
+//
+// The conventions are those of package mat. The destination comes first. An
+// empty dst is sized; any other must have the right shape. A nil destination
+// slice is allocated.
+//
+// Every [mat.Matrix] will do. A *mat.Dense, a slice of one and a *mat.VecDense
+// are read where they lie, and so are their transposes. Any other type,
+// gonum's or your own, is asked for its elements by At, on the goroutine that
+// called. Nothing of size N×C is allocated: what has to be copied is copied
+// into dst or, a few rows at a time, into memory that is kept for the next
+// call. Small calls with a destination allocate nothing.
+//
+// A function may work in place: dst may be exactly the region of any of its
+// matrices, which means the same first element, shape and stride, soft targets
+// and upstream gradients included. Where dst shares some elements with an
+// input and is not its region the function panics, as far as that can be seen
+// from the Raw methods of gonum's types. Two cases may surprise:
+//
+//   - The transpose of a square matrix is not the region of that matrix. With x
+//     as dst and x.T() as input there would be elements that are written before
+//     they are read: it panics.
+//   - A matrix that Reset made empty still has its storage, and will be sized in
+//     it if that is large enough. That storage counts as dst's.
+//
+// A destination slice must not overlap another argument, which is not checked.
+//
+// # What goes wrong
+//
+// A shape that does not fit is a mistake in the program, and panics. Values
+// are data, and what is wrong with them is returned as an error that says
+// where.
+//
+//	panic(mat.ErrZeroLength)   a matrix, or counts, without elements
+//	panic(mat.ErrShape)        a shape or a length that does not fit
+//	panic(mat.ErrNegativeDimension)
+//	                           ClassCounts with a negative number of classes
+//	panic with a string        dim not in -2..1, dst partially overlapping an
+//	                           input, an unknown Reduction
+//
+//	*TargetError   a label outside [0, C) that is not ignored; always the first
+//	*ValueError    a class weight that is negative, NaN or infinite
+//	               a sample weight that is NaN or infinite, or negative in a Grad
+//	               function with Mean, where the divisor would mean nothing
+//	               a soft target that is negative or not finite
+//	               a smoothing outside [0, 1], a beta outside [0, 1)
+//	               a class count that is not positive and finite
+//	               for Labels, a number that is not a whole one
+//
+// [mat.Maybe] makes errors of all but the last. Of several things that are wrong
+// the first in this order is reported: an empty input, the dim, shapes,
+// overlap, the options in the order of the struct, rows from the top. On an
+// error the Loss is zero, a returned slice nil, and dst neither sized nor
+// written: all values are checked first.
+//
+// Special values are not errors:
+//
+//	slice                       log-softmax           loss and gradient
+//	with a NaN or +Inf          NaN throughout        NaN
+//	of -Inf only                NaN throughout        NaN
+//	with some -Inf              -Inf there, else as   loss +Inf if it is the
+//	                            without these         label's, else as without
+//
+//	LogSumExp                   NaN for a NaN, else +Inf for a +Inf, else -Inf
+//	                            for a slice of -Inf only
+//
+//	row                         loss and gradient
+//	ignored, SampleWeight 0     0; logits and soft target are not read
+//	coefficient 0 of a term     that term is 0, whatever it multiplies
+//
+//	batch
+//	without any weight          Weight 0, Mean NaN, its gradient 0
+//
+// So 0 times anything is 0: a class of weight 0, or of probability 0 in the
+// target, cancels an infinite loss. No result is -0, and NaN is always the
+// same NaN. For Loss.Correct, see [Loss]: of several largest logits the first
+// counts, and a row with a NaN is not correct.
+//
+// Where there is no weight, every row being ignored or all weights being 0,
+// the Mean is 0/0 as in PyTorch, but its gradient is 0: a batch of padding
+// alone changes nothing. Sum is then 0, with one exception. With smoothing,
+// rows whose own class has weight 0 still have a loss from the other classes,
+// and Sum has its value. It would otherwise not be the sum of the rows'
+// losses, nor the losses of shards add up to the loss of the whole.
+//
+// # Accuracy
+//
+// An ulp is the distance between the doubles next to the exact result, and
+// 2^-1074 for results below 2^-1022. These are the largest errors, in ulp, that
+// the tests of accuracy see against math/big, and the bounds that they hold
+// every function to:
+//
+//	                                 bound    normal    hard  search
+//	log-probability, loss of a row      2      1.26    1.26    1.31
+//	probability, label's gradient       4      1.98    2.78    2.11
+//	log-sum-exp                         1      1.02    1.01    1.14
+//	distribution's gradient             4              3.61
+//	LogSoftmaxGrad                      4              6.85
+//
+// Normal are rows of 2 to 50257 logits from N(0, s²) for s of 1e-9, 1, 10 and 100;
+// hard are rows made to be so: two classes at every gap up to 760, one logit far
+// ahead, all others equal, ties, logits about 1e300, and more; search are the
+// worst that climbing from bad rows finds. The log-sum-exp is in ulp of the
+// largest of |max|, log Σ e^(x-max) and itself, and the gradients of the last
+// two rows in ulp of the larger of the two terms that they subtract. The
+// largest errors belong to
+//
+//	log-probability   entry 0 of (0x1.b4e86e45c0356p-02, 0x1.e45fb9d5fa3ap-03,
+//	                  -0x1.5f71057ec7b76p-02, 0x1.740f3416b8ab7p+00,
+//	                  -0x1.098f2f50fc4b2p-04, -0x1.d79ba465a6928p-02,
+//	                  0x1.1abff52a49f4p-01, -0x1.1b3204cdb239ap+01)
+//	probability       one of 50257 from N(0, 1), of which another is some 577
+//	                  ahead; of short rows, entry 0 of (0x1.66445f9d32d1dp+00,
+//	                  0x1.0c282de55182ap+03, 0x1.051cff9b15479p+01), 2.11
+//
+// The bounds are on the relative error, and hold for results of any size. That
+// matters for the rows that a classifier is sure of: the loss of a label whose
+// logit is 700 above the others is about 1e-304, and its gradient is of that
+// size too. The usual way, (x-m) - log Σ e^(x-m), computes both as 0 from a
+// lead of some 37 on, where 1+e^-37 rounds to 1; so do PyTorch
+// (pytorch#113708) and SciPy (scipy#19521). See LogSoftmax's example.
+//
+// Weights and smoothing round on top of that, once each, as does the division
+// by Weight. With smoothing or distributions the gradient subtracts two terms,
+// p·(Q-q) and q·(1-p), and its error is measured in ulp of the larger.
+// Loss.Sum is the exact sum of the rows' losses, rounded, to the last digit
+// for any number of rows, and so is a sum by Loss.Add, for a Loss has
+// unexported fields with what the rounding left. These do not survive JSON or
+// gob; the exported fields do, each rounded once.
+//
+// # How it is computed
+//
+// With m the largest entry of a slice and n the number of entries equal to it,
+//
+//	T = Σ e^(x[j]-m) over the entries that are less than m
+//	logp[j] = (x[j]-m) - log1p((n-1) + T)
+//
+// Subtracting m + log Σ in one would round it to the digits of m: for logits
+// about 1e15 that leaves none after the point. Leaving the largest entry out
+// of the sum and taking log1p keeps the digits of a T far below 1.
+//
+// The rounding of x[j]-m would be magnified by the exponential, to 512 ulp
+// where the difference is -700. So nothing is subtracted: e^x[j] is formed
+// with an exponent that puts the largest term at 2^128, which is far enough
+// from both ends of the range. Only where |m| ≥ 1600 is m subtracted, and then
+// without error, for what is not so close to m as to make that exact is too
+// small to count. The remaining factor of e^-m is applied to the sum, in two
+// words, once a slice.
+//
+// The exponential is e^y = 2^(k/16)·e^r with |r| ≤ ln2/32, by a table of 16
+// powers of two and a polynomial of degree 6, within 0.58 ulp. (A reduction by
+// ln 2 needs a polynomial of degree 11, takes more operations, and was within
+// 0.85 ulp.) log1p takes T as a sum of two words and is within 0.53 ulp. Both
+// are this package's own, since those of package math differ from one
+// architecture to the next.
+//
+// The sum has one fixed order: chunks of 2048 entries, each relative to its own
+// largest, and in a chunk eight lanes, entry j belonging to lane j mod 8. What
+// is added is not the exponential but the two parts 2^(k/16) and
+// 2^(k/16)·(e^r-1) before they are rounded to one number; the rounding error of
+// adding the first is kept (Knuth's TwoSum), and the second is small enough for
+// plain additions within a block of 64 entries. Plain additions of the
+// exponentials would be wrong by 124 ulp for 50257 classes of which all but one
+// are equal, as all roundings fall the same way.
+//
+// 1-p of the only largest entry is T/(1+T), not a difference, and gradients
+// are computed as p·(Q-q) - q·(1-p), so that they keep their digits too.
+//
+// # The same bits everywhere
+//
+// What a function returns for a slice depends on the values in it and on their
+// number and on nothing else: not on the other rows, the dim, the stride, the
+// type of the matrix, whether it is in place, GOMAXPROCS, the instruction set
+// or the architecture. (The gradient of a Mean depends on Loss.Weight as
+// well.) A Loss depends on the rows and their order. A training that is
+// otherwise deterministic can therefore be repeated to the bit on another
+// machine, and a result does not change when rows are batched in another way.
+// (Sums over rows that are added up by Loss.Add in another grouping may differ
+// in the last digit.)
+//
+// The reference kernels in math.go and kernel.go are fixed sequences of IEEE
+// 754 operations, with every fused multiply-add written as such. They are
+// always compiled, and the assembly for AVX-512, AVX2 and NEON does the same
+// operations in the same order. Without a fused multiply-add in hardware,
+// math.FMA is slow, and the bits are the same.
+//
+// Rows are shared out to at most GOMAXPROCS goroutines when there is work
+// enough to pay for them, and so is a single row of very many classes. No
+// goroutine outlives a call. All functions may be called from several
+// goroutines at once, as long as no destination is in use elsewhere.
+//
+// # Build tags and environment
+//
+// The tags purego, noasm and safe each leave out the assembly. On amd64
+// GODEBUG=cpu.avx512f=off steps down from AVX-512 to AVX2 when the program
+// runs, and GODEBUG=cpu.avx2=off from both to Go.
+//
+// # References
+//
+// PyTorch, LogSoftmax, NLLLoss and CrossEntropyLoss,
+// https://pytorch.org/docs/stable/nn.html
+//
+// ONNX, operators LogSoftmax, NegativeLogLikelihoodLoss and
+// SoftmaxCrossEntropyLoss, https://onnx.ai/onnx/operators/
+//
+// P. Blanchard, D. J. Higham and N. J. Higham, Accurately Computing the
+// Log-Sum-Exp and Softmax Functions, IMA Journal of Numerical Analysis 41(4),
+// 2021.
+//
+// N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition,
+// SIAM, 2002, chapter 4, for the summation.
+//
+// T. J. Dekker, A Floating-Point Technique for Extending the Available
+// Precision, Numerische Mathematik 18, 1971, and D. E. Knuth, The Art of
+// Computer Programming, volume 2, section 4.2.2, for sums with their rounding
+// errors.
+//
+// Y. Cui, M. Jia, T.-Y. Lin, Y. Song and S. Belongie, Class-Balanced Loss
+// Based on Effective Number of Samples, CVPR 2019.
+//
+// Losses of confident rows that are lost:
+// https://github.com/pytorch/pytorch/issues/113708 and
+// https://github.com/scipy/scipy/issues/19521
+package logsoftmax
