@@ -5,13 +5,13 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"image/color"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -268,10 +268,16 @@ func encode(img *vgimg.Canvas) ([]byte, error) {
 func ticks(values ...float64) plot.ConstantTicks {
 	var t plot.ConstantTicks
 	for _, v := range values {
-		label := strings.Replace(strconv.FormatFloat(v, 'g', 5, 64), "e+", "e", 1)
-		t = append(t, plot.Tick{Value: v, Label: label})
+		t = append(t, plot.Tick{Value: v, Label: tickLabel(v)})
 	}
 	return t
+}
+
+func tickLabel(x float64) string {
+	if x > 1e4 {
+		return fmt.Sprintf("1e%.0f", math.Log10(x))
+	}
+	return strconv.FormatFloat(x, 'f', -1, 64)
 }
 
 // decades ticks a logarithmic axis, with labels at powers of ten.
@@ -279,13 +285,14 @@ type decades struct{}
 
 func (decades) Ticks(least, most float64) []plot.Tick {
 	var t []plot.Tick
-	for d := math.Pow(10, math.Floor(math.Log10(least))); d <= most; d *= 10 {
+	for e := math.Floor(math.Log10(least)); math.Pow(10, e) <= most; e++ {
+		d := math.Pow(10, e)
 		for k := 1.0; k < 10; k++ {
 			tick := plot.Tick{Value: k * d}
 			if k == 1 {
-				tick.Label = strconv.FormatFloat(d, 'g', 3, 64)
+				tick.Label = tickLabel(d)
 			}
-			if tick.Value >= least && tick.Value <= most {
+			if least <= tick.Value && tick.Value <= most {
 				t = append(t, tick)
 			}
 		}

@@ -17,7 +17,7 @@ const (
 func speedSection(r *Results) string {
 	var b strings.Builder
 	m := r.Machine
-	fmt.Fprintf(&b, "Nanoseconds per element, float64, one thread: the median of %s interleaved samples, ± half the range of the middle 80 %% of them, "+
+	fmt.Fprintf(&b, "Nanoseconds per element, float64, one thread where no other number is given: the median of %s interleaved samples, ± half the range of the middle 80 %% of them, "+
 		"and in brackets the ratio to this package. In bold the fastest. %s, %d cores, %s, L2 %s, %s, %s, %s; %s%s; "+
 		"made by `go -C bench run .` ([results](bench/results.json)).\n\n",
 		sampleRange(r), m.CPU, m.Cores, m.Vector, m.L2, m.OS, m.Arch, m.Go, r.Date, map[bool]string{true: ", a quick pass"}[r.Quick])
@@ -145,10 +145,7 @@ func accuracySection(r *Results) string {
 	b.WriteString("Largest error in ulp of the log-probabilities against exact arithmetic, for the largest logit of each row / for all others: " +
 		"rows of 1000 logits drawn from a normal distribution with that standard deviation, and rows of 10 with one logit larger by 0 to 700 than the next. " +
 		"Last, how often the loss of that logit comes out as exactly 0, which it never is.\n\n")
-	header := []string{""}
-	for _, s := range samples {
-		header = append(header, s)
-	}
+	header := append([]string{""}, samples...)
 	row(&b, append(header, "losses of 0")...)
 	b.WriteString("| --- |" + strings.Repeat(" ---: |", len(samples)+1) + "\n")
 	for _, p := range r.Peers {
