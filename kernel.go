@@ -145,6 +145,7 @@ type columns struct {
 	factor    [columnsWidth]float64
 	hi        [lanes][columnsWidth]float64
 	lo        [lanes][columnsWidth]float64
+	logSumLow [columnsWidth]float64
 }
 
 const group = 8
@@ -223,13 +224,13 @@ func columnsJoinGo(c *columns, groups int) {
 	}
 }
 
-// columnsConcludeGo sets negLogSum, inverse and rest from the maximum, count
+// columnsConcludeGo sets negLogSum, logSumLow, inverse and rest from the maximum, count
 // and lane 0 of slices of one chunk.
 func columnsConcludeGo(c *columns, groups int) {
 	for i := range groups * group {
 		p := newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
 		s := p.conclude()
-		c.negLogSum[i], c.inverse[i], c.rest[i] = s.negLogSum, s.inverse, s.rest
+		c.negLogSum[i], c.logSumLow[i], c.inverse[i], c.rest[i] = s.negLogSum, s.logSumLow, s.inverse, s.rest
 	}
 }
 

@@ -2351,8 +2351,11 @@ vectors:
 	VMOVAPD      Y0, Y0
 	VFMADD231PD  ·kernelConstants+512(SB), Y1, Y0
 	VADDPD       Y0, Y2, Y0
-	VADDPD       Y0, Y3, Y0
-	VPXOR        ·kernelConstants+928(SB), Y0, Y0
+	VADDPD       Y0, Y3, Y1
+	VSUBPD       Y3, Y1, Y2
+	VSUBPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 12800(AX)
+	VPXOR        ·kernelConstants+928(SB), Y1, Y0
 	VMOVUPD      Y0, 2560(AX)
 	VMOVUPD      (AX), Y0
 	VPAND        ·kernelConstants+896(SB), Y0, Y0
@@ -2367,8 +2370,12 @@ vectors:
 	VMOVUPD      Y1, 3072(AX)
 	VBROADCASTSD ·kernelConstants+704(SB), Y1
 	VMOVUPD      2560(AX), Y2
+	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMOVUPD      Y1, 2560(AX)
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VMOVUPD      12800(AX), Y2
 	VBLENDVPD    Y0, Y2, Y1, Y0
-	VMOVUPD      Y0, 2560(AX)
+	VMOVUPD      Y0, 12800(AX)
 	ADDQ         $0x20, AX
 	DECQ         CX
 	JNZ          vectors

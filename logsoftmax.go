@@ -287,7 +287,8 @@ func (c *columns) logSumExp(i int) float64 {
 	if m := c.max[i]; !isFinite(m) {
 		return m
 	}
-	return c.max[i] - c.negLogSum[i]
+	sum, rest := twoSum(c.max[i], -c.negLogSum[i])
+	return sum + (rest + c.logSumLow[i])
 }
 
 // Columns are units by columnsWidth, the last of them by what groups are
@@ -368,7 +369,7 @@ func (w *workspace) concludeColumns(chunks, groups int) {
 		s := whole.conclude()
 		w.max[k], w.count[k] = whole.max, whole.count
 		w.hi[0][k], w.lo[0][k] = whole.hi, whole.lo
-		w.negLogSum[k], w.rest[k] = s.negLogSum, s.rest
+		w.negLogSum[k], w.logSumLow[k], w.rest[k] = s.negLogSum, s.logSumLow, s.rest
 	}
 }
 

@@ -137,11 +137,12 @@ func expPair(z, zLow, base float64) (hi, lo float64) {
 	return hi, lo + pLow
 }
 
-// log1p returns log(1 + u + uLow) for 0 ≤ u < 2^52, within 0.53 ulp.
+// log1p returns log(1 + u + uLow) for 0 ≤ u < 2^52 as hi+lo, hi being that
+// rounded, within 0.53 ulp.
 //
 // 1+u = 2^k·(1+f) with 1+f from √½ to √2, and log(1+f) = w + w³·p(w²) with
 // w = 2f/(2+f), which is formed in two parts.
-func log1p(u, uLow float64) float64 {
+func log1p(u, uLow float64) (hi, lo float64) {
 	sum, rest := twoSum(1, u)
 	rest = rest + uLow
 	// The bits of sum less those of √½ have k in place of the exponent.
@@ -172,9 +173,9 @@ func log1p(u, uLow float64) float64 {
 	p = math.FMA(p, t, log3)
 	low := math.FMA(float64(t*w), p, wLow)
 
-	hi, hiLow := fastTwoSum(float64(k*ln2Hi), w)
+	hi, lo = fastTwoSum(float64(k*ln2Hi), w)
 	low = math.FMA(k, ln2Lo, low)
-	return hi + (hiLow + low)
+	return fastTwoSum(hi, lo+low)
 }
 
 const sqrtHalf = 0x1.6a09e667f3bcdp-01
@@ -184,6 +185,8 @@ type sums struct {
 	// negLogSum is -log(Σ e^(x[j]-max)): a log-probability is x[j]-max plus
 	// it. NaN where every log-probability is.
 	negLogSum float64
+	// logSumLow is what rounding log(Σ e^(x[j]-max)) lost.
+	logSumLow float64
 	// inverse times a term is a probability.
 	inverse float64
 	// rest is 1 - p for the probability p of a largest entry that is the
@@ -215,15 +218,17 @@ func newPartial(max, count, hi, lo float64) partial {
 // conclude returns what follows from the partial of a whole slice.
 func (p *partial) conclude() sums {
 	if !(math.Abs(p.max) < math.Inf(1)) {
-		return sums{nan, nan, nan}
+		return sums{nan, nan, nan, nan}
 	}
 	t, tLow := float64(p.hi*unscale), float64(p.lo*unscale)
 	u, uLow := twoSum(p.count-1, t)
 	uLow = uLow + tLow
 	s, sLow := p.sum()
 	reciprocal := 1 / s
+	logSum, logSumLow := log1p(u, uLow)
 	return sums{
-		negLogSum: -log1p(u, uLow),
+		negLogSum: -logSum,
+		logSumLow: logSumLow,
 		inverse:   float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale),
 		rest:      quotient(t, tLow, s, sLow, reciprocal),
 	}

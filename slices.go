@@ -167,7 +167,7 @@ func (w *workspace) concludeLong() {
 	whole := w.wholePartial()
 	s := whole.conclude()
 	w.max[0], w.count[0] = whole.max, whole.count
-	w.negLogSum[0], w.rest[0] = s.negLogSum, s.rest
+	w.negLogSum[0], w.logSumLow[0], w.rest[0] = s.negLogSum, s.logSumLow, s.rest
 }
 
 // wholePartial merges w.partials in order.

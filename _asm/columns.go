@@ -23,7 +23,8 @@ const (
 	fieldRest
 	fieldFactor
 	fieldHi
-	fieldLo = fieldHi + 8
+	fieldLo        = fieldHi + 8
+	fieldLogSumLow = fieldLo + 8
 )
 
 const fieldBytes = 512
@@ -292,12 +293,13 @@ func columnsConclude() {
 		store(quotient(tail, tailLow, sum, sumLow, reciprocal), field(fieldRest))
 		store(mul(quotient(load(gAt), load(gLowAt), sum, sumLow, reciprocal), c("unscale")), field(fieldInverse))
 
-		logarithm := log1p(load(vAt), load(vLowAt), spill)
+		logarithm, logarithmLow := log1p(load(vAt), load(vLowAt), spill)
+		store(logarithmLow, field(fieldLogSumLow))
 		store(xor(logarithm, c("signMask")), field(fieldNegLogSum))
 
 		max := load(field(fieldMax))
 		finite := compare(lessThan, and(max, c("absMask")), c("inf"))
-		for _, f := range []int{fieldRest, fieldInverse, fieldNegLogSum} {
+		for _, f := range []int{fieldRest, fieldInverse, fieldNegLogSum, fieldLogSumLow} {
 			store(choose(finite, cv("nan"), load(field(f))), field(f))
 		}
 	})
@@ -320,7 +322,7 @@ func quotient(a, aLow, b, bLow, reciprocal reg.VecVirtual) reg.VecVirtual {
 }
 
 // log1p is the function of that name.
-func log1p(u, uLow reg.VecVirtual, spill func(int, reg.VecVirtual) Mem) reg.VecVirtual {
+func log1p(u, uLow reg.VecVirtual, spill func(int, reg.VecVirtual) Mem) (hi, lo reg.VecVirtual) {
 	sum, rest := twoSum(cv("one"), u)
 	rest = add(rest, uLow)
 	exponent := shiftRight(intSub(sum, c("sqrtHalf")), 52)
@@ -348,9 +350,9 @@ func log1p(u, uLow reg.VecVirtual, spill func(int, reg.VecVirtual) Mem) reg.VecV
 	}
 	low := fma(mul(t, w), p, wLow)
 	k = load(kAt)
-	hi, hiLow := fastTwoSum(mul(k, c("ln2Hi")), w)
+	hi, lo = fastTwoSum(mul(k, c("ln2Hi")), w)
 	low = fma(k, c("ln2Lo"), low)
-	return add(hi, add(hiLow, low))
+	return fastTwoSum(hi, add(lo, low))
 }
 
 // columnsMap is a kernel dst = f(x) row by row with parameters by column.
