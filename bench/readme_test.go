@@ -29,6 +29,9 @@ func TestReplaceSection(t *testing.T) {
 // committed results make. To bring them up to date, in the root:
 //
 //	go -C bench run . -render
+//
+// The README lies outside of this module, where go test's cache does not see it
+// change: run this with -count=1.
 func TestReadmeIsCurrent(t *testing.T) {
 	r, err := readResults("results.json")
 	if err != nil {
