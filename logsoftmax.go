@@ -66,7 +66,7 @@ func Softmax(dst *mat.Dense, x mat.Matrix, dim int) {
 //	dst[i] = log Σ_j e^x[i,j]    for dim 1 or -1: of each row
 //	dst[j] = log Σ_i e^x[i,j]    for dim 0 or -2: of each column
 //
-// It is max + log Σ e^(x-max), right to an ulp of the largest of |max|, that
+// It is max + log Σ e^(x-max), within 1 ulp of the largest of |max|, that
 // logarithm and the result. Where the two nearly cancel the result has an error
 // of that size too: LogSoftmax does not form it, and keeps its digits.
 //
