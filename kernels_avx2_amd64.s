@@ -8,7 +8,7 @@
 #include "textflag.h"
 
 // func maxAVX2(x *float64, n int) float64
-// Requires: AVX, CMOV, SSE2
+// Requires: AVX, CMOV
 TEXT ·maxAVX2(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -77,7 +77,7 @@ reduce:
 	VMOVSD       ·kernelConstants+704(SB), X1
 
 done:
-	MOVSD X1, ret+16(FP)
+	VMOVSD X1, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -1660,15 +1660,13 @@ joined1:
 	RET
 
 // func shiftAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, CMOV
 TEXT ·shiftAVX2(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVSD        max+24(FP), X0
-	VBROADCASTSD X0, Y0
-	MOVSD        negLogSum+32(FP), X1
-	VBROADCASTSD X1, Y1
+	VBROADCASTSD max+24(FP), Y0
+	VBROADCASTSD negLogSum+32(FP), Y1
 	VXORPD       Y2, Y2, Y2
 
 four:
@@ -1728,13 +1726,12 @@ done:
 	RET
 
 // func scaleAVX2(dst *float64, x *float64, n int, factor float64)
-// Requires: AVX, AVX2, CMOV, SSE2
+// Requires: AVX, CMOV
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVSD        factor+24(FP), X0
-	VBROADCASTSD X0, Y0
+	VBROADCASTSD factor+24(FP), Y0
 	VXORPD       Y1, Y1, Y1
 
 four:

@@ -8,7 +8,7 @@
 #include "textflag.h"
 
 // func maxAVX512(x *float64, n int) float64
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·maxAVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -76,7 +76,7 @@ reduce:
 	VMOVSD        ·kernelConstants+704(SB), X0
 
 done:
-	MOVSD X0, ret+16(FP)
+	VMOVSD X0, ret+16(FP)
 	VZEROUPPER
 	RET
 
@@ -877,35 +877,33 @@ joined0:
 	RET
 
 // func shiftAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·shiftAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVSD        max+24(FP), X0
-	VBROADCASTSD X0, Z0
-	MOVSD        negLogSum+32(FP), X2
-	VBROADCASTSD X2, Z2
-	VPXORQ       Z1, Z1, Z1
+	VBROADCASTSD max+24(FP), Z0
+	VBROADCASTSD negLogSum+32(FP), Z1
+	VPXORQ       Z2, Z2, Z2
 
 four:
 	CMPQ    DX, $0x20
 	JLT     fourDone
 	VMOVUPD (CX), Z3
 	VSUBPD  Z0, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, (AX)
 	VMOVUPD 64(CX), Z3
 	VSUBPD  Z0, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 64(AX)
 	VMOVUPD 128(CX), Z3
 	VSUBPD  Z0, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 128(AX)
 	VMOVUPD 192(CX), Z3
 	VSUBPD  Z0, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 192(AX)
 	ADDQ    $0x00000100, CX
 	ADDQ    $0x00000100, AX
@@ -918,7 +916,7 @@ one:
 	JLT     oneDone
 	VMOVUPD (CX), Z3
 	VSUBPD  Z0, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, (AX)
 	ADDQ    $0x40, CX
 	ADDQ    $0x40, AX
@@ -931,10 +929,10 @@ oneDone:
 	MOVQ    $0x000000ff, BX
 	BZHIQ   DX, BX, BX
 	KMOVB   BX, K1
-	VMOVAPD Z1, Z1
-	VMOVUPD (CX), K1, Z1
-	VSUBPD  Z0, Z1, Z0
-	VADDPD  Z0, Z2, Z0
+	VMOVAPD Z2, Z2
+	VMOVUPD (CX), K1, Z2
+	VSUBPD  Z0, Z2, Z0
+	VADDPD  Z0, Z1, Z0
 	VMOVUPD Z0, K1, (AX)
 
 done:
@@ -942,13 +940,12 @@ done:
 	RET
 
 // func scaleAVX512(dst *float64, x *float64, n int, factor float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	MOVSD        factor+24(FP), X0
-	VBROADCASTSD X0, Z0
+	VBROADCASTSD factor+24(FP), Z0
 	VPXORQ       Z1, Z1, Z1
 
 four:

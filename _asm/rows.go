@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -33,6 +34,16 @@ func function(name, signature string, doc ...string) {
 }
 
 func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+// address is where a parameter or result lies: avo's Load and Store would use
+// instructions of SSE, which wait for the upper halves of all registers.
+func address(c gotypes.Component) Mem {
+	b, err := c.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
 
 // rowMax: four vectors at a time, each pair of them tested for NaN at once.
 func rowMax() {
@@ -98,7 +109,7 @@ func rowMax() {
 	JZ(LabelRef("done"))
 	VMOVSD(constantMem("nan"), high)
 	Label("done")
-	Store(high, ReturnIndex(0))
+	VMOVSD(high, address(ReturnIndex(0)))
 	finish()
 }
 
@@ -271,10 +282,7 @@ func rowMap(name, does string, params []string, f func(x Op, p map[string]reg.Ve
 	dst, x, n := param("dst"), param("x"), param("n")
 	p := map[string]reg.VecVirtual{}
 	for _, name := range params {
-		v := XMM()
-		Load(Param(name), v)
-		p[name] = vec()
-		VBROADCASTSD(v, p[name])
+		p[name] = broadcast(address(Param(name)))
 	}
 	resident = map[string]reg.VecVirtual{"zero": zero()}
 	w := width()
