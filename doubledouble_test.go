@@ -163,7 +163,8 @@ func (s scaled) ulpsFrom(got, unit float64) float64 {
 	}
 	d := math.Abs((got*scale - s.v.hi) - s.v.lo)
 	// In two steps: 2^(-e-bits) alone may be out of range.
-	return d * math.Ldexp(1, -bits/2) * math.Ldexp(1, -bits/2-e)
+	up := -e - bits
+	return d * math.Ldexp(1, up/2) * math.Ldexp(1, up-up/2)
 }
 
 // ddRow holds the exact functions of one row of finite logits or -Inf; its
@@ -310,6 +311,10 @@ func TestDoubleDouble(t *testing.T) {
 			}
 			check(x)
 		}
+	}
+	for _, tiny := range []float64{5e-324, 1e-322, 1e-310, 1e-300} {
+		check([]float64{-tiny, -687.7, -687.8})
+		check([]float64{tiny, -740, -3 * tiny})
 	}
 	for _, offset := range []float64{1e3, 1e6, 1e15, 1e300} {
 		check([]float64{offset, math.Nextafter(offset, 0), -offset, 0.1})
