@@ -28,10 +28,10 @@ func maxOf(x []float64) float64 {
 	return m
 }
 
-// A rowSums is the frame and the sums of a slice whose blocks are added one
-// after the other. The assembly knows its fields.
+// A rowSums is the frame of a slice, each number twice, and the sums of its
+// lanes. The assembly knows its fields.
 type rowSums struct {
-	shift, magic, lower, max float64
+	shift, magic, lower, max [2]float64
 	sum, rest                [lanes]float64
 	count                    int
 }
@@ -40,13 +40,18 @@ type rowSums struct {
 func expSumNEON(s *rowSums, dst, x *float64, n int)
 
 func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
-	if active == tierGo || max != max {
+	if active == tierGo || !isFinite(max) {
 		return expSumGo(dst, x, max)
 	}
 	raceReadSlice(x)
 	raceWriteSlice(dst)
 	f := newFrame(max)
-	s := rowSums{shift: f.shift, magic: f.magic, lower: f.lower, max: max}
+	s := rowSums{
+		shift: [2]float64{f.shift, f.shift},
+		magic: [2]float64{f.magic, f.magic},
+		lower: [2]float64{f.lower, f.lower},
+		max:   [2]float64{max, max},
+	}
 	full := len(x) &^ (blockLen - 1)
 	if full > 0 {
 		expSumNEON(&s, unsafe.SliceData(dst), unsafe.SliceData(x), full)

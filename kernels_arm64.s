@@ -70,14 +70,14 @@ DATA numbers<>+272(SB)/8, $0x40371547652b82fe // sixteenthsPerLn2, exp6
 DATA numbers<>+280(SB)/8, $0x3f56c185e419ee06
 DATA numbers<>+288(SB)/8, $0x3fa62e42fefa0000 // sixteenthHi, sixteenthLo
 DATA numbers<>+296(SB)/8, $0x3d3cf79abc9e3b3a
-DATA numbers<>+304(SB)/8, $0x3fe0000000000005 // exp2
-DATA numbers<>+312(SB)/8, $0x3fe0000000000005
-DATA numbers<>+320(SB)/8, $0x3fc555555548f86d // exp3
-DATA numbers<>+328(SB)/8, $0x3fc555555548f86d
-DATA numbers<>+336(SB)/8, $0x3fa555555545e37b // exp4
-DATA numbers<>+344(SB)/8, $0x3fa555555545e37b
-DATA numbers<>+352(SB)/8, $0x3f811123aafd499d // exp5
-DATA numbers<>+360(SB)/8, $0x3f811123aafd499d
+DATA numbers<>+304(SB)/8, $0x3f811123aafd499d // exp5
+DATA numbers<>+312(SB)/8, $0x3f811123aafd499d
+DATA numbers<>+320(SB)/8, $0x3fa555555545e37b // exp4
+DATA numbers<>+328(SB)/8, $0x3fa555555545e37b
+DATA numbers<>+336(SB)/8, $0x3fc555555548f86d // exp3
+DATA numbers<>+344(SB)/8, $0x3fc555555548f86d
+DATA numbers<>+352(SB)/8, $0x3fe0000000000005 // exp2
+DATA numbers<>+360(SB)/8, $0x3fe0000000000005
 DATA numbers<>+368(SB)/8, $0x7ff8000000000001 // nan
 DATA numbers<>+376(SB)/8, $0x7ff8000000000001
 DATA numbers<>+384(SB)/8, $0x7ff0000000000000 // +Inf
@@ -137,6 +137,7 @@ DATA numbers<>+808(SB)/8, $0x3d2ef35793c76730
 GLOBL numbers<>(SB), RODATA|NOPTR, $816
 
 // func maxNEON(x *float64, n int) (max float64)
+//
 // maxNEON returns the largest of n entries, -Inf for none. If there is a NaN it
 // returns a NaN, of any bits; of two zeros either may be the largest.
 TEXT	·maxNEON(SB), 0, $0-24
@@ -156,21 +157,21 @@ TEXT	·maxNEON(SB), 0, $0-24
 
 sixteen:
 	FMOVQ	0(R0), F8
-	FMOVQ	16(R0), F9
-	FMOVQ	32(R0), F10
-	FMOVQ	48(R0), F11
-	FMOVQ	64(R0), F12
-	FMOVQ	80(R0), F13
-	FMOVQ	96(R0), F14
-	FMOVQ	112(R0), F15
 	FMAX2D(8, 0, 0)
-	FMAX2D(9, 1, 1)
-	FMAX2D(10, 2, 2)
-	FMAX2D(11, 3, 3)
-	FMAX2D(12, 4, 4)
-	FMAX2D(13, 5, 5)
-	FMAX2D(14, 6, 6)
-	FMAX2D(15, 7, 7)
+	FMOVQ	16(R0), F8
+	FMAX2D(8, 1, 1)
+	FMOVQ	32(R0), F8
+	FMAX2D(8, 2, 2)
+	FMOVQ	48(R0), F8
+	FMAX2D(8, 3, 3)
+	FMOVQ	64(R0), F8
+	FMAX2D(8, 4, 4)
+	FMOVQ	80(R0), F8
+	FMAX2D(8, 5, 5)
+	FMOVQ	96(R0), F8
+	FMAX2D(8, 6, 6)
+	FMOVQ	112(R0), F8
+	FMAX2D(8, 7, 7)
 	ADD	$128, R0
 	SUBS	$16, R1
 	BGE	sixteen
@@ -181,24 +182,24 @@ less:
 	BLT	pair
 
 four:
-	FMOVQ	0(R0), F15
-	FMOVQ	16(R0), F14
-	FMAX2D(15, 0, 0)
-	FMAX2D(14, 1, 1)
+	FMOVQ	0(R0), F8
+	FMAX2D(8, 0, 0)
+	FMOVQ	16(R0), F8
+	FMAX2D(8, 1, 1)
 	ADD	$32, R0
 	SUBS	$4, R1
 	BGE	four
 
 pair:
 	TBZ	$1, R1, one
-	FMOVQ	0(R0), F14
-	FMAX2D(14, 0, 0)
+	FMOVQ	0(R0), F8
+	FMAX2D(8, 0, 0)
 	ADD	$16, R0
 
 one:
 	TBZ	$0, R1, done
-	VLD1R	(R0), [V14.D2]
-	FMAX2D(14, 0, 0)
+	VLD1R	(R0), [V8.D2]
+	FMAX2D(8, 0, 0)
 
 done:
 	FMAX2D(4, 0, 0)
@@ -208,17 +209,17 @@ done:
 	FMAX2D(2, 0, 0)
 	FMAX2D(3, 1, 1)
 	FMAX2D(1, 0, 0)
-	FMAXP2D(0, 14)
-	FMOVD	F14, max+16(FP)
+	FMAXP2D(0, 8)
+	FMOVD	F8, max+16(FP)
 	RET
 
 // func expSumNEON(s *rowSums, dst, x *float64, n int)
-// expSumNEON adds the terms of n entries, a multiple of 8, to the sums of the
-// frame s, those equal to s.max to its count only. If n is not a multiple of 64,
-// that leaves the last block short. Where dst is not nil it receives the terms of
-// all entries; it may be x. It does what expSumGo does, as long as s.max is not
-// a NaN.
-TEXT	·expSumNEON(SB), 0, $512-32
+//
+// expSumNEON adds the terms of n entries, a multiple of 8 and not 0, to the sums
+// of the frame s, and those equal to s.max to its count only. Blocks begin at x.
+// Where dst is not nil it receives the terms of all entries; it may be x. It does
+// what expSumGo does, if s.max is finite.
+TEXT	·expSumNEON(SB), 0, $0-32
 	MOVD	$numbers<>(SB), R16
 	MOVD	s+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -226,304 +227,234 @@ TEXT	·expSumNEON(SB), 0, $512-32
 	MOVD	n+24(FP), R3
 	FMOVQ	272(R16), F0
 	FMOVQ	288(R16), F1
-	FMOVQ	304(R16), F2
-	FMOVQ	320(R16), F3
-	FMOVQ	336(R16), F4
-	FMOVQ	352(R16), F5
-	FMOVD	rowSums_shift(R0), F6
-	VDUP	V6.D[0], V6.D2
-	FMOVD	rowSums_magic(R0), F7
-	VDUP	V7.D[0], V7.D2
-	FMOVD	rowSums_lower(R0), F8
-	VDUP	V8.D[0], V8.D2
-	FMOVD	rowSums_max(R0), F9
-	VDUP	V9.D[0], V9.D2
-	VEOR	V10.B16, V10.B16, V10.B16
-	MOVD	$terms-512(SP), R13
-	ADD	$512, R13, R14
+	FMOVQ	rowSums_magic(R0), F2
+	FMOVQ	rowSums_sum(R0), F3
+	FMOVQ	rowSums_sum+16(R0), F4
+	FMOVQ	rowSums_sum+32(R0), F5
+	FMOVQ	rowSums_sum+48(R0), F6
+	VEOR	V11.B16, V11.B16, V11.B16
 
 block:
-	MOVD	R13, R12
+	VEOR	V7.B16, V7.B16, V7.B16
+	VEOR	V8.B16, V8.B16, V8.B16
+	VEOR	V9.B16, V9.B16, V9.B16
+	VEOR	V10.B16, V10.B16, V10.B16
+	MOVD	$const_blockLen, R4
 
 eight:
-	FMOVQ	0(R2), F11
-	FMOVQ	16(R2), F12
-	FMOVQ	32(R2), F13
-	FMOVQ	48(R2), F14
-	FSUB2D(6, 11, 11)
-	FSUB2D(6, 12, 12)
-	FSUB2D(6, 13, 13)
-	FSUB2D(6, 14, 14)
-	FMAXNM2D(8, 11, 11)
-	FMAXNM2D(8, 12, 12)
-	FMAXNM2D(8, 13, 13)
-	FMAXNM2D(8, 14, 14)
-	VMOV	V7.B16, V15.B16
-	FMLA2D0(0, 11, 15)
-	VMOV	V7.B16, V16.B16
-	FMLA2D0(0, 12, 16)
-	VMOV	V7.B16, V17.B16
-	FMLA2D0(0, 13, 17)
-	VMOV	V7.B16, V18.B16
-	FMLA2D0(0, 14, 18)
-	FSUB2D(7, 15, 19)
-	FSUB2D(7, 16, 20)
-	FSUB2D(7, 17, 21)
-	FSUB2D(7, 18, 22)
-	FMLS2D0(1, 19, 11)
+	FMOVQ	0(R2), F12
+	FMOVQ	rowSums_shift(R0), F13
+	FSUB2D(13, 12, 12)
+	FMOVQ	16(R2), F14
+	FSUB2D(13, 14, 14)
+	FMOVQ	32(R2), F15
+	FSUB2D(13, 15, 15)
+	FMOVQ	48(R2), F16
+	FSUB2D(13, 16, 13)
+	FMOVQ	rowSums_lower(R0), F16
+	FMAXNM2D(16, 12, 12)
+	FMAXNM2D(16, 14, 14)
+	FMAXNM2D(16, 15, 15)
+	FMAXNM2D(16, 13, 16)
+	VMOV	V2.B16, V13.B16
+	FMLA2D0(0, 12, 13)
+	VMOV	V2.B16, V17.B16
+	FMLA2D0(0, 14, 17)
+	VMOV	V2.B16, V18.B16
+	FMLA2D0(0, 15, 18)
+	VMOV	V2.B16, V19.B16
+	FMLA2D0(0, 16, 19)
+	FSUB2D(2, 13, 20)
+	FSUB2D(2, 17, 21)
+	FSUB2D(2, 18, 22)
+	FSUB2D(2, 19, 23)
 	FMLS2D0(1, 20, 12)
-	FMLS2D0(1, 21, 13)
-	FMLS2D0(1, 22, 14)
-	FMLS2D1(1, 19, 11)
+	FMLS2D0(1, 21, 14)
+	FMLS2D0(1, 22, 15)
+	FMLS2D0(1, 23, 16)
 	FMLS2D1(1, 20, 12)
-	FMLS2D1(1, 21, 13)
-	FMLS2D1(1, 22, 14)
-	VMOV	V15.D[0], R19
-	VMOV	V15.D[1], R20
+	FMLS2D1(1, 21, 14)
+	FMLS2D1(1, 22, 15)
+	FMLS2D1(1, 23, 16)
+	VMOV	V13.D[0], R19
+	VMOV	V13.D[1], R20
 	AND	$15, R19
 	AND	$15, R20
-	LDRQ(19, 16, 22)
-	LDRQ(20, 16, 21)
-	VZIP1	V21.D2, V22.D2, V20.D2
-	VZIP2	V21.D2, V22.D2, V21.D2
-	VMOV	V16.D[0], R21
-	VMOV	V16.D[1], R22
+	LDRQ(19, 16, 23)
+	LDRQ(20, 16, 22)
+	VZIP1	V22.D2, V23.D2, V21.D2
+	VZIP2	V22.D2, V23.D2, V22.D2
+	VMOV	V17.D[0], R21
+	VMOV	V17.D[1], R22
 	AND	$15, R21
 	AND	$15, R22
-	LDRQ(21, 16, 22)
-	LDRQ(22, 16, 19)
-	VZIP1	V19.D2, V22.D2, V23.D2
-	VZIP2	V19.D2, V22.D2, V19.D2
-	VMOV	V17.D[0], R19
-	VMOV	V17.D[1], R20
+	LDRQ(21, 16, 23)
+	LDRQ(22, 16, 20)
+	VZIP1	V20.D2, V23.D2, V24.D2
+	VZIP2	V20.D2, V23.D2, V20.D2
+	VMOV	V18.D[0], R19
+	VMOV	V18.D[1], R20
 	AND	$15, R19
 	AND	$15, R20
-	LDRQ(19, 16, 22)
-	LDRQ(20, 16, 24)
-	VZIP1	V24.D2, V22.D2, V25.D2
-	VZIP2	V24.D2, V22.D2, V24.D2
-	VMOV	V18.D[0], R21
-	VMOV	V18.D[1], R22
+	LDRQ(19, 16, 23)
+	LDRQ(20, 16, 25)
+	VZIP1	V25.D2, V23.D2, V26.D2
+	VZIP2	V25.D2, V23.D2, V25.D2
+	VMOV	V19.D[0], R21
+	VMOV	V19.D[1], R22
 	AND	$15, R21
 	AND	$15, R22
-	LDRQ(21, 16, 22)
-	LDRQ(22, 16, 26)
-	VZIP1	V26.D2, V22.D2, V27.D2
-	VZIP2	V26.D2, V22.D2, V26.D2
-	VSHL	$48, V15.D2, V15.D2
-	VSHL	$48, V16.D2, V16.D2
+	LDRQ(21, 16, 23)
+	LDRQ(22, 16, 27)
+	VZIP1	V27.D2, V23.D2, V28.D2
+	VZIP2	V27.D2, V23.D2, V27.D2
+	VSHL	$48, V13.D2, V13.D2
 	VSHL	$48, V17.D2, V17.D2
 	VSHL	$48, V18.D2, V18.D2
-	VADD	V15.D2, V20.D2, V15.D2
-	VADD	V16.D2, V23.D2, V16.D2
-	VADD	V17.D2, V25.D2, V17.D2
-	VADD	V18.D2, V27.D2, V18.D2
-	FADD2D(21, 11, 21)
-	FADD2D(19, 12, 19)
-	FADD2D(24, 13, 24)
-	FADD2D(26, 14, 26)
-	VMOV	V5.B16, V27.B16
-	FMLA2D1(0, 11, 27)
-	VMOV	V5.B16, V25.B16
-	FMLA2D1(0, 12, 25)
-	VMOV	V5.B16, V23.B16
-	FMLA2D1(0, 13, 23)
-	VMOV	V5.B16, V20.B16
-	FMLA2D1(0, 14, 20)
-	VMOV	V4.B16, V22.B16
-	VFMLA	V11.D2, V27.D2, V22.D2
-	VMOV	V4.B16, V27.B16
-	VFMLA	V12.D2, V25.D2, V27.D2
-	VMOV	V4.B16, V25.B16
-	VFMLA	V13.D2, V23.D2, V25.D2
-	VMOV	V4.B16, V23.B16
-	VFMLA	V14.D2, V20.D2, V23.D2
-	VMOV	V3.B16, V20.B16
-	VFMLA	V11.D2, V22.D2, V20.D2
-	VMOV	V3.B16, V22.B16
-	VFMLA	V12.D2, V27.D2, V22.D2
-	VMOV	V3.B16, V27.B16
-	VFMLA	V13.D2, V25.D2, V27.D2
-	VMOV	V3.B16, V25.B16
-	VFMLA	V14.D2, V23.D2, V25.D2
-	VMOV	V2.B16, V23.B16
-	VFMLA	V11.D2, V20.D2, V23.D2
-	VMOV	V2.B16, V20.B16
-	VFMLA	V12.D2, V22.D2, V20.D2
-	VMOV	V2.B16, V22.B16
-	VFMLA	V13.D2, V27.D2, V22.D2
-	VMOV	V2.B16, V27.B16
-	VFMLA	V14.D2, V25.D2, V27.D2
-	FMUL2D(11, 11, 11)
+	VSHL	$48, V19.D2, V19.D2
+	VADD	V13.D2, V21.D2, V13.D2
+	VADD	V17.D2, V24.D2, V17.D2
+	VADD	V18.D2, V26.D2, V18.D2
+	VADD	V19.D2, V28.D2, V19.D2
+	FADD2D(22, 12, 22)
+	FADD2D(20, 14, 20)
+	FADD2D(25, 15, 25)
+	FADD2D(27, 16, 27)
+	FMOVQ	304(R16), F28
+	FMLA2D1(0, 12, 28)
+	FMOVQ	304(R16), F26
+	FMLA2D1(0, 14, 26)
+	FMOVQ	304(R16), F24
+	FMLA2D1(0, 15, 24)
+	FMOVQ	304(R16), F21
+	FMLA2D1(0, 16, 21)
+	FMOVQ	320(R16), F23
+	VFMLA	V12.D2, V28.D2, V23.D2
+	FMOVQ	320(R16), F28
+	VFMLA	V14.D2, V26.D2, V28.D2
+	FMOVQ	320(R16), F26
+	VFMLA	V15.D2, V24.D2, V26.D2
+	FMOVQ	320(R16), F24
+	VFMLA	V16.D2, V21.D2, V24.D2
+	FMOVQ	336(R16), F21
+	VFMLA	V12.D2, V23.D2, V21.D2
+	FMOVQ	336(R16), F23
+	VFMLA	V14.D2, V28.D2, V23.D2
+	FMOVQ	336(R16), F28
+	VFMLA	V15.D2, V26.D2, V28.D2
+	FMOVQ	336(R16), F26
+	VFMLA	V16.D2, V24.D2, V26.D2
+	FMOVQ	352(R16), F24
+	VFMLA	V12.D2, V21.D2, V24.D2
+	FMOVQ	352(R16), F21
+	VFMLA	V14.D2, V23.D2, V21.D2
+	FMOVQ	352(R16), F23
+	VFMLA	V15.D2, V28.D2, V23.D2
+	FMOVQ	352(R16), F28
+	VFMLA	V16.D2, V26.D2, V28.D2
 	FMUL2D(12, 12, 12)
-	FMUL2D(13, 13, 13)
 	FMUL2D(14, 14, 14)
-	VFMLA	V11.D2, V23.D2, V21.D2
-	VFMLA	V12.D2, V20.D2, V19.D2
-	VFMLA	V13.D2, V22.D2, V24.D2
-	VFMLA	V14.D2, V27.D2, V26.D2
-	VFMLA	V21.D2, V15.D2, V15.D2
-	VFMLA	V19.D2, V16.D2, V16.D2
-	VFMLA	V24.D2, V17.D2, V17.D2
-	VFMLA	V26.D2, V18.D2, V18.D2
-	FMOVQ	0(R2), F26
-	FMOVQ	16(R2), F24
-	FMOVQ	32(R2), F19
-	FMOVQ	48(R2), F21
-	FCMEQ2D(9, 26, 26)
-	FCMEQ2D(9, 24, 24)
-	FCMEQ2D(9, 19, 19)
-	FCMEQ2D(9, 21, 21)
-	VSUB	V26.D2, V10.D2, V10.D2
-	VSUB	V24.D2, V10.D2, V10.D2
-	VSUB	V19.D2, V10.D2, V10.D2
-	VSUB	V21.D2, V10.D2, V10.D2
-	BIC16B(26, 15, 26)
-	BIC16B(24, 16, 24)
-	BIC16B(19, 17, 19)
-	BIC16B(21, 18, 21)
-	FMOVQ	F26, 0(R12)
-	FMOVQ	F24, 16(R12)
-	FMOVQ	F19, 32(R12)
-	FMOVQ	F21, 48(R12)
+	FMUL2D(15, 15, 15)
+	FMUL2D(16, 16, 16)
+	VFMLA	V12.D2, V24.D2, V22.D2
+	VFMLA	V14.D2, V21.D2, V20.D2
+	VFMLA	V15.D2, V23.D2, V25.D2
+	VFMLA	V16.D2, V28.D2, V27.D2
+	FMOVQ	0(R2), F16
+	FMOVQ	rowSums_max(R0), F28
+	FCMEQ2D(28, 16, 16)
+	FMOVQ	16(R2), F15
+	FCMEQ2D(28, 15, 15)
+	FMOVQ	32(R2), F23
+	FCMEQ2D(28, 23, 23)
+	FMOVQ	48(R2), F14
+	FCMEQ2D(28, 14, 28)
 	CBZ	R1, silent
-	FMOVQ	F15, 0(R1)
-	FMOVQ	F16, 16(R1)
-	FMOVQ	F17, 32(R1)
-	FMOVQ	F18, 48(R1)
+	VMOV	V13.B16, V14.B16
+	VFMLA	V22.D2, V13.D2, V14.D2
+	VMOV	V17.B16, V21.B16
+	VFMLA	V20.D2, V17.D2, V21.D2
+	VMOV	V18.B16, V12.B16
+	VFMLA	V25.D2, V18.D2, V12.D2
+	VMOV	V19.B16, V24.B16
+	VFMLA	V27.D2, V19.D2, V24.D2
+	FMOVQ	F14, 0(R1)
+	FMOVQ	F21, 16(R1)
+	FMOVQ	F12, 32(R1)
+	FMOVQ	F24, 48(R1)
 	ADD	$64, R1
 
 silent:
+	VSUB	V16.D2, V11.D2, V11.D2
+	VSUB	V15.D2, V11.D2, V11.D2
+	VSUB	V23.D2, V11.D2, V11.D2
+	VSUB	V28.D2, V11.D2, V11.D2
+	BIC16B(16, 13, 16)
+	BIC16B(15, 17, 15)
+	BIC16B(23, 18, 23)
+	BIC16B(28, 19, 28)
+	VFMLA	V22.D2, V16.D2, V7.D2
+	VFMLA	V20.D2, V15.D2, V8.D2
+	VFMLA	V25.D2, V23.D2, V9.D2
+	VFMLA	V27.D2, V28.D2, V10.D2
+	FADD2D(16, 3, 27)
+	FADD2D(15, 4, 25)
+	FADD2D(23, 5, 20)
+	FADD2D(28, 6, 22)
+	FSUB2D(3, 27, 19)
+	FSUB2D(4, 25, 18)
+	FSUB2D(5, 20, 17)
+	FSUB2D(6, 22, 13)
+	FSUB2D(19, 27, 24)
+	FSUB2D(18, 25, 12)
+	FSUB2D(17, 20, 21)
+	FSUB2D(13, 22, 14)
+	FSUB2D(24, 3, 24)
+	FSUB2D(12, 4, 12)
+	FSUB2D(21, 5, 21)
+	FSUB2D(14, 6, 14)
+	FSUB2D(19, 16, 19)
+	FSUB2D(18, 15, 18)
+	FSUB2D(17, 23, 17)
+	FSUB2D(13, 28, 13)
+	FADD2D(19, 24, 19)
+	FADD2D(18, 12, 18)
+	FADD2D(17, 21, 17)
+	FADD2D(13, 14, 13)
+	FADD2D(19, 7, 7)
+	FADD2D(18, 8, 8)
+	FADD2D(17, 9, 9)
+	FADD2D(13, 10, 10)
+	VMOV	V27.B16, V3.B16
+	VMOV	V25.B16, V4.B16
+	VMOV	V20.B16, V5.B16
+	VMOV	V22.B16, V6.B16
 	ADD	$64, R2
-	ADD	$64, R12
 	SUBS	$8, R3
-	BLE	filling
-	CMP	R14, R12
-	BLT	eight
+	BEQ	added
+	SUBS	$8, R4
+	BNE	eight
 
-filling:
-	CMP	R14, R12
-	BGE	adding
-
-fill:
-	VEOR	V18.B16, V18.B16, V18.B16
-	FMOVQ	F18, 0(R12)
-	FMOVQ	F18, 16(R12)
-	FMOVQ	F18, 32(R12)
-	FMOVQ	F18, 48(R12)
-	ADD	$64, R12
-	CMP	R14, R12
-	BLT	fill
-
-adding:
-	FMOVQ	0(R13), F18
-	FMOVQ	0+16(R13), F17
-	FMOVQ	64(R13), F16
-	FMOVQ	64+16(R13), F15
-	FADD2D(16, 18, 16)
-	FADD2D(15, 17, 15)
-	FMOVQ	128(R13), F17
-	FMOVQ	128+16(R13), F18
-	FMOVQ	192(R13), F21
-	FMOVQ	192+16(R13), F19
-	FADD2D(21, 17, 21)
-	FADD2D(19, 18, 19)
-	FADD2D(21, 16, 21)
-	FADD2D(19, 15, 19)
-	FMOVQ	256(R13), F15
-	FMOVQ	256+16(R13), F16
-	FMOVQ	320(R13), F18
-	FMOVQ	320+16(R13), F17
-	FADD2D(18, 15, 18)
-	FADD2D(17, 16, 17)
-	FMOVQ	384(R13), F16
-	FMOVQ	384+16(R13), F15
-	FMOVQ	448(R13), F24
-	FMOVQ	448+16(R13), F26
-	FADD2D(24, 16, 24)
-	FADD2D(26, 15, 26)
-	FADD2D(24, 18, 24)
-	FADD2D(26, 17, 26)
-	FADD2D(24, 21, 24)
-	FADD2D(26, 19, 26)
-	FMOVQ	rowSums_sum(R0), F19
-	FMOVQ	rowSums_sum+16(R0), F21
-	FADD2D(24, 19, 17)
-	FADD2D(26, 21, 18)
-	FSUB2D(19, 17, 15)
-	FSUB2D(21, 18, 16)
-	FSUB2D(15, 17, 14)
-	FSUB2D(16, 18, 27)
-	FSUB2D(14, 19, 14)
-	FSUB2D(27, 21, 27)
-	FSUB2D(15, 24, 15)
-	FSUB2D(16, 26, 16)
-	FADD2D(15, 14, 15)
-	FADD2D(16, 27, 16)
-	FMOVQ	F17, rowSums_sum(R0)
-	FMOVQ	F18, rowSums_sum+16(R0)
-	FMOVQ	rowSums_rest(R0), F18
-	FMOVQ	rowSums_rest+16(R0), F17
-	FADD2D(15, 18, 15)
-	FADD2D(16, 17, 16)
-	FMOVQ	F15, rowSums_rest(R0)
-	FMOVQ	F16, rowSums_rest+16(R0)
-	FMOVQ	32(R13), F16
-	FMOVQ	32+16(R13), F15
-	FMOVQ	96(R13), F17
-	FMOVQ	96+16(R13), F18
-	FADD2D(17, 16, 17)
-	FADD2D(18, 15, 18)
-	FMOVQ	160(R13), F15
-	FMOVQ	160+16(R13), F16
-	FMOVQ	224(R13), F27
-	FMOVQ	224+16(R13), F14
-	FADD2D(27, 15, 27)
-	FADD2D(14, 16, 14)
-	FADD2D(27, 17, 27)
-	FADD2D(14, 18, 14)
-	FMOVQ	288(R13), F18
-	FMOVQ	288+16(R13), F17
-	FMOVQ	352(R13), F16
-	FMOVQ	352+16(R13), F15
-	FADD2D(16, 18, 16)
-	FADD2D(15, 17, 15)
-	FMOVQ	416(R13), F17
-	FMOVQ	416+16(R13), F18
-	FMOVQ	480(R13), F26
-	FMOVQ	480+16(R13), F24
-	FADD2D(26, 17, 26)
-	FADD2D(24, 18, 24)
-	FADD2D(26, 16, 26)
-	FADD2D(24, 15, 24)
-	FADD2D(26, 27, 26)
-	FADD2D(24, 14, 24)
-	FMOVQ	rowSums_sum+32(R0), F14
-	FMOVQ	rowSums_sum+32+16(R0), F27
-	FADD2D(26, 14, 15)
-	FADD2D(24, 27, 16)
-	FSUB2D(14, 15, 18)
-	FSUB2D(27, 16, 17)
-	FSUB2D(18, 15, 21)
-	FSUB2D(17, 16, 19)
-	FSUB2D(21, 14, 21)
-	FSUB2D(19, 27, 19)
-	FSUB2D(18, 26, 18)
-	FSUB2D(17, 24, 17)
-	FADD2D(18, 21, 18)
-	FADD2D(17, 19, 17)
-	FMOVQ	F15, rowSums_sum+32(R0)
-	FMOVQ	F16, rowSums_sum+32+16(R0)
-	FMOVQ	rowSums_rest+32(R0), F16
-	FMOVQ	rowSums_rest+32+16(R0), F15
-	FADD2D(18, 16, 18)
-	FADD2D(17, 15, 17)
-	FMOVQ	F18, rowSums_rest+32(R0)
-	FMOVQ	F17, rowSums_rest+32+16(R0)
-	CMP	$0, R3
-	BGT	block
-	VMOV	V10.D[0], R4
-	VMOV	V10.D[1], R5
+added:
+	FMOVQ	rowSums_rest(R0), F22
+	FADD2D(7, 22, 22)
+	FMOVQ	rowSums_rest+16(R0), F20
+	FADD2D(8, 20, 20)
+	FMOVQ	rowSums_rest+32(R0), F25
+	FADD2D(9, 25, 25)
+	FMOVQ	rowSums_rest+48(R0), F27
+	FADD2D(10, 27, 27)
+	FMOVQ	F22, rowSums_rest(R0)
+	FMOVQ	F20, rowSums_rest+16(R0)
+	FMOVQ	F25, rowSums_rest+32(R0)
+	FMOVQ	F27, rowSums_rest+48(R0)
+	CBNZ	R3, block
+	FMOVQ	F3, rowSums_sum(R0)
+	FMOVQ	F4, rowSums_sum+16(R0)
+	FMOVQ	F5, rowSums_sum+32(R0)
+	FMOVQ	F6, rowSums_sum+48(R0)
+	VMOV	V11.D[0], R4
+	VMOV	V11.D[1], R5
 	MOVD	rowSums_count(R0), R6
 	ADD	R4, R6
 	ADD	R5, R6
@@ -531,6 +462,7 @@ adding:
 	RET
 
 // func shiftNEON(dst, x *float64, n int, max, negLogSum float64)
+//
 // shiftNEON sets n entries of dst to negLogSum+(x[j]-max), where negLogSum is not
 // a NaN. dst may be x.
 TEXT	·shiftNEON(SB), 0, $0-40
@@ -546,20 +478,20 @@ TEXT	·shiftNEON(SB), 0, $0-40
 
 sixteen:
 	FMOVQ	0(R1), F2
-	FMOVQ	16(R1), F3
-	FMOVQ	32(R1), F4
-	FMOVQ	48(R1), F5
-	FMOVQ	64(R1), F6
-	FMOVQ	80(R1), F7
-	FMOVQ	96(R1), F8
-	FMOVQ	112(R1), F9
 	FSUB2D(0, 2, 2)
+	FMOVQ	16(R1), F3
 	FSUB2D(0, 3, 3)
+	FMOVQ	32(R1), F4
 	FSUB2D(0, 4, 4)
+	FMOVQ	48(R1), F5
 	FSUB2D(0, 5, 5)
+	FMOVQ	64(R1), F6
 	FSUB2D(0, 6, 6)
+	FMOVQ	80(R1), F7
 	FSUB2D(0, 7, 7)
+	FMOVQ	96(R1), F8
 	FSUB2D(0, 8, 8)
+	FMOVQ	112(R1), F9
 	FSUB2D(0, 9, 9)
 	FADD2D(2, 1, 2)
 	FADD2D(3, 1, 3)
@@ -589,8 +521,8 @@ less:
 
 four:
 	FMOVQ	0(R1), F9
-	FMOVQ	16(R1), F8
 	FSUB2D(0, 9, 9)
+	FMOVQ	16(R1), F8
 	FSUB2D(0, 8, 8)
 	FADD2D(9, 1, 9)
 	FADD2D(8, 1, 8)
@@ -621,6 +553,7 @@ done:
 	RET
 
 // func scaleNEON(dst, x *float64, n int, factor float64)
+//
 // scaleNEON sets n entries of dst to x[j]*factor+0, where factor is not a NaN. dst
 // may be x.
 TEXT	·scaleNEON(SB), 0, $0-32
@@ -635,20 +568,20 @@ TEXT	·scaleNEON(SB), 0, $0-32
 
 sixteen:
 	FMOVQ	0(R1), F2
-	FMOVQ	16(R1), F3
-	FMOVQ	32(R1), F4
-	FMOVQ	48(R1), F5
-	FMOVQ	64(R1), F6
-	FMOVQ	80(R1), F7
-	FMOVQ	96(R1), F8
-	FMOVQ	112(R1), F9
 	FMUL2D(0, 2, 2)
+	FMOVQ	16(R1), F3
 	FMUL2D(0, 3, 3)
+	FMOVQ	32(R1), F4
 	FMUL2D(0, 4, 4)
+	FMOVQ	48(R1), F5
 	FMUL2D(0, 5, 5)
+	FMOVQ	64(R1), F6
 	FMUL2D(0, 6, 6)
+	FMOVQ	80(R1), F7
 	FMUL2D(0, 7, 7)
+	FMOVQ	96(R1), F8
 	FMUL2D(0, 8, 8)
+	FMOVQ	112(R1), F9
 	FMUL2D(0, 9, 9)
 	FADD2D(1, 2, 2)
 	FADD2D(1, 3, 3)
@@ -678,8 +611,8 @@ less:
 
 four:
 	FMOVQ	0(R1), F9
-	FMOVQ	16(R1), F8
 	FMUL2D(0, 9, 9)
+	FMOVQ	16(R1), F8
 	FMUL2D(0, 8, 8)
 	FADD2D(1, 9, 9)
 	FADD2D(1, 8, 8)
@@ -710,6 +643,7 @@ done:
 	RET
 
 // func columnsMaxNEON(c *columns, x *float64, stride, n, groups int)
+//
 // columnsMaxNEON does what columnsMaxGo does for n > 0 and groups > 0, except that
 // of two zeros either may be the largest.
 TEXT	·columnsMaxNEON(SB), 0, $0-40
@@ -745,36 +679,36 @@ fourGroups:
 
 fourGroupsRow:
 	FMOVQ	0(R5), F16
-	FMOVQ	0+16(R5), F17
-	FMOVQ	0+32(R5), F18
-	FMOVQ	0+48(R5), F19
 	FMAX2D(16, 0, 0)
-	FMAX2D(17, 1, 1)
-	FMAX2D(18, 2, 2)
-	FMAX2D(19, 3, 3)
-	FMOVQ	64(R5), F19
-	FMOVQ	64+16(R5), F18
-	FMOVQ	64+32(R5), F17
+	FMOVQ	0+16(R5), F16
+	FMAX2D(16, 1, 1)
+	FMOVQ	0+32(R5), F16
+	FMAX2D(16, 2, 2)
+	FMOVQ	0+48(R5), F16
+	FMAX2D(16, 3, 3)
+	FMOVQ	64(R5), F16
+	FMAX2D(16, 4, 4)
+	FMOVQ	64+16(R5), F16
+	FMAX2D(16, 5, 5)
+	FMOVQ	64+32(R5), F16
+	FMAX2D(16, 6, 6)
 	FMOVQ	64+48(R5), F16
-	FMAX2D(19, 4, 4)
-	FMAX2D(18, 5, 5)
-	FMAX2D(17, 6, 6)
 	FMAX2D(16, 7, 7)
 	FMOVQ	128(R5), F16
-	FMOVQ	128+16(R5), F17
-	FMOVQ	128+32(R5), F18
-	FMOVQ	128+48(R5), F19
 	FMAX2D(16, 8, 8)
-	FMAX2D(17, 9, 9)
-	FMAX2D(18, 10, 10)
-	FMAX2D(19, 11, 11)
-	FMOVQ	192(R5), F19
-	FMOVQ	192+16(R5), F18
-	FMOVQ	192+32(R5), F17
+	FMOVQ	128+16(R5), F16
+	FMAX2D(16, 9, 9)
+	FMOVQ	128+32(R5), F16
+	FMAX2D(16, 10, 10)
+	FMOVQ	128+48(R5), F16
+	FMAX2D(16, 11, 11)
+	FMOVQ	192(R5), F16
+	FMAX2D(16, 12, 12)
+	FMOVQ	192+16(R5), F16
+	FMAX2D(16, 13, 13)
+	FMOVQ	192+32(R5), F16
+	FMAX2D(16, 14, 14)
 	FMOVQ	192+48(R5), F16
-	FMAX2D(19, 12, 12)
-	FMAX2D(18, 13, 13)
-	FMAX2D(17, 14, 14)
 	FMAX2D(16, 15, 15)
 	ADD	R2, R5
 	SUBS	$1, R6
@@ -863,32 +797,32 @@ oneGroup:
 
 oneGroupRow:
 	FMOVQ	0(R5), F16
-	FMOVQ	0+16(R5), F17
-	FMOVQ	0+32(R5), F18
-	FMOVQ	0+48(R5), F19
 	FMAX2D(16, 0, 0)
-	FMAX2D(17, 1, 1)
-	FMAX2D(18, 2, 2)
-	FMAX2D(19, 3, 3)
+	FMOVQ	0+16(R5), F16
+	FMAX2D(16, 1, 1)
+	FMOVQ	0+32(R5), F16
+	FMAX2D(16, 2, 2)
+	FMOVQ	0+48(R5), F16
+	FMAX2D(16, 3, 3)
 	ADD	R2, R5
 	SUBS	$1, R6
 	BNE	oneGroupRow
-	FCMEQ2D(0, 0, 19)
-	FMOVQ	368(R16), F18
-	VBIT	V19.B16, V0.B16, V18.B16
-	FMOVQ	F18, columns_max(R0)
-	FCMEQ2D(1, 1, 18)
-	FMOVQ	368(R16), F19
-	VBIT	V18.B16, V1.B16, V19.B16
-	FMOVQ	F19, columns_max+16(R0)
-	FCMEQ2D(2, 2, 19)
-	FMOVQ	368(R16), F18
-	VBIT	V19.B16, V2.B16, V18.B16
-	FMOVQ	F18, columns_max+32(R0)
-	FCMEQ2D(3, 3, 18)
-	FMOVQ	368(R16), F19
-	VBIT	V18.B16, V3.B16, V19.B16
-	FMOVQ	F19, columns_max+48(R0)
+	FCMEQ2D(0, 0, 16)
+	FMOVQ	368(R16), F17
+	VBIT	V16.B16, V0.B16, V17.B16
+	FMOVQ	F17, columns_max(R0)
+	FCMEQ2D(1, 1, 17)
+	FMOVQ	368(R16), F16
+	VBIT	V17.B16, V1.B16, V16.B16
+	FMOVQ	F16, columns_max+16(R0)
+	FCMEQ2D(2, 2, 16)
+	FMOVQ	368(R16), F17
+	VBIT	V16.B16, V2.B16, V17.B16
+	FMOVQ	F17, columns_max+32(R0)
+	FCMEQ2D(3, 3, 17)
+	FMOVQ	368(R16), F16
+	VBIT	V17.B16, V3.B16, V16.B16
+	FMOVQ	F16, columns_max+48(R0)
 	ADD	$64, R0
 	ADD	$64, R1
 	SUBS	$1, R4
@@ -898,6 +832,7 @@ done:
 	RET
 
 // func columnsFrameNEON(c *columns, groups int)
+//
 // columnsFrameNEON does what columnsFrameGo does, for groups > 0.
 TEXT	·columnsFrameNEON(SB), 0, $0-16
 	MOVD	$numbers<>(SB), R16
@@ -907,88 +842,89 @@ TEXT	·columnsFrameNEON(SB), 0, $0-16
 
 four:
 	FMOVQ	columns_max(R0), F0
-	FMOVQ	columns_max+16(R0), F1
-	FMOVQ	384(R16), F2
-	FABS2D(0, 3)
-	FABS2D(1, 4)
-	FCMGT2D(3, 2, 3)
-	FCMGT2D(4, 2, 4)
-	VAND	V3.B16, V0.B16, V3.B16
-	VAND	V4.B16, V1.B16, V4.B16
-	FABS2D(3, 1)
-	FABS2D(4, 0)
-	FMOVQ	400(R16), F2
-	FCMGE2D(2, 1, 1)
-	FCMGE2D(2, 0, 2)
-	VAND	V1.B16, V3.B16, V1.B16
-	VAND	V2.B16, V4.B16, V2.B16
-	FSUB2D(1, 3, 3)
-	FSUB2D(2, 4, 4)
-	FMOVQ	F1, columns_shift(R0)
-	FMOVQ	F2, columns_shift+16(R0)
+	FABS2D(0, 1)
+	FMOVQ	columns_max+16(R0), F2
+	FABS2D(2, 3)
+	FMOVQ	384(R16), F4
+	FCMGT2D(1, 4, 1)
+	FCMGT2D(3, 4, 3)
+	VAND	V1.B16, V0.B16, V1.B16
+	VAND	V3.B16, V2.B16, V3.B16
+	FABS2D(1, 2)
+	FABS2D(3, 0)
+	FMOVQ	400(R16), F4
+	FCMGE2D(4, 2, 2)
+	FCMGE2D(4, 0, 4)
+	VAND	V2.B16, V1.B16, V2.B16
+	VAND	V4.B16, V3.B16, V4.B16
+	FSUB2D(2, 1, 1)
+	FSUB2D(4, 3, 3)
+	FMOVQ	F2, columns_shift(R0)
+	FMOVQ	F4, columns_shift+16(R0)
+	FMOVQ	432(R16), F4
+	FMOVQ	448(R16), F2
+	VMOV	V2.B16, V0.B16
+	VFMLA	V4.D2, V1.D2, V0.D2
+	VFMLA	V4.D2, V3.D2, V2.D2
+	FMOVQ	464(R16), F4
+	BIC16B(4, 0, 0)
+	BIC16B(4, 2, 4)
 	FMOVQ	416(R16), F2
-	FMOVQ	432(R16), F1
-	FMOVQ	448(R16), F0
-	VMOV	V0.B16, V5.B16
-	VFMLA	V1.D2, V3.D2, V5.D2
-	VFMLA	V1.D2, V4.D2, V0.D2
-	FMOVQ	464(R16), F1
-	BIC16B(1, 5, 5)
-	BIC16B(1, 0, 1)
-	FSUB2D(5, 2, 5)
-	FSUB2D(1, 2, 1)
-	FMOVQ	F5, columns_magic(R0)
-	FMOVQ	F1, columns_magic+16(R0)
-	FMOVQ	480(R16), F1
-	FSUB2D(1, 3, 3)
-	FSUB2D(1, 4, 1)
-	FMOVQ	F3, columns_lower(R0)
-	FMOVQ	F1, columns_lower+16(R0)
-	FMOVQ	496(R16), F1
-	FMOVQ	F1, columns_count(R0)
-	FMOVQ	F1, columns_count+16(R0)
-	FMOVQ	F1, columns_hi+0*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+0*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+0*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+0*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+1*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+1*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+1*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+1*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+2*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+2*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+2*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+2*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+3*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+3*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+3*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+3*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+4*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+4*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+4*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+4*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+5*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+5*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+5*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+5*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+6*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+6*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+6*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+6*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_hi+7*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_hi+7*const_columnsWidth*8+16(R0)
-	FMOVQ	F1, columns_lo+7*const_columnsWidth*8(R0)
-	FMOVQ	F1, columns_lo+7*const_columnsWidth*8+16(R0)
+	FSUB2D(0, 2, 0)
+	FSUB2D(4, 2, 4)
+	FMOVQ	F0, columns_magic(R0)
+	FMOVQ	F4, columns_magic+16(R0)
+	FMOVQ	480(R16), F4
+	FSUB2D(4, 1, 1)
+	FSUB2D(4, 3, 4)
+	FMOVQ	F1, columns_lower(R0)
+	FMOVQ	F4, columns_lower+16(R0)
+	FMOVQ	496(R16), F4
+	FMOVQ	F4, columns_count(R0)
+	FMOVQ	F4, columns_count+16(R0)
+	FMOVQ	F4, columns_hi+0*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+0*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+0*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+0*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+1*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+1*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+1*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+1*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+2*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+2*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+2*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+2*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+3*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+3*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+3*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+3*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+4*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+4*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+4*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+4*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+5*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+5*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+5*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+5*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+6*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+6*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+6*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+6*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_hi+7*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_hi+7*const_columnsWidth*8+16(R0)
+	FMOVQ	F4, columns_lo+7*const_columnsWidth*8(R0)
+	FMOVQ	F4, columns_lo+7*const_columnsWidth*8+16(R0)
 	ADD	$32, R0
 	SUBS	$1, R1
 	BNE	four
 	RET
 
 // func columnsExpSumNEON(c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int)
-// columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0.
-// For each lane of a group of slices in turn it forms the lane's terms, eight
-// slices at a time.
-TEXT	·columnsExpSumNEON(SB), 0, $512-56
+//
+// columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0,
+// on slices whose maximum is finite. For each lane of a group of slices in turn
+// it goes through the lane's entries, of eight slices at a time.
+TEXT	·columnsExpSumNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -999,363 +935,295 @@ TEXT	·columnsExpSumNEON(SB), 0, $512-56
 	MOVD	groups+48(FP), R6
 	FMOVQ	272(R16), F0
 	FMOVQ	288(R16), F1
-	FMOVQ	304(R16), F2
-	FMOVQ	320(R16), F3
-	FMOVQ	336(R16), F4
-	FMOVQ	352(R16), F5
 	LSL	$3, R2
 	LSL	$3, R4
 	LSL	$3, R2, R15
 	LSL	$3, R4, R17
-	MOVD	$terms-512(SP), R13
-	ADD	$512, R13, R14
 
 group:
-	MOVD	$8, R7
+	MOVD	$const_lanes, R14
+	MOVD	R5, R7
 	MOVD	R0, R8
 	MOVD	R3, R9
 	MOVD	R1, R10
-	MOVD	R5, R11
+	VEOR	V10.B16, V10.B16, V10.B16
+	VEOR	V11.B16, V11.B16, V11.B16
+	VEOR	V12.B16, V12.B16, V12.B16
+	VEOR	V13.B16, V13.B16, V13.B16
+
+lane:
+	MOVD	R9, R11
+	MOVD	R10, R13
+	MOVD	R7, R12
+	FMOVQ	columns_hi(R8), F2
+	FMOVQ	columns_hi+16(R8), F3
+	FMOVQ	columns_hi+32(R8), F4
+	FMOVQ	columns_hi+48(R8), F5
 	VEOR	V6.B16, V6.B16, V6.B16
 	VEOR	V7.B16, V7.B16, V7.B16
 	VEOR	V8.B16, V8.B16, V8.B16
 	VEOR	V9.B16, V9.B16, V9.B16
 
-lane:
-	MOVD	R13, R12
-	MOVD	R9, R3
-	MOVD	R10, R1
-	MOVD	R11, R23
-	CMP	$0, R23
-	BLE	filling
-
 entry:
-	FMOVQ	0(R3), F10
-	FMOVQ	16(R3), F11
-	FMOVQ	32(R3), F12
-	FMOVQ	48(R3), F13
-	FMOVQ	columns_shift(R0), F14
-	FMOVQ	columns_shift+16(R0), F15
-	FMOVQ	columns_shift+32(R0), F16
-	FMOVQ	columns_shift+48(R0), F17
-	FSUB2D(14, 10, 14)
-	FSUB2D(15, 11, 15)
-	FSUB2D(16, 12, 16)
-	FSUB2D(17, 13, 17)
-	FMOVQ	columns_lower(R0), F13
-	FMOVQ	columns_lower+16(R0), F12
-	FMOVQ	columns_lower+32(R0), F11
-	FMOVQ	columns_lower+48(R0), F10
-	FMAXNM2D(13, 14, 13)
-	FMAXNM2D(12, 15, 12)
-	FMAXNM2D(11, 16, 11)
-	FMAXNM2D(10, 17, 10)
-	FMOVQ	columns_magic(R0), F17
-	FMOVQ	columns_magic+16(R0), F16
-	FMOVQ	columns_magic+32(R0), F15
-	FMOVQ	columns_magic+48(R0), F14
-	FMLA2D0(0, 13, 17)
-	FMLA2D0(0, 12, 16)
-	FMLA2D0(0, 11, 15)
-	FMLA2D0(0, 10, 14)
+	FMOVQ	0(R11), F14
+	FMOVQ	columns_shift(R0), F15
+	FSUB2D(15, 14, 15)
+	FMOVQ	16(R11), F14
+	FMOVQ	columns_shift+16(R0), F16
+	FSUB2D(16, 14, 16)
+	FMOVQ	32(R11), F14
+	FMOVQ	columns_shift+32(R0), F17
+	FSUB2D(17, 14, 17)
+	FMOVQ	48(R11), F14
+	FMOVQ	columns_shift+48(R0), F18
+	FSUB2D(18, 14, 18)
+	FMOVQ	columns_lower(R0), F14
+	FMAXNM2D(14, 15, 14)
+	FMOVQ	columns_lower+16(R0), F15
+	FMAXNM2D(15, 16, 15)
+	FMOVQ	columns_lower+32(R0), F16
+	FMAXNM2D(16, 17, 16)
+	FMOVQ	columns_lower+48(R0), F17
+	FMAXNM2D(17, 18, 17)
 	FMOVQ	columns_magic(R0), F18
+	FMLA2D0(0, 14, 18)
 	FMOVQ	columns_magic+16(R0), F19
+	FMLA2D0(0, 15, 19)
 	FMOVQ	columns_magic+32(R0), F20
+	FMLA2D0(0, 16, 20)
 	FMOVQ	columns_magic+48(R0), F21
-	FSUB2D(18, 17, 18)
-	FSUB2D(19, 16, 19)
-	FSUB2D(20, 15, 20)
-	FSUB2D(21, 14, 21)
-	FMLS2D0(1, 18, 13)
-	FMLS2D0(1, 19, 12)
-	FMLS2D0(1, 20, 11)
-	FMLS2D0(1, 21, 10)
-	FMLS2D1(1, 18, 13)
-	FMLS2D1(1, 19, 12)
-	FMLS2D1(1, 20, 11)
-	FMLS2D1(1, 21, 10)
-	VMOV	V17.D[0], R19
-	VMOV	V17.D[1], R20
+	FMLA2D0(0, 17, 21)
+	FMOVQ	columns_magic(R0), F22
+	FSUB2D(22, 18, 22)
+	FMOVQ	columns_magic+16(R0), F23
+	FSUB2D(23, 19, 23)
+	FMOVQ	columns_magic+32(R0), F24
+	FSUB2D(24, 20, 24)
+	FMOVQ	columns_magic+48(R0), F25
+	FSUB2D(25, 21, 25)
+	FMLS2D0(1, 22, 14)
+	FMLS2D0(1, 23, 15)
+	FMLS2D0(1, 24, 16)
+	FMLS2D0(1, 25, 17)
+	FMLS2D1(1, 22, 14)
+	FMLS2D1(1, 23, 15)
+	FMLS2D1(1, 24, 16)
+	FMLS2D1(1, 25, 17)
+	VMOV	V18.D[0], R19
+	VMOV	V18.D[1], R20
 	AND	$15, R19
 	AND	$15, R20
-	LDRQ(19, 16, 21)
-	LDRQ(20, 16, 20)
-	VZIP1	V20.D2, V21.D2, V19.D2
-	VZIP2	V20.D2, V21.D2, V20.D2
-	VMOV	V16.D[0], R21
-	VMOV	V16.D[1], R22
+	LDRQ(19, 16, 25)
+	LDRQ(20, 16, 24)
+	VZIP1	V24.D2, V25.D2, V23.D2
+	VZIP2	V24.D2, V25.D2, V24.D2
+	VMOV	V19.D[0], R21
+	VMOV	V19.D[1], R22
 	AND	$15, R21
 	AND	$15, R22
-	LDRQ(21, 16, 21)
-	LDRQ(22, 16, 18)
-	VZIP1	V18.D2, V21.D2, V22.D2
-	VZIP2	V18.D2, V21.D2, V18.D2
-	VMOV	V15.D[0], R19
-	VMOV	V15.D[1], R20
+	LDRQ(21, 16, 25)
+	LDRQ(22, 16, 22)
+	VZIP1	V22.D2, V25.D2, V26.D2
+	VZIP2	V22.D2, V25.D2, V22.D2
+	VMOV	V20.D[0], R19
+	VMOV	V20.D[1], R20
 	AND	$15, R19
 	AND	$15, R20
-	LDRQ(19, 16, 21)
-	LDRQ(20, 16, 23)
-	VZIP1	V23.D2, V21.D2, V24.D2
-	VZIP2	V23.D2, V21.D2, V23.D2
-	VMOV	V14.D[0], R21
-	VMOV	V14.D[1], R22
+	LDRQ(19, 16, 25)
+	LDRQ(20, 16, 27)
+	VZIP1	V27.D2, V25.D2, V28.D2
+	VZIP2	V27.D2, V25.D2, V27.D2
+	VMOV	V21.D[0], R21
+	VMOV	V21.D[1], R22
 	AND	$15, R21
 	AND	$15, R22
-	LDRQ(21, 16, 21)
-	LDRQ(22, 16, 25)
-	VZIP1	V25.D2, V21.D2, V26.D2
-	VZIP2	V25.D2, V21.D2, V25.D2
-	VSHL	$48, V17.D2, V17.D2
-	VSHL	$48, V16.D2, V16.D2
-	VSHL	$48, V15.D2, V15.D2
-	VSHL	$48, V14.D2, V14.D2
-	VADD	V17.D2, V19.D2, V17.D2
-	VADD	V16.D2, V22.D2, V16.D2
-	VADD	V15.D2, V24.D2, V15.D2
-	VADD	V14.D2, V26.D2, V14.D2
-	FADD2D(20, 13, 20)
-	FADD2D(18, 12, 18)
-	FADD2D(23, 11, 23)
-	FADD2D(25, 10, 25)
-	VMOV	V5.B16, V26.B16
-	FMLA2D1(0, 13, 26)
-	VMOV	V5.B16, V24.B16
-	FMLA2D1(0, 12, 24)
-	VMOV	V5.B16, V22.B16
-	FMLA2D1(0, 11, 22)
-	VMOV	V5.B16, V19.B16
-	FMLA2D1(0, 10, 19)
-	VMOV	V4.B16, V21.B16
-	VFMLA	V13.D2, V26.D2, V21.D2
-	VMOV	V4.B16, V26.B16
-	VFMLA	V12.D2, V24.D2, V26.D2
-	VMOV	V4.B16, V24.B16
-	VFMLA	V11.D2, V22.D2, V24.D2
-	VMOV	V4.B16, V22.B16
-	VFMLA	V10.D2, V19.D2, V22.D2
-	VMOV	V3.B16, V19.B16
-	VFMLA	V13.D2, V21.D2, V19.D2
-	VMOV	V3.B16, V21.B16
-	VFMLA	V12.D2, V26.D2, V21.D2
-	VMOV	V3.B16, V26.B16
-	VFMLA	V11.D2, V24.D2, V26.D2
-	VMOV	V3.B16, V24.B16
-	VFMLA	V10.D2, V22.D2, V24.D2
-	VMOV	V2.B16, V22.B16
-	VFMLA	V13.D2, V19.D2, V22.D2
-	VMOV	V2.B16, V19.B16
-	VFMLA	V12.D2, V21.D2, V19.D2
-	VMOV	V2.B16, V21.B16
-	VFMLA	V11.D2, V26.D2, V21.D2
-	VMOV	V2.B16, V26.B16
-	VFMLA	V10.D2, V24.D2, V26.D2
-	FMUL2D(13, 13, 13)
-	FMUL2D(12, 12, 12)
-	FMUL2D(11, 11, 11)
-	FMUL2D(10, 10, 10)
-	VFMLA	V13.D2, V22.D2, V20.D2
-	VFMLA	V12.D2, V19.D2, V18.D2
-	VFMLA	V11.D2, V21.D2, V23.D2
-	VFMLA	V10.D2, V26.D2, V25.D2
-	VFMLA	V20.D2, V17.D2, V17.D2
-	VFMLA	V18.D2, V16.D2, V16.D2
-	VFMLA	V23.D2, V15.D2, V15.D2
-	VFMLA	V25.D2, V14.D2, V14.D2
-	FMOVQ	0(R3), F25
-	FMOVQ	16(R3), F23
-	FMOVQ	32(R3), F18
-	FMOVQ	48(R3), F20
-	FMOVQ	columns_max(R0), F10
-	FMOVQ	columns_max+16(R0), F26
-	FMOVQ	columns_max+32(R0), F11
-	FMOVQ	columns_max+48(R0), F21
-	FCMEQ2D(10, 25, 10)
-	FCMEQ2D(26, 23, 26)
-	FCMEQ2D(11, 18, 11)
-	FCMEQ2D(21, 20, 21)
-	VSUB	V10.D2, V6.D2, V6.D2
-	VSUB	V26.D2, V7.D2, V7.D2
-	VSUB	V11.D2, V8.D2, V8.D2
-	VSUB	V21.D2, V9.D2, V9.D2
-	BIC16B(10, 17, 10)
-	BIC16B(26, 16, 26)
-	BIC16B(11, 15, 11)
-	BIC16B(21, 14, 21)
-	FMOVQ	F10, 0(R12)
-	FMOVQ	F26, 16(R12)
-	FMOVQ	F11, 32(R12)
-	FMOVQ	F21, 48(R12)
-	CBZ	R1, silent
-	FMOVQ	F17, 0(R1)
-	FMOVQ	F16, 16(R1)
-	FMOVQ	F15, 32(R1)
-	FMOVQ	F14, 48(R1)
-	ADD	R15, R1
+	LDRQ(21, 16, 25)
+	LDRQ(22, 16, 29)
+	VZIP1	V29.D2, V25.D2, V30.D2
+	VZIP2	V29.D2, V25.D2, V29.D2
+	VSHL	$48, V18.D2, V18.D2
+	VSHL	$48, V19.D2, V19.D2
+	VSHL	$48, V20.D2, V20.D2
+	VSHL	$48, V21.D2, V21.D2
+	VADD	V18.D2, V23.D2, V18.D2
+	VADD	V19.D2, V26.D2, V19.D2
+	VADD	V20.D2, V28.D2, V20.D2
+	VADD	V21.D2, V30.D2, V21.D2
+	FADD2D(24, 14, 24)
+	FADD2D(22, 15, 22)
+	FADD2D(27, 16, 27)
+	FADD2D(29, 17, 29)
+	FMOVQ	304(R16), F30
+	FMLA2D1(0, 14, 30)
+	FMOVQ	304(R16), F28
+	FMLA2D1(0, 15, 28)
+	FMOVQ	304(R16), F26
+	FMLA2D1(0, 16, 26)
+	FMOVQ	304(R16), F23
+	FMLA2D1(0, 17, 23)
+	FMOVQ	320(R16), F25
+	VFMLA	V14.D2, V30.D2, V25.D2
+	FMOVQ	320(R16), F30
+	VFMLA	V15.D2, V28.D2, V30.D2
+	FMOVQ	320(R16), F28
+	VFMLA	V16.D2, V26.D2, V28.D2
+	FMOVQ	320(R16), F26
+	VFMLA	V17.D2, V23.D2, V26.D2
+	FMOVQ	336(R16), F23
+	VFMLA	V14.D2, V25.D2, V23.D2
+	FMOVQ	336(R16), F25
+	VFMLA	V15.D2, V30.D2, V25.D2
+	FMOVQ	336(R16), F30
+	VFMLA	V16.D2, V28.D2, V30.D2
+	FMOVQ	336(R16), F28
+	VFMLA	V17.D2, V26.D2, V28.D2
+	FMOVQ	352(R16), F26
+	VFMLA	V14.D2, V23.D2, V26.D2
+	FMOVQ	352(R16), F23
+	VFMLA	V15.D2, V25.D2, V23.D2
+	FMOVQ	352(R16), F25
+	VFMLA	V16.D2, V30.D2, V25.D2
+	FMOVQ	352(R16), F30
+	VFMLA	V17.D2, V28.D2, V30.D2
+	FMUL2D(14, 14, 14)
+	FMUL2D(15, 15, 15)
+	FMUL2D(16, 16, 16)
+	FMUL2D(17, 17, 17)
+	VFMLA	V14.D2, V26.D2, V24.D2
+	VFMLA	V15.D2, V23.D2, V22.D2
+	VFMLA	V16.D2, V25.D2, V27.D2
+	VFMLA	V17.D2, V30.D2, V29.D2
+	FMOVQ	0(R11), F17
+	FMOVQ	columns_max(R0), F30
+	FCMEQ2D(30, 17, 30)
+	FMOVQ	16(R11), F17
+	FMOVQ	columns_max+16(R0), F16
+	FCMEQ2D(16, 17, 16)
+	FMOVQ	32(R11), F17
+	FMOVQ	columns_max+32(R0), F25
+	FCMEQ2D(25, 17, 25)
+	FMOVQ	48(R11), F17
+	FMOVQ	columns_max+48(R0), F15
+	FCMEQ2D(15, 17, 15)
+	CBZ	R13, silent
+	VMOV	V18.B16, V17.B16
+	VFMLA	V24.D2, V18.D2, V17.D2
+	VMOV	V19.B16, V23.B16
+	VFMLA	V22.D2, V19.D2, V23.D2
+	VMOV	V20.B16, V14.B16
+	VFMLA	V27.D2, V20.D2, V14.D2
+	VMOV	V21.B16, V26.B16
+	VFMLA	V29.D2, V21.D2, V26.D2
+	FMOVQ	F17, 0(R13)
+	FMOVQ	F23, 16(R13)
+	FMOVQ	F14, 32(R13)
+	FMOVQ	F26, 48(R13)
+	ADD	R15, R13
 
 silent:
-	ADD	R17, R3
-	ADD	$64, R12
-	SUBS	$8, R23
-	BGT	entry
-
-filling:
-	CMP	R14, R12
-	BGE	adding
-
-fill:
-	VEOR	V14.B16, V14.B16, V14.B16
-	FMOVQ	F14, 0(R12)
-	FMOVQ	F14, 16(R12)
-	FMOVQ	F14, 32(R12)
-	FMOVQ	F14, 48(R12)
-	ADD	$64, R12
-	CMP	R14, R12
-	BLT	fill
-
-adding:
-	FMOVQ	0(R13), F14
-	FMOVQ	0+16(R13), F15
-	FMOVQ	64(R13), F16
-	FMOVQ	64+16(R13), F17
-	FADD2D(16, 14, 16)
-	FADD2D(17, 15, 17)
-	FMOVQ	128(R13), F15
-	FMOVQ	128+16(R13), F14
-	FMOVQ	192(R13), F21
-	FMOVQ	192+16(R13), F11
-	FADD2D(21, 15, 21)
-	FADD2D(11, 14, 11)
-	FADD2D(21, 16, 21)
-	FADD2D(11, 17, 11)
-	FMOVQ	256(R13), F17
-	FMOVQ	256+16(R13), F16
-	FMOVQ	320(R13), F14
-	FMOVQ	320+16(R13), F15
-	FADD2D(14, 17, 14)
-	FADD2D(15, 16, 15)
-	FMOVQ	384(R13), F16
-	FMOVQ	384+16(R13), F17
-	FMOVQ	448(R13), F26
-	FMOVQ	448+16(R13), F10
-	FADD2D(26, 16, 26)
-	FADD2D(10, 17, 10)
-	FADD2D(26, 14, 26)
-	FADD2D(10, 15, 10)
-	FADD2D(26, 21, 26)
-	FADD2D(10, 11, 10)
-	FMOVQ	columns_hi(R8), F11
-	FMOVQ	columns_hi+16(R8), F21
-	FADD2D(26, 11, 15)
-	FADD2D(10, 21, 14)
-	FSUB2D(11, 15, 17)
-	FSUB2D(21, 14, 16)
-	FSUB2D(17, 15, 20)
-	FSUB2D(16, 14, 18)
-	FSUB2D(20, 11, 20)
-	FSUB2D(18, 21, 18)
-	FSUB2D(17, 26, 17)
-	FSUB2D(16, 10, 16)
-	FADD2D(17, 20, 17)
-	FADD2D(16, 18, 16)
-	FMOVQ	F15, columns_hi(R8)
-	FMOVQ	F14, columns_hi+16(R8)
-	FMOVQ	columns_lo(R8), F14
-	FMOVQ	columns_lo+16(R8), F15
-	FADD2D(17, 14, 17)
-	FADD2D(16, 15, 16)
-	FMOVQ	F17, columns_lo(R8)
-	FMOVQ	F16, columns_lo+16(R8)
-	FMOVQ	32(R13), F16
-	FMOVQ	32+16(R13), F17
-	FMOVQ	96(R13), F15
-	FMOVQ	96+16(R13), F14
-	FADD2D(15, 16, 15)
-	FADD2D(14, 17, 14)
-	FMOVQ	160(R13), F17
-	FMOVQ	160+16(R13), F16
-	FMOVQ	224(R13), F18
-	FMOVQ	224+16(R13), F20
-	FADD2D(18, 17, 18)
-	FADD2D(20, 16, 20)
-	FADD2D(18, 15, 18)
+	VSUB	V30.D2, V10.D2, V10.D2
+	VSUB	V16.D2, V11.D2, V11.D2
+	VSUB	V25.D2, V12.D2, V12.D2
+	VSUB	V15.D2, V13.D2, V13.D2
+	BIC16B(30, 18, 30)
+	BIC16B(16, 19, 16)
+	BIC16B(25, 20, 25)
+	BIC16B(15, 21, 15)
+	VFMLA	V24.D2, V30.D2, V6.D2
+	VFMLA	V22.D2, V16.D2, V7.D2
+	VFMLA	V27.D2, V25.D2, V8.D2
+	VFMLA	V29.D2, V15.D2, V9.D2
+	FADD2D(30, 2, 29)
+	FADD2D(16, 3, 27)
+	FADD2D(25, 4, 22)
+	FADD2D(15, 5, 24)
+	FSUB2D(2, 29, 21)
+	FSUB2D(3, 27, 20)
+	FSUB2D(4, 22, 19)
+	FSUB2D(5, 24, 18)
+	FSUB2D(21, 29, 26)
+	FSUB2D(20, 27, 14)
+	FSUB2D(19, 22, 23)
+	FSUB2D(18, 24, 17)
+	FSUB2D(26, 2, 26)
+	FSUB2D(14, 3, 14)
+	FSUB2D(23, 4, 23)
+	FSUB2D(17, 5, 17)
+	FSUB2D(21, 30, 21)
+	FSUB2D(20, 16, 20)
+	FSUB2D(19, 25, 19)
+	FSUB2D(18, 15, 18)
+	FADD2D(21, 26, 21)
 	FADD2D(20, 14, 20)
-	FMOVQ	288(R13), F14
-	FMOVQ	288+16(R13), F15
-	FMOVQ	352(R13), F16
-	FMOVQ	352+16(R13), F17
-	FADD2D(16, 14, 16)
-	FADD2D(17, 15, 17)
-	FMOVQ	416(R13), F15
-	FMOVQ	416+16(R13), F14
-	FMOVQ	480(R13), F10
-	FMOVQ	480+16(R13), F26
-	FADD2D(10, 15, 10)
-	FADD2D(26, 14, 26)
-	FADD2D(10, 16, 10)
-	FADD2D(26, 17, 26)
-	FADD2D(10, 18, 10)
-	FADD2D(26, 20, 26)
-	FMOVQ	columns_hi+32(R8), F20
-	FMOVQ	columns_hi+32+16(R8), F18
-	FADD2D(10, 20, 17)
-	FADD2D(26, 18, 16)
-	FSUB2D(20, 17, 14)
-	FSUB2D(18, 16, 15)
-	FSUB2D(14, 17, 21)
-	FSUB2D(15, 16, 11)
-	FSUB2D(21, 20, 21)
-	FSUB2D(11, 18, 11)
-	FSUB2D(14, 10, 14)
-	FSUB2D(15, 26, 15)
-	FADD2D(14, 21, 14)
-	FADD2D(15, 11, 15)
-	FMOVQ	F17, columns_hi+32(R8)
-	FMOVQ	F16, columns_hi+32+16(R8)
-	FMOVQ	columns_lo+32(R8), F16
-	FMOVQ	columns_lo+32+16(R8), F17
-	FADD2D(14, 16, 14)
-	FADD2D(15, 17, 15)
-	FMOVQ	F14, columns_lo+32(R8)
-	FMOVQ	F15, columns_lo+32+16(R8)
+	FADD2D(19, 23, 19)
+	FADD2D(18, 17, 18)
+	FADD2D(21, 6, 6)
+	FADD2D(20, 7, 7)
+	FADD2D(19, 8, 8)
+	FADD2D(18, 9, 9)
+	VMOV	V29.B16, V2.B16
+	VMOV	V27.B16, V3.B16
+	VMOV	V22.B16, V4.B16
+	VMOV	V24.B16, V5.B16
+	ADD	R17, R11
+	SUBS	$8, R12
+	BGT	entry
+	FMOVQ	F2, columns_hi(R8)
+	FMOVQ	F3, columns_hi+16(R8)
+	FMOVQ	F4, columns_hi+32(R8)
+	FMOVQ	F5, columns_hi+48(R8)
+	FMOVQ	columns_lo(R8), F24
+	FADD2D(6, 24, 24)
+	FMOVQ	columns_lo+16(R8), F22
+	FADD2D(7, 22, 22)
+	FMOVQ	columns_lo+32(R8), F27
+	FADD2D(8, 27, 27)
+	FMOVQ	columns_lo+48(R8), F29
+	FADD2D(9, 29, 29)
+	FMOVQ	F24, columns_lo(R8)
+	FMOVQ	F22, columns_lo+16(R8)
+	FMOVQ	F27, columns_lo+32(R8)
+	FMOVQ	F29, columns_lo+48(R8)
+	SUBS	$1, R7
+	BEQ	counted
 	ADD	$const_columnsWidth*8, R8
 	ADD	R4, R9
 	CBZ	R10, next
 	ADD	R2, R10
 
 next:
-	SUB	$1, R11
-	SUBS	$1, R7
+	SUBS	$1, R14
 	BNE	lane
-	FMOVQ	columns_count(R0), F15
-	FMOVQ	columns_count+16(R0), F14
-	FMOVQ	columns_count+32(R0), F17
-	FMOVQ	columns_count+48(R0), F16
-	SCVTF2D(6, 11)
-	SCVTF2D(7, 21)
-	SCVTF2D(8, 26)
-	SCVTF2D(9, 10)
-	FADD2D(11, 15, 11)
-	FADD2D(21, 14, 21)
-	FADD2D(26, 17, 26)
-	FADD2D(10, 16, 10)
-	FMOVQ	F11, columns_count(R0)
-	FMOVQ	F21, columns_count+16(R0)
-	FMOVQ	F26, columns_count+32(R0)
-	FMOVQ	F10, columns_count+48(R0)
+
+counted:
+	SCVTF2D(10, 29)
+	SCVTF2D(11, 27)
+	SCVTF2D(12, 22)
+	SCVTF2D(13, 24)
+	FMOVQ	columns_count(R0), F18
+	FADD2D(29, 18, 29)
+	FMOVQ	columns_count+16(R0), F18
+	FADD2D(27, 18, 27)
+	FMOVQ	columns_count+32(R0), F18
+	FADD2D(22, 18, 22)
+	FMOVQ	columns_count+48(R0), F18
+	FADD2D(24, 18, 24)
+	FMOVQ	F29, columns_count(R0)
+	FMOVQ	F27, columns_count+16(R0)
+	FMOVQ	F22, columns_count+32(R0)
+	FMOVQ	F24, columns_count+48(R0)
 	ADD	$64, R0
-	SUB	R17, R9, R3
 	ADD	$64, R3
-	CBZ	R10, last
-	SUB	R15, R10, R1
+	CBZ	R1, further
 	ADD	$64, R1
 
-last:
+further:
 	SUBS	$1, R6
 	BNE	group
 	RET
 
 // func columnsJoinNEON(c *columns, groups int)
+//
 // columnsJoinNEON does what columnsJoinGo does, for groups > 0.
 TEXT	·columnsJoinNEON(SB), 0, $0-16
 	MOVD	c+0(FP), R0
@@ -1364,159 +1232,160 @@ TEXT	·columnsJoinNEON(SB), 0, $0-16
 
 four:
 	FMOVQ	columns_hi+0*const_columnsWidth*8(R0), F0
-	FMOVQ	columns_hi+0*const_columnsWidth*8+16(R0), F1
-	FMOVQ	columns_lo+0*const_columnsWidth*8(R0), F2
-	FMOVQ	columns_lo+0*const_columnsWidth*8+16(R0), F3
-	FMOVQ	columns_hi+4*const_columnsWidth*8(R0), F4
-	FMOVQ	columns_hi+4*const_columnsWidth*8+16(R0), F5
-	FMOVQ	columns_lo+4*const_columnsWidth*8(R0), F6
-	FMOVQ	columns_lo+4*const_columnsWidth*8+16(R0), F7
-	FADD2D(4, 0, 8)
-	FADD2D(5, 1, 9)
-	FSUB2D(0, 8, 10)
-	FSUB2D(1, 9, 11)
-	FSUB2D(10, 8, 12)
-	FSUB2D(11, 9, 13)
-	FSUB2D(12, 0, 12)
+	FMOVQ	columns_hi+4*const_columnsWidth*8(R0), F1
+	FADD2D(1, 0, 2)
+	FMOVQ	columns_hi+0*const_columnsWidth*8+16(R0), F3
+	FMOVQ	columns_hi+4*const_columnsWidth*8+16(R0), F4
+	FADD2D(4, 3, 5)
+	FSUB2D(0, 2, 6)
+	FSUB2D(3, 5, 7)
+	FSUB2D(6, 2, 8)
+	FSUB2D(7, 5, 9)
+	FSUB2D(8, 0, 8)
+	FSUB2D(9, 3, 9)
+	FSUB2D(6, 1, 6)
+	FSUB2D(7, 4, 7)
+	FADD2D(6, 8, 6)
+	FADD2D(7, 9, 7)
+	FMOVQ	columns_lo+0*const_columnsWidth*8(R0), F9
+	FMOVQ	columns_lo+4*const_columnsWidth*8(R0), F8
+	FADD2D(8, 9, 8)
+	FMOVQ	columns_lo+0*const_columnsWidth*8+16(R0), F9
+	FMOVQ	columns_lo+4*const_columnsWidth*8+16(R0), F4
+	FADD2D(4, 9, 4)
+	FADD2D(6, 8, 6)
+	FADD2D(7, 4, 7)
+	FMOVQ	columns_hi+2*const_columnsWidth*8(R0), F4
+	FMOVQ	columns_hi+6*const_columnsWidth*8(R0), F8
+	FADD2D(8, 4, 9)
+	FMOVQ	columns_hi+2*const_columnsWidth*8+16(R0), F1
+	FMOVQ	columns_hi+6*const_columnsWidth*8+16(R0), F3
+	FADD2D(3, 1, 0)
+	FSUB2D(4, 9, 10)
+	FSUB2D(1, 0, 11)
+	FSUB2D(10, 9, 12)
+	FSUB2D(11, 0, 13)
+	FSUB2D(12, 4, 12)
 	FSUB2D(13, 1, 13)
-	FSUB2D(10, 4, 10)
-	FSUB2D(11, 5, 11)
+	FSUB2D(10, 8, 10)
+	FSUB2D(11, 3, 11)
 	FADD2D(10, 12, 10)
 	FADD2D(11, 13, 11)
-	FADD2D(6, 2, 6)
-	FADD2D(7, 3, 7)
+	FMOVQ	columns_lo+2*const_columnsWidth*8(R0), F13
+	FMOVQ	columns_lo+6*const_columnsWidth*8(R0), F12
+	FADD2D(12, 13, 12)
+	FMOVQ	columns_lo+2*const_columnsWidth*8+16(R0), F13
+	FMOVQ	columns_lo+6*const_columnsWidth*8+16(R0), F3
+	FADD2D(3, 13, 3)
+	FADD2D(10, 12, 10)
+	FADD2D(11, 3, 11)
+	FADD2D(9, 2, 3)
+	FADD2D(0, 5, 12)
+	FSUB2D(2, 3, 13)
+	FSUB2D(5, 12, 8)
+	FSUB2D(13, 3, 1)
+	FSUB2D(8, 12, 4)
+	FSUB2D(1, 2, 1)
+	FSUB2D(4, 5, 4)
+	FSUB2D(13, 9, 13)
+	FSUB2D(8, 0, 8)
+	FADD2D(13, 1, 13)
+	FADD2D(8, 4, 8)
 	FADD2D(10, 6, 10)
 	FADD2D(11, 7, 11)
-	FMOVQ	columns_hi+2*const_columnsWidth*8(R0), F7
-	FMOVQ	columns_hi+2*const_columnsWidth*8+16(R0), F6
-	FMOVQ	columns_lo+2*const_columnsWidth*8(R0), F3
-	FMOVQ	columns_lo+2*const_columnsWidth*8+16(R0), F2
-	FMOVQ	columns_hi+6*const_columnsWidth*8(R0), F13
-	FMOVQ	columns_hi+6*const_columnsWidth*8+16(R0), F12
-	FMOVQ	columns_lo+6*const_columnsWidth*8(R0), F5
-	FMOVQ	columns_lo+6*const_columnsWidth*8+16(R0), F4
-	FADD2D(13, 7, 1)
-	FADD2D(12, 6, 0)
-	FSUB2D(7, 1, 14)
-	FSUB2D(6, 0, 15)
-	FSUB2D(14, 1, 16)
-	FSUB2D(15, 0, 17)
-	FSUB2D(16, 7, 16)
-	FSUB2D(17, 6, 17)
-	FSUB2D(14, 13, 14)
-	FSUB2D(15, 12, 15)
+	FADD2D(13, 10, 13)
+	FADD2D(8, 11, 8)
+	FMOVQ	columns_hi+1*const_columnsWidth*8(R0), F11
+	FMOVQ	columns_hi+5*const_columnsWidth*8(R0), F10
+	FADD2D(10, 11, 7)
+	FMOVQ	columns_hi+1*const_columnsWidth*8+16(R0), F6
+	FMOVQ	columns_hi+5*const_columnsWidth*8+16(R0), F4
+	FADD2D(4, 6, 1)
+	FSUB2D(11, 7, 0)
+	FSUB2D(6, 1, 9)
+	FSUB2D(0, 7, 5)
+	FSUB2D(9, 1, 2)
+	FSUB2D(5, 11, 5)
+	FSUB2D(2, 6, 2)
+	FSUB2D(0, 10, 0)
+	FSUB2D(9, 4, 9)
+	FADD2D(0, 5, 0)
+	FADD2D(9, 2, 9)
+	FMOVQ	columns_lo+1*const_columnsWidth*8(R0), F2
+	FMOVQ	columns_lo+5*const_columnsWidth*8(R0), F5
+	FADD2D(5, 2, 5)
+	FMOVQ	columns_lo+1*const_columnsWidth*8+16(R0), F2
+	FMOVQ	columns_lo+5*const_columnsWidth*8+16(R0), F4
+	FADD2D(4, 2, 4)
+	FADD2D(0, 5, 0)
+	FADD2D(9, 4, 9)
+	FMOVQ	columns_hi+3*const_columnsWidth*8(R0), F4
+	FMOVQ	columns_hi+7*const_columnsWidth*8(R0), F5
+	FADD2D(5, 4, 2)
+	FMOVQ	columns_hi+3*const_columnsWidth*8+16(R0), F10
+	FMOVQ	columns_hi+7*const_columnsWidth*8+16(R0), F6
+	FADD2D(6, 10, 11)
+	FSUB2D(4, 2, 14)
+	FSUB2D(10, 11, 15)
+	FSUB2D(14, 2, 16)
+	FSUB2D(15, 11, 17)
+	FSUB2D(16, 4, 16)
+	FSUB2D(17, 10, 17)
+	FSUB2D(14, 5, 14)
+	FSUB2D(15, 6, 15)
 	FADD2D(14, 16, 14)
 	FADD2D(15, 17, 15)
-	FADD2D(5, 3, 5)
-	FADD2D(4, 2, 4)
-	FADD2D(14, 5, 14)
-	FADD2D(15, 4, 15)
-	FADD2D(1, 8, 4)
-	FADD2D(0, 9, 5)
-	FSUB2D(8, 4, 2)
-	FSUB2D(9, 5, 3)
-	FSUB2D(2, 4, 17)
-	FSUB2D(3, 5, 16)
-	FSUB2D(17, 8, 17)
-	FSUB2D(16, 9, 16)
-	FSUB2D(2, 1, 2)
-	FSUB2D(3, 0, 3)
-	FADD2D(2, 17, 2)
-	FADD2D(3, 16, 3)
-	FADD2D(14, 10, 14)
-	FADD2D(15, 11, 15)
-	FADD2D(2, 14, 2)
-	FADD2D(3, 15, 3)
-	FMOVQ	columns_hi+1*const_columnsWidth*8(R0), F15
-	FMOVQ	columns_hi+1*const_columnsWidth*8+16(R0), F14
-	FMOVQ	columns_lo+1*const_columnsWidth*8(R0), F11
-	FMOVQ	columns_lo+1*const_columnsWidth*8+16(R0), F10
-	FMOVQ	columns_hi+5*const_columnsWidth*8(R0), F16
-	FMOVQ	columns_hi+5*const_columnsWidth*8+16(R0), F17
-	FMOVQ	columns_lo+5*const_columnsWidth*8(R0), F0
-	FMOVQ	columns_lo+5*const_columnsWidth*8+16(R0), F1
-	FADD2D(16, 15, 9)
-	FADD2D(17, 14, 8)
-	FSUB2D(15, 9, 12)
-	FSUB2D(14, 8, 13)
-	FSUB2D(12, 9, 6)
-	FSUB2D(13, 8, 7)
-	FSUB2D(6, 15, 6)
-	FSUB2D(7, 14, 7)
-	FSUB2D(12, 16, 12)
-	FSUB2D(13, 17, 13)
-	FADD2D(12, 6, 12)
-	FADD2D(13, 7, 13)
-	FADD2D(0, 11, 0)
-	FADD2D(1, 10, 1)
-	FADD2D(12, 0, 12)
-	FADD2D(13, 1, 13)
-	FMOVQ	columns_hi+3*const_columnsWidth*8(R0), F1
-	FMOVQ	columns_hi+3*const_columnsWidth*8+16(R0), F0
-	FMOVQ	columns_lo+3*const_columnsWidth*8(R0), F10
-	FMOVQ	columns_lo+3*const_columnsWidth*8+16(R0), F11
-	FMOVQ	columns_hi+7*const_columnsWidth*8(R0), F7
-	FMOVQ	columns_hi+7*const_columnsWidth*8+16(R0), F6
-	FMOVQ	columns_lo+7*const_columnsWidth*8(R0), F17
-	FMOVQ	columns_lo+7*const_columnsWidth*8+16(R0), F16
-	FADD2D(7, 1, 14)
-	FADD2D(6, 0, 15)
-	FSUB2D(1, 14, 18)
-	FSUB2D(0, 15, 19)
-	FSUB2D(18, 14, 20)
-	FSUB2D(19, 15, 21)
-	FSUB2D(20, 1, 20)
-	FSUB2D(21, 0, 21)
-	FSUB2D(18, 7, 18)
-	FSUB2D(19, 6, 19)
-	FADD2D(18, 20, 18)
-	FADD2D(19, 21, 19)
+	FMOVQ	columns_lo+3*const_columnsWidth*8(R0), F17
+	FMOVQ	columns_lo+7*const_columnsWidth*8(R0), F16
+	FADD2D(16, 17, 16)
+	FMOVQ	columns_lo+3*const_columnsWidth*8+16(R0), F17
+	FMOVQ	columns_lo+7*const_columnsWidth*8+16(R0), F6
+	FADD2D(6, 17, 6)
+	FADD2D(14, 16, 14)
+	FADD2D(15, 6, 15)
+	FADD2D(2, 7, 6)
+	FADD2D(11, 1, 16)
+	FSUB2D(7, 6, 17)
+	FSUB2D(1, 16, 5)
+	FSUB2D(17, 6, 10)
+	FSUB2D(5, 16, 4)
+	FSUB2D(10, 7, 10)
+	FSUB2D(4, 1, 4)
+	FSUB2D(17, 2, 17)
+	FSUB2D(5, 11, 5)
 	FADD2D(17, 10, 17)
-	FADD2D(16, 11, 16)
-	FADD2D(18, 17, 18)
-	FADD2D(19, 16, 19)
-	FADD2D(14, 9, 16)
-	FADD2D(15, 8, 17)
-	FSUB2D(9, 16, 11)
-	FSUB2D(8, 17, 10)
-	FSUB2D(11, 16, 21)
-	FSUB2D(10, 17, 20)
-	FSUB2D(21, 9, 21)
-	FSUB2D(20, 8, 20)
-	FSUB2D(11, 14, 11)
-	FSUB2D(10, 15, 10)
-	FADD2D(11, 21, 11)
-	FADD2D(10, 20, 10)
-	FADD2D(18, 12, 18)
-	FADD2D(19, 13, 19)
-	FADD2D(11, 18, 11)
-	FADD2D(10, 19, 10)
-	FADD2D(16, 4, 19)
-	FADD2D(17, 5, 18)
-	FSUB2D(4, 19, 13)
-	FSUB2D(5, 18, 12)
-	FSUB2D(13, 19, 20)
-	FSUB2D(12, 18, 21)
-	FSUB2D(20, 4, 20)
-	FSUB2D(21, 5, 21)
-	FSUB2D(13, 16, 13)
-	FSUB2D(12, 17, 12)
-	FADD2D(13, 20, 13)
-	FADD2D(12, 21, 12)
-	FADD2D(11, 2, 11)
-	FADD2D(10, 3, 10)
-	FADD2D(13, 11, 13)
-	FADD2D(12, 10, 12)
-	FMOVQ	F19, columns_hi(R0)
-	FMOVQ	F18, columns_hi+16(R0)
-	FMOVQ	F13, columns_lo(R0)
-	FMOVQ	F12, columns_lo+16(R0)
+	FADD2D(5, 4, 5)
+	FADD2D(14, 0, 14)
+	FADD2D(15, 9, 15)
+	FADD2D(17, 14, 17)
+	FADD2D(5, 15, 5)
+	FADD2D(6, 3, 15)
+	FADD2D(16, 12, 14)
+	FSUB2D(3, 15, 9)
+	FSUB2D(12, 14, 0)
+	FSUB2D(9, 15, 4)
+	FSUB2D(0, 14, 10)
+	FSUB2D(4, 3, 4)
+	FSUB2D(10, 12, 10)
+	FSUB2D(9, 6, 9)
+	FSUB2D(0, 16, 0)
+	FADD2D(9, 4, 9)
+	FADD2D(0, 10, 0)
+	FADD2D(17, 13, 17)
+	FADD2D(5, 8, 5)
+	FADD2D(9, 17, 9)
+	FADD2D(0, 5, 0)
+	FMOVQ	F15, columns_hi(R0)
+	FMOVQ	F14, columns_hi+16(R0)
+	FMOVQ	F9, columns_lo(R0)
+	FMOVQ	F0, columns_lo+16(R0)
 	ADD	$32, R0
 	SUBS	$1, R1
 	BNE	four
 	RET
 
 // func columnsConcludeNEON(c *columns, groups int)
+//
 // columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.
 TEXT	·columnsConcludeNEON(SB), 0, $0-16
 	MOVD	$numbers<>(SB), R16
@@ -1526,363 +1395,387 @@ TEXT	·columnsConcludeNEON(SB), 0, $0-16
 
 four:
 	FMOVQ	columns_max(R0), F0
-	FMOVQ	columns_max+16(R0), F1
-	FMOVQ	384(R16), F2
-	FABS2D(0, 3)
-	FABS2D(1, 4)
-	FCMGT2D(3, 2, 3)
-	FCMGT2D(4, 2, 4)
-	VAND	V3.B16, V0.B16, V3.B16
-	VAND	V4.B16, V1.B16, V4.B16
-	FABS2D(3, 1)
-	FABS2D(4, 0)
-	FMOVQ	400(R16), F2
-	FCMGE2D(2, 1, 1)
-	FCMGE2D(2, 0, 2)
-	VAND	V1.B16, V3.B16, V1.B16
-	VAND	V2.B16, V4.B16, V2.B16
-	FSUB2D(1, 3, 1)
-	FSUB2D(2, 4, 2)
-	FNEG2D(1, 4)
+	FABS2D(0, 1)
+	FMOVQ	columns_max+16(R0), F2
+	FABS2D(2, 3)
+	FMOVQ	384(R16), F4
+	FCMGT2D(1, 4, 1)
+	FCMGT2D(3, 4, 3)
+	VAND	V1.B16, V0.B16, V1.B16
+	VAND	V3.B16, V2.B16, V3.B16
+	FABS2D(1, 2)
+	FABS2D(3, 0)
+	FMOVQ	400(R16), F4
+	FCMGE2D(4, 2, 2)
+	FCMGE2D(4, 0, 4)
+	VAND	V2.B16, V1.B16, V2.B16
+	VAND	V4.B16, V3.B16, V4.B16
+	FSUB2D(2, 1, 2)
+	FSUB2D(4, 3, 4)
 	FNEG2D(2, 3)
+	FNEG2D(4, 1)
 	FMOVQ	432(R16), F0
 	FMOVQ	448(R16), F5
 	VMOV	V5.B16, V6.B16
-	VFMLA	V0.D2, V1.D2, V6.D2
-	VFMLA	V0.D2, V2.D2, V5.D2
+	VFMLA	V0.D2, V2.D2, V6.D2
+	VFMLA	V0.D2, V4.D2, V5.D2
 	FMOVQ	464(R16), F0
 	BIC16B(0, 6, 6)
 	BIC16B(0, 5, 0)
 	FMOVQ	432(R16), F5
-	VMOV	V6.B16, V2.B16
-	VFMLA	V5.D2, V4.D2, V2.D2
-	VMOV	V0.B16, V1.B16
-	VFMLA	V5.D2, V3.D2, V1.D2
-	FSUB2D(6, 2, 6)
-	FSUB2D(0, 1, 0)
+	VMOV	V6.B16, V4.B16
+	VFMLA	V5.D2, V3.D2, V4.D2
+	VMOV	V0.B16, V2.B16
+	VFMLA	V5.D2, V1.D2, V2.D2
+	FSUB2D(6, 4, 6)
+	FSUB2D(0, 2, 0)
 	FMOVQ	512(R16), F5
-	VFMLS	V5.D2, V6.D2, V4.D2
-	VFMLS	V5.D2, V0.D2, V3.D2
+	VFMLS	V5.D2, V6.D2, V3.D2
+	VFMLS	V5.D2, V0.D2, V1.D2
 	FMOVQ	528(R16), F5
 	FMOVQ	496(R16), F7
 	VMOV	V7.B16, V8.B16
 	VFMLS	V5.D2, V6.D2, V8.D2
 	VFMLS	V5.D2, V0.D2, V7.D2
-	VMOV	V2.D[0], R19
-	VMOV	V2.D[1], R20
+	VMOV	V4.D[0], R19
+	VMOV	V4.D[1], R20
 	AND	$15, R19
 	AND	$15, R20
 	LDRQ(19, 16, 5)
 	LDRQ(20, 16, 0)
 	VZIP1	V0.D2, V5.D2, V6.D2
 	VZIP2	V0.D2, V5.D2, V0.D2
-	VMOV	V1.D[0], R21
-	VMOV	V1.D[1], R22
+	VMOV	V2.D[0], R21
+	VMOV	V2.D[1], R22
 	AND	$15, R21
 	AND	$15, R22
 	LDRQ(21, 16, 5)
 	LDRQ(22, 16, 9)
 	VZIP1	V9.D2, V5.D2, V10.D2
 	VZIP2	V9.D2, V5.D2, V9.D2
+	VSHL	$48, V4.D2, V4.D2
 	VSHL	$48, V2.D2, V2.D2
-	VSHL	$48, V1.D2, V1.D2
-	VADD	V2.D2, V6.D2, V2.D2
-	VADD	V1.D2, V10.D2, V1.D2
-	FADD2D(8, 4, 10)
-	FADD2D(7, 3, 6)
+	VADD	V4.D2, V6.D2, V4.D2
+	VADD	V2.D2, V10.D2, V2.D2
+	FADD2D(8, 3, 10)
+	FADD2D(7, 1, 6)
 	FMOVQ	544(R16), F5
-	FMOVQ	352(R16), F11
-	VMOV	V11.B16, V12.B16
-	VFMLA	V10.D2, V5.D2, V12.D2
-	VFMLA	V6.D2, V5.D2, V11.D2
-	FMOVQ	336(R16), F5
-	VMOV	V5.B16, V13.B16
-	VFMLA	V10.D2, V12.D2, V13.D2
-	VFMLA	V6.D2, V11.D2, V5.D2
+	FMOVQ	304(R16), F11
+	VFMLA	V10.D2, V5.D2, V11.D2
+	FMOVQ	304(R16), F12
+	VFMLA	V6.D2, V5.D2, V12.D2
+	FMOVQ	320(R16), F5
+	VFMLA	V10.D2, V11.D2, V5.D2
 	FMOVQ	320(R16), F11
-	VMOV	V11.B16, V12.B16
-	VFMLA	V10.D2, V13.D2, V12.D2
-	VFMLA	V6.D2, V5.D2, V11.D2
-	FMOVQ	304(R16), F5
-	VMOV	V5.B16, V13.B16
-	VFMLA	V10.D2, V12.D2, V13.D2
+	VFMLA	V6.D2, V12.D2, V11.D2
+	FMOVQ	336(R16), F12
+	VFMLA	V10.D2, V5.D2, V12.D2
+	FMOVQ	336(R16), F5
 	VFMLA	V6.D2, V11.D2, V5.D2
+	FMOVQ	352(R16), F11
+	VFMLA	V10.D2, V12.D2, V11.D2
+	FMOVQ	352(R16), F12
+	VFMLA	V6.D2, V5.D2, V12.D2
 	FMUL2D(10, 10, 10)
 	FMUL2D(6, 6, 6)
 	FADD2D(0, 8, 0)
 	FADD2D(9, 7, 9)
-	VFMLA	V10.D2, V13.D2, V0.D2
-	VFMLA	V6.D2, V5.D2, V9.D2
-	FADD2D(0, 4, 6)
-	FADD2D(9, 3, 5)
-	FSUB2D(4, 6, 4)
-	FSUB2D(3, 5, 3)
-	FSUB2D(4, 0, 4)
-	FSUB2D(3, 9, 3)
-	FMUL2D(6, 2, 9)
-	FMUL2D(5, 1, 0)
+	VFMLA	V10.D2, V11.D2, V0.D2
+	VFMLA	V6.D2, V12.D2, V9.D2
+	FADD2D(0, 3, 6)
+	FADD2D(9, 1, 12)
+	FSUB2D(3, 6, 3)
+	FSUB2D(1, 12, 1)
+	FSUB2D(3, 0, 3)
+	FSUB2D(1, 9, 1)
+	FMUL2D(6, 4, 9)
+	FMUL2D(12, 2, 0)
 	FNEG2D(9, 10)
-	FNEG2D(0, 13)
-	VFMLA	V6.D2, V2.D2, V10.D2
-	VFMLA	V5.D2, V1.D2, V13.D2
-	VFMLA	V4.D2, V2.D2, V10.D2
-	VFMLA	V3.D2, V1.D2, V13.D2
-	FADD2D(9, 2, 3)
-	FADD2D(0, 1, 4)
+	FNEG2D(0, 11)
+	VFMLA	V6.D2, V4.D2, V10.D2
+	VFMLA	V12.D2, V2.D2, V11.D2
+	VFMLA	V3.D2, V4.D2, V10.D2
+	VFMLA	V1.D2, V2.D2, V11.D2
+	FADD2D(9, 4, 1)
+	FADD2D(0, 2, 3)
+	FSUB2D(4, 1, 4)
 	FSUB2D(2, 3, 2)
-	FSUB2D(1, 4, 1)
-	FSUB2D(2, 9, 2)
-	FSUB2D(1, 0, 1)
-	FADD2D(10, 2, 10)
-	FADD2D(13, 1, 13)
-	FMOVQ	columns_hi(R0), F1
-	FMOVQ	columns_hi+16(R0), F2
-	FMOVQ	columns_lo(R0), F0
-	FMOVQ	columns_lo+16(R0), F9
-	FMUL2D(3, 1, 5)
-	FMUL2D(4, 2, 6)
-	FNEG2D(5, 7)
-	FNEG2D(6, 8)
-	VFMLA	V3.D2, V1.D2, V7.D2
-	VFMLA	V4.D2, V2.D2, V8.D2
-	FMUL2D(3, 0, 0)
-	FMUL2D(4, 9, 9)
-	VFMLA	V10.D2, V1.D2, V0.D2
-	VFMLA	V13.D2, V2.D2, V9.D2
-	FADD2D(0, 7, 0)
-	FADD2D(9, 8, 9)
+	FSUB2D(4, 9, 4)
+	FSUB2D(2, 0, 2)
+	FADD2D(10, 4, 10)
+	FADD2D(11, 2, 11)
+	FMOVQ	columns_hi(R0), F2
+	FMUL2D(1, 2, 4)
+	FMOVQ	columns_hi+16(R0), F0
+	FMUL2D(3, 0, 9)
+	FNEG2D(4, 12)
+	FNEG2D(9, 6)
+	VFMLA	V1.D2, V2.D2, V12.D2
+	VFMLA	V3.D2, V0.D2, V6.D2
+	FMOVQ	columns_lo(R0), F7
+	FMUL2D(1, 7, 7)
+	FMOVQ	columns_lo+16(R0), F8
+	FMUL2D(3, 8, 8)
+	VFMLA	V10.D2, V2.D2, V7.D2
+	VFMLA	V11.D2, V0.D2, V8.D2
+	FADD2D(7, 12, 7)
+	FADD2D(8, 6, 8)
+	FADD2D(7, 4, 6)
+	FADD2D(8, 9, 12)
+	FSUB2D(4, 6, 4)
+	FSUB2D(9, 12, 9)
+	FSUB2D(4, 7, 4)
+	FSUB2D(9, 8, 9)
 	FMOVQ	560(R16), F8
-	FMUL2D(8, 5, 5)
 	FMUL2D(8, 6, 6)
-	FMUL2D(8, 0, 0)
+	FMUL2D(8, 12, 12)
+	FMUL2D(8, 4, 4)
 	FMUL2D(8, 9, 8)
 	FMOVQ	columns_count(R0), F9
-	FMOVQ	columns_count+16(R0), F7
-	FADD2D(5, 9, 2)
-	FADD2D(6, 7, 1)
-	FSUB2D(9, 2, 11)
-	FSUB2D(7, 1, 12)
-	FSUB2D(11, 2, 14)
-	FSUB2D(12, 1, 15)
+	FADD2D(6, 9, 7)
+	FMOVQ	columns_count+16(R0), F0
+	FADD2D(12, 0, 2)
+	FSUB2D(9, 7, 5)
+	FSUB2D(0, 2, 13)
+	FSUB2D(5, 7, 14)
+	FSUB2D(13, 2, 15)
 	FSUB2D(14, 9, 14)
-	FSUB2D(15, 7, 15)
-	FSUB2D(11, 5, 11)
-	FSUB2D(12, 6, 12)
-	FADD2D(11, 14, 11)
-	FADD2D(12, 15, 12)
-	FADD2D(0, 11, 11)
-	FADD2D(8, 12, 12)
+	FSUB2D(15, 0, 15)
+	FSUB2D(5, 6, 5)
+	FSUB2D(13, 12, 13)
+	FADD2D(5, 14, 5)
+	FADD2D(13, 15, 13)
+	FADD2D(4, 5, 5)
+	FADD2D(8, 13, 13)
 	FMOVQ	576(R16), F15
-	FDIV2D(2, 15, 14)
-	FDIV2D(1, 15, 15)
-	FMUL2D(14, 3, 16)
-	FMUL2D(15, 4, 17)
-	VFMLS	V2.D2, V16.D2, V3.D2
-	VFMLS	V1.D2, V17.D2, V4.D2
-	VFMLS	V11.D2, V16.D2, V10.D2
-	VFMLS	V12.D2, V17.D2, V13.D2
-	FADD2D(10, 3, 10)
-	FADD2D(13, 4, 13)
+	FDIV2D(7, 15, 14)
+	FDIV2D(2, 15, 15)
+	FMUL2D(14, 1, 16)
+	FMUL2D(15, 3, 17)
+	VFMLS	V7.D2, V16.D2, V1.D2
+	VFMLS	V2.D2, V17.D2, V3.D2
+	VFMLS	V5.D2, V16.D2, V10.D2
+	VFMLS	V13.D2, V17.D2, V11.D2
+	FADD2D(10, 1, 10)
+	FADD2D(11, 3, 11)
 	VFMLA	V14.D2, V10.D2, V16.D2
-	VFMLA	V15.D2, V13.D2, V17.D2
-	FMOVQ	560(R16), F13
-	FMUL2D(13, 16, 16)
-	FMUL2D(13, 17, 13)
+	VFMLA	V15.D2, V11.D2, V17.D2
+	FMOVQ	560(R16), F11
+	FMUL2D(11, 16, 16)
+	FMUL2D(11, 17, 11)
 	FMOVQ	columns_max(R0), F17
-	FMOVQ	columns_max+16(R0), F10
-	FMOVQ	384(R16), F4
 	FABS2D(17, 17)
+	FMOVQ	columns_max+16(R0), F10
 	FABS2D(10, 10)
-	FCMGT2D(17, 4, 17)
-	FCMGT2D(10, 4, 10)
-	FMOVQ	368(R16), F4
-	VMOV	V4.B16, V3.B16
-	VBIT	V17.B16, V16.B16, V3.B16
-	VBIT	V10.B16, V13.B16, V4.B16
-	FMOVQ	F3, columns_inverse(R0)
-	FMOVQ	F4, columns_inverse+16(R0)
-	FMUL2D(14, 5, 4)
-	FMUL2D(15, 6, 3)
-	VMOV	V5.B16, V10.B16
-	VFMLS	V2.D2, V4.D2, V10.D2
-	VMOV	V6.B16, V2.B16
-	VFMLS	V1.D2, V3.D2, V2.D2
-	VMOV	V0.B16, V1.B16
-	VFMLS	V11.D2, V4.D2, V1.D2
-	VMOV	V8.B16, V11.B16
-	VFMLS	V12.D2, V3.D2, V11.D2
-	FADD2D(1, 10, 1)
-	FADD2D(11, 2, 11)
-	VFMLA	V14.D2, V1.D2, V4.D2
-	VFMLA	V15.D2, V11.D2, V3.D2
+	FMOVQ	384(R16), F3
+	FCMGT2D(17, 3, 17)
+	FCMGT2D(10, 3, 10)
+	FMOVQ	368(R16), F3
+	VMOV	V3.B16, V1.B16
+	VBIT	V17.B16, V16.B16, V1.B16
+	VBIT	V10.B16, V11.B16, V3.B16
+	FMOVQ	F1, columns_inverse(R0)
+	FMOVQ	F3, columns_inverse+16(R0)
+	FMUL2D(14, 6, 3)
+	FMUL2D(15, 12, 1)
+	VMOV	V6.B16, V10.B16
+	VFMLS	V7.D2, V3.D2, V10.D2
+	VMOV	V12.B16, V7.B16
+	VFMLS	V2.D2, V1.D2, V7.D2
+	VMOV	V4.B16, V2.B16
+	VFMLS	V5.D2, V3.D2, V2.D2
+	VMOV	V8.B16, V5.B16
+	VFMLS	V13.D2, V1.D2, V5.D2
+	FADD2D(2, 10, 2)
+	FADD2D(5, 7, 5)
+	VFMLA	V14.D2, V2.D2, V3.D2
+	VFMLA	V15.D2, V5.D2, V1.D2
 	FMOVQ	columns_max(R0), F15
-	FMOVQ	columns_max+16(R0), F11
-	FMOVQ	384(R16), F14
 	FABS2D(15, 15)
-	FABS2D(11, 11)
+	FMOVQ	columns_max+16(R0), F5
+	FABS2D(5, 5)
+	FMOVQ	384(R16), F14
 	FCMGT2D(15, 14, 15)
-	FCMGT2D(11, 14, 11)
+	FCMGT2D(5, 14, 5)
 	FMOVQ	368(R16), F14
-	VMOV	V14.B16, V1.B16
-	VBIT	V15.B16, V4.B16, V1.B16
-	VBIT	V11.B16, V3.B16, V14.B16
-	FMOVQ	F1, columns_rest(R0)
+	VMOV	V14.B16, V2.B16
+	VBIT	V15.B16, V3.B16, V2.B16
+	VBIT	V5.B16, V1.B16, V14.B16
+	FMOVQ	F2, columns_rest(R0)
 	FMOVQ	F14, columns_rest+16(R0)
 	FMOVQ	576(R16), F14
 	FSUB2D(14, 9, 9)
-	FSUB2D(14, 7, 14)
-	FADD2D(5, 9, 7)
-	FADD2D(6, 14, 1)
-	FSUB2D(9, 7, 11)
-	FSUB2D(14, 1, 3)
-	FSUB2D(11, 7, 15)
-	FSUB2D(3, 1, 4)
+	FSUB2D(14, 0, 14)
+	FADD2D(6, 9, 0)
+	FADD2D(12, 14, 2)
+	FSUB2D(9, 0, 5)
+	FSUB2D(14, 2, 1)
+	FSUB2D(5, 0, 15)
+	FSUB2D(1, 2, 3)
 	FSUB2D(15, 9, 15)
-	FSUB2D(4, 14, 4)
-	FSUB2D(11, 5, 11)
-	FSUB2D(3, 6, 3)
-	FADD2D(11, 15, 11)
-	FADD2D(3, 4, 3)
-	FADD2D(0, 11, 0)
-	FADD2D(8, 3, 8)
-	FMOVQ	576(R16), F3
-	FADD2D(7, 3, 11)
-	FADD2D(1, 3, 4)
-	FSUB2D(3, 11, 15)
-	FSUB2D(3, 4, 6)
-	FSUB2D(15, 11, 5)
-	FSUB2D(6, 4, 14)
-	FSUB2D(5, 3, 5)
-	FSUB2D(14, 3, 14)
-	FSUB2D(15, 7, 15)
-	FSUB2D(6, 1, 6)
-	FADD2D(15, 5, 15)
-	FADD2D(6, 14, 6)
-	FADD2D(0, 15, 15)
-	FADD2D(8, 6, 6)
-	FMOVQ	592(R16), F14
-	VSUB	V14.D2, V11.D2, V5.D2
-	VSUB	V14.D2, V4.D2, V14.D2
-	VUSHR	$52, V5.D2, V5.D2
-	VUSHR	$52, V14.D2, V14.D2
-	FMOVQ	608(R16), F3
-	VADD	V3.D2, V5.D2, V9.D2
-	VADD	V3.D2, V14.D2, V3.D2
-	FMOVQ	608(R16), F2
-	FSUB2D(2, 9, 9)
-	FSUB2D(2, 3, 2)
-	FMOVQ	624(R16), F3
-	VSUB	V5.D2, V3.D2, V10.D2
-	VSUB	V14.D2, V3.D2, V3.D2
-	VSHL	$52, V10.D2, V10.D2
-	VSHL	$52, V3.D2, V3.D2
-	FMOVQ	640(R16), F12
-	VMOV	V12.B16, V13.B16
-	VFMLA	V10.D2, V11.D2, V13.D2
-	VFMLA	V3.D2, V4.D2, V12.D2
-	FMUL2D(10, 15, 10)
-	FMUL2D(3, 6, 3)
-	FMOVQ	496(R16), F6
-	VCMEQ	V6.D2, V5.D2, V5.D2
-	VCMEQ	V6.D2, V14.D2, V6.D2
-	VBIT	V5.B16, V7.B16, V13.B16
-	VBIT	V6.B16, V1.B16, V12.B16
-	VBIT	V5.B16, V0.B16, V10.B16
-	VBIT	V6.B16, V8.B16, V3.B16
-	FMOVQ	656(R16), F6
-	FADD2D(6, 13, 8)
-	FADD2D(6, 12, 5)
-	FSUB2D(6, 8, 0)
-	FSUB2D(6, 5, 6)
-	FSUB2D(0, 13, 0)
-	FSUB2D(6, 12, 6)
-	FADD2D(10, 0, 0)
-	FADD2D(3, 6, 6)
+	FSUB2D(3, 14, 3)
+	FSUB2D(5, 6, 5)
+	FSUB2D(1, 12, 1)
+	FADD2D(5, 15, 5)
+	FADD2D(1, 3, 1)
+	FADD2D(4, 5, 4)
+	FADD2D(8, 1, 8)
 	FMOVQ	576(R16), F1
-	FDIV2D(8, 1, 7)
-	FDIV2D(5, 1, 1)
+	FADD2D(0, 1, 5)
+	FADD2D(2, 1, 3)
+	FSUB2D(1, 5, 15)
+	FSUB2D(1, 3, 12)
+	FSUB2D(15, 5, 6)
+	FSUB2D(12, 3, 14)
+	FSUB2D(6, 1, 6)
+	FSUB2D(14, 1, 14)
+	FSUB2D(15, 0, 15)
+	FSUB2D(12, 2, 12)
+	FADD2D(15, 6, 15)
+	FADD2D(12, 14, 12)
+	FADD2D(4, 15, 15)
+	FADD2D(8, 12, 12)
+	FMOVQ	592(R16), F14
+	VSUB	V14.D2, V5.D2, V6.D2
+	VSUB	V14.D2, V3.D2, V14.D2
+	VUSHR	$52, V6.D2, V6.D2
+	VUSHR	$52, V14.D2, V14.D2
+	FMOVQ	608(R16), F1
+	VADD	V1.D2, V6.D2, V9.D2
+	VADD	V1.D2, V14.D2, V1.D2
+	FMOVQ	608(R16), F7
+	FSUB2D(7, 9, 9)
+	FSUB2D(7, 1, 7)
+	FMOVQ	624(R16), F1
+	VSUB	V6.D2, V1.D2, V10.D2
+	VSUB	V14.D2, V1.D2, V1.D2
+	VSHL	$52, V10.D2, V10.D2
+	VSHL	$52, V1.D2, V1.D2
+	FMOVQ	640(R16), F13
+	VMOV	V13.B16, V11.B16
+	VFMLA	V10.D2, V5.D2, V11.D2
+	VFMLA	V1.D2, V3.D2, V13.D2
+	FMUL2D(10, 15, 10)
+	FMUL2D(1, 12, 1)
+	FMOVQ	496(R16), F12
+	VCMEQ	V12.D2, V6.D2, V6.D2
+	VCMEQ	V12.D2, V14.D2, V12.D2
+	VBIT	V6.B16, V0.B16, V11.B16
+	VBIT	V12.B16, V2.B16, V13.B16
+	VBIT	V6.B16, V4.B16, V10.B16
+	VBIT	V12.B16, V8.B16, V1.B16
+	FMOVQ	656(R16), F12
+	FADD2D(12, 11, 8)
+	FADD2D(12, 13, 6)
+	FSUB2D(12, 8, 4)
+	FSUB2D(12, 6, 12)
+	FSUB2D(4, 11, 4)
+	FSUB2D(12, 13, 12)
+	FADD2D(10, 4, 4)
+	FADD2D(1, 12, 12)
+	FMOVQ	576(R16), F2
+	FDIV2D(8, 2, 0)
+	FDIV2D(6, 2, 2)
+	FADD2D(11, 11, 11)
 	FADD2D(13, 13, 13)
-	FADD2D(12, 12, 12)
-	FMUL2D(7, 13, 14)
-	FMUL2D(1, 12, 15)
-	VFMLS	V8.D2, V14.D2, V13.D2
-	VFMLS	V5.D2, V15.D2, V12.D2
+	FMUL2D(0, 11, 14)
+	FMUL2D(2, 13, 15)
+	VFMLS	V8.D2, V14.D2, V11.D2
+	VFMLS	V6.D2, V15.D2, V13.D2
 	FADD2D(10, 10, 10)
-	FADD2D(3, 3, 3)
-	VFMLS	V0.D2, V14.D2, V10.D2
-	VFMLS	V6.D2, V15.D2, V3.D2
-	FADD2D(10, 13, 10)
-	FADD2D(3, 12, 3)
-	FMUL2D(7, 10, 7)
-	FMUL2D(1, 3, 1)
-	FMUL2D(14, 14, 3)
+	FADD2D(1, 1, 1)
+	VFMLS	V4.D2, V14.D2, V10.D2
+	VFMLS	V12.D2, V15.D2, V1.D2
+	FADD2D(10, 11, 10)
+	FADD2D(1, 13, 1)
+	FMUL2D(0, 10, 0)
+	FMUL2D(2, 1, 2)
+	FMUL2D(14, 14, 1)
 	FMUL2D(15, 15, 10)
-	FMOVQ	672(R16), F12
-	FMOVQ	688(R16), F13
-	VMOV	V13.B16, V6.B16
-	VFMLA	V3.D2, V12.D2, V6.D2
-	VFMLA	V10.D2, V12.D2, V13.D2
-	FMOVQ	704(R16), F12
-	VMOV	V12.B16, V0.B16
-	VFMLA	V3.D2, V6.D2, V0.D2
+	FMOVQ	672(R16), F13
+	FMOVQ	688(R16), F11
+	VFMLA	V1.D2, V13.D2, V11.D2
+	FMOVQ	688(R16), F12
 	VFMLA	V10.D2, V13.D2, V12.D2
+	FMOVQ	704(R16), F13
+	VFMLA	V1.D2, V11.D2, V13.D2
+	FMOVQ	704(R16), F11
+	VFMLA	V10.D2, V12.D2, V11.D2
+	FMOVQ	720(R16), F12
+	VFMLA	V1.D2, V13.D2, V12.D2
 	FMOVQ	720(R16), F13
-	VMOV	V13.B16, V6.B16
-	VFMLA	V3.D2, V0.D2, V6.D2
-	VFMLA	V10.D2, V12.D2, V13.D2
+	VFMLA	V10.D2, V11.D2, V13.D2
+	FMOVQ	736(R16), F11
+	VFMLA	V1.D2, V12.D2, V11.D2
 	FMOVQ	736(R16), F12
-	VMOV	V12.B16, V0.B16
-	VFMLA	V3.D2, V6.D2, V0.D2
 	VFMLA	V10.D2, V13.D2, V12.D2
 	FMOVQ	752(R16), F13
-	VMOV	V13.B16, V6.B16
-	VFMLA	V3.D2, V0.D2, V6.D2
-	VFMLA	V10.D2, V12.D2, V13.D2
+	VFMLA	V1.D2, V11.D2, V13.D2
+	FMOVQ	752(R16), F11
+	VFMLA	V10.D2, V12.D2, V11.D2
 	FMOVQ	768(R16), F12
-	VMOV	V12.B16, V0.B16
-	VFMLA	V3.D2, V6.D2, V0.D2
-	VFMLA	V10.D2, V13.D2, V12.D2
-	FMUL2D(14, 3, 3)
+	VFMLA	V1.D2, V13.D2, V12.D2
+	FMOVQ	768(R16), F13
+	VFMLA	V10.D2, V11.D2, V13.D2
+	FMUL2D(14, 1, 1)
 	FMUL2D(15, 10, 10)
-	VFMLA	V0.D2, V3.D2, V7.D2
-	VFMLA	V12.D2, V10.D2, V1.D2
-	FMOVQ	784(R16), F12
-	FMUL2D(12, 9, 10)
-	FMUL2D(12, 2, 12)
-	FADD2D(14, 10, 0)
-	FADD2D(15, 12, 3)
-	FSUB2D(10, 0, 10)
-	FSUB2D(12, 3, 12)
+	VFMLA	V12.D2, V1.D2, V0.D2
+	VFMLA	V13.D2, V10.D2, V2.D2
+	FMOVQ	784(R16), F13
+	FMUL2D(13, 9, 10)
+	FMUL2D(13, 7, 13)
+	FADD2D(14, 10, 12)
+	FADD2D(15, 13, 1)
+	FSUB2D(10, 12, 10)
+	FSUB2D(13, 1, 13)
 	FSUB2D(10, 14, 10)
-	FSUB2D(12, 15, 12)
+	FSUB2D(13, 15, 13)
 	FMOVQ	800(R16), F15
-	VFMLA	V15.D2, V9.D2, V7.D2
-	VFMLA	V15.D2, V2.D2, V1.D2
-	FADD2D(7, 10, 7)
-	FADD2D(1, 12, 1)
-	FADD2D(7, 0, 7)
-	FADD2D(1, 3, 1)
-	FNEG2D(7, 7)
-	FNEG2D(1, 1)
-	FMOVQ	columns_max(R0), F3
+	VFMLA	V15.D2, V9.D2, V0.D2
+	VFMLA	V15.D2, V7.D2, V2.D2
+	FADD2D(0, 10, 0)
+	FADD2D(2, 13, 2)
+	FADD2D(0, 12, 13)
+	FADD2D(2, 1, 10)
+	FSUB2D(12, 13, 12)
+	FSUB2D(1, 10, 1)
+	FSUB2D(12, 0, 12)
+	FSUB2D(1, 2, 1)
+	FNEG2D(13, 13)
+	FNEG2D(10, 10)
+	FMOVQ	columns_max(R0), F2
+	FABS2D(2, 2)
 	FMOVQ	columns_max+16(R0), F0
-	FMOVQ	384(R16), F12
-	FABS2D(3, 3)
 	FABS2D(0, 0)
-	FCMGT2D(3, 12, 3)
-	FCMGT2D(0, 12, 0)
-	FMOVQ	368(R16), F12
-	VMOV	V12.B16, V10.B16
-	VBIT	V3.B16, V7.B16, V10.B16
-	VBIT	V0.B16, V1.B16, V12.B16
-	FMOVQ	F10, columns_negLogSum(R0)
-	FMOVQ	F12, columns_negLogSum+16(R0)
+	FMOVQ	384(R16), F15
+	FCMGT2D(2, 15, 2)
+	FCMGT2D(0, 15, 0)
+	FMOVQ	368(R16), F15
+	VMOV	V15.B16, V7.B16
+	VBIT	V2.B16, V13.B16, V7.B16
+	VBIT	V0.B16, V10.B16, V15.B16
+	FMOVQ	F7, columns_negLogSum(R0)
+	FMOVQ	F15, columns_negLogSum+16(R0)
+	FMOVQ	columns_max(R0), F15
+	FABS2D(15, 15)
+	FMOVQ	columns_max+16(R0), F7
+	FABS2D(7, 7)
+	FMOVQ	384(R16), F0
+	FCMGT2D(15, 0, 15)
+	FCMGT2D(7, 0, 7)
+	FMOVQ	368(R16), F0
+	VMOV	V0.B16, V10.B16
+	VBIT	V15.B16, V12.B16, V10.B16
+	VBIT	V7.B16, V1.B16, V0.B16
+	FMOVQ	F10, columns_logSumLow(R0)
+	FMOVQ	F0, columns_logSumLow+16(R0)
 	ADD	$32, R0
 	SUBS	$1, R1
 	BNE	four
 	RET
 
 // func columnsShiftNEON(c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int)
+//
 // columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.
 TEXT	·columnsShiftNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
@@ -1905,41 +1798,41 @@ row:
 
 group:
 	FMOVQ	0(R8), F1
-	FMOVQ	16(R8), F2
-	FMOVQ	32(R8), F3
-	FMOVQ	48(R8), F4
-	FMOVQ	columns_max(R7), F5
-	FMOVQ	columns_max+16(R7), F6
-	FMOVQ	columns_max+32(R7), F7
-	FMOVQ	columns_max+48(R7), F8
+	FMOVQ	columns_max(R7), F2
+	FSUB2D(2, 1, 2)
+	FMOVQ	16(R8), F1
+	FMOVQ	columns_max+16(R7), F3
+	FSUB2D(3, 1, 3)
+	FMOVQ	32(R8), F1
+	FMOVQ	columns_max+32(R7), F4
+	FSUB2D(4, 1, 4)
+	FMOVQ	48(R8), F1
+	FMOVQ	columns_max+48(R7), F5
 	FSUB2D(5, 1, 5)
-	FSUB2D(6, 2, 6)
-	FSUB2D(7, 3, 7)
-	FSUB2D(8, 4, 8)
-	FMOVQ	columns_negLogSum(R7), F4
-	FMOVQ	columns_negLogSum+16(R7), F3
-	FMOVQ	columns_negLogSum+32(R7), F2
-	FMOVQ	columns_negLogSum+48(R7), F1
-	FCMEQ2D(4, 4, 9)
-	FCMEQ2D(3, 3, 10)
-	FCMEQ2D(2, 2, 11)
-	FCMEQ2D(1, 1, 12)
-	FADD2D(5, 4, 5)
-	FADD2D(6, 3, 6)
-	FADD2D(7, 2, 7)
-	FADD2D(8, 1, 8)
-	VMOV	V0.B16, V1.B16
-	VBIT	V9.B16, V5.B16, V1.B16
-	VMOV	V0.B16, V9.B16
-	VBIT	V10.B16, V6.B16, V9.B16
-	VMOV	V0.B16, V10.B16
-	VBIT	V11.B16, V7.B16, V10.B16
+	FMOVQ	columns_negLogSum(R7), F1
+	FCMEQ2D(1, 1, 6)
+	FMOVQ	columns_negLogSum+16(R7), F7
+	FCMEQ2D(7, 7, 8)
+	FMOVQ	columns_negLogSum+32(R7), F9
+	FCMEQ2D(9, 9, 10)
+	FMOVQ	columns_negLogSum+48(R7), F11
+	FCMEQ2D(11, 11, 12)
+	FADD2D(2, 1, 2)
+	FADD2D(3, 7, 3)
+	FADD2D(4, 9, 4)
+	FADD2D(5, 11, 5)
 	VMOV	V0.B16, V11.B16
-	VBIT	V12.B16, V8.B16, V11.B16
-	FMOVQ	F1, 0(R9)
-	FMOVQ	F9, 16(R9)
-	FMOVQ	F10, 32(R9)
-	FMOVQ	F11, 48(R9)
+	VBIT	V6.B16, V2.B16, V11.B16
+	VMOV	V0.B16, V6.B16
+	VBIT	V8.B16, V3.B16, V6.B16
+	VMOV	V0.B16, V8.B16
+	VBIT	V10.B16, V4.B16, V8.B16
+	VMOV	V0.B16, V10.B16
+	VBIT	V12.B16, V5.B16, V10.B16
+	FMOVQ	F11, 0(R9)
+	FMOVQ	F6, 16(R9)
+	FMOVQ	F8, 32(R9)
+	FMOVQ	F10, 48(R9)
 	ADD	$64, R7
 	ADD	$64, R8
 	ADD	$64, R9
@@ -1952,6 +1845,7 @@ group:
 	RET
 
 // func columnsScaleNEON(c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int)
+//
 // columnsScaleNEON does what columnsScaleGo does, for n > 0 and groups > 0, from x
 // to dst, which may be x.
 TEXT	·columnsScaleNEON(SB), 0, $0-56
@@ -1976,37 +1870,37 @@ row:
 
 group:
 	FMOVQ	columns_factor(R7), F2
-	FMOVQ	columns_factor+16(R7), F3
-	FMOVQ	columns_factor+32(R7), F4
-	FMOVQ	columns_factor+48(R7), F5
-	FMOVQ	0(R8), F6
-	FMOVQ	16(R8), F7
-	FMOVQ	32(R8), F8
+	FMOVQ	0(R8), F3
+	FMUL2D(2, 3, 3)
+	FMOVQ	columns_factor+16(R7), F4
+	FMOVQ	16(R8), F5
+	FMUL2D(4, 5, 5)
+	FMOVQ	columns_factor+32(R7), F6
+	FMOVQ	32(R8), F7
+	FMUL2D(6, 7, 7)
+	FMOVQ	columns_factor+48(R7), F8
 	FMOVQ	48(R8), F9
-	FMUL2D(2, 6, 6)
-	FMUL2D(3, 7, 7)
-	FMUL2D(4, 8, 8)
-	FMUL2D(5, 9, 9)
-	FADD2D(1, 6, 6)
+	FMUL2D(8, 9, 9)
+	FADD2D(1, 3, 3)
+	FADD2D(1, 5, 5)
 	FADD2D(1, 7, 7)
-	FADD2D(1, 8, 8)
 	FADD2D(1, 9, 9)
 	FCMEQ2D(2, 2, 2)
-	FCMEQ2D(3, 3, 3)
 	FCMEQ2D(4, 4, 4)
-	FCMEQ2D(5, 5, 5)
+	FCMEQ2D(6, 6, 6)
+	FCMEQ2D(8, 8, 8)
 	VMOV	V0.B16, V10.B16
-	VBIT	V2.B16, V6.B16, V10.B16
+	VBIT	V2.B16, V3.B16, V10.B16
 	VMOV	V0.B16, V2.B16
-	VBIT	V3.B16, V7.B16, V2.B16
-	VMOV	V0.B16, V3.B16
-	VBIT	V4.B16, V8.B16, V3.B16
+	VBIT	V4.B16, V5.B16, V2.B16
 	VMOV	V0.B16, V4.B16
-	VBIT	V5.B16, V9.B16, V4.B16
+	VBIT	V6.B16, V7.B16, V4.B16
+	VMOV	V0.B16, V6.B16
+	VBIT	V8.B16, V9.B16, V6.B16
 	FMOVQ	F10, 0(R9)
 	FMOVQ	F2, 16(R9)
-	FMOVQ	F3, 32(R9)
-	FMOVQ	F4, 48(R9)
+	FMOVQ	F4, 32(R9)
+	FMOVQ	F6, 48(R9)
 	ADD	$64, R7
 	ADD	$64, R8
 	ADD	$64, R9
@@ -2019,6 +1913,7 @@ group:
 	RET
 
 // func packNEON(tile, x *float64, stride, cols, groups int)
+//
 // packNEON does what packGo does, for groups > 0.
 TEXT	·packNEON(SB), 0, $0-40
 	MOVD	tile+0(FP), R0
@@ -2097,6 +1992,7 @@ next:
 	RET
 
 // func unpackNEON(tile, dst *float64, stride, cols, groups int)
+//
 // unpackNEON does what unpackGo does, for groups > 0.
 TEXT	·unpackNEON(SB), 0, $0-40
 	MOVD	tile+0(FP), R0
@@ -2121,51 +2017,51 @@ group:
 
 two:
 	FMOVQ	0(R13), F0
-	FMOVQ	16(R13), F1
-	FMOVQ	32(R13), F2
-	FMOVQ	48(R13), F3
-	FMOVQ	const_columnsWidth*8(R13), F4
-	FMOVQ	const_columnsWidth*8+16(R13), F5
-	FMOVQ	const_columnsWidth*8+32(R13), F6
-	FMOVQ	const_columnsWidth*8+48(R13), F7
-	VZIP1	V4.D2, V0.D2, V8.D2
-	FMOVQ.P	F8, 16(R5)
-	VZIP2	V4.D2, V0.D2, V4.D2
-	FMOVQ.P	F4, 16(R6)
-	VZIP1	V5.D2, V1.D2, V4.D2
-	FMOVQ.P	F4, 16(R7)
-	VZIP2	V5.D2, V1.D2, V5.D2
-	FMOVQ.P	F5, 16(R8)
-	VZIP1	V6.D2, V2.D2, V5.D2
-	FMOVQ.P	F5, 16(R9)
-	VZIP2	V6.D2, V2.D2, V6.D2
-	FMOVQ.P	F6, 16(R10)
-	VZIP1	V7.D2, V3.D2, V6.D2
-	FMOVQ.P	F6, 16(R11)
-	VZIP2	V7.D2, V3.D2, V7.D2
-	FMOVQ.P	F7, 16(R12)
+	FMOVQ	const_columnsWidth*8(R13), F1
+	VZIP1	V1.D2, V0.D2, V2.D2
+	FMOVQ	16(R13), F3
+	FMOVQ	32(R13), F4
+	FMOVQ	48(R13), F5
+	FMOVQ	const_columnsWidth*8+16(R13), F6
+	FMOVQ	const_columnsWidth*8+32(R13), F7
+	FMOVQ	const_columnsWidth*8+48(R13), F8
+	FMOVQ.P	F2, 16(R5)
+	VZIP2	V1.D2, V0.D2, V1.D2
+	FMOVQ.P	F1, 16(R6)
+	VZIP1	V6.D2, V3.D2, V1.D2
+	FMOVQ.P	F1, 16(R7)
+	VZIP2	V6.D2, V3.D2, V6.D2
+	FMOVQ.P	F6, 16(R8)
+	VZIP1	V7.D2, V4.D2, V6.D2
+	FMOVQ.P	F6, 16(R9)
+	VZIP2	V7.D2, V4.D2, V7.D2
+	FMOVQ.P	F7, 16(R10)
+	VZIP1	V8.D2, V5.D2, V7.D2
+	FMOVQ.P	F7, 16(R11)
+	VZIP2	V8.D2, V5.D2, V8.D2
+	FMOVQ.P	F8, 16(R12)
 	ADD	$2*const_columnsWidth*8, R13
 	SUBS	$2, R14
 	BGE	two
 
 one:
 	TBZ	$0, R3, next
-	FMOVQ	0(R13), F7
-	FMOVQ	16(R13), F3
-	FMOVQ	32(R13), F6
-	FMOVQ	48(R13), F2
-	FMOVD	F7, (R5)
+	FMOVQ	0(R13), F8
+	FMOVQ	16(R13), F5
+	FMOVQ	32(R13), F7
+	FMOVQ	48(R13), F4
+	FMOVD	F8, (R5)
+	VZIP2	V8.D2, V8.D2, V8.D2
+	FMOVD	F8, (R6)
+	FMOVD	F5, (R7)
+	VZIP2	V5.D2, V5.D2, V5.D2
+	FMOVD	F5, (R8)
+	FMOVD	F7, (R9)
 	VZIP2	V7.D2, V7.D2, V7.D2
-	FMOVD	F7, (R6)
-	FMOVD	F3, (R7)
-	VZIP2	V3.D2, V3.D2, V3.D2
-	FMOVD	F3, (R8)
-	FMOVD	F6, (R9)
-	VZIP2	V6.D2, V6.D2, V6.D2
-	FMOVD	F6, (R10)
-	FMOVD	F2, (R11)
-	VZIP2	V2.D2, V2.D2, V2.D2
-	FMOVD	F2, (R12)
+	FMOVD	F7, (R10)
+	FMOVD	F4, (R11)
+	VZIP2	V4.D2, V4.D2, V4.D2
+	FMOVD	F4, (R12)
 
 next:
 	ADD	$64, R0

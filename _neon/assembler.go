@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -119,7 +120,7 @@ func (a *assembler) function(name, arguments, doc string, frame, argumentBytes i
 		a.free = append(a.free, r)
 	}
 	a.WriteString("\n")
-	for _, line := range strings.Split("func "+name+"("+arguments+")\n"+strings.TrimSpace(doc), "\n") {
+	for _, line := range strings.Split("func "+name+"("+arguments+")\n\n"+strings.TrimSpace(doc), "\n") {
 		a.WriteString(strings.TrimRight("// "+line, " ") + "\n")
 	}
 	fmt.Fprintf(a, "TEXT\t·%s(SB), 0, $%d-%d\n", name, frame, argumentBytes)
@@ -196,8 +197,34 @@ func (a *assembler) consume(format string, operands ...value) {
 	a.block = append(a.block, instruction{format: format, result: -1, operands: operands})
 }
 
+// sinkLoads moves each load to where its value is first used, where nothing
+// without a result, such as a store, is in between. It saves registers.
+func (a *assembler) sinkLoads() {
+	var sunk []instruction
+	var loads []instruction // not yet in sunk
+	for _, in := range a.block {
+		_, pinned := a.pinned[in.result]
+		if strings.HasPrefix(in.format, "FMOVQ ") && in.result >= 0 && !pinned {
+			loads = append(loads, in)
+			continue
+		}
+		var kept []instruction
+		for _, load := range loads {
+			if in.result < 0 || slices.Contains(in.operands, load.result) {
+				sunk = append(sunk, load)
+			} else {
+				kept = append(kept, load)
+			}
+		}
+		loads = kept
+		sunk = append(sunk, in)
+	}
+	a.block = append(sunk, loads...)
+}
+
 // flush chooses the block's registers and writes it.
 func (a *assembler) flush() {
+	a.sinkLoads()
 	last := map[value]int{}
 	for i, in := range a.block {
 		for _, v := range in.operands {

@@ -90,81 +90,71 @@ columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 0, 16)
 
 func (g *generator) columnsExpSum() {
 	g.function("columnsExpSumNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
-columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0.
-For each lane of a group of slices in turn it forms the lane's terms, eight
-slices at a time.`, 512, 56)
+columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0,
+on slices whose maximum is finite. For each lane of a group of slices in turn
+it goes through the lane's entries, of eight slices at a time.`, 0, 56)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	t := g.keepTermNumbers()
-	count := g.pin(4)
+	sum, low, count := g.pin(4), g.pin(4), g.pin(4)
 	// R2 and R4 are the strides in bytes, R15 and R17 those from one entry of
 	// a lane to the next.
 	g.raw(`
 		LSL $3, R2
 		LSL $3, R4
 		LSL $3, R2, R15
-		LSL $3, R4, R17
-		MOVD $terms-512(SP), R13
-		ADD $512, R13, R14`)
+		LSL $3, R4, R17`)
 	g.label("group")
-	// R7 is the number of lanes left, R8 where the lane's sums are, R9 and
-	// R10 its first entries.
+	// R14 counts the lanes; R7 is how many entries there are from the lane's
+	// first, R8 where the lane's sums are, R9 and R10 its first entries.
 	g.raw(`
-		MOVD $8, R7
+		MOVD $const_lanes, R14
+		MOVD R5, R7
 		MOVD R0, R8
 		MOVD R3, R9
-		MOVD R1, R10
-		MOVD R5, R11`)
-	g.bitwise(count, "VEOR", count, count)
+		MOVD R1, R10`)
+	g.clear(count)
 	g.label("lane")
-	// R3 and R1 go through the lane's entries, R23 counts them.
+	// R11 and R13 go through the lane's entries, R12 counts them.
 	g.raw(`
-		MOVD R13, R12
-		MOVD R9, R3
-		MOVD R10, R1
-		MOVD R11, R23
-		CMP $0, R23
-		BLE filling`)
-	g.label("entry")
-	field := func(name string) func() vector {
-		return func() vector { return g.load(4, "columns_"+name, "R0") }
+		MOVD R9, R11
+		MOVD R10, R13
+		MOVD R7, R12`)
+	for i := range sum {
+		g.emit(sum[i:i+1], "FMOVQ "+displaced("columns_hi", 16*i)+"(R8), F%[1]d", false)
 	}
-	y := g.sub(g.load(4, "", "R3"), field("shift")())
-	// The number where y is NaN, which is quiet by now.
-	y = g.binary(nil, "FMAXNM2D", y, field("lower")())
-	e := g.term(t, y, field("magic"))
-	g.countLargest(e, g.equal(g.load(4, "", "R3"), field("max")()), func(largest vector) {
-		g.integer(count, "VSUB", count, largest)
-	})
-	g.raw("CBZ R1, silent")
-	g.store(e, "", "R1")
+	g.clear(low)
+	g.label("entry")
+	field := func(name string) vector { return g.load(4, "columns_"+name, "R0") }
+	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R11"), field("shift")), field("lower")), func() vector { return field("magic") })
+	largest := g.equal(g.load(4, "", "R11"), field("max"))
+	g.storeTerms(s, q, "R13", "R15")
+	g.integer(count, "VSUB", count, largest)
+	g.addParts(sum, low, g.without(s, largest), q)
 	g.raw(`
-		ADD R15, R1
-		silent:
-		ADD R17, R3
-		ADD $64, R12
-		SUBS $8, R23
+		ADD R17, R11
+		SUBS $8, R12
 		BGT entry`)
-	g.sumBlock("columns_hi", "columns_lo", "R8")
+	g.store(sum, "columns_hi", "R8")
+	g.store(g.add(g.load(4, "columns_lo", "R8"), low), "columns_lo", "R8")
 	g.raw(`
+		SUBS $1, R7
+		BEQ counted
 		ADD $` + columnBytes + `, R8
 		ADD R4, R9
 		CBZ R10, next
 		ADD R2, R10
 		next:
-		SUB $1, R11
-		SUBS $1, R7
+		SUBS $1, R14
 		BNE lane`)
+	g.label("counted")
 	g.store(g.add(g.load(4, "columns_count", "R0"), g.unary("SCVTF2D", count)), "columns_count", "R0")
-	// On to the next group: R9 and R10 are 8 entries on.
 	g.raw(`
 		ADD $64, R0
-		SUB R17, R9, R3
 		ADD $64, R3
-		CBZ R10, last
-		SUB R15, R10, R1
+		CBZ R1, further
 		ADD $64, R1
-		last:
+		further:
 		SUBS $1, R6
 		BNE group
 		RET`)
@@ -206,6 +196,7 @@ columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.`, 0, 16)
 	u := g.mul(hi, scale)
 	uLow := g.fma(hi, scale, g.neg(u))
 	uLow = g.add(uLow, g.fma(hi, scaleLow, g.mul(lo, scale)))
+	u, uLow = g.fastTwoSum(u, uLow)
 	// conclude.
 	unscale := g.number(g.constant("unscale"))
 	t, tLow := g.mul(u, unscale), g.mul(uLow, unscale)
@@ -220,7 +211,9 @@ columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.`, 0, 16)
 	set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
 	set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
 	v, vLow := g.twoSum(g.sub(count, g.number(float(1))), t)
-	set("negLogSum", g.neg(g.log1p(v, g.add(vLow, tLow))))
+	logSum, logSumLow := g.log1p(v, g.add(vLow, tLow))
+	set("negLogSum", g.neg(logSum))
+	set("logSumLow", logSumLow)
 	end()
 }
 

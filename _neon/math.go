@@ -7,39 +7,47 @@ import "fmt"
 
 // This file writes what math.go of the package says, in the same order.
 
-// termNumbers are what loops over many terms keep in registers: multipliers
-// in two lanes of one, numbers that are added to in a register each.
-type termNumbers struct {
-	sixteenthsAndExp6, sixteenth vector
-	exp2, exp3, exp4, exp5       vector
-}
+// termNumbers are multipliers that loops over many terms keep in registers,
+// two to a register. What is added to is destroyed by that, and loading it
+// again costs less than copying it: loads do not compete with arithmetic.
+type termNumbers struct{ sixteenthsAndExp6, sixteenth vector }
 
 func (g *generator) keepTermNumbers() *termNumbers {
 	return &termNumbers{
-		sixteenthsAndExp6: g.keep(g.constants("sixteenthsPerLn2", "exp6")),
-		sixteenth:         g.keep(g.constants("sixteenthHi", "sixteenthLo")),
-		exp2:              g.keep(g.constant("exp2")),
-		exp3:              g.keep(g.constant("exp3")),
-		exp4:              g.keep(g.constant("exp4")),
-		exp5:              g.keep(g.constant("exp5")),
+		g.keep(g.constants("sixteenthsPerLn2", "exp6")),
+		g.keep(g.constants("sixteenthHi", "sixteenthLo")),
 	}
 }
 
-// term is frame.term; magic loads the frame's.
-func (g *generator) term(t *termNumbers, y vector, magic func() vector) vector {
+// parts is frame.parts; magic loads the frame's.
+func (g *generator) parts(t *termNumbers, y vector, magic func() vector) (s, q vector) {
 	n := g.fmaLane(y, t.sixteenthsAndExp6, 0, magic())
 	k := g.sub(n, magic())
 	r := g.fnmaLane(k, t.sixteenth, 0, y)
 	r = g.fnmaLane(k, t.sixteenth, 1, r)
 	power, rest := g.lookup(n)
-	s := g.addInts(power, g.shiftLeft(n, 48))
+	s = g.addInts(power, g.shiftLeft(n, 48))
 	low := g.add(r, rest)
-	q := g.fmaLane(r, t.sixteenthsAndExp6, 1, t.exp5)
-	q = g.fma(q, r, t.exp4)
-	q = g.fma(q, r, t.exp3)
-	q = g.fma(q, r, t.exp2)
-	q = g.fma(q, g.mul(r, r), low)
-	return g.fma(s, q, s)
+	q = g.fmaLane(r, t.sixteenthsAndExp6, 1, g.copies(len(r), "exp5"))
+	q = g.polynomial(q, r, "exp4", "exp3", "exp2")
+	return s, g.fma(q, g.mul(r, r), low)
+}
+
+// copies loads n copies of a constant.
+func (g *generator) copies(n int, name string) vector {
+	var v vector
+	for range n {
+		v = append(v, g.number(g.constant(name))...)
+	}
+	return v
+}
+
+// polynomial goes on with Horner's rule from p.
+func (g *generator) polynomial(p, x vector, names ...string) vector {
+	for _, name := range names {
+		p = g.fma(p, x, g.copies(len(x), name))
+	}
+	return p
 }
 
 // lookup returns power[i] and powerRest[i] for i = n mod 16.
@@ -57,12 +65,8 @@ func (g *generator) lookup(n vector) (power, rest vector) {
 	return power, rest
 }
 
-// expTail is the function of that name, its numbers from memory.
 func (g *generator) expTail(r vector) vector {
-	q := g.fma(g.number(g.constant("exp6")), r, g.number(g.constant("exp5")))
-	q = g.fma(q, r, g.number(g.constant("exp4")))
-	q = g.fma(q, r, g.number(g.constant("exp3")))
-	return g.fma(q, r, g.number(g.constant("exp2")))
+	return g.polynomial(g.number(g.constant("exp6")), r, "exp5", "exp4", "exp3", "exp2")
 }
 
 func (g *generator) twoSum(x, y vector) (sum, rest vector) {
@@ -114,7 +118,7 @@ func (g *generator) expPair(z, base vector) (hi, lo vector) {
 }
 
 // log1p is the function of that name.
-func (g *generator) log1p(u, uLow vector) vector {
+func (g *generator) log1p(u, uLow vector) (hi, lo vector) {
 	sum, rest := g.twoSum(g.number(float(1)), u)
 	rest = g.add(rest, uLow)
 	exponent := g.shiftRight(g.subInts(sum, g.number(g.constant("sqrtHalf"))), 52)
@@ -136,15 +140,12 @@ func (g *generator) log1p(u, uLow vector) vector {
 	wLow = g.mul(wLow, reciprocal)
 
 	t := g.mul(w, w)
-	p := g.fma(g.number(g.constant("log15")), t, g.number(g.constant("log13")))
-	for _, name := range []string{"log11", "log9", "log7", "log5", "log3"} {
-		p = g.fma(p, t, g.number(g.constant(name)))
-	}
+	p := g.polynomial(g.number(g.constant("log15")), t, "log13", "log11", "log9", "log7", "log5", "log3")
 	low := g.fma(g.mul(t, w), p, wLow)
 
-	hi, hiLow := g.fastTwoSum(g.mul(k, g.number(g.constant("ln2Hi"))), w)
+	hi, lo = g.fastTwoSum(g.mul(k, g.number(g.constant("ln2Hi"))), w)
 	low = g.fma(k, g.number(g.constant("ln2Lo")), low)
-	return g.add(hi, g.add(hiLow, low))
+	return g.fastTwoSum(hi, g.add(lo, low))
 }
 
 // quotient is the function of that name.

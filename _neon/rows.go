@@ -3,8 +3,6 @@
 
 package main
 
-import "fmt"
-
 func (g *generator) maxOf() {
 	g.function("maxNEON", "x *float64, n int) (max float64", `
 maxNEON returns the largest of n entries, -Inf for none. If there is a NaN it
@@ -52,51 +50,46 @@ returns a NaN, of any bits; of two zeros either may be the largest.`, 0, 24)
 	g.raw("RET")
 }
 
-// expSum works on eight entries at a time, a lane of the sum each.
+// expSum works on eight entries at a time, one of each lane.
 func (g *generator) expSum() {
-	const buffer = 512
 	g.function("expSumNEON", "s *rowSums, dst, x *float64, n int", `
-expSumNEON adds the terms of n entries, a multiple of 8, to the sums of the
-frame s, those equal to s.max to its count only. If n is not a multiple of 64,
-that leaves the last block short. Where dst is not nil it receives the terms of
-all entries; it may be x. It does what expSumGo does, as long as s.max is not
-a NaN.`, buffer, 32)
+expSumNEON adds the terms of n entries, a multiple of 8 and not 0, to the sums
+of the frame s, and those equal to s.max to its count only. Blocks begin at x.
+Where dst is not nil it receives the terms of all entries; it may be x. It does
+what expSumGo does, if s.max is finite.`, 0, 32)
 	g.pointToNumbers()
 	g.loadArguments("s", "dst", "x", "n")
 	t := g.keepTermNumbers()
-	shift := g.argument("rowSums_shift(R0)")
-	magic := g.argument("rowSums_magic(R0)")
-	lower := g.argument("rowSums_lower(R0)")
-	max := g.argument("rowSums_max(R0)")
-	count := g.pin(1)
-	g.bitwise(count, "VEOR", count, count)
-	g.raw("MOVD $terms-512(SP), R13\nADD $512, R13, R14")
+	magic := g.pin(1)
+	g.emit(magic, "FMOVQ rowSums_magic(R0), F%[1]d", false)
+	frame := func(field string) vector { return g.load(1, "rowSums_"+field, "R0") }
+	sum, low, count := g.pin(4), g.pin(4), g.pin(1)
+	for i := range sum {
+		g.emit(sum[i:i+1], "FMOVQ "+displaced("rowSums_sum", 16*i)+"(R0), F%[1]d", false)
+	}
+	g.clear(count)
 
 	g.label("block")
-	g.raw("MOVD R13, R12")
+	g.clear(low)
+	g.raw("MOVD $const_blockLen, R4")
 	g.label("eight")
-	y := g.sub(g.load(4, "", "R2"), shift)
-	// The number where y is NaN, which is quiet by now.
-	y = g.binary(nil, "FMAXNM2D", y, lower)
-	e := g.term(t, y, func() vector { return magic })
-	g.countLargest(e, g.equal(g.load(4, "", "R2"), max), func(largest vector) {
-		for _, v := range largest {
-			g.integer(count, "VSUB", count, vector{v})
-		}
-	})
-	g.raw("CBZ R1, silent")
-	g.store(e, "", "R1")
+	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R2"), frame("shift")), frame("lower")), func() vector { return magic })
+	largest := g.equal(g.load(4, "", "R2"), frame("max"))
+	g.storeTerms(s, q, "R1", "$64")
+	for i := range largest {
+		g.integer(count, "VSUB", count, largest[i:i+1])
+	}
+	g.addParts(sum, low, g.without(s, largest), q)
 	g.raw(`
-		ADD $64, R1
-		silent:
 		ADD $64, R2
-		ADD $64, R12
 		SUBS $8, R3
-		BLE filling
-		CMP R14, R12
-		BLT eight`)
-	g.sumBlock("rowSums_sum", "rowSums_rest", "R0")
-	g.raw("CMP $0, R3\nBGT block")
+		BEQ added
+		SUBS $8, R4
+		BNE eight`)
+	g.label("added")
+	g.store(g.add(g.load(4, "rowSums_rest", "R0"), low), "rowSums_rest", "R0")
+	g.raw("CBNZ R3, block")
+	g.store(sum, "rowSums_sum", "R0")
 	g.consume("VMOV V%[2]d.D[0], R4", count[0])
 	g.consume("VMOV V%[2]d.D[1], R5", count[0])
 	g.raw(`
@@ -107,40 +100,35 @@ a NaN.`, buffer, 32)
 		RET`)
 }
 
-// countLargest stores e at R12, +0 in place of those that are masked as
-// largest, and calls count for the masks.
-func (g *generator) countLargest(e, largest vector, count func(vector)) {
-	count(largest)
-	g.store(g.without(e, largest), "", "R12")
-}
-
-// sumBlock adds the block of terms from R13 to R12, eight vectors of eight
-// with +0 from there to R14, to the sums at the given offsets from base.
-func (g *generator) sumBlock(sum, rest, base string) {
-	g.label("filling")
-	g.raw("CMP R14, R12\nBGE adding")
-	g.label("fill")
-	zero := g.zero()
-	g.store(append(append(append(zero, zero...), zero...), zero...), "", "R12")
-	g.raw(`
-		ADD $64, R12
-		CMP R14, R12
-		BLT fill`)
-	g.label("adding")
-	for i := 0; i < 64; i += 32 {
-		v := func(j int) vector { return g.load(2, fmt.Sprint(64*j+i), "R13") }
-		b := g.add(
-			g.add(g.add(v(0), v(1)), g.add(v(2), v(3))),
-			g.add(g.add(v(4), v(5)), g.add(v(6), v(7))))
-		s, r := g.twoSum(g.load(2, displaced(sum, i), base), b)
-		g.store(s, displaced(sum, i), base)
-		g.store(g.add(g.load(2, displaced(rest, i), base), r), displaced(rest, i), base)
+// clear sets pinned values to +0.
+func (g *generator) clear(v vector) {
+	for i := range v {
+		g.emit(v[i:i+1], "VEOR V%[1]d.B16, V%[1]d.B16, V%[1]d.B16", false)
 	}
 }
 
-// zero returns +0.
-func (g *generator) zero() vector {
-	return vector{g.read("VEOR V%[1]d.B16, V%[1]d.B16, V%[1]d.B16")}
+// clamp returns the larger of y and lower, and lower for NaN, which must be
+// quiet.
+func (g *generator) clamp(y, lower vector) vector { return g.binary(nil, "FMAXNM2D", y, lower) }
+
+// storeTerms stores s+s·q where a register points, unless that is 0, and adds
+// step to it.
+func (g *generator) storeTerms(s, q vector, at, step string) {
+	g.raw("CBZ " + at + ", silent")
+	g.store(g.fma(s, q, s), "", at)
+	g.raw("ADD " + step + ", " + at + "\nsilent:")
+}
+
+// addParts adds s+s·q to lanes, where s is +0 to leave a term out: neither sum
+// nor low is ever -0, so that adding 0 leaves them as they are.
+func (g *generator) addParts(sum, low, s, q vector) {
+	for i := range low {
+		l := low[i : i+1]
+		g.emit(l, "VFMLA V%[3]d.D2, V%[2]d.D2, V%[1]d.D2", true, l, s[i:i+1], q[i:i+1])
+	}
+	newSum, rest := g.twoSum(sum, s)
+	g.binary(low, "FADD2D", low, rest)
+	g.emit(sum, "VMOV V%[2]d.B16, V%[1]d.B16", false, newSum)
 }
 
 func (g *generator) shiftBy() {
@@ -160,7 +148,7 @@ may be x.`, 0, 32)
 	g.loadArguments("dst", "x", "n")
 	factor := g.argument("factor+24(FP)")
 	zero := g.pin(1)
-	g.bitwise(zero, "VEOR", zero, zero)
+	g.clear(zero)
 	g.eachEntry(func(x vector) vector { return g.add(g.mul(x, factor), zero) })
 }
 
