@@ -371,6 +371,21 @@ type batch struct {
 // row returns row i of the group.
 func (b *batch) row(i int) []float64 { return b.x[i*b.stride:][:b.logits.cols] }
 
+// rowAfter and resultAfter are row and result, or nil beyond the last.
+func (b *batch) rowAfter(i int) []float64 {
+	if (i+1)*b.stride > len(b.x)+b.stride-b.logits.cols {
+		return nil
+	}
+	return b.row(i)
+}
+
+func (b *batch) resultAfter(i int) []float64 {
+	if b.begin+i >= b.logits.rows {
+		return nil
+	}
+	return b.result(i)
+}
+
 // result returns row i of the gradient, nil where none is asked for.
 func (b *batch) result(i int) []float64 {
 	if b.out.Data == nil {
@@ -455,13 +470,13 @@ func (b *batch) sumLabelled(i int, label []int) {
 			if isFirstMax(x, y, w.max[k]) {
 				b.correct++
 			}
-			w.sumRow(k, b.result(i+k), x)
+			w.sumRow(k, b.result(i+k), x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
 			continue
 		}
 		// Such a panel is one row, whose terms may replace it.
 		chunk := chunkOf(x, y/chunkLen)
 		first := isFirstMax(chunk, y%chunkLen, maxOf(chunk))
-		w.sumLong(b.result(i+k), x)
+		w.sumLong(b.result(i+k), x, nil)
 		for u := range y / chunkLen {
 			first = first && w.partials[u].max < w.max[k]
 		}
@@ -600,10 +615,10 @@ func (b *batch) weightedRow(i int, coefficients []float64, sum accumulator, labe
 	}
 	if len(x) <= chunkLen {
 		w.max[0] = maxOf(x)
-		w.sumRow(0, terms, x)
+		w.sumRow(0, terms, x, b.rowAfter(i+1), b.resultAfter(i+1))
 		columnsConclude(&w.columns, 1)
 	} else {
-		w.sumLong(terms, x)
+		w.sumLong(terms, x, nil)
 	}
 	if label >= 0 && isFirstMax(x, label, w.max[0]) {
 		b.correct++

@@ -34,7 +34,7 @@ var kernelConstants = func() (c [36 * 4]uint64) {
 		1, 2, unscale, math.Inf(1), math.Inf(-1), nan,
 		shiftFrom, farthest, magic, 2*magic + 16*scaleBits, 0x1p52,
 		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
-		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1,
+		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
 	} {
 		for k := range 4 {
 			c[4*i+k] = math.Float64bits(x)
@@ -62,6 +62,9 @@ type expState struct {
 	max, magic, lower float64
 	less              int // entries that are not max
 	hi, lo            float64
+	// Where memory is to be prefetched, in bytes from the entry in work: the
+	// entries that are next, and what is going to be written.
+	next, out int
 }
 
 func maxOf(x []float64) float64 {
@@ -76,6 +79,12 @@ func maxOf(x []float64) float64 {
 }
 
 func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
+	return expSumAhead(dst, x, max, nil, nil)
+}
+
+// expSumAhead is expSum, which prefetches next, the entries that come after
+// x, and out, where something will be written from here on; nil is neither.
+func expSumAhead(dst, x []float64, max float64, next, out []float64) (count, hi, lo float64) {
 	if active == tierGo {
 		return expSumGo(dst, x, max)
 	}
@@ -83,7 +92,16 @@ func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
 	if f.shift != 0 {
 		return expSumShifted(dst, x, max)
 	}
-	return expSumFrame(dst, x, max, &f)
+	return expSumFrame(dst, x, max, &f, distance(x, next), distance(x, out))
+}
+
+// distance returns how many bytes lie between the entries of a and b, 0 for
+// an empty b.
+func distance(a, b []float64) int {
+	if len(b) == 0 {
+		return 0
+	}
+	return int(uintptr(unsafe.Pointer(&b[0])) - uintptr(unsafe.Pointer(&a[0])))
 }
 
 // expSumShifted shifts the entries first; the kernels know frames without a
@@ -98,11 +116,11 @@ func expSumShifted(dst, x []float64, max float64) (count, hi, lo float64) {
 	}
 	shiftBy(shifted, x, max, 0)
 	f := newFrame(0)
-	return expSumFrame(dst, shifted, 0, &f)
+	return expSumFrame(dst, shifted, 0, &f, 0, 0)
 }
 
-func expSumFrame(dst, x []float64, max float64, f *frame) (count, hi, lo float64) {
-	s := expState{max: max, magic: f.magic, lower: f.lower}
+func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count, hi, lo float64) {
+	s := expState{max: max, magic: f.magic, lower: f.lower, next: next, out: out}
 	at := (*float64)(unsafe.Pointer(&s))
 	switch {
 	case dst == nil && active == tierAVX512:

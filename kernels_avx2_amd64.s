@@ -123,20 +123,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      64(DI), Y4
@@ -158,20 +157,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      128(DI), Y4
@@ -193,20 +191,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      192(DI), Y4
@@ -228,20 +225,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      256(DI), Y4
@@ -263,20 +259,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      320(DI), Y4
@@ -298,20 +293,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      384(DI), Y4
@@ -333,20 +327,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      448(DI), Y4
@@ -368,20 +361,19 @@ blocks0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
@@ -423,20 +415,19 @@ vectors0:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x40, DI
@@ -476,20 +467,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      96(AX), Y4
@@ -511,20 +501,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      160(AX), Y4
@@ -546,20 +535,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      224(AX), Y4
@@ -581,20 +569,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      288(AX), Y4
@@ -616,20 +603,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      352(AX), Y4
@@ -651,20 +637,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      416(AX), Y4
@@ -686,20 +671,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      480(AX), Y4
@@ -721,20 +705,19 @@ blocks1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
@@ -777,20 +760,19 @@ vectors1:
 	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x40, AX
@@ -884,23 +866,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, (R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      64(R8), Y4
@@ -922,23 +903,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 64(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      128(R8), Y4
@@ -960,23 +940,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 128(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      192(R8), Y4
@@ -998,23 +977,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 192(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      256(R8), Y4
@@ -1036,23 +1014,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 256(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      320(R8), Y4
@@ -1074,23 +1051,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 320(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      384(R8), Y4
@@ -1112,23 +1088,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 384(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      448(R8), Y4
@@ -1150,23 +1125,22 @@ blocks0:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 448(R9)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
@@ -1209,24 +1183,23 @@ vectors0:
 	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
 	VPSLLQ       $0x30, Y7, Y7
 	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y8
+	VFMADD213PD  Y10, Y5, Y8
 	VMOVAPD      Y7, Y5
-	VFMADD231PD  Y9, Y7, Y5
+	VFMADD231PD  Y8, Y7, Y5
 	VMASKMOVPD   Y5, Y4, (R9)
-	VANDPD       Y7, Y6, Y4
-	VFMADD231PD  Y9, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
+	VFMADD231PD  Y8, Y6, Y3
+	VMAXPD       Y6, Y0, Y4
+	VMINPD       Y6, Y0, Y5
+	VADDPD       Y6, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, R9
@@ -1266,23 +1239,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 32(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      96(CX), Y4
@@ -1304,23 +1276,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 96(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      160(CX), Y4
@@ -1342,23 +1313,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 160(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      224(CX), Y4
@@ -1380,23 +1350,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 224(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      288(CX), Y4
@@ -1418,23 +1387,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 288(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      352(CX), Y4
@@ -1456,23 +1424,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 352(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      416(CX), Y4
@@ -1494,23 +1461,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 416(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMOVUPD      480(CX), Y4
@@ -1532,23 +1498,22 @@ blocks1:
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
 	VPADDQ       Y6, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y8
-	VMULPD       Y4, Y4, Y4
-	VFMADD213PD  Y7, Y4, Y8
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
 	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y8, Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
 	VMOVUPD      Y4, 480(AX)
-	VANDPD       Y6, Y5, Y4
-	VFMADD231PD  Y8, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
+	VFMADD231PD  Y7, Y5, Y3
+	VMAXPD       Y5, Y0, Y4
+	VMINPD       Y5, Y0, Y6
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y1, Y1
@@ -1592,24 +1557,23 @@ vectors1:
 	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
 	VPSLLQ       $0x30, Y7, Y7
 	VPADDQ       Y7, Y9, Y7
-	VADDPD       Y10, Y5, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y9
-	VMULPD       Y5, Y5, Y5
-	VFMADD213PD  Y8, Y5, Y9
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y8
+	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y8
+	VFMADD213PD  Y10, Y5, Y8
 	VMOVAPD      Y7, Y5
-	VFMADD231PD  Y9, Y7, Y5
+	VFMADD231PD  Y8, Y7, Y5
 	VMASKMOVPD   Y5, Y4, 32(AX)
-	VANDPD       Y7, Y6, Y4
-	VFMADD231PD  Y9, Y4, Y3
-	VMAXPD       Y4, Y0, Y5
-	VMINPD       Y4, Y0, Y6
-	VADDPD       Y4, Y0, Y0
-	VSUBPD       Y5, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
+	VFMADD231PD  Y8, Y6, Y3
+	VMAXPD       Y6, Y0, Y4
+	VMINPD       Y6, Y0, Y5
+	VADDPD       Y6, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
 	VADDPD       Y4, Y3, Y3
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, AX
@@ -1936,20 +1900,19 @@ entries:
 	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
 	VPSLLQ       $0x30, Y5, Y5
 	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
-	VANDPD       Y5, Y4, Y3
-	VFMADD231PD  Y7, Y3, Y2
-	VMAXPD       Y3, Y1, Y4
-	VMINPD       Y3, Y1, Y5
-	VADDPD       Y3, Y1, Y1
-	VSUBPD       Y4, Y1, Y3
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
+	VFMADD213PD  Y8, Y3, Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VMAXPD       Y4, Y1, Y3
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y1, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
 	LEAQ         (R11)(CX*8), R11
@@ -2032,23 +1995,22 @@ entries:
 	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
 	VPSLLQ       $0x30, Y5, Y5
 	VPADDQ       Y5, Y7, Y5
-	VADDPD       Y8, Y3, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y7
-	VMULPD       Y3, Y3, Y3
-	VFMADD213PD  Y6, Y3, Y7
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y6
+	VFMADD213PD  Y8, Y3, Y6
 	VMOVAPD      Y5, Y3
-	VFMADD231PD  Y7, Y5, Y3
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVUPD      Y3, (BP)
-	VANDPD       Y5, Y4, Y3
-	VFMADD231PD  Y7, Y3, Y2
-	VMAXPD       Y3, Y1, Y4
-	VMINPD       Y3, Y1, Y5
-	VADDPD       Y3, Y1, Y1
-	VSUBPD       Y4, Y1, Y3
+	VFMADD231PD  Y6, Y4, Y2
+	VMAXPD       Y4, Y1, Y3
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y1, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
 	LEAQ         (R14)(CX*8), R14
@@ -2189,11 +2151,11 @@ vectors:
 	VANDPD       Y0, Y1, Y1
 	VSUBPD       Y1, Y0, Y0
 	VPXOR        ·kernelConstants+928(SB), Y0, Y1
-	VBROADCASTSD ·kernelConstants+960(SB), Y2
-	VMOVUPD      ·kernelConstants+800(SB), Y3
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y3
-	VPANDN       Y3, Y2, Y0
 	VXORPD       Y2, Y2, Y2
+	VBROADCASTSD ·kernelConstants+960(SB), Y3
+	VMOVUPD      ·kernelConstants+800(SB), Y4
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y4
+	VPANDN       Y4, Y3, Y0
 	VMOVAPD      Y0, Y3
 	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y3
 	VSUBPD       Y0, Y3, Y0
@@ -2211,17 +2173,18 @@ vectors:
 	VGATHERQPD   Y7, 128(DX)(Y4*8), Y6
 	VPSLLQ       $0x30, Y3, Y3
 	VPADDQ       Y3, Y5, Y3
-	VADDPD       Y6, Y2, Y2
 	VMOVUPD      ·kernelConstants+224(SB), Y4
 	VFMADD213PD  ·kernelConstants+192(SB), Y0, Y4
 	VFMADD213PD  ·kernelConstants+160(SB), Y0, Y4
 	VFMADD213PD  ·kernelConstants+128(SB), Y0, Y4
 	VFMADD213PD  ·kernelConstants+96(SB), Y0, Y4
 	VMULPD       Y0, Y0, Y0
-	VFMADD213PD  Y2, Y0, Y4
-	VADDPD       Y4, Y1, Y0
+	VADDPD       Y6, Y2, Y2
+	VMOVAPD      Y2, Y2
+	VFMADD231PD  Y0, Y4, Y2
+	VADDPD       Y2, Y1, Y0
 	VSUBPD       Y1, Y0, Y1
-	VSUBPD       Y1, Y4, Y1
+	VSUBPD       Y1, Y2, Y1
 	VMULPD       Y0, Y3, Y2
 	VMOVAPD      Y2, Y4
 	VFMSUB231PD  Y0, Y3, Y4

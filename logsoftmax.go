@@ -246,12 +246,16 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	} else if cols <= chunkLen {
 		for k := range n {
 			row := x[k*t.in.Stride:][:cols]
-			var terms []float64
-			if t.op == opSoftmax {
-				terms = dst[k*t.out.Stride:][:cols]
-			}
+			next := rowAfter(t.in.Data, t.in.Stride, t.in.Rows, cols, i+k+1)
 			w.max[k] = maxOf(row)
-			w.sumRow(k, terms, row)
+			switch t.op {
+			case opSoftmax:
+				w.sumRow(k, dst[k*t.out.Stride:][:cols], row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
+			case opLogSoftmax:
+				w.sumRow(k, nil, row, next, dst[k*t.out.Stride:][:cols])
+			default:
+				w.sumRow(k, nil, row, next, nil)
+			}
 		}
 		columnsConclude(&w.columns, groupsFor(n))
 		for k := range n {
@@ -266,12 +270,12 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		row := x[:cols]
 		switch t.op {
 		case opLogSumExp:
-			w.sumLong(nil, row)
+			w.sumLong(nil, row, nil)
 		case opLogSoftmax:
-			w.sumLong(nil, row)
+			w.sumLong(nil, row, dst[:cols])
 			w.shiftLong(dst[:cols], row)
 		case opSoftmax:
-			w.sumLong(dst[:cols], row)
+			w.sumLong(dst[:cols], row, nil)
 			w.scaleTerms(0, dst[:cols], 1)
 		}
 	}
@@ -408,7 +412,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 		if t.op == opSoftmax {
 			terms = x
 		}
-		w.partials[u] = chunkPartial(terms, x, 0)
+		w.partials[u] = chunkPartial(terms, x, nil, 0)
 		if t.op == opSoftmax {
 			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
 			for i, e := range x {

@@ -174,6 +174,16 @@ func expAndRest(y float64) (p, rest float64) {
 	}
 	f = frame{magic: magic}
 	s, q := f.parts(y)
+	if s == 1 {
+		// Here q is all, and what its polynomial leaves of e^y too much.
+		q = math.FMA(y, 1.0/40320, 1.0/5040)
+		q = math.FMA(q, y, 1.0/720)
+		q = math.FMA(q, y, 1.0/120)
+		q = math.FMA(q, y, 1.0/24)
+		q = math.FMA(q, y, 1.0/6)
+		q = math.FMA(q, y, 0.5)
+		return p, -math.FMA(q, float64(y*y), y)
+	}
 	// With s = 2^(n/16), 1 - e^y is (1 - s) - s·q; 1 - s is exact from ½ to 2.
 	return p, math.FMA(-s, q, 1-s)
 }

@@ -85,7 +85,7 @@ func (f *frame) parts(y float64) (s, q float64) {
 	r = math.FMA(k, -sixteenthLo, r)
 	bits := math.Float64bits(n)
 	s = math.Float64frombits(power[bits&15] + bits<<48)
-	q = math.FMA(expTail(r), float64(r*r), r+powerRest[bits&15])
+	q = math.FMA(math.FMA(expTail(r), r, 1), r, powerRest[bits&15])
 	return s, q
 }
 

@@ -109,12 +109,22 @@ func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
 
 // sumRow sets the count and sum of row i of a panel, of one chunk, whose
 // maximum is set. Where terms is not nil it receives the row's terms; it may
-// be x. Those of a row whose maximum is not finite are anything.
-func (w *workspace) sumRow(i int, terms, x []float64) {
+// be x. Those of a row whose maximum is not finite are anything. next and out
+// are what expSumAhead prefetches.
+func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
 	w.count[i], w.hi[0][i], w.lo[0][i] = 0, 0, 0
 	if m := w.max[i]; isFinite(m) {
-		w.count[i], w.hi[0][i], w.lo[0][i] = expSum(terms, x, m)
+		w.count[i], w.hi[0][i], w.lo[0][i] = expSumAhead(terms, x, m, next, out)
 	}
+}
+
+// rowAfter returns row i of a matrix of rows of cols entries, nil beyond the
+// last.
+func rowAfter(data []float64, stride, rows, cols, i int) []float64 {
+	if i >= rows || data == nil {
+		return nil
+	}
+	return data[i*stride:][:cols]
 }
 
 // chunks is how many chunks n entries are.
@@ -126,11 +136,19 @@ func chunkOf(x []float64, chunk int) []float64 {
 }
 
 // chunkPartial returns the partial of a chunk of x, whose terms go to the
-// same chunk of terms where that is not nil.
-func chunkPartial(terms, x []float64, chunk int) partial {
+// same chunk of terms where that is not nil. out is where the row's result
+// will be written, if that is known.
+func chunkPartial(terms, x, out []float64, chunk int) partial {
+	var next []float64
+	if end := (chunk + 1) * chunkLen; end < len(x) {
+		next = x[end:]
+	}
 	x = chunkOf(x, chunk)
 	if terms != nil {
 		terms = chunkOf(terms, chunk)
+	}
+	if out != nil {
+		out = chunkOf(out, chunk)
 	}
 	m := maxOf(x)
 	if !isFinite(m) {
@@ -139,16 +157,16 @@ func chunkPartial(terms, x []float64, chunk int) partial {
 		}
 		return partial{max: m}
 	}
-	count, hi, lo := expSum(terms, x, m)
+	count, hi, lo := expSumAhead(terms, x, m, next, out)
 	return newPartial(m, count, hi, lo)
 }
 
 // sumLong concludes one row of any length, as row 0 of a panel; w.partials
 // are its chunks'. Where terms is not nil it receives the row's terms; it may
-// be x.
-func (w *workspace) sumLong(terms, x []float64) {
+// be x. out is where the row's result will be written, if that is known.
+func (w *workspace) sumLong(terms, x, out []float64) {
 	w.partials = grow(w.partials, chunks(len(x)))
-	w.eachChunk(longRow{kind: longSum, dst: terms, x: x}, len(x))
+	w.eachChunk(longRow{kind: longSum, dst: terms, x: x, out: out}, len(x))
 	w.concludeLong()
 }
 
@@ -192,6 +210,7 @@ func spreads(rows, cols int) bool {
 type longRow struct {
 	kind   longKind
 	dst, x []float64
+	out    []float64
 	w      *workspace
 	whole  partial
 	g      float64
@@ -235,7 +254,7 @@ func (t *longRow) do(_ *workspace, unit int) {
 func (t *longRow) doChunk(u int) {
 	switch t.kind {
 	case longSum:
-		t.w.partials[u] = chunkPartial(t.dst, t.x, u)
+		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, u)
 	case longShift:
 		shiftBy(chunkOf(t.dst, u), chunkOf(t.x, u), t.w.max[0], t.w.negLogSum[0])
 	case longScale:

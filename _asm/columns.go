@@ -195,7 +195,7 @@ func columnsExpSum(terms bool) {
 			put = func(e reg.VecVirtual) { store(e, Mem{Base: q}) }
 		}
 		// The second operand is what a NaN gives.
-		total.add(t, maximum(sub(entry, shift), lower), magic, other, put)
+		total.add(t, maximum(sub(entry, shift), lower), magic, other, false, put)
 		LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
 		if terms {
 			LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
@@ -268,12 +268,7 @@ func columnsConclude() {
 	eachVector(p, groups, nil, func() {
 		// newPartial: g = e^-top·2^exponent, u = the sum times g.
 		_, top := frameTop(finiteOrZero(field(fieldMax)))
-		s, r, low := t.expParts(xor(top, c("signMask")), exponentMagic(top), zero())
-		q, qLow := fastTwoSum(r, low)
-		product := mul(s, q)
-		productLow := fma(s, qLow, fmsub(s, q, product))
-		g, gLow := fastTwoSum(s, product)
-		gLow = add(gLow, productLow)
+		g, gLow := t.expPair(xor(top, c("signMask")), zero(), exponentMagic(top))
 		hi, lo := load(field(fieldHi)), load(field(fieldLo))
 		u := mul(hi, g)
 		uLow := fmsub(hi, g, u)

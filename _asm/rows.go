@@ -119,13 +119,13 @@ func expSum(terms bool) {
 	name, signature := "expSum", "func(x *float64, n int, s *float64)"
 	doc := []string{
 		"expSum" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift. s points",
-		"at an expState: max, magic and lower in; less, hi and lo out.",
+		"at an expState: max, magic, lower, next and out in; less, hi and lo out.",
 	}
 	if terms {
 		name, signature = "expTerms", "func(dst, x *float64, n int, s *float64)"
 		doc[0] = "expTerms" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift, whose"
-		doc[1] = "terms go to dst. s points at an expState: max, magic and lower in; less, hi and"
-		doc = append(doc, "lo out.")
+		doc[1] = "terms go to dst. s points at an expState: max, magic, lower, next and out in;"
+		doc = append(doc, "less, hi and lo out.")
 	}
 	function(name, signature, doc...)
 	w := width()
@@ -135,8 +135,12 @@ func expSum(terms bool) {
 		dst = param("dst")
 	}
 	x, total, s := param("x"), param("n"), param("s")
+	var next, out reg.GPVirtual
 	if wide {
-		keep(expConstants...)
+		keep(append([]string{"largestTerm"}, expConstants...)...)
+		next, out = GP64(), GP64()
+		MOVQ(Mem{Base: s, Disp: 48}, next)
+		MOVQ(Mem{Base: s, Disp: 56}, out)
 	}
 	t := newTables()
 	field := func(i int) Mem { return Mem{Base: s, Disp: 8 * i} }
@@ -167,13 +171,13 @@ func expSum(terms bool) {
 		hi, lo, less = zero(), zero(), zero()
 		at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Disp: 64*v + offset} }
 		low := vec()
-		entry := func(x reg.Register, put func(e reg.VecVirtual)) {
+		entry := func(x reg.Register, ordered bool, put func(e reg.VecVirtual)) {
 			other := compare(notEqual, x, max)
 			countUp(other, less)
 			if !terms {
 				put = nil
 			}
-			(&laneSum{hi, low}).add(t, maximum(x, lower), magic, other, put)
+			(&laneSum{hi, low}).add(t, maximum(x, lower), magic, other, ordered, put)
 		}
 		clearLow := func() {
 			if wide {
@@ -184,9 +188,28 @@ func expSum(terms bool) {
 		}
 		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {
 			clearLow()
-			for v := range 8 {
-				entry(load(at(p, v)), func(e reg.VecVirtual) { store(e, at(q, v)) })
+			block := func(ordered bool) {
+				for v := range 8 {
+					entry(load(at(p, v)), ordered, func(e reg.VecVirtual) { store(e, at(q, v)) })
+					if wide {
+						PREFETCHT0(Mem{Base: p, Index: next, Scale: 1, Disp: 64 * v})
+						PREFETCHT0(Mem{Base: p, Index: out, Scale: 1, Disp: 64 * v})
+					}
+				}
 			}
+			if wide {
+				// Where every lane has reached what no term exceeds, the order
+				// of the two in each sum is known.
+				grown := GP32()
+				KMOVB(compare(greaterEqual, hi, cv("largestTerm")), grown)
+				CMPB(grown.As8(), U8(0xff))
+				JNE(LabelRef("unordered"))
+				block(true)
+				JMP(LabelRef("blockDone"))
+				Label("unordered")
+			}
+			block(false)
+			Label(fmt.Sprintf("blockDone%s", []string{"", "2"}[pass]))
 			VADDPD(low, lo, lo)
 			ADDQ(imm(512), p)
 			if terms {
@@ -204,7 +227,7 @@ func expSum(terms bool) {
 		vectors := fmt.Sprintf("vectors%d", pass)
 		Label(vectors)
 		m := remaining(n)
-		entry(loadMasked(at(p, 0), m, max), func(e reg.VecVirtual) { storeMasked(e, m, at(q, 0)) })
+		entry(loadMasked(at(p, 0), m, max), false, func(e reg.VecVirtual) { storeMasked(e, m, at(q, 0)) })
 		ADDQ(imm(64), p)
 		if terms {
 			ADDQ(imm(64), q)

@@ -45,7 +45,7 @@ var constants = []string{
 	"ln2Hi", "ln2Lo",
 	"one", "two", "unscale", "inf", "minusInf", "nan",
 	"shiftFrom", "farthest", "magic", "frameMagic", "two52",
-	"absMask", "signMask", "low4", "sqrtHalf", "integerOne", "bias", "minusOne",
+	"absMask", "signMask", "low4", "sqrtHalf", "integerOne", "bias", "minusOne", "largestTerm",
 }
 
 // resident are the constants that the kernel in work keeps in registers.
@@ -356,35 +356,64 @@ func (t *tables) lookUp(n reg.VecVirtual) (power, rest reg.VecVirtual) {
 	return gather(Mem{Base: t.base}, index), gather(Mem{Base: t.base, Disp: 128}, index)
 }
 
-// expConstants are what term wants to keep in registers.
-var expConstants = []string{"sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "exp2", "exp3", "exp4", "exp5", "exp6", "integerOne"}
+// expConstants are what parts wants to keep in registers.
+var expConstants = []string{"sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "one", "exp2", "exp3", "exp4", "exp5", "exp6", "integerOne"}
 
-// expParts is what frame.term and expPair have in common. Without a low part
-// of y, e^y is s + s·q; with it, s + s·(r+q).
-func (t *tables) expParts(y, base Op, yLow Op) (s, r, q reg.VecVirtual) {
-	n := fma(y, c("sixteenthsPerLn2"), base)
+// reduce is what frame.parts and expPair begin with: n, and r in one part or,
+// for a y of two, in two.
+func reduce(y, base, yLow Op) (n, r, low reg.VecVirtual) {
+	n = fma(y, c("sixteenthsPerLn2"), base)
 	k := sub(n, base)
-	var low reg.VecVirtual
 	r = fnma(k, c("sixteenthHi"), y)
 	if yLow == nil {
 		VFNMADD231PD(c("sixteenthLo"), k, r)
-		low = r
-	} else {
-		low = fnma(k, c("sixteenthLo"), yLow)
+		return n, r, nil
 	}
-	sum := r
-	if yLow != nil {
-		sum = add(r, low)
-	}
-	power, rest := t.lookUp(n)
-	s = intAdd(power, shiftLeft(n, 48))
-	rest = add(low, rest)
-	q = copyOf(c("exp6"))
+	return n, r, fnma(k, c("sixteenthLo"), yLow)
+}
+
+// expTail is the function of that name.
+func expTail(r reg.VecVirtual) reg.VecVirtual {
+	q := copyOf(c("exp6"))
 	for _, name := range []string{"exp5", "exp4", "exp3", "exp2"} {
-		horner(q, sum, c(name))
+		horner(q, r, c(name))
 	}
-	VFMADD213PD(rest, mul(sum, sum), q)
-	return s, r, q
+	return q
+}
+
+// parts is frame.parts, with s +0 where the mask, if any, is not set; all is s
+// without the mask.
+func (t *tables) parts(y, base Op, m mask, all bool) (s, masked, q reg.VecVirtual) {
+	n, r, _ := reduce(y, base, nil)
+	power, rest := t.lookUp(n)
+	scale := shiftLeft(n, 48)
+	if all {
+		s = intAdd(power, scale)
+		masked = zeroUnless(m, s)
+	} else if wide {
+		masked = vec()
+		VPADDQ_Z(scale, power, m, masked)
+	} else {
+		masked = zeroUnless(m, intAdd(power, scale))
+	}
+	q = expTail(r)
+	horner(q, r, c("one"))
+	VFMADD213PD(rest, r, q)
+	return s, masked, q
+}
+
+// expPair is the function of that name.
+func (t *tables) expPair(z, zLow, base Op) (hi, lo reg.VecVirtual) {
+	n, r, low := reduce(z, base, zLow)
+	sum := add(r, low)
+	power, rest := t.lookUp(n)
+	s := intAdd(power, shiftLeft(n, 48))
+	low = fma(expTail(sum), mul(sum, sum), add(low, rest))
+	q, qLow := fastTwoSum(r, low)
+	p := mul(s, q)
+	pLow := fma(s, qLow, fmsub(s, q, p))
+	hi, lo = fastTwoSum(s, p)
+	return hi, add(lo, pLow)
 }
 
 // A laneSum is the sum of the terms of a lane: those of the blocks that are
@@ -392,17 +421,22 @@ func (t *tables) expParts(y, base Op, yLow Op) (s, r, q reg.VecVirtual) {
 type laneSum struct{ hi, low reg.VecVirtual }
 
 // add is frame.parts and addParts for the entries that m selects. It calls
-// put, if not nil, with the terms of all entries.
-func (a *laneSum) add(t *tables, y, base Op, m mask, put func(e reg.VecVirtual)) {
-	s, _, q := t.expParts(y, base, nil)
+// put, if not nil, with the terms of all entries. ordered says that no entry
+// is larger than the sum.
+func (a *laneSum) add(t *tables, y, base Op, m mask, ordered bool, put func(e reg.VecVirtual)) {
+	s, part, q := t.parts(y, base, m, put != nil)
 	if put != nil {
 		put(fma(s, q, s))
 	}
-	part := zeroUnless(m, s)
 	VFMADD231PD(q, part, a.low)
-	// For numbers of one sign, the larger of which is known, what the sum
-	// loses takes two operations.
-	large, small := maximum(a.hi, part), minimum(a.hi, part)
+	// Of numbers of one sign, what the sum loses is known in two operations
+	// once it is known which is larger.
+	large, small := a.hi, part
+	if !ordered {
+		large, small = maximum(a.hi, part), minimum(a.hi, part)
+	} else {
+		large = copyOf(a.hi)
+	}
 	VADDPD(part, a.hi, a.hi)
 	VADDPD(sub(small, sub(a.hi, large)), a.low, a.low)
 }
