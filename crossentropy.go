@@ -278,6 +278,8 @@ type entropy struct {
 	each    []float64
 	// The gradient is divided by divisor; 0 makes it zero.
 	divisor float64
+	// plain is that every row counts, with weight 1.
+	plain bool
 
 	sums    []accumulator
 	correct []int
@@ -299,6 +301,7 @@ func (t *entropy) run(weight accumulator, ignored int) Loss {
 	if t.reduction == Mean {
 		t.divisor = weight.value()
 	}
+	t.plain = t.settings.weight == nil && t.sampleWeight == nil && ignored == 0
 	units := (rows + groupRows(cols) - 1) / groupRows(cols)
 	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
 	switch {
@@ -337,11 +340,16 @@ func (t *entropy) do(w *workspace, unit int) {
 	begin := unit * size
 	n := min(size, t.logits.rows-begin)
 	b := batch{entropy: t, workspace: w, begin: begin}
+	w.away = !t.inPlace && t.out.Data != nil && isFar(t.out.Rows, t.out.Cols)
 	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
 	if t.target != nil && t.smoothing == 0 {
 		step := panelRows(t.logits.cols)
 		for i := 0; i < n; i += step {
-			b.labelled(i, min(step, n-i))
+			if t.plain && t.logits.cols <= fewCols {
+				b.labelledPlain(i, min(step, n-i))
+			} else {
+				b.labelled(i, min(step, n-i))
+			}
 		}
 	} else {
 		b.weighted(n)
@@ -421,7 +429,7 @@ func isFirstMax(x []float64, y int, max float64) bool {
 // labels without smoothing: of the log-probabilities only the label's is in
 // the loss.
 func (b *batch) labelled(i, n int) {
-	w, cols := b.workspace, b.logits.cols
+	w := b.workspace
 	var label [columnsWidth]int // -1 for a row that does not count
 	var logit [columnsWidth]float64
 	for k := range n {
@@ -432,10 +440,10 @@ func (b *batch) labelled(i, n int) {
 		}
 		label[k], logit[k] = y, b.row(i + k)[y]
 	}
-	if cols <= fewCols {
-		w.sumFew(b.x[i*b.stride:], b.stride, n, cols, b.out.Data != nil)
+	if b.logits.cols <= fewCols {
+		w.sumFew(b.x[i*b.stride:], b.stride, n, b.logits.cols, b.out.Data != nil)
 		for k, y := range label[:n] {
-			if y >= 0 && logit[k] == w.max[k] && isFirstMax(b.row(i+k), y, w.max[k]) {
+			if y >= 0 && isFirstMax(b.row(i+k), y, w.max[k]) {
 				b.correct++
 			}
 		}
@@ -454,6 +462,60 @@ func (b *batch) labelled(i, n int) {
 	}
 }
 
+// labelledPlain is labelled for at most fewCols classes where every row
+// counts with weight 1. A row is then so little work that a branch on its
+// label that goes either way would take as long: there is none.
+func (b *batch) labelledPlain(i, n int) {
+	w, x := b.workspace, b.x[i*b.stride:]
+	w.sumFew(x, b.stride, n, b.logits.cols, b.out.Data != nil)
+	target := b.target[b.begin+i:][:n]
+	var single [columnsWidth]uint64 // 1 where the label is the only largest
+	sum, correct := b.sum, 0
+	for k, y := range target {
+		logit := x[k*b.stride+y]
+		l := 0 - (w.negLogSum[k] + (logit - w.max[k]))
+		if l != l {
+			l = nan
+		}
+		sum.add(l)
+		if b.each != nil {
+			b.each[b.begin+i+k] = l
+		}
+		var largest, alone uint64
+		if logit == w.max[k] {
+			largest = 1
+		}
+		if w.count[k] == 1 {
+			alone = 1
+		}
+		single[k] = largest & alone
+		correct += int(largest & alone)
+		if largest&^alone != 0 && isFirstMax(b.row(i+k), y, w.max[k]) {
+			correct++
+		}
+	}
+	b.sum, b.correct = sum, b.correct+correct
+	if b.out.Data == nil {
+		return
+	}
+	g := b.gradientFactor(1)
+	var atLabel [columnsWidth]float64
+	for k, y := range target {
+		p := float64(w.tile[y*columnsWidth+k] * w.inverse[k])
+		rest := math.Float64bits(1-p)&(single[k]-1) | math.Float64bits(w.rest[k])&-single[k]
+		atLabel[k] = -float64(math.Float64frombits(rest)*g) + 0
+		if w.negLogSum[k] != w.negLogSum[k] {
+			atLabel[k] = nan
+		}
+		w.factor[k] = float64(w.inverse[k] * g)
+	}
+	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(n))
+	for k, y := range target {
+		w.tile[y*columnsWidth+k] = atLabel[k]
+	}
+	w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, b.logits.cols)
+}
+
 // sumLabelled concludes the rows of a panel of more than fewCols classes that
 // have a label, leaves their terms in the result if there is one, and counts
 // the correct ones.
@@ -470,13 +532,13 @@ func (b *batch) sumLabelled(i int, label []int) {
 			if isFirstMax(x, y, w.max[k]) {
 				b.correct++
 			}
-			w.sumRow(k, b.result(i+k), x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
+			w.sumRow(k, b.terms(k, i+k), x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
 			continue
 		}
 		// Such a panel is one row, whose terms may replace it.
 		chunk := chunkOf(x, y/chunkLen)
 		first := isFirstMax(chunk, y%chunkLen, maxOf(chunk))
-		w.sumLong(b.result(i+k), x, nil)
+		w.sumLong(b.terms(k, i+k), x, nil)
 		for u := range y / chunkLen {
 			first = first && w.partials[u].max < w.max[k]
 		}
@@ -489,60 +551,68 @@ func (b *batch) sumLabelled(i int, label []int) {
 	}
 }
 
-// labelledGradient sets the gradients of a panel. The rows' terms are in the
-// result, or in the tile where there are at most fewCols classes.
+// labelledGradient sets the gradients of a panel, whose terms are where
+// b.terms says, or in the tile where there are at most fewCols classes.
 func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	w, cols := b.workspace, b.logits.cols
 	few := cols <= fewCols
 	var g, atLabel [columnsWidth]float64
-	again := false
 	for k, y := range label {
-		w.factor[k] = 0
 		if y < 0 {
 			continue
 		}
 		g[k] = b.gradientFactor(b.coefficient(b.begin+i+k, y))
-		if g[k] == 0 {
-			continue
+		var p float64
+		if few {
+			p = w.probability(k, cols, y, w.tile[y*columnsWidth+k])
+		} else {
+			p = w.probability(k, cols, y, b.terms(k, i+k)[y])
 		}
-		term := &w.tile[y%fewCols*columnsWidth+k]
-		if !few {
-			term = &b.result(i + k)[y]
-		}
-		rest := w.rest[k]
-		if logit[k] != w.max[k] || w.count[k] != 1 {
-			rest = 1 - w.probability(k, cols, y, *term)
+		rest := 1 - p
+		if logit[k] == w.max[k] && w.count[k] == 1 {
+			rest = w.rest[k]
 		}
 		atLabel[k] = canonical(-float64(rest * g[k]))
-		if w.negLogSum[k] != w.negLogSum[k] {
-			atLabel[k] = nan
-		}
-		if combines(g[k]) {
-			w.factor[k], g[k] = float64(w.inverse[k]*g[k]), 1
-		} else {
-			w.factor[k], again = w.inverse[k], true
-		}
 	}
 	if few {
-		columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(len(label)))
-		if again {
-			w.factor = g
-			columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(len(label)))
-		}
+		b.scaleTile(g[:len(label)])
 		w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, len(label), cols)
 	}
 	for k, y := range label {
 		row := b.result(i + k)
-		switch {
-		case y < 0 || atLabel[k] == 0 && b.gradientFactor(b.coefficient(b.begin+i+k, y)) == 0:
+		if y < 0 || g[k] == 0 {
 			clear(row)
 			continue
-		case !few:
-			w.scaleTerms(k, row, b.gradientFactor(b.coefficient(b.begin+i+k, y)))
+		}
+		if !few {
+			w.scaleTerms(k, row, b.terms(k, i+k), g[k])
 		}
 		row[y] = atLabel[k]
 	}
 }
+
+// scaleTile turns the terms in the tile into probabilities times g.
+func (b *batch) scaleTile(g []float64) {
+	w, again := b.workspace, false
+	for k := range g {
+		again = again || !combines(g[k])
+	}
+	for k := range g {
+		w.factor[k] = w.inverse[k]
+		if !again {
+			w.factor[k] = float64(w.inverse[k] * g[k])
+		}
+	}
+	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
+	if again {
+		copy(w.factor[:], g)
+		columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
+	}
+}
+
+// terms returns where the terms of row i of the group, row k of a panel, are
+// kept; nil where no gradient is asked for.
+func (b *batch) terms(k, i int) []float64 { return b.termsOf(k, b.result(i)) }
 
 // weighted does the n rows of the group, one at a time, with a coefficient
 // for every log-probability.

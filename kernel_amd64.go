@@ -157,6 +157,51 @@ func scaleBy(x []float64, factor float64) {
 	}
 }
 
+// shiftAway is shiftBy to a dst that is not x and that nobody reads soon.
+func shiftAway(dst, x []float64, max, negLogSum float64) {
+	head := untilLine(dst)
+	if active == tierGo || negLogSum != negLogSum || len(x)-head < lanes {
+		shiftBy(dst, x, max, negLogSum)
+		return
+	}
+	shiftBy(dst[:head], x[:head], max, negLogSum)
+	dst, x = dst[head:], x[head:]
+	if active == tierAVX512 {
+		shiftStreamAVX512(&dst[0], &x[0], len(x), max, negLogSum)
+	} else {
+		shiftStreamAVX2(&dst[0], &x[0], len(x), max, negLogSum)
+	}
+}
+
+// scaleAway sets dst, which is not x and which nobody reads soon, to x times
+// factor.
+func scaleAway(dst, x []float64, factor float64) {
+	head := untilLine(dst)
+	if active == tierGo || factor != factor || len(x)-head < lanes {
+		head = len(x)
+	}
+	copy(dst[:head], x)
+	scaleBy(dst[:head], factor)
+	if head == len(x) {
+		return
+	}
+	dst, x = dst[head:], x[head:]
+	if active == tierAVX512 {
+		scaleStreamAVX512(&dst[0], &x[0], len(x), factor)
+	} else {
+		scaleStreamAVX2(&dst[0], &x[0], len(x), factor)
+	}
+}
+
+// untilLine returns how many of the entries of x come before the first cache
+// line that x has whole, or all.
+func untilLine(x []float64) int {
+	if len(x) == 0 {
+		return 0
+	}
+	return min(len(x), int(-uintptr(unsafe.Pointer(&x[0]))%64/8))
+}
+
 // base is c as the kernels take it.
 func (c *columns) base() *float64 { return &c.max[0] }
 

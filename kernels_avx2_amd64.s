@@ -1754,6 +1754,139 @@ done:
 	VZEROUPPER
 	RET
 
+// func shiftStreamAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
+// Requires: AVX, CMOV, MMX+
+TEXT ·shiftStreamAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Y0
+	VBROADCASTSD negLogSum+32(FP), Y1
+	VXORPD       Y2, Y2, Y2
+
+four:
+	CMPQ     DX, $0x10
+	JLT      fourDone
+	VMOVUPD  (CX), Y3
+	VSUBPD   Y0, Y3, Y3
+	VADDPD   Y3, Y1, Y3
+	VMOVNTPD Y3, (AX)
+	VMOVUPD  32(CX), Y3
+	VSUBPD   Y0, Y3, Y3
+	VADDPD   Y3, Y1, Y3
+	VMOVNTPD Y3, 32(AX)
+	VMOVUPD  64(CX), Y3
+	VSUBPD   Y0, Y3, Y3
+	VADDPD   Y3, Y1, Y3
+	VMOVNTPD Y3, 64(AX)
+	VMOVUPD  96(CX), Y3
+	VSUBPD   Y0, Y3, Y3
+	VADDPD   Y3, Y1, Y3
+	VMOVNTPD Y3, 96(AX)
+	ADDQ     $0x00000080, CX
+	ADDQ     $0x00000080, AX
+	SUBQ     $0x10, DX
+	JMP      four
+
+fourDone:
+one:
+	CMPQ     DX, $0x04
+	JLT      oneDone
+	VMOVUPD  (CX), Y3
+	VSUBPD   Y0, Y3, Y3
+	VADDPD   Y3, Y1, Y3
+	VMOVNTPD Y3, (AX)
+	ADDQ     $0x20, CX
+	ADDQ     $0x20, AX
+	SUBQ     $0x04, DX
+	JMP      one
+
+oneDone:
+	TESTQ      DX, DX
+	JZ         done
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y3
+	VMASKMOVPD (CX), Y3, Y4
+	VBLENDVPD  Y3, Y4, Y2, Y2
+	VSUBPD     Y0, Y2, Y0
+	VADDPD     Y0, Y1, Y0
+	VMASKMOVPD Y0, Y3, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scaleStreamAVX2(dst *float64, x *float64, n int, factor float64)
+// Requires: AVX, CMOV, MMX+
+TEXT ·scaleStreamAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD factor+24(FP), Y0
+	VXORPD       Y1, Y1, Y1
+
+four:
+	CMPQ     DX, $0x10
+	JLT      fourDone
+	VMOVUPD  (CX), Y2
+	VMULPD   Y2, Y0, Y2
+	VADDPD   Y1, Y2, Y2
+	VMOVNTPD Y2, (AX)
+	VMOVUPD  32(CX), Y2
+	VMULPD   Y2, Y0, Y2
+	VADDPD   Y1, Y2, Y2
+	VMOVNTPD Y2, 32(AX)
+	VMOVUPD  64(CX), Y2
+	VMULPD   Y2, Y0, Y2
+	VADDPD   Y1, Y2, Y2
+	VMOVNTPD Y2, 64(AX)
+	VMOVUPD  96(CX), Y2
+	VMULPD   Y2, Y0, Y2
+	VADDPD   Y1, Y2, Y2
+	VMOVNTPD Y2, 96(AX)
+	ADDQ     $0x00000080, CX
+	ADDQ     $0x00000080, AX
+	SUBQ     $0x10, DX
+	JMP      four
+
+fourDone:
+one:
+	CMPQ     DX, $0x04
+	JLT      oneDone
+	VMOVUPD  (CX), Y2
+	VMULPD   Y2, Y0, Y2
+	VADDPD   Y1, Y2, Y2
+	VMOVNTPD Y2, (AX)
+	ADDQ     $0x20, CX
+	ADDQ     $0x20, AX
+	SUBQ     $0x04, DX
+	JMP      one
+
+oneDone:
+	TESTQ      DX, DX
+	JZ         done
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y2
+	VMASKMOVPD (CX), Y2, Y3
+	VBLENDVPD  Y2, Y3, Y1, Y3
+	VMULPD     Y3, Y0, Y0
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func columnsMaxAVX2(c *float64, x *float64, stride int, n int, groups int)
 // Requires: AVX
 TEXT ·columnsMaxAVX2(SB), NOSPLIT, $0-40

@@ -11,12 +11,12 @@ package logsoftmax
 func maxAVX512(x *float64, n int) float64
 
 // expSumAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
-// at an expState: max, magic and lower in; less, hi and lo out.
+// at an expState: max, magic, lower, next and out in; less, hi and lo out.
 func expSumAVX512(x *float64, n int, s *float64)
 
 // expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
-// terms go to dst. s points at an expState: max, magic and lower in; less, hi and
-// lo out.
+// terms go to dst. s points at an expState: max, magic, lower, next and out in;
+// less, hi and lo out.
 func expTermsAVX512(dst *float64, x *float64, n int, s *float64)
 
 // shiftAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
@@ -24,6 +24,14 @@ func shiftAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64
 
 // scaleAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN. dst may be x.
 func scaleAVX512(dst *float64, x *float64, n int, factor float64)
+
+// shiftStreamAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.
+// It writes past the caches. dst must be aligned to 64 bytes.
+func shiftStreamAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
+
+// scaleStreamAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.
+// It writes past the caches. dst must be aligned to 64 bytes.
+func scaleStreamAVX512(dst *float64, x *float64, n int, factor float64)
 
 // columnsMaxAVX512 is columnsMaxGo for n > 0 rows, stride doubles apart.
 func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)

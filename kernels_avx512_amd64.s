@@ -1560,6 +1560,133 @@ done:
 	VZEROUPPER
 	RET
 
+// func shiftStreamAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·shiftStreamAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Z0
+	VBROADCASTSD negLogSum+32(FP), Z1
+	VPXORQ       Z2, Z2, Z2
+
+four:
+	CMPQ     DX, $0x20
+	JLT      fourDone
+	VMOVUPD  (CX), Z3
+	VSUBPD   Z0, Z3, Z3
+	VADDPD   Z3, Z1, Z3
+	VMOVNTPD Z3, (AX)
+	VMOVUPD  64(CX), Z3
+	VSUBPD   Z0, Z3, Z3
+	VADDPD   Z3, Z1, Z3
+	VMOVNTPD Z3, 64(AX)
+	VMOVUPD  128(CX), Z3
+	VSUBPD   Z0, Z3, Z3
+	VADDPD   Z3, Z1, Z3
+	VMOVNTPD Z3, 128(AX)
+	VMOVUPD  192(CX), Z3
+	VSUBPD   Z0, Z3, Z3
+	VADDPD   Z3, Z1, Z3
+	VMOVNTPD Z3, 192(AX)
+	ADDQ     $0x00000100, CX
+	ADDQ     $0x00000100, AX
+	SUBQ     $0x20, DX
+	JMP      four
+
+fourDone:
+one:
+	CMPQ     DX, $0x08
+	JLT      oneDone
+	VMOVUPD  (CX), Z3
+	VSUBPD   Z0, Z3, Z3
+	VADDPD   Z3, Z1, Z3
+	VMOVNTPD Z3, (AX)
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, AX
+	SUBQ     $0x08, DX
+	JMP      one
+
+oneDone:
+	TESTQ   DX, DX
+	JZ      done
+	MOVQ    $0x000000ff, BX
+	BZHIQ   DX, BX, BX
+	KMOVB   BX, K1
+	VMOVAPD Z2, Z2
+	VMOVUPD (CX), K1, Z2
+	VSUBPD  Z0, Z2, Z0
+	VADDPD  Z0, Z1, Z0
+	VMOVUPD Z0, K1, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func scaleStreamAVX512(dst *float64, x *float64, n int, factor float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·scaleStreamAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD factor+24(FP), Z0
+	VPXORQ       Z1, Z1, Z1
+
+four:
+	CMPQ     DX, $0x20
+	JLT      fourDone
+	VMOVUPD  (CX), Z2
+	VMULPD   Z2, Z0, Z2
+	VADDPD   Z1, Z2, Z2
+	VMOVNTPD Z2, (AX)
+	VMOVUPD  64(CX), Z2
+	VMULPD   Z2, Z0, Z2
+	VADDPD   Z1, Z2, Z2
+	VMOVNTPD Z2, 64(AX)
+	VMOVUPD  128(CX), Z2
+	VMULPD   Z2, Z0, Z2
+	VADDPD   Z1, Z2, Z2
+	VMOVNTPD Z2, 128(AX)
+	VMOVUPD  192(CX), Z2
+	VMULPD   Z2, Z0, Z2
+	VADDPD   Z1, Z2, Z2
+	VMOVNTPD Z2, 192(AX)
+	ADDQ     $0x00000100, CX
+	ADDQ     $0x00000100, AX
+	SUBQ     $0x20, DX
+	JMP      four
+
+fourDone:
+one:
+	CMPQ     DX, $0x08
+	JLT      oneDone
+	VMOVUPD  (CX), Z2
+	VMULPD   Z2, Z0, Z2
+	VADDPD   Z1, Z2, Z2
+	VMOVNTPD Z2, (AX)
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, AX
+	SUBQ     $0x08, DX
+	JMP      one
+
+oneDone:
+	TESTQ   DX, DX
+	JZ      done
+	MOVQ    $0x000000ff, BX
+	BZHIQ   DX, BX, BX
+	KMOVB   BX, K1
+	VMOVAPD Z1, Z2
+	VMOVUPD (CX), K1, Z2
+	VMULPD  Z2, Z0, Z0
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD Z0, K1, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·columnsMaxAVX512(SB), NOSPLIT, $0-40

@@ -134,6 +134,7 @@ func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	t := normalizations.Get().(*normalization)
 	t.op, t.out = op, sizeDst(dst, rows, cols)
 	t.in = src.denseIn(t.out)
+	t.away = isFar(rows, cols) && &t.in.Data[0] != &t.out.Data[0]
 	t.run(dim)
 	t.release()
 }
@@ -163,7 +164,8 @@ type normalization struct {
 	in, out blas64.General
 	values  []float64 // of opLogSumExp
 
-	dim int
+	dim  int
+	away bool // out is large, and not in
 }
 
 var normalizations = sync.Pool{New: func() any { return new(normalization) }}
@@ -185,7 +187,7 @@ func (t *normalization) run(dim int) {
 	}
 	if spreads(rows, cols) {
 		w := workspaces.Get().(*workspace)
-		w.spread = true
+		w.spread, w.away = true, t.away
 		for i := range rows {
 			t.doRows(w, i, 1)
 		}
@@ -217,6 +219,7 @@ func (t *normalization) do(w *workspace, unit int) {
 		t.doColumns(w, unit)
 		return
 	}
+	w.away = t.away
 	size := unitRows(t.in.Cols)
 	end := min(t.in.Rows, (unit+1)*size)
 	for i := unit * size; i < end; i += panelRows(t.in.Cols) {
@@ -250,9 +253,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.max[k] = maxOf(row)
 			switch t.op {
 			case opSoftmax:
-				w.sumRow(k, dst[k*t.out.Stride:][:cols], row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
+				w.sumRow(k, w.termsOf(k, dst[k*t.out.Stride:][:cols]), row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
 			case opLogSoftmax:
-				w.sumRow(k, nil, row, next, dst[k*t.out.Stride:][:cols])
+				w.sumRow(k, nil, row, next, w.termsOf(k, dst[k*t.out.Stride:][:cols]))
 			default:
 				w.sumRow(k, nil, row, next, nil)
 			}
@@ -261,9 +264,10 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		for k := range n {
 			switch t.op {
 			case opLogSoftmax:
-				shiftBy(dst[k*t.out.Stride:][:cols], x[k*t.in.Stride:][:cols], w.max[k], w.negLogSum[k])
+				w.shiftRow(k, dst[k*t.out.Stride:][:cols], x[k*t.in.Stride:][:cols])
 			case opSoftmax:
-				w.scaleTerms(k, dst[k*t.out.Stride:][:cols], 1)
+				row := dst[k*t.out.Stride:][:cols]
+				w.scaleTerms(k, row, w.termsOf(k, row), 1)
 			}
 		}
 	} else {
@@ -275,8 +279,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.sumLong(nil, row, dst[:cols])
 			w.shiftLong(dst[:cols], row)
 		case opSoftmax:
-			w.sumLong(dst[:cols], row, nil)
-			w.scaleTerms(0, dst[:cols], 1)
+			terms := w.termsOf(0, dst[:cols])
+			w.sumLong(terms, row, nil)
+			w.scaleTerms(0, dst[:cols], terms, 1)
 		}
 	}
 	if t.op == opLogSumExp {
@@ -442,7 +447,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 				x[i] = data[i*t.out.Stride]
 			}
 			first, second := w.partials[u].factors(&whole)
-			scaleTermsBy(x, first, second, 1)
+			scaleTermsBy(x, x, first, second, 1)
 			for i, p := range x {
 				data[i*t.out.Stride] = p
 			}

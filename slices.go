@@ -31,6 +31,8 @@ type workspace struct {
 	coefficients, terms []float64
 	// spread lets a long row be shared by several goroutines.
 	spread bool
+	// away has results written past the caches.
+	away bool
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
@@ -49,8 +51,10 @@ func panelRows(cols int) int {
 	if cols <= fewCols {
 		return columnsWidth
 	}
-	return max(1, min(columnsWidth, 4096/cols))
+	return max(1, min(columnsWidth, panelEntries/cols))
 }
+
+const panelEntries = 4096
 
 // groupsFor is how many groups n slices fill.
 func groupsFor(n int) int { return (n + group - 1) / group }
@@ -118,6 +122,17 @@ func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
 	}
 }
 
+// termsOf returns where the terms of row i of a panel are kept for a result
+// dst: there, or where they stay in the caches if it does not.
+func (w *workspace) termsOf(i int, dst []float64) []float64 {
+	if !w.away || dst == nil {
+		return dst
+	}
+	n := len(dst)
+	w.terms = grow(w.terms, max(n, panelEntries))
+	return w.terms[i*n:][:n]
+}
+
 // rowAfter returns row i of a matrix of rows of cols entries, nil beyond the
 // last.
 func rowAfter(data []float64, stride, rows, cols, i int) []float64 {
@@ -170,14 +185,18 @@ func (w *workspace) sumLong(terms, x, out []float64) {
 	w.concludeLong()
 }
 
+// shiftRow sets dst to the log-probabilities of entries x of row i of a panel.
+func (w *workspace) shiftRow(i int, dst, x []float64) {
+	if w.away {
+		shiftAway(dst, x, w.max[i], w.negLogSum[i])
+	} else {
+		shiftBy(dst, x, w.max[i], w.negLogSum[i])
+	}
+}
+
 // shiftLong sets dst to the log-probabilities of the row x of sumLong.
 func (w *workspace) shiftLong(dst, x []float64) {
 	w.eachChunk(longRow{kind: longShift, dst: dst, x: x}, len(x))
-}
-
-// scaleLong turns the terms of the row of sumLong into probabilities times g.
-func (w *workspace) scaleLong(terms []float64, g float64) {
-	w.eachChunk(longRow{kind: longScale, dst: terms, whole: w.wholePartial(), g: g}, len(terms))
 }
 
 // concludeLong merges w.partials and concludes, as row 0 of a panel.
@@ -256,20 +275,21 @@ func (t *longRow) doChunk(u int) {
 	case longSum:
 		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, u)
 	case longShift:
-		shiftBy(chunkOf(t.dst, u), chunkOf(t.x, u), t.w.max[0], t.w.negLogSum[0])
+		t.w.shiftRow(0, chunkOf(t.dst, u), chunkOf(t.x, u))
 	case longScale:
 		first, second := t.w.partials[u].factors(&t.whole)
-		scaleTermsBy(chunkOf(t.dst, u), first, second, t.g)
+		scaleTermsBy(chunkOf(t.dst, u), chunkOf(t.x, u), first, second, t.g)
 	}
 }
 
-// scaleTerms turns the terms of row i of a panel into probabilities times g.
-func (w *workspace) scaleTerms(i int, terms []float64, g float64) {
+// scaleTerms sets dst to the probabilities of row i of a panel times g, given
+// its terms, which may be dst and do not outlast it.
+func (w *workspace) scaleTerms(i int, dst, terms []float64, g float64) {
 	if len(terms) <= chunkLen {
-		scaleTermsBy(terms, w.inverse[i], 1, g)
+		scaleTermsBy(dst, terms, w.inverse[i], 1, g)
 		return
 	}
-	w.scaleLong(terms, g)
+	w.eachChunk(longRow{kind: longScale, dst: dst, x: terms, whole: w.wholePartial(), g: g}, len(terms))
 }
 
 // probability returns entry j of row i of a panel, given its term.
@@ -282,19 +302,33 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	return float64(float64(term*first) * second)
 }
 
-// scaleTermsBy multiplies terms by three factors, at once where no digits
-// are lost by it.
-func scaleTermsBy(terms []float64, first, second, g float64) {
+// scaleTermsBy sets dst to terms times three factors, at once where no digits
+// are lost by it. A dst other than terms is written past the caches.
+func scaleTermsBy(dst, terms []float64, first, second, g float64) {
 	if second == 1 && combines(g) {
-		scaleBy(terms, float64(first*g))
-		return
+		first, g = float64(first*g), 1
 	}
-	scaleBy(terms, first)
-	if second != 1 {
-		scaleBy(terms, second)
+	last := first
+	if second != 1 || g != 1 {
+		scaleBy(terms, first)
+		if second != 1 {
+			scaleBy(terms, second)
+		}
+		last = g
 	}
-	scaleBy(terms, g)
+	if &dst[0] == &terms[0] {
+		scaleBy(dst, last)
+	} else {
+		scaleAway(dst, terms, last)
+	}
 }
+
+// farBytes is the size from which a result is written past the caches, which
+// it would only push other things out of.
+const farBytes = 1 << 25
+
+// isFar reports whether an r×c result is.
+func isFar(r, c int) bool { return elements(r, c) >= farBytes/8 }
 
 // combines reports whether a factor that makes probabilities of terms, some
 // 2^-128 down to 2^-700, may be multiplied by g before it is used.

@@ -16,14 +16,16 @@ func rowKernels() {
 	rowMax()
 	expSum(false)
 	expSum(true)
-	rowMap("shift", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
-		[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
-			return add(p["negLogSum"], sub(x, p["max"]))
-		})
-	rowMap("scale", "sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.",
-		[]string{"factor"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
-			return add(mul(p["factor"], x), cv("zero"))
-		})
+	for _, stream := range []bool{false, true} {
+		rowMap("shift", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.", stream,
+			[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
+				return add(p["negLogSum"], sub(x, p["max"]))
+			})
+		rowMap("scale", "sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.", stream,
+			[]string{"factor"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
+				return add(mul(p["factor"], x), cv("zero"))
+			})
+	}
 }
 
 // function begins a kernel.
@@ -295,13 +297,18 @@ func sumInto(h, l reg.VecVirtual, ah, al, bh, bl Op, fresh func() reg.VecVirtual
 }
 
 // rowMap is a kernel dst[j] = f(x[j]) with parameters that are the same for
-// all j.
-func rowMap(name, does string, params []string, f func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
+// all j. Streaming, it writes whole lines past the caches.
+func rowMap(name, does string, stream bool, params []string, f func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
 	signature := "func(dst, x *float64, n int"
 	for _, p := range params {
 		signature += ", " + p + " float64"
 	}
-	function(name, signature+")", name+suffix()+" "+does+" dst may be x.")
+	doc := []string{name + suffix() + " " + does + " dst may be x."}
+	if stream {
+		name += "Stream"
+		doc = []string{name + suffix() + " " + does, "It writes past the caches. dst must be aligned to 64 bytes."}
+	}
+	function(name, signature+")", doc...)
 	dst, x, n := param("dst"), param("x"), param("n")
 	p := map[string]reg.VecVirtual{}
 	for _, name := range params {
@@ -313,7 +320,12 @@ func rowMap(name, does string, params []string, f func(x Op, p map[string]reg.Ve
 	step := func(count int) func() {
 		return func() {
 			for i := range count {
-				store(f(load(at(x, i)), p), at(dst, i))
+				v := f(load(at(x, i)), p)
+				if stream {
+					VMOVNTPD(v, at(dst, i))
+				} else {
+					store(v, at(dst, i))
+				}
 			}
 			ADDQ(imm(8*w*count), x)
 			ADDQ(imm(8*w*count), dst)
@@ -326,5 +338,8 @@ func rowMap(name, does string, params []string, f func(x Op, p map[string]reg.Ve
 	m := remaining(n)
 	storeMasked(f(loadMasked(at(x, 0), m, resident["zero"]), p), m, at(dst, 0))
 	Label("done")
+	if stream {
+		SFENCE()
+	}
 	finish()
 }

@@ -1,0 +1,22 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build purego || noasm || safe || !amd64
+
+package logsoftmax
+
+// Only the kernels of amd64 prefetch, and write past the caches.
+
+// expSumAhead is expSum.
+func expSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
+	return expSum(dst, x, max)
+}
+
+// shiftAway is shiftBy to a dst that is not x.
+func shiftAway(dst, x []float64, max, negLogSum float64) { shiftBy(dst, x, max, negLogSum) }
+
+// scaleAway sets dst, which is not x, to x times factor.
+func scaleAway(dst, x []float64, factor float64) {
+	copy(dst, x)
+	scaleBy(dst, factor)
+}
