@@ -379,12 +379,13 @@ type batch struct {
 // row returns row i of the group.
 func (b *batch) row(i int) []float64 { return b.x[i*b.stride:][:b.logits.cols] }
 
-// rowAfter and resultAfter are row and result, or nil beyond the last.
+// rowAfter and resultAfter are row and result, which may be of the next
+// group, or nil where there is none.
 func (b *batch) rowAfter(i int) []float64 {
-	if (i+1)*b.stride > len(b.x)+b.stride-b.logits.cols {
+	if b.logits.kind != sourceDense {
 		return nil
 	}
-	return b.row(i)
+	return rowAfter(b.logits.raw.Data, b.logits.raw.Stride, b.logits.rows, b.logits.cols, b.begin+i)
 }
 
 func (b *batch) resultAfter(i int) []float64 {
@@ -532,13 +533,13 @@ func (b *batch) sumLabelled(i int, label []int) {
 			if isFirstMax(x, y, w.max[k]) {
 				b.correct++
 			}
-			w.sumRow(k, b.terms(k, i+k), x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
+			w.sumRow(k, b.terms(k, i+k), x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
 			continue
 		}
 		// Such a panel is one row, whose terms may replace it.
 		chunk := chunkOf(x, y/chunkLen)
 		first := isFirstMax(chunk, y%chunkLen, maxOf(chunk))
-		w.sumLong(b.terms(k, i+k), x, nil)
+		w.sumLong(b.terms(k, i+k), x, nil, b.rowAfter(i+k+1))
 		for u := range y / chunkLen {
 			first = first && w.partials[u].max < w.max[k]
 		}
@@ -575,7 +576,8 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 		atLabel[k] = canonical(-float64(rest * g[k]))
 	}
 	if few {
-		b.scaleTile(g[:len(label)])
+		factors := g
+		b.scaleTile(factors[:len(label)])
 		w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, len(label), cols)
 	}
 	for k, y := range label {
@@ -591,16 +593,16 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	}
 }
 
-// scaleTile turns the terms in the tile into probabilities times g.
+// scaleTile turns the terms in the tile into probabilities times g, which it
+// uses up.
 func (b *batch) scaleTile(g []float64) {
 	w, again := b.workspace, false
 	for k := range g {
-		again = again || !combines(g[k])
-	}
-	for k := range g {
 		w.factor[k] = w.inverse[k]
-		if !again {
-			w.factor[k] = float64(w.inverse[k] * g[k])
+		if combines(g[k]) {
+			w.factor[k], g[k] = float64(w.inverse[k]*g[k]), 1
+		} else {
+			again = true
 		}
 	}
 	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
@@ -688,7 +690,7 @@ func (b *batch) weightedRow(i int, coefficients []float64, sum accumulator, labe
 		w.sumRow(0, terms, x, b.rowAfter(i+1), b.resultAfter(i+1))
 		columnsConclude(&w.columns, 1)
 	} else {
-		w.sumLong(terms, x, nil)
+		w.sumLong(terms, x, nil, b.rowAfter(i+1))
 	}
 	if label >= 0 && isFirstMax(x, label, w.max[0]) {
 		b.correct++

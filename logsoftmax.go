@@ -253,9 +253,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.max[k] = maxOf(row)
 			switch t.op {
 			case opSoftmax:
-				w.sumRow(k, w.termsOf(k, dst[k*t.out.Stride:][:cols]), row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
+				w.sumRow(k, w.termsOf(k, dst[k*t.out.Stride:][:cols]), row, next, w.nearby(rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1)))
 			case opLogSoftmax:
-				w.sumRow(k, nil, row, next, w.termsOf(k, dst[k*t.out.Stride:][:cols]))
+				w.sumRow(k, nil, row, next, w.nearby(dst[k*t.out.Stride:][:cols]))
 			default:
 				w.sumRow(k, nil, row, next, nil)
 			}
@@ -271,16 +271,16 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			}
 		}
 	} else {
-		row := x[:cols]
+		row, next := x[:cols], rowAfter(t.in.Data, t.in.Stride, t.in.Rows, cols, i+1)
 		switch t.op {
 		case opLogSumExp:
-			w.sumLong(nil, row, nil)
+			w.sumLong(nil, row, nil, next)
 		case opLogSoftmax:
-			w.sumLong(nil, row, dst[:cols])
+			w.sumLong(nil, row, w.nearby(dst[:cols]), next)
 			w.shiftLong(dst[:cols], row)
 		case opSoftmax:
 			terms := w.termsOf(0, dst[:cols])
-			w.sumLong(terms, row, nil)
+			w.sumLong(terms, row, nil, next)
 			w.scaleTerms(0, dst[:cols], terms, 1)
 		}
 	}
@@ -417,7 +417,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 		if t.op == opSoftmax {
 			terms = x
 		}
-		w.partials[u] = chunkPartial(terms, x, nil, 0)
+		w.partials[u] = chunkPartial(terms, x, nil, nil, 0)
 		if t.op == opSoftmax {
 			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
 			for i, e := range x {

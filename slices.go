@@ -122,6 +122,14 @@ func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
 	}
 }
 
+// nearby returns dst where it is worth prefetching, else nil.
+func (w *workspace) nearby(dst []float64) []float64 {
+	if w.away {
+		return nil
+	}
+	return dst
+}
+
 // termsOf returns where the terms of row i of a panel are kept for a result
 // dst: there, or where they stay in the caches if it does not.
 func (w *workspace) termsOf(i int, dst []float64) []float64 {
@@ -152,9 +160,8 @@ func chunkOf(x []float64, chunk int) []float64 {
 
 // chunkPartial returns the partial of a chunk of x, whose terms go to the
 // same chunk of terms where that is not nil. out is where the row's result
-// will be written, if that is known.
-func chunkPartial(terms, x, out []float64, chunk int) partial {
-	var next []float64
+// will be written, and next the row after it, to be prefetched if not nil.
+func chunkPartial(terms, x, out, next []float64, chunk int) partial {
 	if end := (chunk + 1) * chunkLen; end < len(x) {
 		next = x[end:]
 	}
@@ -178,10 +185,11 @@ func chunkPartial(terms, x, out []float64, chunk int) partial {
 
 // sumLong concludes one row of any length, as row 0 of a panel; w.partials
 // are its chunks'. Where terms is not nil it receives the row's terms; it may
-// be x. out is where the row's result will be written, if that is known.
-func (w *workspace) sumLong(terms, x, out []float64) {
+// be x. out is where the row's result will be written, and next the row after
+// it, to be prefetched if not nil.
+func (w *workspace) sumLong(terms, x, out, next []float64) {
 	w.partials = grow(w.partials, chunks(len(x)))
-	w.eachChunk(longRow{kind: longSum, dst: terms, x: x, out: out}, len(x))
+	w.eachChunk(longRow{kind: longSum, dst: terms, x: x, out: out, next: next}, len(x))
 	w.concludeLong()
 }
 
@@ -227,12 +235,12 @@ func spreads(rows, cols int) bool {
 
 // A longRow is a task on the chunks of one row. A unit is hugeChunks of them.
 type longRow struct {
-	kind   longKind
-	dst, x []float64
-	out    []float64
-	w      *workspace
-	whole  partial
-	g      float64
+	kind      longKind
+	dst, x    []float64
+	out, next []float64
+	w         *workspace
+	whole     partial
+	g         float64
 }
 
 type longKind uint8
@@ -273,7 +281,7 @@ func (t *longRow) do(_ *workspace, unit int) {
 func (t *longRow) doChunk(u int) {
 	switch t.kind {
 	case longSum:
-		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, u)
+		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, t.next, u)
 	case longShift:
 		t.w.shiftRow(0, chunkOf(t.dst, u), chunkOf(t.x, u))
 	case longScale:
