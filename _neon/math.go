@@ -27,17 +27,17 @@ func (g *generator) parts(t *termNumbers, y vector, magic func() vector) (s, q v
 	r = g.fnmaLane(k, t.sixteenth, 1, r)
 	power, rest := g.lookup(n)
 	s = g.addInts(power, g.shiftLeft(n, 48))
-	low := g.add(r, rest)
-	q = g.fmaLane(r, t.sixteenthsAndExp6, 1, g.copies(len(r), "exp5"))
+	q = g.fmaLane(r, t.sixteenthsAndExp6, 1, g.copies(len(r), g.constant("exp5")))
 	q = g.polynomial(q, r, "exp4", "exp3", "exp2")
-	return s, g.fma(q, g.mul(r, r), low)
+	q = g.fma(q, r, g.copies(len(r), float(1)))
+	return s, g.fma(q, r, rest)
 }
 
-// copies loads n copies of a constant.
-func (g *generator) copies(n int, name string) vector {
+// copies loads n copies of a number.
+func (g *generator) copies(n int, x number) vector {
 	var v vector
 	for range n {
-		v = append(v, g.number(g.constant(name))...)
+		v = append(v, g.number(x)...)
 	}
 	return v
 }
@@ -45,7 +45,7 @@ func (g *generator) copies(n int, name string) vector {
 // polynomial goes on with Horner's rule from p.
 func (g *generator) polynomial(p, x vector, names ...string) vector {
 	for _, name := range names {
-		p = g.fma(p, x, g.copies(len(x), name))
+		p = g.fma(p, x, g.copies(len(x), g.constant(name)))
 	}
 	return p
 }
