@@ -2268,13 +2268,14 @@ vectors:
 
 // func columnsConcludeAVX2(c *float64, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsConcludeAVX2(SB), NOSPLIT, $512-16
+TEXT ·columnsConcludeAVX2(SB), NOSPLIT, $384-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
-	LEAQ ·kernelTables+0(SB), DX
 	SHLQ $0x01, CX
 
 vectors:
+	CMPQ         CX, $0x01
+	JLT          vectorsDone
 	VMOVUPD      (AX), Y0
 	VPAND        ·kernelConstants+896(SB), Y0, Y1
 	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
@@ -2283,64 +2284,65 @@ vectors:
 	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
 	VANDPD       Y0, Y1, Y1
 	VSUBPD       Y1, Y0, Y0
-	VPXOR        ·kernelConstants+928(SB), Y0, Y1
-	VXORPD       Y2, Y2, Y2
-	VBROADCASTSD ·kernelConstants+960(SB), Y3
-	VMOVUPD      ·kernelConstants+800(SB), Y4
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y4
-	VPANDN       Y4, Y3, Y0
-	VMOVAPD      Y0, Y3
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y3
-	VSUBPD       Y0, Y3, Y0
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y0, Y1
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y0, Y2
-	VADDPD       Y2, Y1, Y0
-	VPAND        ·kernelConstants+960(SB), Y3, Y4
+	VMOVUPD      ·kernelConstants+800(SB), Y1
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y1
+	VBROADCASTSD ·kernelConstants+960(SB), Y2
+	VPANDN       Y1, Y2, Y1
+	VPXOR        ·kernelConstants+928(SB), Y0, Y0
+	VMOVAPD      Y1, Y2
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y2
+	VSUBPD       Y1, Y2, Y1
+	VMOVAPD      Y0, Y0
+	VFNMADD231PD ·kernelConstants+32(SB), Y1, Y0
+	VXORPD       Y3, Y3, Y3
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y1, Y3
+	VADDPD       Y3, Y0, Y1
+	LEAQ         ·kernelTables+0(SB), DX
+	VPAND        ·kernelConstants+960(SB), Y2, Y4
 	VXORPD       Y5, Y5, Y5
 	VPCMPEQD     Y6, Y6, Y6
 	VGATHERQPD   Y6, (DX)(Y4*8), Y5
 	VXORPD       Y6, Y6, Y6
 	VPCMPEQD     Y7, Y7, Y7
 	VGATHERQPD   Y7, 128(DX)(Y4*8), Y6
-	VPSLLQ       $0x30, Y3, Y3
-	VPADDQ       Y3, Y5, Y3
+	VPSLLQ       $0x30, Y2, Y2
+	VPADDQ       Y2, Y5, Y2
 	VMOVUPD      ·kernelConstants+224(SB), Y4
-	VFMADD213PD  ·kernelConstants+192(SB), Y0, Y4
-	VFMADD213PD  ·kernelConstants+160(SB), Y0, Y4
-	VFMADD213PD  ·kernelConstants+128(SB), Y0, Y4
-	VFMADD213PD  ·kernelConstants+96(SB), Y0, Y4
-	VMULPD       Y0, Y0, Y0
-	VADDPD       Y6, Y2, Y2
-	VMOVAPD      Y2, Y2
-	VFMADD231PD  Y0, Y4, Y2
-	VADDPD       Y2, Y1, Y0
-	VSUBPD       Y1, Y0, Y1
-	VSUBPD       Y1, Y2, Y1
-	VMULPD       Y0, Y3, Y2
-	VMOVAPD      Y2, Y4
-	VFMSUB231PD  Y0, Y3, Y4
-	VMOVAPD      Y4, Y0
-	VFMADD231PD  Y1, Y3, Y0
-	VADDPD       Y2, Y3, Y1
-	VSUBPD       Y3, Y1, Y3
-	VSUBPD       Y3, Y2, Y2
-	VADDPD       Y0, Y2, Y0
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y4
+	VMULPD       Y1, Y1, Y1
+	VADDPD       Y6, Y3, Y3
+	VMOVAPD      Y3, Y3
+	VFMADD231PD  Y1, Y4, Y3
+	VADDPD       Y3, Y0, Y1
+	VSUBPD       Y0, Y1, Y0
+	VSUBPD       Y0, Y3, Y0
+	VMULPD       Y1, Y2, Y3
+	VMOVAPD      Y3, Y4
+	VFMSUB231PD  Y1, Y2, Y4
+	VMOVAPD      Y4, Y1
+	VFMADD231PD  Y0, Y2, Y1
+	VADDPD       Y3, Y2, Y0
+	VSUBPD       Y2, Y0, Y2
+	VSUBPD       Y2, Y3, Y2
+	VADDPD       Y1, Y2, Y1
 	VMOVUPD      4608(AX), Y2
 	VMOVUPD      8704(AX), Y3
-	VMULPD       Y1, Y2, Y4
+	VMULPD       Y0, Y2, Y4
 	VMOVAPD      Y4, Y5
-	VFMSUB231PD  Y1, Y2, Y5
-	VMULPD       Y1, Y3, Y3
+	VFMSUB231PD  Y0, Y2, Y5
+	VMULPD       Y0, Y3, Y3
 	VMOVAPD      Y3, Y3
-	VFMADD231PD  Y0, Y2, Y3
+	VFMADD231PD  Y1, Y2, Y3
 	VADDPD       Y3, Y5, Y2
 	VADDPD       Y2, Y4, Y3
 	VSUBPD       Y4, Y3, Y4
 	VSUBPD       Y4, Y2, Y2
-	VMOVUPD      Y1, (SP)
-	VMOVUPD      Y0, 64(SP)
+	VMOVUPD      Y0, (SP)
+	VMOVUPD      Y1, 32(SP)
 	VMULPD       ·kernelConstants+608(SB), Y3, Y0
 	VMULPD       ·kernelConstants+608(SB), Y2, Y1
 	VMOVUPD      512(AX), Y2
@@ -2352,80 +2354,59 @@ vectors:
 	VSUBPD       Y5, Y0, Y5
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y1, Y3, Y3
-	VMOVUPD      Y4, 128(SP)
-	VMOVUPD      Y3, 192(SP)
-	VADDPD       Y0, Y2, Y3
-	VSUBPD       Y2, Y3, Y4
-	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y0, Y4
-	VADDPD       Y4, Y2, Y2
+	VADDPD       Y0, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y2
+	VSUBPD       Y6, Y0, Y6
+	VADDPD       Y6, Y2, Y2
 	VADDPD       Y1, Y2, Y2
-	VBROADCASTSD ·kernelConstants+544(SB), Y4
-	VDIVPD       Y3, Y4, Y4
-	VMULPD       Y4, Y0, Y5
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y3, Y5, Y0
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD Y2, Y5, Y1
-	VADDPD       Y1, Y0, Y0
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y4, Y0, Y1
-	VMOVUPD      Y1, 3584(AX)
-	VMOVUPD      (SP), Y0
-	VMOVUPD      64(SP), Y1
-	VMULPD       Y4, Y0, Y5
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y3, Y5, Y0
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD Y2, Y5, Y1
-	VADDPD       Y1, Y0, Y0
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y4, Y0, Y1
-	VMULPD       ·kernelConstants+608(SB), Y1, Y0
-	VMOVUPD      Y0, 3072(AX)
-	VMOVUPD      128(SP), Y0
-	VMOVUPD      192(SP), Y1
-	VBROADCASTSD ·kernelConstants+544(SB), Y2
-	VADDPD       Y0, Y2, Y3
-	VSUBPD       Y2, Y3, Y4
-	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y0, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y1, Y2, Y2
-	VPSUBQ       ·kernelConstants+992(SB), Y3, Y4
-	VPSRLQ       $0x34, Y4, Y4
-	VPADDQ       ·kernelConstants+864(SB), Y4, Y5
+	VMOVUPD      Y2, 160(SP)
+	VMOVUPD      Y0, 64(SP)
+	VMOVUPD      Y1, 96(SP)
+	VMOVUPD      Y5, 128(SP)
+	VMOVUPD      ·kernelConstants+544(SB), Y0
+	VADDPD       Y4, Y0, Y1
+	VSUBPD       Y0, Y1, Y2
+	VSUBPD       Y2, Y1, Y5
+	VSUBPD       Y5, Y0, Y0
+	VSUBPD       Y2, Y4, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	VPSUBQ       ·kernelConstants+992(SB), Y1, Y2
+	VPSRLQ       $0x34, Y2, Y2
+	VPADDQ       ·kernelConstants+864(SB), Y2, Y5
 	VSUBPD       ·kernelConstants+864(SB), Y5, Y5
-	VBROADCASTSD ·kernelConstants+1056(SB), Y6
-	VPSUBQ       Y4, Y6, Y4
-	VPSLLQ       $0x34, Y4, Y4
-	VBROADCASTSD ·kernelConstants+1088(SB), Y6
+	VMOVUPD      ·kernelConstants+1056(SB), Y6
+	VPSUBQ       Y2, Y6, Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMOVUPD      ·kernelConstants+1088(SB), Y6
 	VMOVAPD      Y6, Y6
-	VFMADD231PD  Y4, Y3, Y6
-	VMULPD       Y4, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VCMPPD       $0x00, Y3, Y5, Y3
-	VBLENDVPD    Y3, Y0, Y6, Y0
-	VBLENDVPD    Y3, Y1, Y2, Y1
-	VMOVUPD      Y5, 256(SP)
-	VADDPD       ·kernelConstants+576(SB), Y0, Y2
-	VSUBPD       ·kernelConstants+576(SB), Y2, Y3
-	VSUBPD       Y3, Y0, Y3
-	VADDPD       Y1, Y3, Y3
-	VBROADCASTSD ·kernelConstants+544(SB), Y4
-	VDIVPD       Y2, Y4, Y4
+	VFMADD231PD  Y2, Y1, Y6
+	VMULPD       Y2, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VCMPPD       $0x00, Y1, Y5, Y1
+	VBLENDVPD    Y1, Y4, Y6, Y2
+	VBLENDVPD    Y1, Y3, Y0, Y0
+	VADDPD       ·kernelConstants+576(SB), Y2, Y1
+	VSUBPD       ·kernelConstants+576(SB), Y1, Y3
+	VSUBPD       Y3, Y2, Y3
+	VADDPD       Y0, Y3, Y3
+	VMOVUPD      ·kernelConstants+544(SB), Y4
+	VMULPD       128(SP), Y1, Y6
+	VDIVPD       Y6, Y4, Y4
+	VMULPD       Y1, Y4, Y6
+	VMULPD       128(SP), Y4, Y4
+	VADDPD       Y2, Y2, Y2
+	VMULPD       Y4, Y2, Y7
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD Y1, Y7, Y2
 	VADDPD       Y0, Y0, Y0
-	VMULPD       Y4, Y0, Y5
 	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y2, Y5, Y0
-	VADDPD       Y1, Y1, Y1
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD Y3, Y5, Y1
-	VADDPD       Y1, Y0, Y0
+	VFNMADD231PD Y3, Y7, Y0
+	VADDPD       Y0, Y2, Y0
 	VMULPD       Y4, Y0, Y0
-	VMULPD       Y5, Y5, Y1
+	VMULPD       Y7, Y7, Y1
 	VMOVUPD      ·kernelConstants+448(SB), Y2
 	VFMADD213PD  ·kernelConstants+416(SB), Y1, Y2
 	VFMADD213PD  ·kernelConstants+384(SB), Y1, Y2
@@ -2433,45 +2414,59 @@ vectors:
 	VFMADD213PD  ·kernelConstants+320(SB), Y1, Y2
 	VFMADD213PD  ·kernelConstants+288(SB), Y1, Y2
 	VFMADD213PD  ·kernelConstants+256(SB), Y1, Y2
-	VMULPD       Y5, Y1, Y1
+	VMULPD       Y7, Y1, Y1
 	VMOVAPD      Y0, Y0
 	VFMADD231PD  Y2, Y1, Y0
-	VMOVUPD      256(SP), Y1
-	VMULPD       ·kernelConstants+480(SB), Y1, Y2
-	VADDPD       Y5, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y5, Y2
+	VMULPD       ·kernelConstants+480(SB), Y5, Y1
+	VADDPD       Y7, Y1, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y7, Y1
 	VMOVAPD      Y0, Y0
-	VFMADD231PD  ·kernelConstants+512(SB), Y1, Y0
-	VADDPD       Y0, Y2, Y0
-	VADDPD       Y0, Y3, Y1
-	VSUBPD       Y3, Y1, Y2
+	VFMADD231PD  ·kernelConstants+512(SB), Y5, Y0
+	VADDPD       Y0, Y1, Y0
+	VADDPD       Y0, Y2, Y1
+	VSUBPD       Y2, Y1, Y2
 	VSUBPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 12800(AX)
-	VPXOR        ·kernelConstants+928(SB), Y1, Y0
-	VMOVUPD      Y0, 2560(AX)
-	VMOVUPD      (AX), Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y0
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y0, Y0
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VMOVUPD      3584(AX), Y2
-	VBLENDVPD    Y0, Y2, Y1, Y1
-	VMOVUPD      Y1, 3584(AX)
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VMOVUPD      3072(AX), Y2
-	VBLENDVPD    Y0, Y2, Y1, Y1
-	VMOVUPD      Y1, 3072(AX)
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VMOVUPD      2560(AX), Y2
-	VBLENDVPD    Y0, Y2, Y1, Y1
+	VMOVUPD      (AX), Y2
+	VPAND        ·kernelConstants+896(SB), Y2, Y2
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y2, Y2
+	VPXOR        ·kernelConstants+928(SB), Y1, Y1
+	VMOVUPD      ·kernelConstants+704(SB), Y3
+	VBLENDVPD    Y2, Y1, Y3, Y1
 	VMOVUPD      Y1, 2560(AX)
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VMOVUPD      12800(AX), Y2
-	VBLENDVPD    Y0, Y2, Y1, Y0
+	VMOVUPD      ·kernelConstants+704(SB), Y1
+	VBLENDVPD    Y2, Y0, Y1, Y0
 	VMOVUPD      Y0, 12800(AX)
+	VMOVUPD      64(SP), Y0
+	VMULPD       Y6, Y0, Y0
+	VMOVUPD      64(SP), Y1
+	VFNMADD231PD 128(SP), Y0, Y1
+	VMOVUPD      96(SP), Y3
+	VFNMADD231PD 160(SP), Y0, Y3
+	VADDPD       Y3, Y1, Y1
+	VMOVAPD      Y0, Y0
+	VFMADD231PD  Y6, Y1, Y0
+	VMOVUPD      ·kernelConstants+704(SB), Y1
+	VBLENDVPD    Y2, Y0, Y1, Y0
+	VMOVUPD      Y0, 3584(AX)
+	VMOVUPD      (SP), Y0
+	VMULPD       Y6, Y0, Y0
+	VMOVUPD      (SP), Y1
+	VFNMADD231PD 128(SP), Y0, Y1
+	VMOVUPD      32(SP), Y3
+	VFNMADD231PD 160(SP), Y0, Y3
+	VADDPD       Y3, Y1, Y1
+	VMOVAPD      Y0, Y0
+	VFMADD231PD  Y6, Y1, Y0
+	VMULPD       ·kernelConstants+608(SB), Y0, Y0
+	VMOVUPD      ·kernelConstants+704(SB), Y1
+	VBLENDVPD    Y2, Y0, Y1, Y0
+	VMOVUPD      Y0, 3072(AX)
 	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          vectors
+	SUBQ         $0x01, CX
+	JMP          vectors
+
+vectorsDone:
 	VZEROUPPER
 	RET
 

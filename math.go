@@ -137,12 +137,14 @@ func expPair(z, zLow, base float64) (hi, lo float64) {
 	return hi, lo + pLow
 }
 
-// log1p returns log(1 + u + uLow) for 0 ≤ u < 2^52 as hi+lo, hi being that
-// rounded, within 0.53 ulp.
-//
-// 1+u = 2^k·(1+f) with 1+f from √½ to √2, and log(1+f) = w + w³·p(w²) with
-// w = 2f/(2+f), which is formed in two parts.
-func log1p(u, uLow float64) (hi, lo float64) {
+// A logarithm is log(1+u+uLow) for 0 ≤ u < 2^52, half done: 1+u+uLow is
+// 2^k·(1+f), with 1+f from √½ to √2.
+type logarithm struct {
+	k, f, fLow float64
+	d, dLow    float64 // 2+f
+}
+
+func newLogarithm(u, uLow float64) logarithm {
 	sum, rest := twoSum(1, u)
 	rest = rest + uLow
 	// The bits of sum less those of √½ have k in place of the exponent.
@@ -154,14 +156,19 @@ func log1p(u, uLow float64) (hi, lo float64) {
 	if exponent == 0 {
 		f, fLow = u, uLow
 	}
-
 	d := f + 2
-	dLow := (f - (d - 2)) + fLow
-	reciprocal := 1 / d
-	f2 := f + f
+	return logarithm{k, f, fLow, d, (f - (d - 2)) + fLow}
+}
+
+// value returns the logarithm as hi+lo, hi being that rounded, within 0.53
+// ulp. reciprocal is 1/d, within 2 ulp.
+//
+// log(1+f) = w + w³·p(w²) with w = 2f/(2+f), which is formed in two parts.
+func (l *logarithm) value(reciprocal float64) (hi, lo float64) {
+	f2 := l.f + l.f
 	w := float64(f2 * reciprocal)
-	wLow := math.FMA(-w, d, f2)
-	wLow = wLow + math.FMA(-w, dLow, fLow+fLow)
+	wLow := math.FMA(-w, l.d, f2)
+	wLow = wLow + math.FMA(-w, l.dLow, l.fLow+l.fLow)
 	wLow = float64(wLow * reciprocal)
 
 	t := float64(w * w)
@@ -173,8 +180,8 @@ func log1p(u, uLow float64) (hi, lo float64) {
 	p = math.FMA(p, t, log3)
 	low := math.FMA(float64(t*w), p, wLow)
 
-	hi, lo = fastTwoSum(float64(k*ln2Hi), w)
-	low = math.FMA(k, ln2Lo, low)
+	hi, lo = fastTwoSum(float64(l.k*ln2Hi), w)
+	low = math.FMA(l.k, ln2Lo, low)
 	return fastTwoSum(hi, lo+low)
 }
 
@@ -224,8 +231,11 @@ func (p *partial) conclude() sums {
 	u, uLow := twoSum(p.count-1, t)
 	uLow = uLow + tLow
 	s, sLow := p.sum()
-	reciprocal := 1 / s
-	logSum, logSumLow := log1p(u, uLow)
+	// Both of what divides comes out of one division.
+	l := newLogarithm(u, uLow)
+	both := 1 / float64(l.d*s)
+	logSum, logSumLow := l.value(float64(both * s))
+	reciprocal := float64(both * l.d)
 	return sums{
 		negLogSum: -logSum,
 		logSumLow: logSumLow,
@@ -234,7 +244,14 @@ func (p *partial) conclude() sums {
 	}
 }
 
-// quotient returns (a+aLow)/(b+bLow), where reciprocal is 1/b rounded.
+// reciprocal returns 1/d for what conclude divides by, as conclude forms it.
+func (p *partial) reciprocal(s float64) float64 {
+	u, uLow := twoSum(p.count-1, float64(p.hi*unscale))
+	l := newLogarithm(u, uLow+float64(p.lo*unscale))
+	return float64(1 / float64(l.d*s) * l.d)
+}
+
+// quotient returns (a+aLow)/(b+bLow), where reciprocal is 1/b within 2 ulp.
 func quotient(a, aLow, b, bLow, reciprocal float64) float64 {
 	q := float64(a * reciprocal)
 	r := math.FMA(-q, b, a)
@@ -293,7 +310,7 @@ func (p *partial) factors(whole *partial) (first, second float64) {
 		return nan, 1
 	}
 	s, sLow := whole.sum()
-	reciprocal := 1 / s
+	reciprocal := whole.reciprocal(s)
 	if p.max == whole.max {
 		return float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale), 1
 	}

@@ -4,8 +4,6 @@
 package main
 
 import (
-	"fmt"
-
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -251,103 +249,6 @@ func columnsJoin() {
 		store(lo, field(fieldLo))
 	})
 	finish()
-}
-
-// columnsConclude is newPartial, partial.conclude and log1p.
-func columnsConclude() {
-	function("columnsConclude", "func(c *float64, groups int)", "columnsConclude"+suffix()+" is columnsConcludeGo.")
-	p, groups := param("c"), param("groups")
-	field := columnField(p)
-	t := newTables()
-	local := AllocLocal(8 * 64)
-	spill := func(i int, v reg.VecVirtual) Mem {
-		m := local.Offset(64 * i)
-		store(v, m)
-		return m
-	}
-	eachVector(p, groups, nil, func() {
-		// newPartial: g = e^-top·2^exponent, u = the sum times g.
-		_, top := frameTop(finiteOrZero(field(fieldMax)))
-		g, gLow := t.expPair(xor(top, c("signMask")), zero(), exponentMagic(top))
-		hi, lo := load(field(fieldHi)), load(field(fieldLo))
-		u := mul(hi, g)
-		uLow := fmsub(hi, g, u)
-		uLow = add(uLow, fma(hi, gLow, mul(lo, g)))
-		u, uLow = fastTwoSum(u, uLow)
-		gAt, gLowAt := spill(0, g), spill(1, gLow)
-
-		// conclude: the tail, its sum with count, and what divides by that.
-		tail, tailLow := mul(u, c("unscale")), mul(uLow, c("unscale"))
-		count := load(field(fieldCount))
-		v, vLow := twoSum(sub(count, c("one")), tail)
-		vLow = add(vLow, tailLow)
-		vAt, vLowAt := spill(2, v), spill(3, vLow)
-		sum, sumLow := twoSum(count, tail)
-		sumLow = add(sumLow, tailLow)
-		reciprocal := div(cv("one"), sum)
-		store(quotient(tail, tailLow, sum, sumLow, reciprocal), field(fieldRest))
-		store(mul(quotient(load(gAt), load(gLowAt), sum, sumLow, reciprocal), c("unscale")), field(fieldInverse))
-
-		logarithm, logarithmLow := log1p(load(vAt), load(vLowAt), spill)
-		store(logarithmLow, field(fieldLogSumLow))
-		store(xor(logarithm, c("signMask")), field(fieldNegLogSum))
-
-		max := load(field(fieldMax))
-		finite := compare(lessThan, and(max, c("absMask")), c("inf"))
-		for _, f := range []int{fieldRest, fieldInverse, fieldNegLogSum, fieldLogSumLow} {
-			store(choose(finite, cv("nan"), load(field(f))), field(f))
-		}
-	})
-	finish()
-}
-
-// fmsub is a·b - z.
-func fmsub(a, b reg.VecVirtual, z Op) reg.VecVirtual {
-	v := copyOf(z)
-	VFMSUB231PD(b, a, v)
-	return v
-}
-
-// quotient is the function of that name.
-func quotient(a, aLow, b, bLow, reciprocal reg.VecVirtual) reg.VecVirtual {
-	q := mul(a, reciprocal)
-	r := fnma(q, b, a)
-	r = add(r, fnma(q, bLow, aLow))
-	return fma(r, reciprocal, q)
-}
-
-// log1p is the function of that name.
-func log1p(u, uLow reg.VecVirtual, spill func(int, reg.VecVirtual) Mem) (hi, lo reg.VecVirtual) {
-	sum, rest := twoSum(cv("one"), u)
-	rest = add(rest, uLow)
-	exponent := shiftRight(intSub(sum, c("sqrtHalf")), 52)
-	k := sub(intAdd(exponent, c("two52")), c("two52"))
-	power := shiftLeft(intSub(cv("bias"), exponent), 52)
-	f := fma(sum, power, cv("minusOne"))
-	fLow := mul(rest, power)
-	small := compare(equal, k, zero())
-	f, fLow = choose(small, f, u), choose(small, fLow, uLow)
-	kAt := spill(4, k)
-
-	d := add(f, c("two"))
-	dLow := add(sub(f, sub(d, c("two"))), fLow)
-	reciprocal := div(cv("one"), d)
-	f2 := add(f, f)
-	w := mul(f2, reciprocal)
-	wLow := fnma(w, d, f2)
-	wLow = add(wLow, fnma(w, dLow, add(fLow, fLow)))
-	wLow = mul(wLow, reciprocal)
-
-	t := mul(w, w)
-	p := copyOf(c("log15"))
-	for i := 13; i >= 3; i -= 2 {
-		horner(p, t, c(fmt.Sprintf("log%d", i)))
-	}
-	low := fma(mul(t, w), p, wLow)
-	k = load(kAt)
-	hi, lo = fastTwoSum(mul(k, c("ln2Hi")), w)
-	low = fma(k, c("ln2Lo"), low)
-	return fastTwoSum(hi, add(lo, low))
 }
 
 // columnsMap is a kernel dst = f(x) row by row with parameters by column.

@@ -158,6 +158,13 @@ func fnma(a, b, z Op) reg.VecVirtual {
 	return v
 }
 
+// fms is a·b - z.
+func fms(a, b, z Op) reg.VecVirtual {
+	v := copyOf(z)
+	VFMSUB231PD(b, inRegister(a), v)
+	return v
+}
+
 // horner turns q into q·r + z.
 func horner(q, r reg.VecVirtual, z Op) { VFMADD213PD(z, r, q) }
 
@@ -235,12 +242,14 @@ func or(a, b mask) {
 
 // choose is b where m is set, else a.
 func choose(m mask, a, b Op) reg.VecVirtual {
-	v := vec()
 	if wide {
-		VBLENDMPD(b, inRegister(a), m, v)
-	} else {
-		VBLENDVPD(m, b, inRegister(a), v)
+		// Not VBLENDMPD, whose result avo takes to be an operand too.
+		v := copyOf(a)
+		VMOVUPD(b, m, v)
+		return v
 	}
+	v := vec()
+	VBLENDVPD(m, b, inRegister(a), v)
 	return v
 }
 
@@ -359,17 +368,13 @@ func (t *tables) lookUp(n reg.VecVirtual) (power, rest reg.VecVirtual) {
 // expConstants are what parts wants to keep in registers.
 var expConstants = []string{"sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "one", "exp2", "exp3", "exp4", "exp5", "exp6", "integerOne"}
 
-// reduce is what frame.parts and expPair begin with: n, and r in one part or,
-// for a y of two, in two.
-func reduce(y, base, yLow Op) (n, r, low reg.VecVirtual) {
+// reduce is what frame.parts begins with: n and r.
+func reduce(y, base Op) (n, r reg.VecVirtual) {
 	n = fma(y, c("sixteenthsPerLn2"), base)
 	k := sub(n, base)
 	r = fnma(k, c("sixteenthHi"), y)
-	if yLow == nil {
-		VFNMADD231PD(c("sixteenthLo"), k, r)
-		return n, r, nil
-	}
-	return n, r, fnma(k, c("sixteenthLo"), yLow)
+	VFNMADD231PD(c("sixteenthLo"), k, r)
+	return n, r
 }
 
 // expTail is the function of that name.
@@ -384,7 +389,7 @@ func expTail(r reg.VecVirtual) reg.VecVirtual {
 // parts is frame.parts, with s +0 where the mask, if any, is not set; all is s
 // without the mask.
 func (t *tables) parts(y, base Op, m mask, all bool) (s, masked, q reg.VecVirtual) {
-	n, r, _ := reduce(y, base, nil)
+	n, r := reduce(y, base)
 	power, rest := t.lookUp(n)
 	scale := shiftLeft(n, 48)
 	if all {
@@ -400,20 +405,6 @@ func (t *tables) parts(y, base Op, m mask, all bool) (s, masked, q reg.VecVirtua
 	horner(q, r, c("one"))
 	VFMADD213PD(rest, r, q)
 	return s, masked, q
-}
-
-// expPair is the function of that name.
-func (t *tables) expPair(z, zLow, base Op) (hi, lo reg.VecVirtual) {
-	n, r, low := reduce(z, base, zLow)
-	sum := add(r, low)
-	power, rest := t.lookUp(n)
-	s := intAdd(power, shiftLeft(n, 48))
-	low = fma(expTail(sum), mul(sum, sum), add(low, rest))
-	q, qLow := fastTwoSum(r, low)
-	p := mul(s, q)
-	pLow := fma(s, qLow, fmsub(s, q, p))
-	hi, lo = fastTwoSum(s, p)
-	return hi, add(lo, pLow)
 }
 
 // A laneSum is the sum of the terms of a lane: those of the blocks that are
