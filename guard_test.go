@@ -67,9 +67,6 @@ func fault(f func()) (v any) {
 	return nil
 }
 
-// sink keeps reads alive.
-var sink float64
-
 // TestGuards proves that the guards of the other tests do guard.
 func TestGuards(t *testing.T) {
 	g := newGuarded(t, 10)

@@ -1,0 +1,112 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// TestTiers holds the choice of a tier to what GODEBUG, the architecture and
+// the build tags say.
+func TestTiers(t *testing.T) {
+	all := tiers()
+	t.Logf("tiers %v, %v in use, on %s", all, active, runtime.GOARCH)
+	if all[0] != tierGo || !slices.IsSorted(all) || active != all[len(all)-1] {
+		t.Errorf("tiers are %v, %v in use", all, active)
+	}
+	without := func(reason string, gone ...tier) {
+		for _, it := range gone {
+			if slices.Contains(all, it) {
+				t.Errorf("%s, and tier %v is there", reason, it)
+			}
+		}
+	}
+	if withoutAssembly {
+		without("assembly is switched off", tierNEON, tierAVX2, tierAVX512)
+	}
+	if runtime.GOARCH != "arm64" {
+		without(runtime.GOARCH, tierNEON)
+	} else if !withoutAssembly && !slices.Contains(all, tierNEON) {
+		t.Error("NEON is not in use on arm64")
+	}
+	if runtime.GOARCH != "amd64" {
+		without(runtime.GOARCH, tierAVX2, tierAVX512)
+	}
+	for _, setting := range strings.Split(os.Getenv("GODEBUG"), ",") {
+		switch setting {
+		case "cpu.avx512f=off":
+			without(setting, tierAVX512)
+		case "cpu.avx2=off":
+			without(setting, tierAVX2, tierAVX512)
+		}
+	}
+}
+
+// TestExpAfterKernels has math.Exp, which uses the legacy encoding of SSE on
+// amd64, be as fast after the kernels as before: a kernel that leaves the
+// upper halves of the vector registers in use makes it many times slower.
+func TestExpAfterKernels(t *testing.T) {
+	x, dst := mat.NewDense(40, 130, nil), mat.NewDense(40, 130, nil)
+	calls := callEveryKernel(x, dst)
+	exps := func() {
+		for range 20 {
+			sink += math.Exp(sink * 1e-9)
+		}
+	}
+	// The fastest of many is robust against whatever else the machine does.
+	fastest := func(before func()) time.Duration {
+		least := time.Hour
+		for range 3000 {
+			before()
+			start := time.Now()
+			exps()
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	alone := fastest(func() {})
+	eachTier(t, func(t *testing.T) {
+		for name, call := range calls {
+			if after := fastest(call); after > 3*alone+time.Microsecond/2 {
+				t.Errorf("20 times math.Exp take %v, after %s %v", alone, name, after)
+			}
+		}
+	})
+}
+
+// callEveryKernel returns calls of every kernel.
+func callEveryKernel(x, dst *mat.Dense) map[string]func() {
+	in, out := x.RawMatrix().Data, dst.RawMatrix().Data
+	c := new(columns)
+	c.reset()
+	columnsMaxGo(c, in, 130, 40, 8)
+	columnsFrameGo(c, 8)
+	tile := make([]float64, columnsWidth*fewCols)
+	return map[string]func(){
+		"maxOf":                      func() { maxOf(in[:2000]) },
+		"expSum without dst":         func() { expSum(nil, in[:2000], 0) },
+		"expSum":                     func() { expSum(out[:2000], in[:2000], 0) },
+		"shiftBy":                    func() { shiftBy(out[:2000], in[:2000], 0, -1) },
+		"scaleBy":                    func() { scaleBy(out[:2000], 0.5) },
+		"columnsMax":                 func() { columnsMax(c, in, 130, 40, 8) },
+		"columnsFrame":               func() { columnsFrame(c, 8) },
+		"columnsExpSum without dst":  func() { columnsExpSum(c, nil, 0, in, 130, 40, 8) },
+		"columnsExpSum":              func() { columnsExpSum(c, out, 130, in, 130, 40, 8) },
+		"columnsJoin":                func() { columnsJoin(c, 8) },
+		"columnsConclude":            func() { columnsConclude(c, 8) },
+		"columnsShift":               func() { columnsShift(c, out, 130, in, 130, 40, 8) },
+		"columnsScale":               func() { columnsScale(c, out, 130, 40, 8) },
+		"pack":                       func() { pack(tile, in, 130, 64, 5) },
+		"unpack":                     func() { unpack(out, 130, tile, 64, 5) },
+		"unpack of adjacent columns": func() { unpack(out, 64, tile, 64, 5) },
+	}
+}
