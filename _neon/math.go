@@ -117,8 +117,10 @@ func (g *generator) expPair(z, base vector) (hi, lo vector) {
 	return hi, g.add(lo, pLow)
 }
 
-// log1p is the function of that name.
-func (g *generator) log1p(u, uLow vector) (hi, lo vector) {
+// A logarithm is the type of that name.
+type logarithm struct{ k, f, fLow, d, dLow vector }
+
+func (g *generator) newLogarithm(u, uLow vector) logarithm {
 	sum, rest := g.twoSum(g.number(float(1)), u)
 	rest = g.add(rest, uLow)
 	exponent := g.shiftRight(g.subInts(sum, g.number(g.constant("sqrtHalf"))), 52)
@@ -128,23 +130,25 @@ func (g *generator) log1p(u, uLow vector) (hi, lo vector) {
 	fLow := g.mul(rest, power)
 	none := g.equalInts(exponent, g.number(float(0)))
 	f, fLow = g.where(none, u, f), g.where(none, uLow, fLow)
-
 	two := g.number(float(2))
 	d := g.add(f, two)
-	dLow := g.add(g.sub(f, g.sub(d, two)), fLow)
-	reciprocal := g.div(g.number(float(1)), d)
-	f2 := g.add(f, f)
+	return logarithm{k, f, fLow, d, g.add(g.sub(f, g.sub(d, two)), fLow)}
+}
+
+// logarithmValue is the method value of l.
+func (g *generator) logarithmValue(l logarithm, reciprocal vector) (hi, lo vector) {
+	f2 := g.add(l.f, l.f)
 	w := g.mul(f2, reciprocal)
-	wLow := g.fnma(w, d, f2)
-	wLow = g.add(wLow, g.fnma(w, dLow, g.add(fLow, fLow)))
+	wLow := g.fnma(w, l.d, f2)
+	wLow = g.add(wLow, g.fnma(w, l.dLow, g.add(l.fLow, l.fLow)))
 	wLow = g.mul(wLow, reciprocal)
 
 	t := g.mul(w, w)
 	p := g.polynomial(g.number(g.constant("log15")), t, "log13", "log11", "log9", "log7", "log5", "log3")
 	low := g.fma(g.mul(t, w), p, wLow)
 
-	hi, lo = g.fastTwoSum(g.mul(k, g.number(g.constant("ln2Hi"))), w)
-	low = g.fma(k, g.number(g.constant("ln2Lo")), low)
+	hi, lo = g.fastTwoSum(g.mul(l.k, g.number(g.constant("ln2Hi"))), w)
+	low = g.fma(l.k, g.number(g.constant("ln2Lo")), low)
 	return g.fastTwoSum(hi, g.add(lo, low))
 }
 
