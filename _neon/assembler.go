@@ -107,7 +107,6 @@ type assembler struct {
 	values value
 	pinned map[value]int
 	free   []int // registers, the next one to take last
-	labels int
 }
 
 // function begins a function. Its documentation is in lines of at most 78
