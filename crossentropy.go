@@ -471,14 +471,16 @@ func (b *batch) labelledPlain(i, n int) {
 	w.sumFew(x, b.stride, n, b.logits.cols, b.out.Data != nil)
 	target := b.target[b.begin+i:][:n]
 	var single [columnsWidth]uint64 // 1 where the label is the only largest
-	sum, correct := b.sum, 0
+	hi, lo, correct := b.sum.hi, b.sum.lo, 0
 	for k, y := range target {
 		logit := x[k*b.stride+y]
 		l := 0 - (w.negLogSum[k] + (logit - w.max[k]))
 		if l != l {
 			l = nan
 		}
-		sum.add(l)
+		var e float64
+		hi, e = twoSum(hi, l)
+		lo += e
 		if b.each != nil {
 			b.each[b.begin+i+k] = l
 		}
@@ -495,7 +497,7 @@ func (b *batch) labelledPlain(i, n int) {
 			correct++
 		}
 	}
-	b.sum, b.correct = sum, b.correct+correct
+	b.sum, b.correct = accumulator{hi, lo}, b.correct+correct
 	if b.out.Data == nil {
 		return
 	}

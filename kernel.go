@@ -224,6 +224,15 @@ func columnsJoinGo(c *columns, groups int) {
 	}
 }
 
+// columnsTotalGo is columnsFrameGo, columnsExpSumGo and columnsJoinGo for
+// slices that are one block of n > 0 entries. It leaves lanes but the first,
+// and the frames, undefined.
+func columnsTotalGo(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	columnsFrame(c, groups)
+	columnsExpSum(c, dst, dstStride, x, stride, n, groups)
+	columnsJoin(c, groups)
+}
+
 // columnsConcludeGo sets negLogSum, logSumLow, inverse and rest from the maximum, count
 // and lane 0 of slices of one chunk.
 func columnsConcludeGo(c *columns, groups int) {

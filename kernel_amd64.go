@@ -242,6 +242,21 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 	}
 }
 
+func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	switch {
+	case active == tierGo:
+		columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
+	case dst == nil && active == tierAVX512:
+		columnsTotalAVX512(c.base(), &x[0], stride, n, groups)
+	case dst == nil:
+		columnsTotalAVX2(c.base(), &x[0], stride, n, groups)
+	case active == tierAVX512:
+		columnsTotalTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsTotalTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
 func columnsJoin(c *columns, groups int) {
 	switch active {
 	case tierGo:

@@ -45,6 +45,12 @@ func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int)
 // columnsExpTermsAVX2 is columnsExpSumGo with dst, for 0 < n ≤ 64.
 func columnsExpTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
+// columnsTotalAVX2 is columnsTotalGo without dst.
+func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int)
+
+// columnsTotalTermsAVX2 is columnsTotalGo with dst.
+func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
 // columnsJoinAVX2 is columnsJoinGo.
 func columnsJoinAVX2(c *float64, groups int)
 

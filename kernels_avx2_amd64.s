@@ -2178,6 +2178,1188 @@ counted:
 	VZEROUPPER
 	RET
 
+// func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·columnsTotalAVX2(SB), NOSPLIT, $320-40
+	MOVQ c+0(FP), AX
+	MOVQ stride+16(FP), CX
+	MOVQ n+24(FP), DX
+	MOVQ groups+32(FP), BX
+	MOVQ x+8(FP), SI
+	SHLQ $0x03, CX
+	LEAQ ·kernelTables+0(SB), DI
+	SHLQ $0x01, BX
+
+vectors:
+	VMOVUPD      (AX), Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VBROADCASTSD ·kernelConstants+960(SB), Y2
+	VMOVUPD      ·kernelConstants+800(SB), Y3
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y3
+	VPANDN       Y3, Y2, Y2
+	VMOVUPD      ·kernelConstants+832(SB), Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       ·kernelConstants+768(SB), Y0, Y0
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y0, 2048(AX)
+	VMOVUPD      Y2, 1536(AX)
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	MOVQ         DX, R9
+	SUBQ         $0x00, R9
+	JLE          laneDone0
+	IMUL3Q       $0x00, CX, R8
+	ADDQ         SI, R8
+
+lane0:
+	VMOVUPD      (R8), Y3
+	VCMPPD       $0x04, (AX), Y3, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y3, Y3
+	VMAXPD       2048(AX), Y3, Y3
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
+	VFMADD213PD  Y8, Y3, Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VMAXPD       Y4, Y1, Y3
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y1, Y3
+	VSUBPD       Y3, Y5, Y3
+	VADDPD       Y3, Y2, Y2
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane0
+
+laneDone0:
+	CMPQ    DX, $0x04
+	JLE     joined0by4
+	VMOVUPD Y1, 128(SP)
+	VMOVUPD Y2, 160(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x04, R9
+	JLE     laneDone4
+	IMUL3Q  $0x04, CX, R8
+	ADDQ    SI, R8
+
+lane4:
+	VMOVUPD      (R8), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
+	VFMADD213PD  Y8, Y1, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane4
+
+laneDone4:
+	VMOVUPD 128(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  128(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by4:
+	CMPQ    DX, $0x02
+	JLE     joined0by2
+	VMOVUPD Y1, 64(SP)
+	VMOVUPD Y2, 96(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x02, R9
+	JLE     laneDone2
+	IMUL3Q  $0x02, CX, R8
+	ADDQ    SI, R8
+
+lane2:
+	VMOVUPD      (R8), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
+	VFMADD213PD  Y8, Y1, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane2
+
+laneDone2:
+	CMPQ    DX, $0x06
+	JLE     joined2by4
+	VMOVUPD Y2, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x06, R9
+	JLE     laneDone6
+	IMUL3Q  $0x06, CX, R8
+	ADDQ    SI, R8
+
+lane6:
+	VMOVUPD      (R8), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
+	VFMADD213PD  Y8, Y2, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane6
+
+laneDone6:
+	VMOVUPD 128(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  128(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined2by4:
+	VMOVUPD 64(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  64(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 64(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  96(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by2:
+	CMPQ    DX, $0x01
+	JLE     joined0by1
+	VMOVUPD Y1, (SP)
+	VMOVUPD Y2, 32(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x01, R9
+	JLE     laneDone1
+	IMUL3Q  $0x01, CX, R8
+	ADDQ    SI, R8
+
+lane1:
+	VMOVUPD      (R8), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
+	VFMADD213PD  Y8, Y1, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane1
+
+laneDone1:
+	CMPQ    DX, $0x05
+	JLE     joined1by4
+	VMOVUPD Y2, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x05, R9
+	JLE     laneDone5
+	IMUL3Q  $0x05, CX, R8
+	ADDQ    SI, R8
+
+lane5:
+	VMOVUPD      (R8), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
+	VFMADD213PD  Y8, Y2, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane5
+
+laneDone5:
+	VMOVUPD 128(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  128(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined1by4:
+	CMPQ    DX, $0x03
+	JLE     joined1by2
+	VMOVUPD Y2, 64(SP)
+	VMOVUPD Y3, 96(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x03, R9
+	JLE     laneDone3
+	IMUL3Q  $0x03, CX, R8
+	ADDQ    SI, R8
+
+lane3:
+	VMOVUPD      (R8), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
+	VFMADD213PD  Y8, Y2, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane3
+
+laneDone3:
+	CMPQ    DX, $0x07
+	JLE     joined3by4
+	VMOVUPD Y1, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R9
+	SUBQ    $0x07, R9
+	JLE     laneDone7
+	IMUL3Q  $0x07, CX, R8
+	ADDQ    SI, R8
+
+lane7:
+	VMOVUPD      (R8), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
+	VFMADD213PD  Y8, Y1, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R8)(CX*8), R8
+	SUBQ         $0x08, R9
+	JG           lane7
+
+laneDone7:
+	VMOVUPD 128(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  128(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y3
+
+joined3by4:
+	VMOVUPD 64(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  64(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 64(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  96(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined1by2:
+	VMOVUPD (SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  (SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD (SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  32(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by1:
+	VMOVUPD      Y1, 4608(AX)
+	VMOVUPD      Y2, 8704(AX)
+	VMOVQ        DX, X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
+	VSUBPD       ·kernelConstants+864(SB), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	DECQ         BX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·columnsTotalTermsAVX2(SB), NOSPLIT, $320-56
+	MOVQ c+0(FP), AX
+	MOVQ stride+32(FP), CX
+	MOVQ n+40(FP), DX
+	MOVQ groups+48(FP), BX
+	MOVQ x+24(FP), SI
+	MOVQ dst+8(FP), DI
+	MOVQ dstStride+16(FP), R8
+	SHLQ $0x03, R8
+	SHLQ $0x03, CX
+	LEAQ ·kernelTables+0(SB), R9
+	SHLQ $0x01, BX
+
+vectors:
+	VMOVUPD      (AX), Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VBROADCASTSD ·kernelConstants+960(SB), Y2
+	VMOVUPD      ·kernelConstants+800(SB), Y3
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y3
+	VPANDN       Y3, Y2, Y2
+	VMOVUPD      ·kernelConstants+832(SB), Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       ·kernelConstants+768(SB), Y0, Y0
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y0, 2048(AX)
+	VMOVUPD      Y2, 1536(AX)
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	MOVQ         DX, R12
+	SUBQ         $0x00, R12
+	JLE          laneDone0
+	IMUL3Q       $0x00, CX, R10
+	ADDQ         SI, R10
+	IMUL3Q       $0x00, R8, R11
+	ADDQ         DI, R11
+
+lane0:
+	VMOVUPD      (R10), Y3
+	VCMPPD       $0x04, (AX), Y3, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y3, Y3
+	VMAXPD       2048(AX), Y3, Y3
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y6
+	VFMADD213PD  Y8, Y3, Y6
+	VMOVAPD      Y5, Y3
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVUPD      Y3, (R11)
+	VFMADD231PD  Y6, Y4, Y2
+	VMAXPD       Y4, Y1, Y3
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y1, Y3
+	VSUBPD       Y3, Y5, Y3
+	VADDPD       Y3, Y2, Y2
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane0
+
+laneDone0:
+	CMPQ    DX, $0x04
+	JLE     joined0by4
+	VMOVUPD Y1, 128(SP)
+	VMOVUPD Y2, 160(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x04, R12
+	JLE     laneDone4
+	IMUL3Q  $0x04, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x04, R8, R11
+	ADDQ    DI, R11
+
+lane4:
+	VMOVUPD      (R10), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
+	VFMADD213PD  Y8, Y1, Y6
+	VMOVAPD      Y5, Y1
+	VFMADD231PD  Y6, Y5, Y1
+	VMOVUPD      Y1, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane4
+
+laneDone4:
+	VMOVUPD 128(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  128(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by4:
+	CMPQ    DX, $0x02
+	JLE     joined0by2
+	VMOVUPD Y1, 64(SP)
+	VMOVUPD Y2, 96(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x02, R12
+	JLE     laneDone2
+	IMUL3Q  $0x02, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x02, R8, R11
+	ADDQ    DI, R11
+
+lane2:
+	VMOVUPD      (R10), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
+	VFMADD213PD  Y8, Y1, Y6
+	VMOVAPD      Y5, Y1
+	VFMADD231PD  Y6, Y5, Y1
+	VMOVUPD      Y1, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane2
+
+laneDone2:
+	CMPQ    DX, $0x06
+	JLE     joined2by4
+	VMOVUPD Y2, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x06, R12
+	JLE     laneDone6
+	IMUL3Q  $0x06, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x06, R8, R11
+	ADDQ    DI, R11
+
+lane6:
+	VMOVUPD      (R10), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
+	VFMADD213PD  Y8, Y2, Y6
+	VMOVAPD      Y5, Y2
+	VFMADD231PD  Y6, Y5, Y2
+	VMOVUPD      Y2, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane6
+
+laneDone6:
+	VMOVUPD 128(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  128(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined2by4:
+	VMOVUPD 64(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  64(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 64(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  96(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by2:
+	CMPQ    DX, $0x01
+	JLE     joined0by1
+	VMOVUPD Y1, (SP)
+	VMOVUPD Y2, 32(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x01, R12
+	JLE     laneDone1
+	IMUL3Q  $0x01, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x01, R8, R11
+	ADDQ    DI, R11
+
+lane1:
+	VMOVUPD      (R10), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
+	VFMADD213PD  Y8, Y1, Y6
+	VMOVAPD      Y5, Y1
+	VFMADD231PD  Y6, Y5, Y1
+	VMOVUPD      Y1, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane1
+
+laneDone1:
+	CMPQ    DX, $0x05
+	JLE     joined1by4
+	VMOVUPD Y2, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x05, R12
+	JLE     laneDone5
+	IMUL3Q  $0x05, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x05, R8, R11
+	ADDQ    DI, R11
+
+lane5:
+	VMOVUPD      (R10), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
+	VFMADD213PD  Y8, Y2, Y6
+	VMOVAPD      Y5, Y2
+	VFMADD231PD  Y6, Y5, Y2
+	VMOVUPD      Y2, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane5
+
+laneDone5:
+	VMOVUPD 128(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  128(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined1by4:
+	CMPQ    DX, $0x03
+	JLE     joined1by2
+	VMOVUPD Y2, 64(SP)
+	VMOVUPD Y3, 96(SP)
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x03, R12
+	JLE     laneDone3
+	IMUL3Q  $0x03, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x03, R8, R11
+	ADDQ    DI, R11
+
+lane3:
+	VMOVUPD      (R10), Y2
+	VCMPPD       $0x04, (AX), Y2, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y2, Y2
+	VMAXPD       2048(AX), Y2, Y2
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
+	VFMADD213PD  Y8, Y2, Y6
+	VMOVAPD      Y5, Y2
+	VFMADD231PD  Y6, Y5, Y2
+	VMOVUPD      Y2, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y1, Y2
+	VMINPD       Y4, Y1, Y5
+	VADDPD       Y4, Y1, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y5, Y2
+	VADDPD       Y2, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane3
+
+laneDone3:
+	CMPQ    DX, $0x07
+	JLE     joined3by4
+	VMOVUPD Y1, 128(SP)
+	VMOVUPD Y3, 160(SP)
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    DX, R12
+	SUBQ    $0x07, R12
+	JLE     laneDone7
+	IMUL3Q  $0x07, CX, R10
+	ADDQ    SI, R10
+	IMUL3Q  $0x07, R8, R11
+	ADDQ    DI, R11
+
+lane7:
+	VMOVUPD      (R10), Y1
+	VCMPPD       $0x04, (AX), Y1, Y4
+	VPSUBQ       Y4, Y0, Y0
+	VSUBPD       1024(AX), Y1, Y1
+	VMAXPD       2048(AX), Y1, Y1
+	VMOVUPD      1536(AX), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
+	VSUBPD       1536(AX), Y5, Y6
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VANDPD       Y5, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
+	VFMADD213PD  Y8, Y1, Y6
+	VMOVAPD      Y5, Y1
+	VFMADD231PD  Y6, Y5, Y1
+	VMOVUPD      Y1, (R11)
+	VFMADD231PD  Y6, Y4, Y3
+	VMAXPD       Y4, Y2, Y1
+	VMINPD       Y4, Y2, Y5
+	VADDPD       Y4, Y2, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y3, Y3
+	LEAQ         (R10)(CX*8), R10
+	LEAQ         (R11)(R8*8), R11
+	SUBQ         $0x08, R12
+	JG           lane7
+
+laneDone7:
+	VMOVUPD 128(SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  128(SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD 128(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  160(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y3
+
+joined3by4:
+	VMOVUPD 64(SP), Y2
+	VADDPD  Y1, Y2, Y2
+	VSUBPD  64(SP), Y2, Y4
+	VSUBPD  Y4, Y2, Y5
+	VMOVUPD 64(SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y5, Y1
+	VADDPD  96(SP), Y3, Y3
+	VADDPD  Y1, Y3, Y1
+	VMOVAPD Y2, Y2
+	VMOVAPD Y1, Y3
+
+joined1by2:
+	VMOVUPD (SP), Y1
+	VADDPD  Y2, Y1, Y1
+	VSUBPD  (SP), Y1, Y4
+	VSUBPD  Y4, Y1, Y5
+	VMOVUPD (SP), Y6
+	VSUBPD  Y5, Y6, Y5
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y5, Y2
+	VADDPD  32(SP), Y3, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVAPD Y1, Y1
+	VMOVAPD Y2, Y2
+
+joined0by1:
+	VMOVUPD      Y1, 4608(AX)
+	VMOVUPD      Y2, 8704(AX)
+	VMOVQ        DX, X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
+	VSUBPD       ·kernelConstants+864(SB), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	DECQ         BX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
 // func columnsJoinAVX2(c *float64, groups int)
 // Requires: AVX
 TEXT ·columnsJoinAVX2(SB), NOSPLIT, $0-16

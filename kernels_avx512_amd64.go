@@ -45,6 +45,12 @@ func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int)
 // columnsExpTermsAVX512 is columnsExpSumGo with dst, for 0 < n ≤ 64.
 func columnsExpTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
+// columnsTotalAVX512 is columnsTotalGo without dst.
+func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int)
+
+// columnsTotalTermsAVX512 is columnsTotalGo with dst.
+func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
 // columnsJoinAVX512 is columnsJoinGo.
 func columnsJoinAVX512(c *float64, groups int)
 

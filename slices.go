@@ -54,7 +54,7 @@ func panelRows(cols int) int {
 	return max(1, min(columnsWidth, panelEntries/cols))
 }
 
-const panelEntries = 4096
+const panelEntries = 2048
 
 // groupsFor is how many groups n slices fill.
 func groupsFor(n int) int { return (n + group - 1) / group }
@@ -101,13 +101,11 @@ func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
 	c, tile := &w.columns, w.tile[:]
 	c.reset()
 	columnsMax(c, tile, columnsWidth, cols, groups)
-	columnsFrame(c, groups)
 	var terms []float64
 	if keep {
 		terms = tile
 	}
-	columnsExpSum(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
-	columnsJoin(c, groups)
+	columnsTotal(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
 	columnsConclude(c, groups)
 }
 

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -32,6 +34,8 @@ func columnKernels() {
 	columnsFrame()
 	columnsExpSum(false)
 	columnsExpSum(true)
+	columnsTotal(false)
+	columnsTotal(true)
 	columnsJoin()
 	columnsConclude()
 	columnsMap("columnsShift", "sets n rows of dst to (x-max)+negLogSum by column.",
@@ -224,6 +228,122 @@ func columnsExpSum(terms bool) {
 	})
 	finish()
 }
+
+// columnsTotal: lane by lane as columnsExpSum, but each lane stays in
+// registers and is joined with the others as soon as both are there.
+func columnsTotal(terms bool) {
+	name, signature := "columnsTotal", "func(c, x *float64, stride, n, groups int)"
+	doc := " is columnsTotalGo without dst."
+	if terms {
+		name, signature = "columnsTotalTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		doc = " is columnsTotalGo with dst."
+	}
+	function(name, signature, name+suffix()+doc)
+	c, stride, n, groups := param("c"), param("stride"), param("n"), param("groups")
+	x := param("x")
+	pointers := []reg.GPVirtual{x}
+	var dst, dstStride reg.GPVirtual
+	if terms {
+		dst, dstStride = param("dst"), param("dstStride")
+		SHLQ(Imm(3), dstStride)
+		pointers = append(pointers, dst)
+	}
+	field := columnField(c)
+	SHLQ(Imm(3), stride)
+	if wide {
+		keep(expConstants...)
+	}
+	t := newTables()
+	// The frame, and with half the registers also pending sums, are in memory.
+	local := AllocLocal(32 * 10)
+	eachVector(c, groups, pointers, func() {
+		var max, shift, magic, lower Op = field(fieldMax), field(fieldShift), field(fieldMagic), field(fieldLower)
+		s, top := frameTop(finiteOrZero(max))
+		m := sub(cOp("frameMagic"), exponentMagic(top))
+		l := sub(top, cOp("farthest"))
+		store(s, shift.(Mem))
+		store(l, lower.(Mem))
+		if wide {
+			max, magic = load(max), m
+		} else {
+			store(m, magic.(Mem))
+		}
+		less := zero()
+		leaf := func(lane int) laneSum {
+			total := laneSum{zero(), zero()}
+			end, entries := fmt.Sprintf("laneDone%d", lane), fmt.Sprintf("lane%d", lane)
+			p, q, left := GP64(), GP64(), GP64()
+			MOVQ(n, left)
+			SUBQ(imm(lane), left)
+			JLE(LabelRef(end))
+			from := func(base, stride, p reg.GPVirtual) {
+				IMUL3Q(U8(uint8(lane)), stride, p)
+				ADDQ(base, p)
+			}
+			from(x, stride, p)
+			if terms {
+				from(dst, dstStride, q)
+			}
+			Label(entries)
+			entry := load(Mem{Base: p})
+			other := compare(notEqual, entry, max)
+			countUp(other, less)
+			var put func(e reg.VecVirtual)
+			if terms {
+				put = func(e reg.VecVirtual) { store(e, Mem{Base: q}) }
+			}
+			total.add(t, maximum(sub(entry, shift), lower), magic, other, false, put)
+			LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
+			if terms {
+				LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
+			}
+			SUBQ(imm(8), left)
+			JG(LabelRef(entries))
+			Label(end)
+			return total
+		}
+		var tree func(l, step int) laneSum
+		tree = func(l, step int) laneSum {
+			if step == lanesOf8 {
+				return leaf(l)
+			}
+			a := tree(l, 2*step)
+			// A lane without entries adds nothing.
+			end := fmt.Sprintf("joined%dby%d", l, step)
+			CMPQ(n, imm(l+step))
+			JLE(LabelRef(end))
+			if !wide {
+				slot := map[int]int{1: 0, 2: 2, 4: 4}[step]
+				store(a.hi, local.Offset(32*slot))
+				store(a.low, local.Offset(32*(slot+1)))
+				b := tree(l+step, 2*step)
+				sum, rest := twoSum(local.Offset(32*slot), b.hi)
+				low := add(add(b.low, local.Offset(32*(slot+1))), rest)
+				VMOVAPD(sum, a.hi)
+				VMOVAPD(low, a.low)
+			} else {
+				b := tree(l+step, 2*step)
+				sum, rest := twoSum(a.hi, b.hi)
+				VADDPD(b.low, a.low, a.low)
+				VADDPD(rest, a.low, a.low)
+				VMOVAPD(sum, a.hi)
+			}
+			Label(end)
+			return a
+		}
+		all := tree(0, 1)
+		store(all.hi, field(fieldHi))
+		store(all.low, field(fieldLo))
+		rows := XMM()
+		VMOVQ(n, rows)
+		every := vec()
+		VPBROADCASTQ(rows, every)
+		store(sub(intAdd(intSub(every, less), cOp("two52")), cOp("two52")), field(fieldCount))
+	})
+	finish()
+}
+
+const lanesOf8 = 8
 
 // cOp is c, for a scope in which c is something else.
 func cOp(name string) Op { return c(name) }

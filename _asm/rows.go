@@ -181,13 +181,7 @@ func expSum(terms bool) {
 			}
 			(&laneSum{hi, low}).add(t, maximum(x, lower), magic, other, ordered, put)
 		}
-		clearLow := func() {
-			if wide {
-				VPXORQ(low, low, low)
-			} else {
-				VXORPD(low, low, low)
-			}
-		}
+		clearLow := func() { VXORPD(low, low, low) }
 		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {
 			clearLow()
 			block := func(ordered bool) {

@@ -114,11 +114,7 @@ func copyOf(a Op) reg.VecVirtual {
 
 func zero() reg.VecVirtual {
 	v := vec()
-	if wide {
-		VPXORQ(v, v, v)
-	} else {
-		VXORPD(v, v, v)
-	}
+	VXORPD(v, v, v)
 	return v
 }
 

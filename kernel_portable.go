@@ -5,7 +5,7 @@
 
 package logsoftmax
 
-// Only the kernels of amd64 prefetch, and write past the caches.
+// What only amd64 has kernels of its own for.
 
 // expSumAhead is expSum.
 func expSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
@@ -19,4 +19,8 @@ func shiftAway(dst, x []float64, max, negLogSum float64) { shiftBy(dst, x, max, 
 func scaleAway(dst, x []float64, factor float64) {
 	copy(dst, x)
 	scaleBy(dst, factor)
+}
+
+func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
 }
