@@ -8,64 +8,102 @@
 package logsoftmax
 
 // maxAVX2 is maxOfGo of the n > 0 doubles at x.
+//
+//go:noescape
 func maxAVX2(x *float64, n int) float64
 
 // expSumAVX2 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
 // at an expState: max, magic, lower, next and out in; less, hi and lo out.
+//
+//go:noescape
 func expSumAVX2(x *float64, n int, s *float64)
 
 // expTermsAVX2 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
 // terms go to dst. s points at an expState: max, magic, lower, next and out in;
 // less, hi and lo out.
+//
+//go:noescape
 func expTermsAVX2(dst *float64, x *float64, n int, s *float64)
 
 // shiftAVX2 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
+//
+//go:noescape
 func shiftAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
 // scaleAVX2 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN. dst may be x.
+//
+//go:noescape
 func scaleAVX2(dst *float64, x *float64, n int, factor float64)
 
 // shiftStreamAVX2 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.
 // It writes past the caches. dst must be aligned to 64 bytes.
+//
+//go:noescape
 func shiftStreamAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
 // scaleStreamAVX2 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.
 // It writes past the caches. dst must be aligned to 64 bytes.
+//
+//go:noescape
 func scaleStreamAVX2(dst *float64, x *float64, n int, factor float64)
 
 // columnsMaxAVX2 is columnsMaxGo for n > 0 rows, stride doubles apart.
+//
+//go:noescape
 func columnsMaxAVX2(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsFrameAVX2 is columnsFrameGo.
+//
+//go:noescape
 func columnsFrameAVX2(c *float64, groups int)
 
 // columnsExpSumAVX2 is columnsExpSumGo without dst, for 0 < n ≤ 64.
+//
+//go:noescape
 func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsExpTermsAVX2 is columnsExpSumGo with dst, for 0 < n ≤ 64.
+//
+//go:noescape
 func columnsExpTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsTotalAVX2 is columnsTotalGo without dst.
+//
+//go:noescape
 func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsTotalTermsAVX2 is columnsTotalGo with dst.
+//
+//go:noescape
 func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsJoinAVX2 is columnsJoinGo.
+//
+//go:noescape
 func columnsJoinAVX2(c *float64, groups int)
 
 // columnsConcludeAVX2 is columnsConcludeGo.
+//
+//go:noescape
 func columnsConcludeAVX2(c *float64, groups int)
 
 // columnsShiftAVX2 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
+//
+//go:noescape
 func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsScaleAVX2 sets n rows of dst to x·factor + 0 by column. dst may be x.
+//
+//go:noescape
 func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // packAVX2 is packGo.
+//
+//go:noescape
 func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 
 // unpackAVX2 is unpackGo for a stride of cols. index holds, for the 8·cols doubles of
 // eight rows of dst in order, their places in the tile.
+//
+//go:noescape
 func unpackAVX2(dst *float64, tile *float64, index *int64, cols int, groups int)

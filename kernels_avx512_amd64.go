@@ -8,64 +8,102 @@
 package logsoftmax
 
 // maxAVX512 is maxOfGo of the n > 0 doubles at x.
+//
+//go:noescape
 func maxAVX512(x *float64, n int) float64
 
 // expSumAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
 // at an expState: max, magic, lower, next and out in; less, hi and lo out.
+//
+//go:noescape
 func expSumAVX512(x *float64, n int, s *float64)
 
 // expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
 // terms go to dst. s points at an expState: max, magic, lower, next and out in;
 // less, hi and lo out.
+//
+//go:noescape
 func expTermsAVX512(dst *float64, x *float64, n int, s *float64)
 
 // shiftAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
+//
+//go:noescape
 func shiftAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
 // scaleAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN. dst may be x.
+//
+//go:noescape
 func scaleAVX512(dst *float64, x *float64, n int, factor float64)
 
 // shiftStreamAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.
 // It writes past the caches. dst must be aligned to 64 bytes.
+//
+//go:noescape
 func shiftStreamAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
 // scaleStreamAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.
 // It writes past the caches. dst must be aligned to 64 bytes.
+//
+//go:noescape
 func scaleStreamAVX512(dst *float64, x *float64, n int, factor float64)
 
 // columnsMaxAVX512 is columnsMaxGo for n > 0 rows, stride doubles apart.
+//
+//go:noescape
 func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsFrameAVX512 is columnsFrameGo.
+//
+//go:noescape
 func columnsFrameAVX512(c *float64, groups int)
 
 // columnsExpSumAVX512 is columnsExpSumGo without dst, for 0 < n ≤ 64.
+//
+//go:noescape
 func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsExpTermsAVX512 is columnsExpSumGo with dst, for 0 < n ≤ 64.
+//
+//go:noescape
 func columnsExpTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsTotalAVX512 is columnsTotalGo without dst.
+//
+//go:noescape
 func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int)
 
 // columnsTotalTermsAVX512 is columnsTotalGo with dst.
+//
+//go:noescape
 func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsJoinAVX512 is columnsJoinGo.
+//
+//go:noescape
 func columnsJoinAVX512(c *float64, groups int)
 
 // columnsConcludeAVX512 is columnsConcludeGo.
+//
+//go:noescape
 func columnsConcludeAVX512(c *float64, groups int)
 
 // columnsShiftAVX512 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
+//
+//go:noescape
 func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsScaleAVX512 sets n rows of dst to x·factor + 0 by column. dst may be x.
+//
+//go:noescape
 func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // packAVX512 is packGo.
+//
+//go:noescape
 func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 
 // unpackAVX512 is unpackGo for a stride of cols. index holds, for the 8·cols doubles of
 // eight rows of dst in order, their places in the tile.
+//
+//go:noescape
 func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups int)

@@ -32,6 +32,7 @@ func rowKernels() {
 func function(name, signature string, doc ...string) {
 	TEXT(name+suffix(), NOSPLIT, signature)
 	Doc(doc...)
+	Pragma("noescape")
 	resident = nil
 }
 
