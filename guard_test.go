@@ -108,6 +108,9 @@ func TestGuardedRowKernels(t *testing.T) {
 						{"expSum", func() { expSum(dst, x, max) }},
 						{"scaleBy", func() { scaleBy(dst, 0x1p-130) }},
 						{"shiftBy", func() { shiftBy(dst, x, max, -1) }},
+						{"expSumAhead", func() { expSumAhead(dst, x, max, x, dst) }},
+						{"shiftAway", func() { shiftAway(dst, x, max, -1) }},
+						{"scaleAway", func() { scaleAway(dst, x, 0x1p-130) }},
 						{"shiftBy in place", func() { shiftBy(x, x, max, -1) }},
 						{"expSum in place", func() { expSum(x, x, maxOfGo(x)) }},
 					} {
@@ -151,6 +154,8 @@ func TestGuardedColumnKernels(t *testing.T) {
 							{"columnsJoin", func() { columnsJoin(c, groups) }},
 							{"columnsConclude", func() { columnsConclude(c, groups) }},
 							{"columnsShift", func() { columnsShift(c, dst, stride, x, stride, n, groups) }},
+							{"columnsTotal without dst", func() { columnsTotal(c, nil, 0, x, stride, n, groups) }},
+							{"columnsTotal", func() { columnsTotal(c, dst, stride, x, stride, n, groups) }},
 							{"columnsScale", func() { columnsScale(c, dst, stride, n, groups) }},
 							{"columnsShift in place", func() { columnsShift(c, x, stride, x, stride, n, groups) }},
 							{"columnsExpSum in place", func() { columnsExpSum(c, x, stride, x, stride, n, groups) }},

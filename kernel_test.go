@@ -245,6 +245,9 @@ func testRowKernels(t *testing.T, r *rand.Rand, in, out *fenced, want []float64)
 	checkSum("expSum", c, h, l)
 	check("expSum", out.x)
 	unchanged("expSum")
+	c, h, l = expSumAhead(out.x, in.x, max, in.x, out.x)
+	checkSum("expSumAhead", c, h, l)
+	check("expSumAhead", out.x)
 	c, h, l = expSum(in.x, in.x, max)
 	checkSum("expSum in place", c, h, l)
 	check("expSum in place", in.x)
@@ -259,8 +262,16 @@ func testRowKernels(t *testing.T, r *rand.Rand, in, out *fenced, want []float64)
 		}
 		copy(want, in.x)
 		scaleByGo(want, factor)
+		terms := append([]float64(nil), in.x...)
 		scaleBy(in.x, factor)
 		check("scaleBy", in.x)
+		copy(in.x, terms)
+		scaleAway(out.x, in.x, factor)
+		check("scaleAway", out.x)
+		if j := difference(in.x, terms); j >= 0 {
+			t.Errorf("scaleAway changed entry %d of its input", j)
+		}
+		expSumGo(out.x, before, max)
 	}
 
 	for _, negLogSum := range []float64{concluded.negLogSum, -10 * math.Abs(uniform(r)), nan} {
@@ -269,6 +280,10 @@ func testRowKernels(t *testing.T, r *rand.Rand, in, out *fenced, want []float64)
 		shiftBy(out.x, in.x, max, negLogSum)
 		check("shiftBy", out.x)
 		unchanged("shiftBy")
+		fill(out.x, canary)
+		shiftAway(out.x, in.x, max, negLogSum)
+		check("shiftAway", out.x)
+		unchanged("shiftAway")
 		shiftBy(in.x, in.x, max, negLogSum)
 		check("shiftBy in place", in.x)
 	}
@@ -292,10 +307,19 @@ func TestLongKernels(t *testing.T) {
 				if j := difference(out.x, want); j >= 0 {
 					t.Fatalf("shiftBy %d entries: entry %d is %v, want %v", n, j, out.x[j], want[j])
 				}
+				shiftAway(out.x, in.x, max, -1.25)
+				if j := difference(out.x, want); j >= 0 {
+					t.Fatalf("shiftAway %d entries: entry %d is %v, want %v", n, j, out.x[j], want[j])
+				}
+				copy(in.x, out.x)
 				scaleByGo(want, 0x1.23456789p-130)
 				scaleBy(out.x, 0x1.23456789p-130)
 				if j := difference(out.x, want); j >= 0 {
 					t.Fatalf("scaleBy %d entries: entry %d is %v, want %v", n, j, out.x[j], want[j])
+				}
+				scaleAway(out.x, in.x, 0x1.23456789p-130)
+				if j := difference(out.x, want); j >= 0 {
+					t.Fatalf("scaleAway %d entries: entry %d is %v, want %v", n, j, out.x[j], want[j])
 				}
 				if !in.intact() || !out.intact() {
 					t.Fatalf("a kernel wrote outside of %d entries", n)
@@ -418,6 +442,8 @@ func (c *columns) differs(want *columns, groups int, finite bool, fields ...stri
 			s = compare(name, &c.lower, &want.lower)
 		case "negLogSum":
 			s = compare(name, &c.negLogSum, &want.negLogSum)
+		case "logSumLow":
+			s = compare(name, &c.logSumLow, &want.logSumLow)
 		case "inverse":
 			s = compare(name, &c.inverse, &want.inverse)
 		case "rest":
@@ -449,12 +475,12 @@ func (c *columns) differs(want *columns, groups int, finite bool, fields ...stri
 }
 
 // everything is the fields of columns.
-var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "inverse", "rest", "factor", "sums"}
+var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "rest", "factor", "sums"}
 
 // canaries returns a columns of canaries.
 func canaries() *columns {
 	c := new(columns)
-	for _, a := range []*[columnsWidth]float64{&c.max, &c.count, &c.shift, &c.magic, &c.lower, &c.negLogSum, &c.inverse, &c.rest, &c.factor} {
+	for _, a := range []*[columnsWidth]float64{&c.max, &c.count, &c.shift, &c.magic, &c.lower, &c.negLogSum, &c.logSumLow, &c.inverse, &c.rest, &c.factor} {
 		fill(a[:], canary)
 	}
 	for l := range lanes {
@@ -462,6 +488,12 @@ func canaries() *columns {
 		fill(c.lo[l][:], canary)
 	}
 	return c
+}
+
+// beyond returns a with canaries in place of what belongs to the given groups.
+func beyond(a [columnsWidth]float64, groups int) [columnsWidth]float64 {
+	fill(a[:groups*group], canary)
+	return a
 }
 
 // A strip is slices side by side, between canaries.
@@ -612,13 +644,48 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	got.hi, got.lo = want.hi, want.lo
 	columnsJoin(got, groups)
 	columnsJoinGo(want, groups)
-	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "inverse", "rest", "factor"); s != "" {
+	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
 		t.Errorf("columnsJoin: %s", s)
+	}
+
+	if n <= blockLen {
+		for _, kind := range []string{"columnsTotal without dst", "columnsTotal", "columnsTotal in place"} {
+			total := canaries()
+			total.max = want.max
+			copy(own.x, in.x)
+			switch kind {
+			case "columnsTotal":
+				fill(out.x, canary)
+				columnsTotal(total, out.x, outStride, in.x, in.stride, n, groups)
+				if s := out.differs(&terms, finite); s != "" {
+					t.Errorf("%s: %s", kind, s)
+				}
+			case "columnsTotal in place":
+				columnsTotal(total, own.x, in.stride, own.x, in.stride, n, groups)
+				if s := own.differs(&terms, finite); s != "" {
+					t.Errorf("%s: %s", kind, s)
+				}
+			default:
+				columnsTotal(total, nil, 0, in.x, in.stride, n, groups)
+			}
+			unchanged(kind)
+			if s := total.differs(want, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
+				t.Errorf("%s: %s", kind, s)
+			}
+			// What it leaves undefined it leaves so for these slices alone.
+			total.shift, total.magic, total.lower = beyond(total.shift, groups), beyond(total.magic, groups), beyond(total.lower, groups)
+			for l := range lanes {
+				total.hi[l], total.lo[l] = beyond(total.hi[l], groups), beyond(total.lo[l], groups)
+			}
+			if s := total.differs(canaries(), 0, false, "shift", "magic", "lower", "sums"); s != "" {
+				t.Errorf("%s: %s", kind, s)
+			}
+		}
 	}
 
 	columnsConclude(got, groups)
 	columnsConcludeGo(want, groups)
-	if s := got.differs(want, groups, false, "negLogSum", "inverse", "rest", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "rest", "factor", "max"); s != "" {
 		t.Errorf("columnsConclude: %s", s)
 	}
 
@@ -718,7 +785,7 @@ func TestColumnsConclude(t *testing.T) {
 			want := *got
 			columnsConclude(got, groups)
 			columnsConcludeGo(&want, groups)
-			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "inverse", "rest", "factor"); s != "" {
+			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
 				t.Fatalf("columnsConclude of %d groups: %s", groups, s)
 			}
 		}

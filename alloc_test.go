@@ -1,0 +1,197 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+// Under the race detector sync.Pool forgets on purpose.
+
+//go:build !race
+
+package logsoftmax
+
+import (
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// A calledFunction is a public function with arguments.
+type calledFunction struct {
+	name string
+	call func()
+}
+
+// callAll returns calls of all functions with matrices of the given shape and
+// results that have their size. of makes the inputs of the storage.
+func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []calledFunction {
+	r := rand.New(rand.NewPCG(41, 42))
+	dense := func(f func() float64) *mat.Dense {
+		m := mat.NewDense(rows, cols, nil)
+		fillWith(m.RawMatrix().Data, f)
+		return m
+	}
+	x := of(dense(func() float64 { return 5 * uniform(r) }))
+	soft := of(dense(func() float64 { return math.Abs(uniform(r)) }))
+	dst := mat.NewDense(rows, cols, nil)
+	each, along := make([]float64, rows), make([]float64, cols)
+	target := make([]int, rows)
+	for i := range target {
+		target[i] = r.IntN(cols)
+	}
+	weight, sample := make([]float64, cols), make([]float64, rows)
+	fill(weight, 0.7)
+	fill(sample, 1.3)
+	plain := &Options{Weight: weight, SampleWeight: sample, Ignore: []int{-1, 3}}
+	smoothed := &Options{Weight: weight, SampleWeight: sample, LabelSmoothing: 0.1, Reduction: Sum}
+	must := func(_ any, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Converting a Loss for must would allocate.
+	mustLoss := func(_ Loss, err error) { must(nil, err) }
+	mustEach := func(_ []float64, err error) { must(nil, err) }
+	calls := []calledFunction{
+		{"LogSoftmax dim 0", func() { LogSoftmax(dst, x, 0) }},
+		{"LogSoftmax dim 1", func() { LogSoftmax(dst, x, 1) }},
+		{"Softmax dim 0", func() { Softmax(dst, x, 0) }},
+		{"Softmax dim 1", func() { Softmax(dst, x, 1) }},
+		{"LogSumExp dim 0", func() { LogSumExp(along, x, 0) }},
+		{"LogSumExp dim 1", func() { LogSumExp(each, x, 1) }},
+		{"LogSoftmaxGrad dim 0", func() { LogSoftmaxGrad(dst, x, soft, 0) }},
+		{"LogSoftmaxGrad dim 1", func() { LogSoftmaxGrad(dst, x, soft, 1) }},
+	}
+	for _, o := range []struct {
+		name string
+		opts *Options
+	}{{"", nil}, {", weighted", plain}, {", smoothed", smoothed}} {
+		calls = append(calls,
+			calledFunction{"NLL" + o.name, func() { mustLoss(NLL(x, target, o.opts)) }},
+			calledFunction{"NLLEach" + o.name, func() { mustEach(NLLEach(each, x, target, o.opts)) }},
+			calledFunction{"NLLGrad" + o.name, func() { mustLoss(NLLGrad(dst, x, target, o.opts)) }},
+			calledFunction{"CrossEntropy" + o.name, func() { mustLoss(CrossEntropy(x, target, o.opts)) }},
+			calledFunction{"CrossEntropyEach" + o.name, func() { mustEach(CrossEntropyEach(each, x, target, o.opts)) }},
+			calledFunction{"CrossEntropyGrad" + o.name, func() { mustLoss(CrossEntropyGrad(dst, x, target, o.opts)) }},
+			calledFunction{"SoftCrossEntropy" + o.name, func() { mustLoss(SoftCrossEntropy(x, soft, o.opts)) }},
+			calledFunction{"SoftCrossEntropyEach" + o.name, func() { mustEach(SoftCrossEntropyEach(each, x, soft, o.opts)) }},
+			calledFunction{"SoftCrossEntropyGrad" + o.name, func() { mustLoss(SoftCrossEntropyGrad(dst, x, soft, o.opts)) }},
+		)
+	}
+	return calls
+}
+
+func asIs(m *mat.Dense) mat.Matrix { return m }
+
+func transposed(m *mat.Dense) mat.Matrix { return mat.DenseCopyOf(m.T()).T() }
+
+// opaque is a matrix of which only At is known.
+type opaque struct{ m *mat.Dense }
+
+func (o opaque) Dims() (int, int)    { return o.m.Dims() }
+func (o opaque) At(i, j int) float64 { return o.m.At(i, j) }
+func (o opaque) T() mat.Matrix       { return mat.Transpose{Matrix: o} }
+
+// TestAllocations has small calls allocate nothing.
+func TestAllocations(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	eachTier(t, func(t *testing.T) {
+		for _, s := range []struct{ rows, cols int }{{1, 1}, {2, 3}, {32, 10}, {100, 10}, {9, 64}, {7, 65}, {5, 100}, {3, 1000}, {2, 3000}, {2500, 3}} {
+			for _, layout := range []struct {
+				name string
+				of   func(*mat.Dense) mat.Matrix
+			}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
+				for _, f := range callAll(t, s.rows, s.cols, layout.of) {
+					if n := testing.AllocsPerRun(10, f.call); n > 0 {
+						t.Errorf("%s of %d×%d, %s, allocates %v times a call", f.name, s.rows, s.cols, layout.name, n)
+					}
+				}
+			}
+		}
+	})
+}
+
+// allocated returns how often, and how many bytes, a call allocates on all
+// goroutines.
+func allocated(call func()) (count, size uint64) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	call()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc
+}
+
+// TestAllocationsParallel has calls that are shared by several goroutines
+// allocate a little for each of them.
+func TestAllocationsParallel(t *testing.T) {
+	const procs = 4
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for _, s := range []struct{ rows, cols int }{{1 << 15, 4}, {1 << 9, 1 << 8}, {16, 1 << 13}, {1, 1 << 17}, {1 << 17, 1}} {
+		if goroutines(procs, elements(s.rows, s.cols)) != procs {
+			t.Errorf("%d×%d is not worth %d goroutines", s.rows, s.cols, procs)
+		}
+		for _, layout := range []struct {
+			name string
+			of   func(*mat.Dense) mat.Matrix
+		}{{"a Dense", asIs}, {"a transpose", transposed}} {
+			for _, f := range callAll(t, s.rows, s.cols, layout.of) {
+				// The least of a few calls: a goroutine may find the buffers
+				// that it could have used in use.
+				least := uint64(math.MaxUint64)
+				for n := 0; n < 20 && least > 4*procs; n++ {
+					count, _ := allocated(f.call)
+					least = min(least, count)
+				}
+				if least > 4*procs {
+					t.Errorf("%s of %d×%d, %s, allocates %d times a call on %d processors", f.name, s.rows, s.cols, layout.name, least, procs)
+				}
+			}
+		}
+	}
+}
+
+// TestNothingOfSize has no call allocate anything near the size of a matrix,
+// even where there are no buffers of earlier calls.
+func TestNothingOfSize(t *testing.T) {
+	const procs, rows, cols = 2, 1 << 12, 1 << 9
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for k, layout := range []struct {
+		name string
+		of   func(*mat.Dense) mat.Matrix
+	}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
+		for n, f := range callAll(t, rows, cols, layout.of) {
+			if testing.Short() && n%3 != k {
+				continue
+			}
+			// A collection, run twice, empties the pools.
+			runtime.GC()
+			runtime.GC()
+			if _, size := allocated(f.call); size > 8*rows*cols/10 {
+				t.Errorf("%s of %d×%d, %s, allocates %d bytes", f.name, rows, cols, layout.name, size)
+			}
+		}
+	}
+}
+
+// TestNoGoroutineLeft counts goroutines after large calls.
+func TestNoGoroutineLeft(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	before := runtime.NumGoroutine()
+	for _, s := range []struct{ rows, cols int }{{5000, 40}, {300, 3000}, {1, 300000}} {
+		for _, f := range callAll(t, s.rows, s.cols, asIs) {
+			f.call()
+		}
+	}
+	// One that has done its work may yet have to end.
+	for range 100 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
+}
