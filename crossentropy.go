@@ -467,56 +467,47 @@ func (b *batch) labelled(i, n int) {
 // counts with weight 1. A row is then so little work that a branch on its
 // label that goes either way would take as long: there is none.
 func (b *batch) labelledPlain(i, n int) {
-	w, x := b.workspace, b.x[i*b.stride:]
-	w.sumFew(x, b.stride, n, b.logits.cols, b.out.Data != nil)
+	w, x, cols := b.workspace, b.x[i*b.stride:], b.logits.cols
 	target := b.target[b.begin+i:][:n]
-	var single [columnsWidth]uint64 // 1 where the label is the only largest
-	hi, lo, correct := b.sum.hi, b.sum.lo, 0
-	for k, y := range target {
-		logit := x[k*b.stride+y]
-		l := 0 - (w.negLogSum[k] + (logit - w.max[k]))
-		if l != l {
-			l = nan
-		}
-		var e float64
-		hi, e = twoSum(hi, l)
-		lo += e
-		if b.each != nil {
-			b.each[b.begin+i+k] = l
-		}
-		var largest, alone uint64
-		if logit == w.max[k] {
-			largest = 1
-		}
-		if w.count[k] == 1 {
-			alone = 1
-		}
-		single[k] = largest & alone
-		correct += int(largest & alone)
-		if largest&^alone != 0 && isFirstMax(b.row(i+k), y, w.max[k]) {
-			correct++
+	var terms []float64
+	g := 0.0
+	if b.out.Data != nil {
+		terms, g = w.tile[:], b.gradientFactor(1)
+	}
+	w.sumFew(x, b.stride, n, cols, terms != nil)
+	l := &w.labels
+	clear(l.single[:])
+	clear(l.tied[:])
+	columnsLabel(&w.columns, x, b.stride, target, l, n, terms, g)
+
+	tied := 0
+	for k := range lanes {
+		b.correct += l.single[k]
+		tied += l.tied[k]
+	}
+	for k := 0; tied > 0 && k < n; k++ {
+		if w.count[k] != 1 && isFirstMax(b.row(i+k), target[k], w.max[k]) {
+			b.correct++
 		}
 	}
-	b.sum, b.correct = accumulator{hi, lo}, b.correct+correct
-	if b.out.Data == nil {
+	hi, lo := b.sum.hi, b.sum.lo
+	for _, v := range l.loss[:n] {
+		var e float64
+		hi, e = twoSum(hi, v)
+		lo += e
+	}
+	b.sum = accumulator{hi, lo}
+	if b.each != nil {
+		copy(b.each[b.begin+i:], l.loss[:n])
+	}
+	if terms == nil {
 		return
 	}
-	g := b.gradientFactor(1)
-	var atLabel [columnsWidth]float64
+	columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(n))
 	for k, y := range target {
-		p := float64(w.tile[y*columnsWidth+k] * w.inverse[k])
-		rest := math.Float64bits(1-p)&(single[k]-1) | math.Float64bits(w.rest[k])&-single[k]
-		atLabel[k] = -float64(math.Float64frombits(rest)*g) + 0
-		if w.negLogSum[k] != w.negLogSum[k] {
-			atLabel[k] = nan
-		}
-		w.factor[k] = float64(w.inverse[k] * g)
+		w.tile[y*columnsWidth+k] = l.atLabel[k]
 	}
-	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(n))
-	for k, y := range target {
-		w.tile[y*columnsWidth+k] = atLabel[k]
-	}
-	w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, b.logits.cols)
+	w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
 }
 
 // sumLabelled concludes the rows of a panel of more than fewCols classes that

@@ -292,3 +292,44 @@ func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
 		}
 	}
 }
+
+// labels is what columnsLabel finds out about the labels of rows side by side.
+// The order of its fields is known to the assembly.
+type labels struct {
+	loss    [columnsWidth]float64 // of each row
+	atLabel [columnsWidth]float64 // the gradient there
+	// How many labels are the only largest entry, and how many one of
+	// several, by vector lane.
+	single, tied [lanes]int
+}
+
+// columnsLabelGo finds, for n rows of x from row first on, whose sums are in c,
+// what their labels make of them. Where terms, a tile, is not nil it also sets
+// the gradients at the labels and c.factor, to multiply the terms by, both
+// times g, a positive number.
+func columnsLabelGo(c *columns, x []float64, stride int, target []int, l *labels, first, n int, terms []float64, g float64) {
+	for k := first; k < first+n; k++ {
+		y := target[k]
+		logit := x[k*stride+y]
+		l.loss[k] = canonical(0 - (c.negLogSum[k] + (logit - c.max[k])))
+		single := logit == c.max[k] && c.count[k] == 1
+		switch {
+		case single:
+			l.single[k%lanes]++
+		case logit == c.max[k]:
+			l.tied[k%lanes]++
+		}
+		if terms == nil {
+			continue
+		}
+		rest := c.rest[k]
+		if !single {
+			rest = 1 - float64(terms[y*columnsWidth+k]*c.inverse[k])
+		}
+		l.atLabel[k] = canonical(0 - float64(rest*g))
+		if c.negLogSum[k] != c.negLogSum[k] {
+			l.atLabel[k] = nan
+		}
+		c.factor[k] = float64(c.inverse[k] * g)
+	}
+}

@@ -337,3 +337,25 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 		unpackAVX2(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
 	}
 }
+
+// columnsLabel is columnsLabelGo for the first n rows, which sets l.single and
+// l.tied.
+func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, n int, terms []float64, g float64) {
+	groups := n / group
+	if active == tierGo || groups == 0 || stride >= farStride {
+		columnsLabelGo(c, x, stride, target, l, 0, n, terms, g)
+		return
+	}
+	at := &l.loss[0]
+	switch {
+	case terms == nil && active == tierAVX512:
+		columnsLabelAVX512(c.base(), &x[0], stride, &target[0], at, groups)
+	case terms == nil:
+		columnsLabelAVX2(c.base(), &x[0], stride, &target[0], at, groups)
+	case active == tierAVX512:
+		columnsLabelGradAVX512(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+	default:
+		columnsLabelGradAVX2(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+	}
+	columnsLabelGo(c, x, stride, target, l, groups*group, n-groups*group, terms, g)
+}

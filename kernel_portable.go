@@ -24,3 +24,7 @@ func scaleAway(dst, x []float64, factor float64) {
 func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
 }
+
+func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, n int, terms []float64, g float64) {
+	columnsLabelGo(c, x, stride, target, l, 0, n, terms, g)
+}

@@ -104,6 +104,277 @@ blocks0:
 	CMPQ         SI, $0x40
 	JLT          blocks0Done
 	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD    Y4, R8
+	CMPB         R8, $0x0f
+	JNE          unordered0
+	VMOVUPD      (DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      64(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      128(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      192(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      256(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      320(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      384(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      448(DI), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	JMP          blockJoined0
+
+unordered0:
 	VMOVUPD      (DI), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -376,10 +647,12 @@ blocks0:
 	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	ADDQ         $0x00000200, DI
-	SUBQ         $0x40, SI
-	JMP          blocks0
+
+blockJoined0:
+	VADDPD Y3, Y1, Y1
+	ADDQ   $0x00000200, DI
+	SUBQ   $0x40, SI
+	JMP    blocks0
 
 blocks0Done:
 	CMPQ   SI, $0x00
@@ -448,6 +721,277 @@ blocks1:
 	CMPQ         CX, $0x40
 	JLT          blocks1Done
 	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD    Y4, SI
+	CMPB         SI, $0x0f
+	JNE          unordered1
+	VMOVUPD      32(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      96(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      160(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      224(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      288(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      352(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      416(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      480(AX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (BX)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	JMP          blockJoined1
+
+unordered1:
 	VMOVUPD      32(AX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -720,10 +1264,12 @@ blocks1:
 	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	ADDQ         $0x00000200, AX
-	SUBQ         $0x40, CX
-	JMP          blocks1
+
+blockJoined1:
+	VADDPD Y3, Y1, Y1
+	ADDQ   $0x00000200, AX
+	SUBQ   $0x40, CX
+	JMP    blocks1
 
 blocks1Done:
 	SUBQ   $0x04, CX
@@ -847,6 +1393,301 @@ blocks0:
 	CMPQ         DI, $0x40
 	JLT          blocks0Done
 	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD    Y4, R10
+	CMPB         R10, $0x0f
+	JNE          unordered0
+	VMOVUPD      (R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, (R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      64(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 64(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      128(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 128(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      192(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 192(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      256(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 256(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      320(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 320(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      384(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 384(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      448(R8), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 448(R9)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	JMP          blockJoined0
+
+unordered0:
 	VMOVUPD      (R8), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -1143,11 +1984,13 @@ blocks0:
 	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x00000200, R9
-	SUBQ         $0x40, DI
-	JMP          blocks0
+
+blockJoined0:
+	VADDPD Y3, Y1, Y1
+	ADDQ   $0x00000200, R8
+	ADDQ   $0x00000200, R9
+	SUBQ   $0x40, DI
+	JMP    blocks0
 
 blocks0Done:
 	CMPQ   DI, $0x00
@@ -1220,6 +2063,301 @@ blocks1:
 	CMPQ         DX, $0x40
 	JLT          blocks1Done
 	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD    Y4, DI
+	CMPB         DI, $0x0f
+	JNE          unordered1
+	VMOVUPD      32(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 32(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      96(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 96(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      160(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 160(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      224(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 224(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      288(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 288(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      352(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 352(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      416(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 416(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      480(CX), Y4
+	VCMPPD       $0x04, 96(SP), Y4, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VMAXPD       160(SP), Y4, Y4
+	VMOVUPD      128(SP), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       128(SP), Y6, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (SI)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
+	VFMADD213PD  Y9, Y4, Y7
+	VMOVAPD      Y6, Y4
+	VFMADD231PD  Y7, Y6, Y4
+	VMOVUPD      Y4, 480(AX)
+	VFMADD231PD  Y7, Y5, Y3
+	VMOVAPD      Y0, Y4
+	VADDPD       Y5, Y0, Y0
+	VSUBPD       Y4, Y0, Y4
+	VSUBPD       Y4, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	JMP          blockJoined1
+
+unordered1:
 	VMOVUPD      32(CX), Y4
 	VCMPPD       $0x04, 96(SP), Y4, Y5
 	VPSUBQ       Y5, Y2, Y2
@@ -1516,11 +2654,13 @@ blocks1:
 	VSUBPD       Y4, Y0, Y4
 	VSUBPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y1, Y1
-	ADDQ         $0x00000200, CX
-	ADDQ         $0x00000200, AX
-	SUBQ         $0x40, DX
-	JMP          blocks1
+
+blockJoined1:
+	VADDPD Y3, Y1, Y1
+	ADDQ   $0x00000200, CX
+	ADDQ   $0x00000200, AX
+	SUBQ   $0x40, DX
+	JMP    blocks1
 
 blocks1Done:
 	SUBQ   $0x04, DX
@@ -3787,5 +4927,137 @@ vectors:
 	ADDQ       $0x40, CX
 	DECQ       SI
 	JNZ        groups
+	VZEROUPPER
+	RET
+
+// func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+// Requires: AVX, AVX2
+TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         target+24(FP), BX
+	MOVQ         l+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VMOVUPD      ·laneNumbers+0(SB), Y0
+	VMOVQ        DX, X1
+	VPBROADCASTQ X1, Y1
+	VPMULUDQ     Y0, Y1, Y1
+	DECQ         DX
+	IMUL3Q       $0x20, DX, DX
+	MOVQ         SI, R8
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	SHLQ         $0x01, DI
+
+vectors:
+	VMOVUPD      (BX), Y4
+	VPADDQ       Y4, Y1, Y4
+	VXORPD       Y5, Y5, Y5
+	VPCMPEQD     Y6, Y6, Y6
+	VGATHERQPD   Y6, (CX)(Y4*8), Y5
+	VMOVUPD      (AX), Y4
+	VMOVUPD      2560(AX), Y6
+	VSUBPD       Y4, Y5, Y7
+	VADDPD       Y7, Y6, Y6
+	VSUBPD       Y6, Y0, Y6
+	VCMPPD       $0x03, Y6, Y6, Y7
+	VBROADCASTSD ·kernelConstants+704(SB), Y8
+	VBLENDVPD    Y7, Y8, Y6, Y6
+	VMOVUPD      Y6, (SI)
+	VCMPPD       $0x00, Y4, Y5, Y4
+	VBROADCASTSD ·kernelConstants+544(SB), Y5
+	VCMPPD       $0x00, 512(AX), Y5, Y5
+	VANDPD       Y5, Y4, Y6
+	VANDNPD      Y4, Y5, Y4
+	VPSUBQ       Y6, Y2, Y2
+	VPSUBQ       Y4, Y3, Y3
+	ADDQ         DX, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          vectors
+	VMOVUPD      Y2, 1024(R8)
+	VMOVUPD      Y3, 1088(R8)
+	VZEROUPPER
+	RET
+
+// func columnsLabelGradAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+// Requires: AVX, AVX2
+TEXT ·columnsLabelGradAVX2(SB), NOSPLIT, $0-64
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         target+24(FP), BX
+	MOVQ         l+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	MOVQ         terms+48(FP), R8
+	VBROADCASTSD factor+56(FP), Y0
+	VMOVUPD      ·laneNumbers+0(SB), Y1
+	VMOVQ        DX, X2
+	VPBROADCASTQ X2, Y2
+	VPMULUDQ     Y1, Y2, Y2
+	DECQ         DX
+	IMUL3Q       $0x20, DX, DX
+	MOVQ         SI, R9
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	SHLQ         $0x01, DI
+
+vectors:
+	VMOVUPD      (BX), Y6
+	VPADDQ       Y6, Y2, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (CX)(Y7*8), Y8
+	VMOVUPD      (AX), Y7
+	VMOVUPD      2560(AX), Y9
+	VSUBPD       Y7, Y8, Y10
+	VADDPD       Y10, Y9, Y10
+	VSUBPD       Y10, Y3, Y10
+	VCMPPD       $0x03, Y10, Y10, Y11
+	VBROADCASTSD ·kernelConstants+704(SB), Y12
+	VBLENDVPD    Y11, Y12, Y10, Y10
+	VMOVUPD      Y10, (SI)
+	VCMPPD       $0x00, Y7, Y8, Y7
+	VBROADCASTSD ·kernelConstants+544(SB), Y8
+	VCMPPD       $0x00, 512(AX), Y8, Y8
+	VANDPD       Y8, Y7, Y10
+	VANDNPD      Y7, Y8, Y7
+	VPSUBQ       Y10, Y4, Y4
+	VPSUBQ       Y7, Y5, Y5
+	VMOVUPD      3072(AX), Y7
+	VPSLLQ       $0x06, Y6, Y6
+	VPADDQ       Y1, Y6, Y6
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, (R8)(Y6*8), Y8
+	VMULPD       Y7, Y8, Y6
+	VBROADCASTSD ·kernelConstants+544(SB), Y8
+	VSUBPD       Y6, Y8, Y6
+	VMOVUPD      3584(AX), Y8
+	VBLENDVPD    Y10, Y8, Y6, Y6
+	VMULPD       Y0, Y6, Y6
+	VSUBPD       Y6, Y3, Y6
+	VCMPPD       $0x03, Y9, Y9, Y8
+	VBROADCASTSD ·kernelConstants+704(SB), Y9
+	VBLENDVPD    Y8, Y9, Y6, Y6
+	VMOVUPD      Y6, 512(SI)
+	VMULPD       Y0, Y7, Y6
+	VMOVUPD      Y6, 4096(AX)
+	ADDQ         DX, CX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, R8
+	DECQ         DI
+	JNZ          vectors
+	VMOVUPD      Y4, 1024(R9)
+	VMOVUPD      Y5, 1088(R9)
 	VZEROUPPER
 	RET

@@ -107,3 +107,13 @@ func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 //
 //go:noescape
 func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups int)
+
+// columnsLabelAVX512 is columnsLabelGo without terms, for whole groups.
+//
+//go:noescape
+func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+
+// columnsLabelGradAVX512 is columnsLabelGo with terms, for whole groups.
+//
+//go:noescape
+func columnsLabelGradAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)

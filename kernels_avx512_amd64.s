@@ -119,7 +119,7 @@ blocks0:
 	VCMPPD       $0x1d, Z0, Z18, K1
 	KMOVB        K1, DI
 	CMPB         DI, $0xff
-	JNE          unordered
+	JNE          unordered0
 	VMOVUPD      (AX), Z22
 	VCMPPD       $0x04, Z15, Z22, K1
 	VPADDQ       Z10, Z20, K1, Z20
@@ -368,9 +368,9 @@ blocks0:
 	VADDPD       Z22, Z21, Z21
 	PREFETCHT0   448(AX)(BX*1)
 	PREFETCHT0   448(AX)(SI*1)
-	JMP          blockDone
+	JMP          blockJoined0
 
-unordered:
+unordered0:
 	VMOVUPD      (AX), Z22
 	VCMPPD       $0x04, Z15, Z22, K1
 	VPADDQ       Z10, Z20, K1, Z20
@@ -628,7 +628,7 @@ unordered:
 	PREFETCHT0   448(AX)(BX*1)
 	PREFETCHT0   448(AX)(SI*1)
 
-blockDone:
+blockJoined0:
 	VADDPD Z21, Z19, Z19
 	ADDQ   $0x00000200, AX
 	SUBQ   $0x40, CX
@@ -762,7 +762,7 @@ blocks0:
 	VCMPPD       $0x1d, Z0, Z18, K1
 	KMOVB        K1, R8
 	CMPB         R8, $0xff
-	JNE          unordered
+	JNE          unordered0
 	VMOVUPD      (CX), Z22
 	VCMPPD       $0x04, Z15, Z22, K1
 	VPADDQ       Z10, Z20, K1, Z20
@@ -1043,9 +1043,9 @@ blocks0:
 	VADDPD       Z22, Z21, Z21
 	PREFETCHT0   448(CX)(SI*1)
 	PREFETCHT0   448(CX)(DI*1)
-	JMP          blockDone
+	JMP          blockJoined0
 
-unordered:
+unordered0:
 	VMOVUPD      (CX), Z22
 	VCMPPD       $0x04, Z15, Z22, K1
 	VPADDQ       Z10, Z20, K1, Z20
@@ -1335,7 +1335,7 @@ unordered:
 	PREFETCHT0   448(CX)(SI*1)
 	PREFETCHT0   448(CX)(DI*1)
 
-blockDone:
+blockJoined0:
 	VADDPD Z21, Z19, Z19
 	ADDQ   $0x00000200, CX
 	ADDQ   $0x00000200, AX
@@ -3979,5 +3979,143 @@ vectors:
 	ADDQ       $0x40, CX
 	DECQ       SI
 	JNZ        groups
+	VZEROUPPER
+	RET
+
+// func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·columnsLabelAVX512(SB), NOSPLIT, $0-48
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         target+24(FP), BX
+	MOVQ         l+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VMOVUPD      ·laneNumbers+0(SB), Z0
+	VMOVQ        DX, X1
+	VPBROADCASTQ X1, Z1
+	VPMULUDQ     Z0, Z1, Z1
+	DECQ         DX
+	IMUL3Q       $0x40, DX, DX
+	MOVQ         SI, R8
+	VXORPD       Z0, Z0, Z0
+	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
+
+vectors:
+	VMOVUPD      (BX), Z4
+	VPADDQ       Z4, Z1, Z4
+	VXORPD       Z5, Z5, Z5
+	KXNORB       K1, K1, K1
+	VGATHERQPD   (CX)(Z4*8), K1, Z5
+	VMOVUPD      (AX), Z4
+	VMOVUPD      2560(AX), Z6
+	VSUBPD       Z4, Z5, Z7
+	VADDPD       Z7, Z6, Z6
+	VSUBPD       Z6, Z0, Z6
+	VCMPPD       $0x03, Z6, Z6, K2
+	VBROADCASTSD ·kernelConstants+704(SB), Z7
+	VMOVAPD      Z6, Z6
+	VMOVUPD      Z7, K2, Z6
+	VMOVUPD      Z6, (SI)
+	VCMPPD       $0x00, Z4, Z5, K2
+	VBROADCASTSD ·kernelConstants+544(SB), Z4
+	VCMPPD       $0x00, 512(AX), Z4, K3
+	KANDB        K3, K2, K4
+	KANDNB       K2, K3, K2
+	VBROADCASTSD ·kernelConstants+1024(SB), Z4
+	VPADDQ       Z4, Z2, K4, Z2
+	VBROADCASTSD ·kernelConstants+1024(SB), Z4
+	VPADDQ       Z4, Z3, K2, Z3
+	ADDQ         DX, CX
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	DECQ         DI
+	JNZ          vectors
+	VMOVUPD      Z2, 1024(R8)
+	VMOVUPD      Z3, 1088(R8)
+	VZEROUPPER
+	RET
+
+// func columnsLabelGradAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·columnsLabelGradAVX512(SB), NOSPLIT, $0-64
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         target+24(FP), BX
+	MOVQ         l+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	MOVQ         terms+48(FP), R8
+	VBROADCASTSD factor+56(FP), Z0
+	VMOVUPD      ·laneNumbers+0(SB), Z1
+	VMOVQ        DX, X2
+	VPBROADCASTQ X2, Z2
+	VPMULUDQ     Z1, Z2, Z2
+	DECQ         DX
+	IMUL3Q       $0x40, DX, DX
+	MOVQ         SI, R9
+	VXORPD       Z3, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+
+vectors:
+	VMOVUPD      (BX), Z6
+	VPADDQ       Z6, Z2, Z7
+	VXORPD       Z8, Z8, Z8
+	KXNORB       K1, K1, K1
+	VGATHERQPD   (CX)(Z7*8), K1, Z8
+	VMOVUPD      (AX), Z7
+	VMOVUPD      2560(AX), Z9
+	VSUBPD       Z7, Z8, Z10
+	VADDPD       Z10, Z9, Z10
+	VSUBPD       Z10, Z3, Z10
+	VCMPPD       $0x03, Z10, Z10, K2
+	VBROADCASTSD ·kernelConstants+704(SB), Z11
+	VMOVAPD      Z10, Z10
+	VMOVUPD      Z11, K2, Z10
+	VMOVUPD      Z10, (SI)
+	VCMPPD       $0x00, Z7, Z8, K2
+	VBROADCASTSD ·kernelConstants+544(SB), Z7
+	VCMPPD       $0x00, 512(AX), Z7, K4
+	KANDB        K4, K2, K5
+	KANDNB       K2, K4, K2
+	VBROADCASTSD ·kernelConstants+1024(SB), Z7
+	VPADDQ       Z7, Z4, K5, Z4
+	VBROADCASTSD ·kernelConstants+1024(SB), Z7
+	VPADDQ       Z7, Z5, K2, Z5
+	VMOVUPD      3072(AX), Z7
+	VPSLLQ       $0x06, Z6, Z6
+	VPADDQ       Z1, Z6, Z6
+	VXORPD       Z8, Z8, Z8
+	KXNORB       K3, K3, K3
+	VGATHERQPD   (R8)(Z6*8), K3, Z8
+	VMULPD       Z7, Z8, Z6
+	VBROADCASTSD ·kernelConstants+544(SB), Z8
+	VSUBPD       Z6, Z8, Z6
+	VMOVUPD      3584(AX), Z8
+	VMOVAPD      Z6, Z6
+	VMOVUPD      Z8, K5, Z6
+	VMULPD       Z0, Z6, Z6
+	VSUBPD       Z6, Z3, Z6
+	VCMPPD       $0x03, Z9, Z9, K2
+	VBROADCASTSD ·kernelConstants+704(SB), Z8
+	VMOVAPD      Z6, Z6
+	VMOVUPD      Z8, K2, Z6
+	VMOVUPD      Z6, 512(SI)
+	VMULPD       Z0, Z7, Z6
+	VMOVUPD      Z6, 4096(AX)
+	ADDQ         DX, CX
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	DECQ         DI
+	JNZ          vectors
+	VMOVUPD      Z4, 1024(R9)
+	VMOVUPD      Z5, 1088(R9)
 	VZEROUPPER
 	RET

@@ -18,7 +18,8 @@ type workspace struct {
 	// columns is also the state of rows, one to a column, whatever way their
 	// sums are formed.
 	columns
-	tile [fewCols * columnsWidth]float64
+	tile   [fewCols * columnsWidth]float64
+	labels labels
 	// partials are those of the chunks of a long slice, or of the chunks of
 	// up to columnsWidth of them, chunk by chunk.
 	partials []partial

@@ -194,19 +194,24 @@ func expSum(terms bool) {
 					}
 				}
 			}
+			// Where every lane has reached what no term exceeds, the order of
+			// the two in each sum is known.
+			grown := compare(greaterEqual, hi, c("largestTerm"))
+			bits := GP32()
 			if wide {
-				// Where every lane has reached what no term exceeds, the order
-				// of the two in each sum is known.
-				grown := GP32()
-				KMOVB(compare(greaterEqual, hi, cv("largestTerm")), grown)
-				CMPB(grown.As8(), U8(0xff))
-				JNE(LabelRef("unordered"))
-				block(true)
-				JMP(LabelRef("blockDone"))
-				Label("unordered")
+				KMOVB(grown, bits)
+				CMPB(bits.As8(), U8(0xff))
+			} else {
+				VMOVMSKPD(grown, bits)
+				CMPB(bits.As8(), U8(0xf))
 			}
+			unordered, joined := fmt.Sprintf("unordered%d", pass), fmt.Sprintf("blockJoined%d", pass)
+			JNE(LabelRef(unordered))
+			block(true)
+			JMP(LabelRef(joined))
+			Label(unordered)
 			block(false)
-			Label(fmt.Sprintf("blockDone%s", []string{"", "2"}[pass]))
+			Label(joined)
 			VADDPD(low, lo, lo)
 			ADDQ(imm(512), p)
 			if terms {
