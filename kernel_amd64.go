@@ -68,10 +68,12 @@ type expState struct {
 }
 
 func maxOf(x []float64) float64 {
-	switch {
-	case active == tierGo || len(x) == 0:
+	if active == tierGo || len(x) == 0 {
 		return maxOfGo(x)
-	case active == tierAVX512:
+	}
+	raceReadSlice(x)
+	switch active {
+	case tierAVX512:
 		return maxAVX512(&x[0], len(x))
 	default:
 		return maxAVX2(&x[0], len(x))
@@ -122,6 +124,10 @@ func expSumShifted(dst, x []float64, max float64) (count, hi, lo float64) {
 func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count, hi, lo float64) {
 	s := expState{max: max, magic: f.magic, lower: f.lower, next: next, out: out}
 	at := (*float64)(unsafe.Pointer(&s))
+	raceReadSlice(x)
+	if dst != nil {
+		raceWriteSlice(dst[:len(x)])
+	}
 	switch {
 	case dst == nil && active == tierAVX512:
 		expSumAVX512(&x[0], len(x), at)
@@ -136,9 +142,13 @@ func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count,
 }
 
 func shiftBy(dst, x []float64, max, negLogSum float64) {
-	switch {
-	case active == tierGo || negLogSum != negLogSum || len(x) == 0:
+	if active == tierGo || negLogSum != negLogSum || len(x) == 0 {
 		shiftByGo(dst, x, max, negLogSum)
+		return
+	}
+	raceReadSlice(x)
+	raceWriteSlice(dst[:len(x)])
+	switch {
 	case active == tierAVX512:
 		shiftAVX512(&dst[0], &x[0], len(x), max, negLogSum)
 	default:
@@ -147,9 +157,12 @@ func shiftBy(dst, x []float64, max, negLogSum float64) {
 }
 
 func scaleBy(x []float64, factor float64) {
-	switch {
-	case active == tierGo || factor != factor || len(x) == 0:
+	if active == tierGo || factor != factor || len(x) == 0 {
 		scaleByGo(x, factor)
+		return
+	}
+	raceWriteSlice(x)
+	switch {
 	case active == tierAVX512:
 		scaleAVX512(&x[0], &x[0], len(x), factor)
 	default:
@@ -166,6 +179,8 @@ func shiftAway(dst, x []float64, max, negLogSum float64) {
 	}
 	shiftBy(dst[:head], x[:head], max, negLogSum)
 	dst, x = dst[head:], x[head:]
+	raceReadSlice(x)
+	raceWriteSlice(dst[:len(x)])
 	if active == tierAVX512 {
 		shiftStreamAVX512(&dst[0], &x[0], len(x), max, negLogSum)
 	} else {
@@ -186,6 +201,8 @@ func scaleAway(dst, x []float64, factor float64) {
 		return
 	}
 	dst, x = dst[head:], x[head:]
+	raceReadSlice(x)
+	raceWriteSlice(dst[:len(x)])
 	if active == tierAVX512 {
 		scaleStreamAVX512(&dst[0], &x[0], len(x), factor)
 	} else {
@@ -206,9 +223,12 @@ func untilLine(x []float64) int {
 func (c *columns) base() *float64 { return &c.max[0] }
 
 func columnsMax(c *columns, x []float64, stride, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n == 0 {
 		columnsMaxGo(c, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	switch {
 	case active == tierAVX512:
 		columnsMaxAVX512(c.base(), &x[0], stride, n, groups)
 	default:
@@ -228,9 +248,15 @@ func columnsFrame(c *columns, groups int) {
 }
 
 func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n == 0 {
 		columnsExpSumGo(c, dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	if dst != nil {
+		raceWriteRows(dst, dstStride, n, groups*group)
+	}
+	switch {
 	case dst == nil && active == tierAVX512:
 		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups)
 	case dst == nil:
@@ -243,9 +269,15 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 }
 
 func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	switch {
-	case active == tierGo:
+	if active == tierGo {
 		columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	if dst != nil {
+		raceWriteRows(dst, dstStride, n, groups*group)
+	}
+	switch {
 	case dst == nil && active == tierAVX512:
 		columnsTotalAVX512(c.base(), &x[0], stride, n, groups)
 	case dst == nil:
@@ -280,9 +312,13 @@ func columnsConclude(c *columns, groups int) {
 }
 
 func columnsShift(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n == 0 {
 		columnsShiftGo(c, dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	raceWriteRows(dst, dstStride, n, groups*group)
+	switch {
 	case active == tierAVX512:
 		columnsShiftAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
@@ -291,9 +327,12 @@ func columnsShift(c *columns, dst []float64, dstStride int, x []float64, stride,
 }
 
 func columnsScale(c *columns, x []float64, stride, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n == 0 {
 		columnsScaleGo(c, x, stride, n, groups)
+		return
+	}
+	raceWriteRows(x, stride, n, groups*group)
+	switch {
 	case active == tierAVX512:
 		columnsScaleAVX512(c.base(), &x[0], stride, &x[0], stride, n, groups)
 	default:
@@ -305,9 +344,12 @@ func columnsScale(c *columns, x []float64, stride, n, groups int) {
 const farStride = 1 << 28
 
 func pack(tile, x []float64, stride, cols, groups int) {
-	switch {
-	case active == tierGo || stride >= farStride:
+	if active == tierGo || stride >= farStride {
 		packGo(tile, x, stride, cols, groups)
+		return
+	}
+	raceReadRows(x, stride, groups*group, cols)
+	switch {
 	case active == tierAVX512:
 		packAVX512(&tile[0], &x[0], stride, cols, groups)
 	default:
@@ -328,9 +370,12 @@ var unpackIndex = func() (index [fewCols + 1][]int64) {
 }()
 
 func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
-	switch {
-	case active == tierGo || stride != cols:
+	if active == tierGo || stride != cols {
 		unpackGo(dst, stride, tile, cols, groups)
+		return
+	}
+	raceWriteRows(dst, stride, groups*group, cols)
+	switch {
 	case active == tierAVX512:
 		unpackAVX512(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
 	default:
