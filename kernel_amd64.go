@@ -357,6 +357,37 @@ func pack(tile, x []float64, stride, cols, groups int) {
 	}
 }
 
+// rowsShift is columnsShift for n rows of dst and x that lie one behind the
+// other, cols to a row, where there is a kernel for that; else it returns
+// false.
+func rowsShift(c *columns, dst, x []float64, cols, n int) bool {
+	if active != tierAVX512 {
+		return false
+	}
+	groups := n / group
+	if groups > 0 {
+		raceReadSlice(x[:groups*group*cols])
+		raceWriteSlice(dst[:groups*group*cols])
+		rowsShiftAVX512(c.base(), &dst[0], &x[0], &rowIndex[cols][0], cols, groups)
+	}
+	for i := groups * group; i < n; i++ {
+		shiftBy(dst[i*cols:][:cols], x[i*cols:][:cols], c.max[i], c.negLogSum[i])
+	}
+	return true
+}
+
+// rowIndex holds, for every number of columns, the rows of the elements of
+// eight rows.
+var rowIndex = func() (index [fewCols + 1][]int64) {
+	for cols := 1; cols <= fewCols; cols++ {
+		index[cols] = make([]int64, group*cols)
+		for e := range index[cols] {
+			index[cols][e] = int64(e / cols)
+		}
+	}
+	return index
+}()
+
 // unpackIndex holds, for every number of columns, the places in the tile of
 // the elements of eight rows.
 var unpackIndex = func() (index [fewCols + 1][]int64) {

@@ -102,6 +102,12 @@ func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, str
 //go:noescape
 func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 
+// rowsShiftAVX512 is columnsShiftGo for rows, of dst and x, that lie one behind the other.
+// row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.
+//
+//go:noescape
+func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
+
 // unpackAVX512 is unpackGo for a stride of cols. index holds, for the 8·cols doubles of
 // eight rows of dst in order, their places in the tile.
 //

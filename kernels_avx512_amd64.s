@@ -3953,6 +3953,41 @@ cols:
 	VZEROUPPER
 	RET
 
+// func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
+// Requires: AVX, AVX512F
+TEXT ·rowsShiftAVX512(SB), NOSPLIT, $0-48
+	MOVQ c+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ row+24(FP), BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
+
+groups:
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	MOVQ    BX, R8
+	MOVQ    SI, R9
+
+vectors:
+	VMOVUPD (R8), Z2
+	VPERMPD Z0, Z2, Z3
+	VPERMPD Z1, Z2, Z2
+	VMOVUPD (DX), Z4
+	VSUBPD  Z3, Z4, Z3
+	VADDPD  Z3, Z2, Z2
+	VMOVUPD Z2, (CX)
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, CX
+	DECQ    R9
+	JNZ     vectors
+	ADDQ    $0x40, AX
+	DECQ    DI
+	JNZ     groups
+	VZEROUPPER
+	RET
+
 // func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·unpackAVX512(SB), NOSPLIT, $0-40

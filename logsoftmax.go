@@ -239,6 +239,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		w.sumFew(x, t.in.Stride, n, cols, t.op == opSoftmax)
 		switch t.op {
 		case opLogSoftmax:
+			if t.in.Stride == cols && t.out.Stride == cols && rowsShift(&w.columns, dst, x, cols, n) {
+				break
+			}
 			columnsShift(&w.columns, w.tile[:], columnsWidth, w.tile[:], columnsWidth, cols, groupsFor(n))
 			w.unpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:

@@ -397,6 +397,14 @@ func columnsMap(name, does string, f func(x Op, field func(int) Mem) reg.VecVirt
 }
 
 func packKernels() {
+	packKernel()
+	if wide {
+		rowsShift()
+	}
+	unpackKernel()
+}
+
+func packKernel() {
 	function("pack", "func(tile, x *float64, stride, cols, groups int)", "pack"+suffix()+" is packGo.")
 	tile, x, stride, cols, groups := param("tile"), param("x"), param("stride"), param("cols"), param("groups")
 	// The rows of a vector are stride apart.
@@ -417,7 +425,7 @@ func packKernels() {
 	MOVQ(cols, left)
 	Label("cols")
 	store(gather(Mem{Base: from}, index), Mem{Base: to})
-	ADDQ(imm(8), from)
+	ADDQ(Imm(8), from)
 	ADDQ(imm(fieldBytes), to)
 	DECQ(left)
 	JNZ(LabelRef("cols"))
@@ -426,7 +434,9 @@ func packKernels() {
 	DECQ(groups)
 	JNZ(LabelRef("groups"))
 	finish()
+}
 
+func unpackKernel() {
 	function("unpack", "func(dst, tile *float64, index *int64, cols, groups int)",
 		"unpack"+suffix()+" is unpackGo for a stride of cols. index holds, for the 8·cols doubles of",
 		"eight rows of dst in order, their places in the tile.")
@@ -435,7 +445,7 @@ func packKernels() {
 		SHLQ(Imm(1), cols)
 	}
 	Label("groups")
-	from, left = GP64(), GP64()
+	from, left := GP64(), GP64()
 	MOVQ(indices, from)
 	MOVQ(cols, left)
 	Label("vectors")
@@ -445,6 +455,35 @@ func packKernels() {
 	DECQ(left)
 	JNZ(LabelRef("vectors"))
 	ADDQ(imm(64), tile)
+	DECQ(groups)
+	JNZ(LabelRef("groups"))
+	finish()
+}
+
+// rowsShift: the eight rows of a group are cols vectors, each of whose
+// elements takes its row's numbers by a permutation.
+func rowsShift() {
+	function("rowsShift", "func(c, dst, x *float64, row *int64, cols, groups int)",
+		"rowsShift"+suffix()+" is columnsShiftGo for rows, of dst and x, that lie one behind the other.",
+		"row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.")
+	c, dst, x, row, cols, groups := param("c"), param("dst"), param("x"), param("row"), param("cols"), param("groups")
+	field := columnField(c)
+	Label("groups")
+	max, negLogSum := load(field(fieldMax)), load(field(fieldNegLogSum))
+	from, left := GP64(), GP64()
+	MOVQ(row, from)
+	MOVQ(cols, left)
+	Label("vectors")
+	index, m, s := load(Mem{Base: from}), vec(), vec()
+	VPERMPD(max, index, m)
+	VPERMPD(negLogSum, index, s)
+	store(add(s, sub(load(Mem{Base: x}), m)), Mem{Base: dst})
+	for _, p := range []reg.GPVirtual{from, x, dst} {
+		ADDQ(imm(64), p)
+	}
+	DECQ(left)
+	JNZ(LabelRef("vectors"))
+	ADDQ(imm(64), c)
 	DECQ(groups)
 	JNZ(LabelRef("groups"))
 	finish()
