@@ -39,7 +39,7 @@ func (a dd) add(b dd) dd {
 func (a dd) neg() dd { return dd{-a.hi, -a.lo} }
 
 func (a dd) mul(b dd) dd {
-	p := a.hi * b.hi
+	p := float64(a.hi * b.hi)
 	e := math.FMA(a.hi, b.hi, -p)
 	e = math.FMA(a.hi, b.lo, e)
 	e = math.FMA(a.lo, b.hi, e)
@@ -47,7 +47,7 @@ func (a dd) mul(b dd) dd {
 }
 
 // scale multiplies by a power of two.
-func (a dd) scale(f float64) dd { return dd{a.hi * f, a.lo * f} }
+func (a dd) scale(f float64) dd { return dd{float64(a.hi * f), float64(a.lo * f)} }
 
 func (a dd) quo(b dd) dd {
 	q1 := a.hi / b.hi
@@ -91,10 +91,10 @@ func init() {
 func ddExp(x dd) (m dd, k int) {
 	const halvings = 9
 	n := math.RoundToEven(x.hi / math.Ln2)
-	r := x.add(ddOf(-n * ddLn2[0])) // the product is exact
-	p := n * ddLn2[1]
+	r := x.add(ddOf(-float64(n * ddLn2[0]))) // the product is exact
+	p := float64(n * ddLn2[1])
 	r = r.add(dd{-p, -math.FMA(n, ddLn2[1], -p)})
-	r = r.add(ddOf(-n * ddLn2[2]))
+	r = r.add(ddOf(-float64(n * ddLn2[2])))
 	r = r.scale(1. / (1 << halvings))
 	// e^r - 1, and then e^(2r) - 1 = 2(e^r - 1) + (e^r - 1)²
 	m = ddInverseFactorial[9]
@@ -139,14 +139,6 @@ type scaled struct {
 
 func (s scaled) neg() scaled { return scaled{s.v.neg(), s.small} }
 
-// float64 returns the number, rounded more than once.
-func (s scaled) float64() float64 {
-	if s.small {
-		return s.v.hi / ddScale
-	}
-	return s.v.hi
-}
-
 // ulpsFrom returns |got-s| in units of the distance of the doubles next to
 // unit, which has the scale of s.
 func (s scaled) ulpsFrom(got, unit float64) float64 {
@@ -161,7 +153,7 @@ func (s scaled) ulpsFrom(got, unit float64) float64 {
 	if unit != 0 {
 		e = max(math.Ilogb(unit)-bits-52, e)
 	}
-	d := math.Abs((got*scale - s.v.hi) - s.v.lo)
+	d := math.Abs((float64(got*scale) - s.v.hi) - s.v.lo)
 	// In two steps: 2^(-e-bits) alone may be out of range.
 	up := -e - bits
 	return d * math.Ldexp(1, up/2) * math.Ldexp(1, up-up/2)

@@ -603,7 +603,7 @@ func TestWeightedLossOrder(t *testing.T) {
 		}
 		var lane [8]accumulator
 		for c := range coef {
-			lane[c%8].add(coef[c] * -logp[c])
+			lane[c%8].add(float64(coef[c] * -logp[c]))
 		}
 		for _, half := range []int{4, 2, 1} {
 			for l := range half {
