@@ -8,6 +8,7 @@ package logsoftmax
 import (
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -172,25 +173,52 @@ func TestGuardedColumnKernels(t *testing.T) {
 	})
 }
 
-// TestGuardedPack is the same for the kernels that pack rows.
-func TestGuardedPack(t *testing.T) {
+// TestGuardedFewClasses is the same for the kernels of rows that are packed.
+func TestGuardedFewClasses(t *testing.T) {
 	a, b := newGuarded(t, columnsWidth*(fewCols+5)), newGuarded(t, columnsWidth*(fewCols+5))
 	tiles := newGuarded(t, columnsWidth*fewCols)
+	states := newGuarded(t, int(unsafe.Sizeof(columns{})+unsafe.Sizeof(labels{}))/8)
+	targets := newGuarded(t, columnsWidth)
 	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(27, 28))
 		for cols := 1; cols <= fewCols; cols++ {
-			for groups := 1; groups <= columnsWidth/group; groups++ {
+			for rows := 1; rows <= columnsWidth; rows++ {
 				for k, stride := range []int{cols, cols + 1, cols + 5} {
-					for e, from := range ends {
-						to := ends[(e+cols+k)%2]
-						size := (groups*group-1)*stride + cols
-						x, dst := from.take(&a, size), to.take(&b, size)
-						// As much of a tile as these columns fill.
-						tile := to.take(&tiles, (cols-1)*columnsWidth+groups*group)
-						if v := fault(func() { pack(tile, x, stride, cols, groups) }); v != nil {
-							t.Fatalf("pack of %d groups of %d columns, stride %d, from the %s to the %s of their pages: %v", groups, cols, stride, from.name, to.name, v)
+					if (cols+rows+k)%3 > 0 && rows%group > 0 {
+						continue
+					}
+					from, to := ends[(cols+rows)%2], ends[(cols+rows/2+k)%2]
+					size := (rows-1)*stride + cols
+					x, dst := from.take(&a, size), to.take(&b, size)
+					fillWith(x, func() float64 { return 10 * uniform(r) })
+					// As much of a tile as whole groups of these columns fill.
+					tile := to.take(&tiles, (cols-1)*columnsWidth+groupsFor(rows)*group)
+					room := from.take(&states, int(unsafe.Sizeof(columns{})+unsafe.Sizeof(labels{}))/8)
+					c, l := (*columns)(unsafe.Pointer(&room[0])), (*labels)(unsafe.Pointer(&room[unsafe.Sizeof(columns{})/8]))
+					*c, *l = columns{}, labels{}
+					target := unsafe.Slice((*int)(unsafe.Pointer(&from.take(&targets, rows)[0])), rows)
+					if unsafe.Sizeof(int(0)) < 8 {
+						target = make([]int, rows)
+					}
+					for i := range target {
+						target[i] = r.IntN(cols)
+					}
+					for _, kernel := range []struct {
+						name string
+						call func()
+					}{
+						{"pack", func() { pack(tile, x, stride, cols, rows/group) }},
+						{"unpack", func() { unpack(dst, stride, tile, cols, rows/group) }},
+						{"columnsLabel", func() { columnsLabel(c, x, stride, target, l, rows, nil, 0) }},
+						{"rowsShift", func() { rowsShift(c, dst[:rows*cols], x[:rows*cols], cols, rows) }},
+						{"rowsShift at the end", func() { rowsShift(c, dst[len(dst)-rows*cols:], x[len(x)-rows*cols:], cols, rows) }},
+						{"columnsLabel with terms", func() { columnsLabel(c, x, stride, target, l, rows, tile, 0.5) }},
+					} {
+						if strings.HasSuffix(kernel.name, "pack") && rows%group > 0 {
+							continue
 						}
-						if v := fault(func() { unpack(dst, stride, tile, cols, groups) }); v != nil {
-							t.Fatalf("unpack of %d groups of %d columns, stride %d, at the %s of its pages: %v", groups, cols, stride, to.name, v)
+						if v := fault(kernel.call); v != nil {
+							t.Fatalf("%s of %d×%d, stride %d, from the %s to the %s of their pages: %v", kernel.name, rows, cols, stride, from.name, to.name, v)
 						}
 					}
 				}

@@ -824,3 +824,120 @@ func TestPack(t *testing.T) {
 		}
 	})
 }
+
+// fewClasses returns the state of the rows of x, with their terms in a tile.
+func fewClasses(x []float64, stride, cols, rows int) (c *columns, terms []float64) {
+	c, terms = new(columns), make([]float64, fewCols*columnsWidth)
+	for i := range rows {
+		for j, v := range x[i*stride:][:cols] {
+			terms[j*columnsWidth+i] = v
+		}
+	}
+	groups := groupsFor(rows)
+	c.reset()
+	columnsMaxGo(c, terms, columnsWidth, cols, groups)
+	columnsFrameGo(c, groups)
+	columnsExpSumGo(c, terms, columnsWidth, terms, columnsWidth, cols, groups)
+	columnsJoinGo(c, groups)
+	columnsConcludeGo(c, groups)
+	return c, terms
+}
+
+func total(counts [lanes]int) (sum int) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// TestRowsShift holds the log-probabilities of rows one behind the other to
+// those of rows alone.
+func TestRowsShift(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(17, 18))
+		for cols := 1; cols <= fewCols; cols++ {
+			for rows := 1; rows <= columnsWidth; rows++ {
+				in, out := newFenced(rows*cols, (rows+cols)%8), newFenced(rows*cols, rows*3%8)
+				for i := range rows {
+					fillings[(rows+cols+i%3)%len(fillings)].fill(r, in.x[i*cols:][:cols])
+				}
+				c, _ := fewClasses(in.x, cols, cols, rows)
+				want := make([]float64, len(in.x))
+				for i := range rows {
+					shiftByGo(want[i*cols:][:cols], in.x[i*cols:][:cols], c.max[i], c.negLogSum[i])
+				}
+				before := *c
+				if !rowsShift(c, out.x, in.x, cols, rows) {
+					continue
+				}
+				if p := difference(out.x, want); p >= 0 {
+					t.Fatalf("rowsShift of %d×%d: entry %d of row %d is %v, want %v", rows, cols, p%cols, p/cols, out.x[p], want[p])
+				}
+				rowsShift(c, in.x, in.x, cols, rows)
+				if p := difference(in.x, want); p >= 0 {
+					t.Fatalf("rowsShift of %d×%d in place: entry %d of row %d is %v, want %v", rows, cols, p%cols, p/cols, in.x[p], want[p])
+				}
+				if s := c.differs(&before, 0, false, everything...); s != "" || !in.intact() || !out.intact() {
+					t.Fatalf("rowsShift of %d×%d wrote outside of its result %s", rows, cols, s)
+				}
+			}
+		}
+	})
+}
+
+// TestColumnsLabel holds what labels make of rows to the reference.
+func TestColumnsLabel(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(19, 20))
+		for cols := 1; cols <= fewCols; cols++ {
+			for rows := 1; rows <= columnsWidth; rows++ {
+				stride := cols + (rows+cols)%3
+				in := newFenced((rows-1)*stride+cols, (rows+cols)%8)
+				target := make([]int, rows)
+				for i := range rows {
+					row := in.x[i*stride:][:cols]
+					fillings[(rows+cols+i%3)%len(fillings)].fill(r, row)
+					target[i] = r.IntN(cols)
+					if i%4 == 0 {
+						// Labels that are right.
+						for j, v := range row {
+							if v > row[target[i]] {
+								target[i] = j
+							}
+						}
+					}
+				}
+				c, terms := fewClasses(in.x, stride, cols, rows)
+				for _, g := range []float64{0, 1, 1. / 64, 0x1p60} {
+					var some []float64 // for the gradient
+					if g != 0 {
+						some = terms
+					}
+					got, want := *c, *c
+					fill(got.factor[rows:], canary)
+					fill(want.factor[rows:], canary)
+					var l, wantL labels
+					for _, l := range []*labels{&l, &wantL} {
+						fill(l.loss[rows:], canary)
+						fill(l.atLabel[rows:], canary)
+					}
+					columnsLabel(&got, in.x, stride, target, &l, rows, some, g)
+					columnsLabelGo(&want, in.x, stride, target, &wantL, 0, rows, some, g)
+					if i := difference(l.loss[:], wantL.loss[:]); i >= 0 {
+						t.Fatalf("columnsLabel of %d×%d: the loss of row %d is %v, want %v", rows, cols, i, l.loss[i], wantL.loss[i])
+					}
+					if i := difference(l.atLabel[:], wantL.atLabel[:]); i >= 0 && some != nil {
+						t.Fatalf("columnsLabel of %d×%d: the gradient of row %d is %v, want %v", rows, cols, i, l.atLabel[i], wantL.atLabel[i])
+					}
+					// A tier counts by its own vectors' lanes.
+					if total(l.single) != total(wantL.single) || total(l.tied) != total(wantL.tied) {
+						t.Fatalf("columnsLabel of %d×%d: largest labels %v and %v, want %v and %v", rows, cols, l.single, l.tied, wantL.single, wantL.tied)
+					}
+					if s := got.differs(&want, 0, false, everything...); s != "" {
+						t.Fatalf("columnsLabel of %d×%d: %s", rows, cols, s)
+					}
+				}
+			}
+		}
+	})
+}

@@ -64,6 +64,8 @@ var conflicts = func() map[string]conflict {
 			columnsShift(on(nil), dst, conflictCols, make([]float64, len(dst)), conflictCols, conflictRows, groups)
 		}, false},
 		"columnsScale writes": {func(_, dst []float64) { columnsScale(on(nil), dst, conflictCols, conflictRows, groups) }, false},
+		"rowsShift reads":     {func(x, _ []float64) { rowsShiftAnyway(on(x), make([]float64, len(x)), x) }, true},
+		"rowsShift writes":    {func(_, dst []float64) { rowsShiftAnyway(on(nil), dst, make([]float64, len(dst))) }, false},
 		"pack reads":          {func(x, _ []float64) { pack(make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups) }, true},
 		"unpack writes": {func(_, dst []float64) {
 			unpack(dst, conflictCols, make([]float64, columnsWidth*fewCols), fewCols, groups)
@@ -71,6 +73,13 @@ var conflicts = func() map[string]conflict {
 		"unpack writes densely": {func(_, dst []float64) { unpack(dst, fewCols, make([]float64, columnsWidth*fewCols), fewCols, groups) }, false},
 	}
 }()
+
+// rowsShiftAnyway is rowsShift also where there is no kernel for it.
+func rowsShiftAnyway(c *columns, dst, x []float64) {
+	if !rowsShift(c, dst, x, fewCols, columnsWidth) {
+		shiftBy(dst, x, 0, -1)
+	}
+}
 
 // conflictAt is an element that each conflict touches.
 const conflictAt = 1234

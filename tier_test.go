@@ -91,6 +91,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 	columnsMaxGo(c, in, 130, 40, 8)
 	columnsFrameGo(c, 8)
 	tile := make([]float64, columnsWidth*fewCols)
+	target, l := make([]int, columnsWidth), new(labels)
 	return map[string]func(){
 		"maxOf":                      func() { maxOf(in[:2000]) },
 		"expSum without dst":         func() { expSum(nil, in[:2000], 0) },
@@ -110,6 +111,9 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsShift":               func() { columnsShift(c, out, 130, in, 130, 40, 8) },
 		"columnsScale":               func() { columnsScale(c, out, 130, 40, 8) },
 		"pack":                       func() { pack(tile, in, 130, 64, 5) },
+		"rowsShift":                  func() { rowsShift(c, out, in, 64, 64) },
+		"columnsLabel":               func() { columnsLabel(c, in, 64, target, l, 64, nil, 0) },
+		"columnsLabel with terms":    func() { columnsLabel(c, in, 64, target, l, 64, tile, 0.5) },
 		"unpack":                     func() { unpack(out, 130, tile, 64, 5) },
 		"unpack of adjacent columns": func() { unpack(out, 64, tile, 64, 5) },
 	}
