@@ -178,9 +178,10 @@
 //
 //	                                 bound    normal    hard  search
 //	log-probability, loss of a row      2      1.26    1.26    1.31
-//	probability, label's gradient       4      1.98    2.78    2.11
+//	probability, label's gradient       4      1.98    2.78    2.08
 //	log-sum-exp                         1      0.58    0.84    0.74
 //	distribution's gradient             4              3.61
+//	LogSoftmaxGrad                      4              2.80
 //
 // Normal are rows of 2 to 50257 logits from N(0, s²) for s of 1e-9, 1, 10 and
 // 100; hard are rows made to be so: two classes at every gap up to 760, one
@@ -188,7 +189,8 @@
 // search are the worst that climbing from bad rows finds. The log-sum-exp is
 // in ulp of the largest of |max|, log Σ e^(x-max) and itself, and the gradient
 // for a distribution, or with smoothing, in ulp of the larger of the two terms
-// p·(Q-q) and q·(1-p) that it subtracts. LogSoftmaxGrad has no bound. The
+// p·(Q-q) and q·(1-p) that it subtracts; LogSoftmaxGrad's in ulp of the larger
+// of |u|·(1-p) and p·Σ|u| over the other entries of the upstream u. The
 // largest errors belong to
 //
 //	log-probability   1.31: entry 0 of (0x1.b4e86e45c0356p-02,
@@ -197,9 +199,11 @@
 //	                  -0x1.d79ba465a6928p-02, 0x1.1abff52a49f4p-01,
 //	                  -0x1.1b3204cdb239ap+01)
 //	probability       2.78: one of 50257 logits from N(0, 1), of which another is
-//	                  some 580 above; of few classes, 2.11: entry 0 of
-//	                  (0x1.66445f9d32d1dp+00, 0x1.0c282de55182ap+03,
-//	                  0x1.051cff9b15479p+01)
+//	                  some 580 above; of few classes, 2.07: entry 4 of
+//	                  (0x1.6a543c9115a93p+04, -0x1.e491870550e83p-02,
+//	                  -0x1.778968e2c9798p+01, 0x1.bbe09d134800dp+00,
+//	                  0x1.22d598d5c760dp+00, 0x1.e1ad52290f9acp-02,
+//	                  0x1.1fa69ad375ecdp+01, -0x1.bf41797e2f85p-01)
 //
 // The bounds are on the relative error, and hold for results of any size. That
 // matters for the rows that a classifier is sure of: the loss of a label whose
