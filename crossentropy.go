@@ -4,7 +4,6 @@
 package logsoftmax
 
 import (
-	"math"
 	"sync"
 
 	"gonum.org/v1/gonum/blas/blas64"
@@ -252,12 +251,44 @@ func softCrossEntropy(fn string, dst *mat.Dense, each *eachRow, logits, target m
 // checkSoftTargets returns a *ValueError for the first target probability, of
 // a row that counts, that is negative or not finite.
 func (s *settings) checkSoftTargets(soft *source) error {
-	for i := range soft.rows {
+	const rows, cols = 16, 256
+	switch soft.kind {
+	case sourceDense:
+		for i := range soft.rows {
+			if s.countsSoft(i) && !areSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
+				return s.findSoftTarget(soft, i)
+			}
+		}
+		return nil
+	case sourceTransposed:
+		buf := getBuffer(rows * cols)
+		defer putBuffer(buf)
+		for i := 0; i < soft.rows; i += rows {
+			n := min(rows, soft.rows-i)
+			for j := 0; j < soft.cols; j += cols {
+				data, stride := soft.block(buf, i, j, n, min(cols, soft.cols-j))
+				for k := range n {
+					if s.countsSoft(i+k) && !areSoftTargets(data[k*stride:][:stride]) {
+						// There may be others, in rows above.
+						return s.findSoftTarget(soft, i)
+					}
+				}
+			}
+		}
+		return nil
+	default:
+		return s.findSoftTarget(soft, 0)
+	}
+}
+
+// findSoftTarget is checkSoftTargets from row i on, entry by entry.
+func (s *settings) findSoftTarget(soft *source, i int) error {
+	for ; i < soft.rows; i++ {
 		if !s.countsSoft(i) {
 			continue
 		}
 		for j := range soft.cols {
-			if v := soft.at(i, j); !(v >= 0 && v <= math.MaxFloat64) {
+			if v := soft.at(i, j); !isSoftTarget(v) {
 				return &ValueError{Name: "target", Row: i, Col: j, Value: v}
 			}
 		}
@@ -507,7 +538,7 @@ func (b *batch) labelledPlain(i, n int) {
 	for k, y := range target {
 		w.tile[y*columnsWidth+k] = l.atLabel[k]
 	}
-	w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
+	w.tile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
 }
 
 // sumLabelled concludes the rows of a panel of more than fewCols classes that
@@ -571,7 +602,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	if few {
 		factors := g
 		b.scaleTile(factors[:len(label)])
-		w.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, len(label), cols)
+		w.tile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, len(label), cols)
 	}
 	for k, y := range label {
 		row := b.result(i + k)
@@ -609,52 +640,71 @@ func (b *batch) scaleTile(g []float64) {
 // kept; nil where no gradient is asked for.
 func (b *batch) terms(k, i int) []float64 { return b.termsOf(k, b.result(i)) }
 
-// weighted does the n rows of the group, one at a time, with a coefficient
-// for every log-probability.
-func (b *batch) weighted(n int) {
-	w, cols := b.workspace, b.logits.cols
-	var q smoothing
-	var sumOff accumulator
-	var soft []float64
-	var softStride int
+// coefficients are those of the losses of a group of rows: either the rows of
+// soft, or those of smoothed labels.
+type coefficients struct {
+	soft   []float64
+	stride int
+	smoothing
+	sumOff accumulator // of the coefficients of no label
+}
+
+// of returns the coefficients of row i of the group, whose label is y, if it
+// has one. They hold until the next call of done or of.
+func (q *coefficients) of(b *batch, i, y int) []float64 {
 	if b.target != nil {
-		q = b.newSmoothing(cols)
-		defer q.release()
-		hi, lo := sumOf(*q.buffer)
-		sumOff = accumulator{hi, lo}
-	} else {
-		soft, softStride = b.soft.panelOf(&w.softIn, b.begin, n)
-		w.coefficients = grow(w.coefficients, cols)
+		return q.target(y)
 	}
-	w.terms = grow(w.terms, cols)
-	for i := range n {
-		if b.target != nil {
-			y := b.target[b.begin+i]
-			if !b.counts(b.begin+i, y) {
-				b.skip(i)
-				continue
-			}
-			sum := sumOff
-			sum.add(-float64(b.classWeightAt(y) * q.off))
-			sum.add(float64(b.classWeightAt(y) * q.on))
-			b.weightedRow(i, q.target(y), sum, y)
-			q.restore(y)
-			continue
-		}
-		if !b.countsSoft(b.begin + i) {
-			b.skip(i)
-			continue
-		}
-		coefficients := b.softCoefficients(w.coefficients, soft[i*softStride:][:cols])
-		hi, lo := sumOf(coefficients)
-		b.weightedRow(i, coefficients, accumulator{hi, lo}, -1)
+	b.coefficients = grow(b.coefficients, b.logits.cols)
+	return b.softCoefficients(b.coefficients, q.soft[i*q.stride:][:b.logits.cols])
+}
+
+// done takes back what of returned for label y.
+func (q *coefficients) done(b *batch, y int) {
+	if b.target != nil {
+		q.restore(y)
 	}
 }
 
-// skip takes in row i, which does not count.
-func (b *batch) skip(i int) {
-	b.add(i, 0)
-	clear(b.result(i))
+// sumWith returns the sum of the coefficients of label y.
+func (q *coefficients) sumWith(b *batch, y int) accumulator {
+	sum := q.sumOff
+	sum.add(-float64(b.classWeightAt(y) * q.off))
+	sum.add(float64(b.classWeightAt(y) * q.on))
+	return sum
+}
+
+// weighted does the n rows of the group, with a coefficient for every
+// log-probability.
+func (b *batch) weighted(n int) {
+	cols := b.logits.cols
+	var q coefficients
+	if b.target != nil {
+		q.smoothing = b.newSmoothing(cols)
+		defer q.release()
+		hi, lo := sumOf(*q.buffer)
+		q.sumOff = accumulator{hi, lo}
+	} else {
+		q.soft, q.stride = b.soft.panelOf(&b.softIn, b.begin, n)
+	}
+	step := panelRows(cols)
+	for i := 0; i < n; i += step {
+		if cols <= fewCols {
+			b.weightedFew(i, min(step, n-i), &q)
+		} else {
+			b.weightedPanel(i, min(step, n-i), &q)
+		}
+	}
+}
+
+// label returns the target of row i of the group, -1 if it has a distribution,
+// and whether the row counts.
+func (b *batch) label(i int) (y int, counts bool) {
+	if b.target == nil {
+		return -1, b.countsSoft(b.begin + i)
+	}
+	y = b.target[b.begin+i]
+	return y, b.counts(b.begin+i, y)
 }
 
 // softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t.
@@ -669,128 +719,207 @@ func (b *batch) softCoefficients(dst, t []float64) []float64 {
 	return dst
 }
 
-// weightedRow does row i, whose log-probabilities have the given coefficients
-// in the loss, with their sum. label is the target, if that is one class, and
-// otherwise -1.
-func (b *batch) weightedRow(i int, coefficients []float64, sum accumulator, label int) {
-	w, x := b.workspace, b.row(i)
-	terms := b.result(i)
-	if terms != nil && b.inPlace {
-		terms = w.terms
-	}
-	if len(x) <= chunkLen {
-		w.max[0] = maxOf(x)
-		w.sumRow(0, terms, x, b.rowAfter(i+1), b.resultAfter(i+1))
-		columnsConclude(&w.columns, 1)
+// weightedFew does n rows from row i of the group, a panel, of at most fewCols
+// classes.
+func (b *batch) weightedFew(i, n int, q *coefficients) {
+	w, cols, groups := b.workspace, b.logits.cols, groupsFor(n)
+	w.tile.packRows(b.x[i*b.stride:], b.stride, n, cols)
+	if b.out.Data != nil {
+		w.sumTile(w.termTile[:], cols, groups)
 	} else {
-		w.sumLong(terms, x, nil, b.rowAfter(i+1))
+		w.sumTile(nil, cols, groups)
 	}
-	if label >= 0 && isFirstMax(x, label, w.max[0]) {
+	b.packCoefficients(i, n, q)
+	columnsWeightedLoss(&w.columns, w.coefficientTile[:], w.tile[:], cols, groups)
+	columnsJoin(&w.columns, groups)
+	for k := range n {
+		y, counts := b.label(i + k)
+		if !counts {
+			b.add(i+k, 0)
+			continue
+		}
+		if y >= 0 && w.tile[y*columnsWidth+k] == w.max[k] && (w.count[k] == 1 || isFirstMax(b.row(i+k), y, w.max[k])) {
+			b.correct++
+		}
+		l := accumulator{w.hi[0][k], w.lo[0][k]}.value()
+		b.add(i+k, canonical(float64(b.sampleWeightAt(b.begin+i+k)*l)))
+	}
+	if b.out.Data == nil {
+		return
+	}
+	if b.target == nil {
+		w.sumSlices(w.coefficientTile[:], cols, groups)
+	}
+	for k := range n {
+		w.factor[k] = b.gradientFactor(b.sampleWeightAt(b.begin + i + k))
+		if y, counts := b.label(i + k); y >= 0 && counts {
+			sum := q.sumWith(b, y)
+			w.hi[0][k], w.lo[0][k] = sum.hi, sum.lo
+		}
+	}
+	columnsWeightedGradient(&w.columns, w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
+	w.termTile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
+	for k := range n {
+		switch _, counts := b.label(i + k); {
+		case !counts || w.factor[k] == 0 || w.hi[0][k] == 0:
+			clear(b.result(i + k))
+		case w.negLogSum[k] != w.negLogSum[k]:
+			fill(b.result(i+k), nan)
+		}
+	}
+}
+
+// packCoefficients sets the tile of the coefficients of n rows from row i.
+func (b *batch) packCoefficients(i, n int, q *coefficients) {
+	t, cols, width := &b.coefficientTile, b.logits.cols, groupsFor(n)*group
+	if b.target == nil {
+		t.packRows(q.soft[i*q.stride:], q.stride, n, cols)
+		if b.weight == nil && b.smoothing == 0 {
+			return
+		}
+		off := b.smoothing / float64(cols)
+		for c := range cols {
+			weight, row := b.classWeightAt(c), t[c*columnsWidth:][:width]
+			for k, v := range row {
+				row[k] = float64(weight * (float64((1-b.smoothing)*v) + off))
+			}
+		}
+		return
+	}
+	for c, v := range *q.buffer {
+		fill(t[c*columnsWidth:][:width], v)
+	}
+	for k := range n {
+		if y, counts := b.label(i + k); counts {
+			t[y*columnsWidth+k] = float64(b.classWeightAt(y) * q.on)
+		}
+	}
+}
+
+// sumSlices sets lane 0 of the slices in a tile to what sumOf returns for each.
+func (c *columns) sumSlices(x []float64, n, groups int) {
+	c.clearSums(groups)
+	columnsAdd(c, x, columnsWidth, n, groups*group)
+	c.joinSums(groups * group)
+}
+
+// joinSums joins the lanes of n slices as sumOf does.
+func (c *columns) joinSums(n int) {
+	columnsJoin(c, groupsFor(n))
+	for k := range n {
+		c.hi[0][k], c.lo[0][k] = sumAndRest(c.hi[0][k], c.lo[0][k])
+	}
+}
+
+// weightedPanel does n rows from row i of the group, a panel, of more than
+// fewCols classes.
+func (b *batch) weightedPanel(i, n int, q *coefficients) {
+	w, cols := b.workspace, b.logits.cols
+	for k := range n {
+		if _, counts := b.label(i + k); !counts {
+			w.max[k], w.count[k], w.hi[0][k], w.lo[0][k] = 0, 1, 0, 0
+			continue
+		}
+		x, terms := b.row(i+k), b.weightedTerms(k, i+k)
+		if cols > chunkLen {
+			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
+			continue
+		}
+		w.max[k] = maxOf(x)
+		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
+	}
+	if cols <= chunkLen {
+		columnsConclude(&w.columns, groupsFor(n))
+	}
+	for k := range n {
+		y, counts := b.label(i + k)
+		if !counts {
+			b.add(i+k, 0)
+			clear(b.result(i + k))
+			continue
+		}
+		b.weightedRow(k, i+k, y, q)
+		q.done(b, y)
+	}
+}
+
+// weightedTerms returns where the terms of row i of the group, row k of a
+// panel, are kept: not where what they come from is still wanted.
+func (b *batch) weightedTerms(k, i int) []float64 {
+	if b.out.Data == nil || !b.inPlace && !b.away {
+		return b.result(i)
+	}
+	cols := b.logits.cols
+	b.workspace.terms = grow(b.workspace.terms, max(cols, panelEntries))
+	return b.workspace.terms[k*cols:][:cols]
+}
+
+// weightedRow does row i of the group, row k of a panel that is concluded,
+// which counts and has the label y, if any.
+func (b *batch) weightedRow(k, i, y int, c *coefficients) {
+	w, x, q := b.workspace, b.row(i), c.of(b, i, y)
+	if y >= 0 && isFirstMax(x, y, w.max[k]) {
 		b.correct++
 	}
-	l := weightedLossOf(coefficients, x, w.max[0], w.negLogSum[0])
 	sampleWeight := b.sampleWeightAt(b.begin + i)
-	b.add(i, canonical(float64(sampleWeight*l)))
-	if terms == nil {
+	b.add(i, canonical(float64(sampleWeight*weightedLoss(q, x, w.max[k], w.negLogSum[k]))))
+	if b.out.Data == nil {
 		return
+	}
+	var sum accumulator
+	if y >= 0 {
+		sum = c.sumWith(b, y)
+	} else {
+		sum.hi, sum.lo = sumOf(q)
 	}
 	row, g := b.result(i), b.gradientFactor(sampleWeight)
 	switch {
 	case g == 0 || sum.hi == 0:
 		clear(row)
-	case w.negLogSum[0] != w.negLogSum[0]:
+	case w.negLogSum[k] != w.negLogSum[k]:
 		fill(row, nan)
 	default:
-		b.weightedGradient(row, terms, x, coefficients, sum, g)
+		b.weightedGradient(k, row, b.weightedTerms(k, i), x, q, sum, g)
 	}
 }
 
-// weightedGradient sets row to g·(p·(Q - q) - q·(1-p)), for the probabilities
-// p of the given terms, coefficients q and their sum Q.
-func (b *batch) weightedGradient(row, terms, x, q []float64, sum accumulator, g float64) {
+// weightedGradient sets row, which is row k of a panel, to g·(p·(Q-q) -
+// q·(1-p)), for the probabilities p of the given terms, coefficients q and
+// their sum Q.
+func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum accumulator, g float64) {
 	w := b.workspace
 	// What is special about a single largest entry: 1-p.
-	largest, qLargest := -1, 0.0
-	if w.count[0] == 1 {
-		largest = indexOf(x, w.max[0])
-		qLargest = q[largest]
+	largest, pLargest, qLargest := -1, 0.0, 0.0
+	if w.count[k] == 1 {
+		largest = w.indexOfMax(k, x)
+		pLargest, qLargest = w.probability(k, len(x), largest, terms[largest]), q[largest]
 	}
-	pLargest := 0.0
-	if largest >= 0 {
-		pLargest = w.probability(0, len(x), largest, terms[largest])
+	set := weightedGradient
+	if b.away {
+		set = weightedGradientAway
 	}
 	if len(x) <= chunkLen {
-		weightedGradient(row, terms, q, w.inverse[0], 1, sum, g)
+		set(row, terms, q, w.inverse[k], 1, sum, g)
 	} else {
 		whole := w.wholePartial()
 		for u := range w.partials {
 			first, second := w.partials[u].factors(&whole)
-			weightedGradient(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), first, second, sum, g)
+			set(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), first, second, sum, g)
 		}
 	}
 	if largest >= 0 {
-		row[largest] = weightedEntry(pLargest, w.rest[0], qLargest, sum, g)
+		row[largest] = weightedEntry(pLargest, w.rest[k], qLargest, sum, g)
 	}
 }
 
-// weightedGradient sets dst[j] to the gradient for the probability
-// terms[j]·first·second. dst may be terms or q.
-func weightedGradient(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
-	for j, e := range terms {
-		p := float64(float64(e*first) * second)
-		dst[j] = weightedEntry(p, 1-p, q[j], sum, g)
+// indexOfMax returns the first index of the maximum of x, row k of a panel.
+func (w *workspace) indexOfMax(k int, x []float64) int {
+	if len(x) <= chunkLen {
+		return indexOf(x, w.max[k])
 	}
-}
-
-// weightedEntry returns g·(p·(Q-q) - q·rest), rest being 1-p.
-func weightedEntry(p, rest, q float64, sum accumulator, g float64) float64 {
-	others := (sum.hi - q) + sum.lo
-	return float64(math.FMA(p, others, -float64(q*rest))*g) + 0
-}
-
-// indexOf returns the first index of v in x, -1 if there is none.
-func indexOf(x []float64, v float64) int {
-	for j, xj := range x {
-		if xj == v {
-			return j
-		}
+	u := 0
+	for w.partials[u].max != w.max[k] {
+		u++
 	}
-	return -1
-}
-
-// sumOf returns Σ q[c] in lanes, as weightedLoss adds up.
-func sumOf(q []float64) (hi, lo float64) {
-	var sum, rest [lanes]float64
-	for c, v := range q {
-		var e float64
-		sum[c%lanes], e = twoSum(sum[c%lanes], v)
-		rest[c%lanes] += e
-	}
-	return sumAndRest(joinLanes(&sum, &rest))
-}
-
-// sumAndRest returns hi+lo rounded and what that lost, nothing where the sum
-// is not finite.
-func sumAndRest(hi, lo float64) (sum, rest float64) {
-	if !isFinite(hi) || !isFinite(lo) {
-		return hi, 0
-	}
-	return fastTwoSum(hi, lo)
-}
-
-// weightedLossOf is weightedLoss for the log-probabilities x-max+negLogSum.
-func weightedLossOf(coef, x []float64, max, negLogSum float64) float64 {
-	var sum, rest [lanes]float64
-	x = x[:len(coef)]
-	for c, q := range coef {
-		if q == 0 {
-			continue
-		}
-		l := c % lanes
-		var e float64
-		sum[l], e = twoSum(sum[l], float64(q*-(negLogSum+(x[c]-max))))
-		rest[l] += e
-	}
-	hi, lo := joinLanes(&sum, &rest)
-	return accumulator{hi, lo}.value()
+	return u*chunkLen + indexOf(chunkOf(x, u), w.max[k])
 }

@@ -25,7 +25,7 @@ func tiers() []tier {
 }
 
 // kernelConstants are four times each constant that _asm/vector.go lists.
-var kernelConstants = func() (c [36 * 4]uint64) {
+var kernelConstants = func() (c [46 * 4]uint64) {
 	for i, x := range []float64{
 		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
 		exp2, exp3, exp4, exp5, exp6,
@@ -35,6 +35,8 @@ var kernelConstants = func() (c [36 * 4]uint64) {
 		shiftFrom, farthest, magic, 2*magic + 16*scaleBits, 0x1p52,
 		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
 		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
+		-farthest, magic + 16*scaleBits, -50,
+		0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
 	} {
 		for k := range 4 {
 			c[4*i+k] = math.Float64bits(x)

@@ -108,6 +108,64 @@ func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 //go:noescape
 func unpackAVX2(dst *float64, tile *float64, index *int64, cols int, groups int)
 
+// weightedLossAVX2 is weightedLossGo for n > 0 entries.
+//
+//go:noescape
+func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+
+// sumAVX2 is sumOfGo, for n > 0 entries, before the sum is rounded.
+//
+//go:noescape
+func sumAVX2(x *float64, n int) (hi float64, lo float64)
+
+// weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms or q.
+//
+//go:noescape
+func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+
+// weightedGradientStreamAVX2 is weightedGradientGo for n entries. It writes past the caches.
+// dst must be aligned to 64 bytes.
+//
+//go:noescape
+func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+
+// areSoftTargetsAVX2 is areSoftTargetsGo for n > 0 entries.
+//
+//go:noescape
+func areSoftTargetsAVX2(x *float64, n int) bool
+
+// indexAVX2 is indexOfGo for n entries and a v that is not NaN.
+//
+//go:noescape
+func indexAVX2(x *float64, n int, v float64) int
+
+// vectorJacobianAVX2 is vectorJacobianGo for n > 0 entries. It returns how many it did:
+// all, or those before a vector that has a special entry. dst may be logp or u.
+//
+//go:noescape
+func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
+
+// columnsVectorJacobianAVX2 is vectorJacobianGo for n > 0 entries with sums of their own. It returns how many it did:
+// all, or those before a vector that has a special entry. dst may be logp or u.
+//
+//go:noescape
+func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+
+// columnsAddAVX2 is columnsAddGo for n > 0 rows of width > 0.
+//
+//go:noescape
+func columnsAddAVX2(c *float64, x *float64, stride int, n int, width int)
+
+// columnsWeightedLossAVX2 is columnsWeightedLossGo for n > 0 entries.
+//
+//go:noescape
+func columnsWeightedLossAVX2(c *float64, q *float64, x *float64, n int, groups int)
+
+// columnsWeightedGradientAVX2 is columnsWeightedGradientGo for n > 0 entries.
+//
+//go:noescape
+func columnsWeightedGradientAVX2(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+
 // columnsLabelAVX2 is columnsLabelGo without terms, for whole groups.
 //
 //go:noescape

@@ -4930,6 +4930,1165 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// Requires: AVX, CMOV
+TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-56
+	MOVQ         q+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Y0
+	VBROADCASTSD negLogSum+32(FP), Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+
+eight:
+	CMPQ    DX, $0x08
+	JLT     eightDone
+	VMOVUPD (AX), Y7
+	VMOVUPD (CX), Y8
+	VCMPPD  $0x04, Y2, Y7, Y9
+	VSUBPD  Y8, Y0, Y8
+	VSUBPD  Y1, Y8, Y8
+	VMULPD  Y8, Y7, Y7
+	VANDPD  Y7, Y9, Y7
+	VADDPD  Y7, Y3, Y8
+	VSUBPD  Y3, Y8, Y9
+	VSUBPD  Y9, Y8, Y10
+	VSUBPD  Y10, Y3, Y3
+	VSUBPD  Y9, Y7, Y7
+	VADDPD  Y7, Y3, Y7
+	VMOVAPD Y8, Y3
+	VADDPD  Y7, Y4, Y4
+	VMOVUPD 32(AX), Y7
+	VMOVUPD 32(CX), Y8
+	VCMPPD  $0x04, Y2, Y7, Y9
+	VSUBPD  Y8, Y0, Y8
+	VSUBPD  Y1, Y8, Y8
+	VMULPD  Y8, Y7, Y7
+	VANDPD  Y7, Y9, Y7
+	VADDPD  Y7, Y5, Y8
+	VSUBPD  Y5, Y8, Y9
+	VSUBPD  Y9, Y8, Y10
+	VSUBPD  Y10, Y5, Y5
+	VSUBPD  Y9, Y7, Y7
+	VADDPD  Y7, Y5, Y7
+	VMOVAPD Y8, Y5
+	VADDPD  Y7, Y6, Y6
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, DX
+	JMP     eight
+
+eightDone:
+	CMPQ       DX, $0x00
+	JLE        join
+	MOVQ       $0x00000004, SI
+	CMPQ       DX, SI
+	MOVQ       DX, BX
+	CMOVQGT    SI, BX
+	NEGQ       BX
+	LEAQ       ·laneMasks+32(SB), SI
+	VMOVUPD    (SI)(BX*8), Y7
+	VMASKMOVPD (AX), Y7, Y8
+	VBLENDVPD  Y7, Y8, Y2, Y8
+	VMASKMOVPD (CX), Y7, Y9
+	VBLENDVPD  Y7, Y9, Y2, Y7
+	VCMPPD     $0x04, Y2, Y8, Y9
+	VSUBPD     Y7, Y0, Y7
+	VSUBPD     Y1, Y7, Y7
+	VMULPD     Y7, Y8, Y7
+	VANDPD     Y7, Y9, Y7
+	VADDPD     Y7, Y3, Y8
+	VSUBPD     Y3, Y8, Y9
+	VSUBPD     Y9, Y8, Y10
+	VSUBPD     Y10, Y3, Y3
+	VSUBPD     Y9, Y7, Y7
+	VADDPD     Y7, Y3, Y7
+	VMOVAPD    Y8, Y3
+	VADDPD     Y7, Y4, Y4
+	CMPQ       DX, $0x04
+	JLE        join
+	SUBQ       $0x04, DX
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y7
+	VMASKMOVPD 32(AX), Y7, Y8
+	VBLENDVPD  Y7, Y8, Y2, Y8
+	VMASKMOVPD 32(CX), Y7, Y9
+	VBLENDVPD  Y7, Y9, Y2, Y7
+	VCMPPD     $0x04, Y2, Y8, Y2
+	VSUBPD     Y7, Y0, Y0
+	VSUBPD     Y1, Y0, Y0
+	VMULPD     Y0, Y8, Y0
+	VANDPD     Y0, Y2, Y0
+	VADDPD     Y0, Y5, Y1
+	VSUBPD     Y5, Y1, Y2
+	VSUBPD     Y2, Y1, Y7
+	VSUBPD     Y7, Y5, Y5
+	VSUBPD     Y2, Y0, Y0
+	VADDPD     Y0, Y5, Y0
+	VMOVAPD    Y1, Y5
+	VADDPD     Y0, Y6, Y6
+
+join:
+	VADDPD       Y5, Y3, Y0
+	VSUBPD       Y3, Y0, Y1
+	VSUBPD       Y1, Y0, Y2
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y2, Y2
+	VADDPD       Y6, Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPD       X2, X0, X4
+	VSUBPD       X0, X4, X5
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X0, X6
+	VSUBPD       X5, X2, X0
+	VADDPD       X0, X6, X6
+	VADDPD       X3, X1, X0
+	VADDPD       X6, X0, X0
+	VPERMILPD    $0x01, X4, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X4, X3
+	VSUBPD       X4, X3, X5
+	VSUBPD       X5, X3, X6
+	VSUBPD       X6, X4, X6
+	VSUBPD       X5, X1, X1
+	VADDPD       X1, X6, X6
+	VADDPD       X2, X0, X0
+	VADDPD       X6, X0, X0
+	VMOVSD       X3, hi+40(FP)
+	VMOVSD       X0, lo+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumAVX2(x *float64, n int) (hi float64, lo float64)
+// Requires: AVX, CMOV
+TEXT ·sumAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+
+eight:
+	CMPQ    CX, $0x08
+	JLT     eightDone
+	VMOVUPD (AX), Y5
+	VADDPD  Y5, Y1, Y6
+	VSUBPD  Y1, Y6, Y7
+	VSUBPD  Y7, Y6, Y8
+	VSUBPD  Y8, Y1, Y1
+	VSUBPD  Y7, Y5, Y5
+	VADDPD  Y5, Y1, Y5
+	VMOVAPD Y6, Y1
+	VADDPD  Y5, Y2, Y2
+	VMOVUPD 32(AX), Y5
+	VADDPD  Y5, Y3, Y6
+	VSUBPD  Y3, Y6, Y7
+	VSUBPD  Y7, Y6, Y8
+	VSUBPD  Y8, Y3, Y3
+	VSUBPD  Y7, Y5, Y5
+	VADDPD  Y5, Y3, Y5
+	VMOVAPD Y6, Y3
+	VADDPD  Y5, Y4, Y4
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, CX
+	JMP     eight
+
+eightDone:
+	CMPQ       CX, $0x00
+	JLE        join
+	MOVQ       $0x00000004, BX
+	CMPQ       CX, BX
+	MOVQ       CX, DX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y5
+	VMASKMOVPD (AX), Y5, Y6
+	VBLENDVPD  Y5, Y6, Y0, Y5
+	VADDPD     Y5, Y1, Y6
+	VSUBPD     Y1, Y6, Y7
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y1, Y1
+	VSUBPD     Y7, Y5, Y5
+	VADDPD     Y5, Y1, Y5
+	VMOVAPD    Y6, Y1
+	VADDPD     Y5, Y2, Y2
+	CMPQ       CX, $0x04
+	JLE        join
+	SUBQ       $0x04, CX
+	MOVQ       $0x00000004, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	NEGQ       CX
+	LEAQ       ·laneMasks+32(SB), DX
+	VMOVUPD    (DX)(CX*8), Y5
+	VMASKMOVPD 32(AX), Y5, Y6
+	VBLENDVPD  Y5, Y6, Y0, Y0
+	VADDPD     Y0, Y3, Y5
+	VSUBPD     Y3, Y5, Y6
+	VSUBPD     Y6, Y5, Y7
+	VSUBPD     Y7, Y3, Y3
+	VSUBPD     Y6, Y0, Y0
+	VADDPD     Y0, Y3, Y0
+	VMOVAPD    Y5, Y3
+	VADDPD     Y0, Y4, Y4
+
+join:
+	VADDPD       Y3, Y1, Y0
+	VSUBPD       Y1, Y0, Y5
+	VSUBPD       Y5, Y0, Y6
+	VSUBPD       Y6, Y1, Y6
+	VSUBPD       Y5, Y3, Y1
+	VADDPD       Y1, Y6, Y6
+	VADDPD       Y4, Y2, Y1
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPD       X2, X0, X4
+	VSUBPD       X0, X4, X5
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X0, X6
+	VSUBPD       X5, X2, X0
+	VADDPD       X0, X6, X6
+	VADDPD       X3, X1, X0
+	VADDPD       X6, X0, X0
+	VPERMILPD    $0x01, X4, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X4, X3
+	VSUBPD       X4, X3, X5
+	VSUBPD       X5, X3, X6
+	VSUBPD       X6, X4, X6
+	VSUBPD       X5, X1, X1
+	VADDPD       X1, X6, X6
+	VADDPD       X2, X0, X0
+	VADDPD       X6, X0, X0
+	VMOVSD       X3, hi+16(FP)
+	VMOVSD       X0, lo+24(FP)
+	VZEROUPPER
+	RET
+
+// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// Requires: AVX, CMOV, FMA3
+TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD ·kernelConstants+544(SB), Y0
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VXORPD       Y2, Y2, Y2
+	VBROADCASTSD first+32(FP), Y3
+	VBROADCASTSD second+40(FP), Y4
+	VBROADCASTSD hi+48(FP), Y5
+	VBROADCASTSD lo+56(FP), Y6
+	VBROADCASTSD factor+64(FP), Y7
+
+two:
+	CMPQ        BX, $0x08
+	JLT         twoDone
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVUPD     Y8, (AX)
+	VMOVUPD     32(CX), Y8
+	VMOVUPD     32(DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVUPD     Y8, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         two
+
+twoDone:
+one:
+	CMPQ        BX, $0x04
+	JLT         oneDone
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVUPD     Y8, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, BX
+	JMP         one
+
+oneDone:
+	TESTQ       BX, BX
+	JZ          done
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        ·laneMasks+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y8
+	VMASKMOVPD  (CX), Y8, Y9
+	VBLENDVPD   Y8, Y9, Y2, Y9
+	VMASKMOVPD  (DX), Y8, Y10
+	VBLENDVPD   Y8, Y10, Y2, Y10
+	VMULPD      Y3, Y9, Y3
+	VMULPD      Y4, Y3, Y3
+	VSUBPD      Y3, Y0, Y0
+	VSUBPD      Y10, Y5, Y4
+	VADDPD      Y6, Y4, Y4
+	VMULPD      Y0, Y10, Y0
+	VMOVAPD     Y0, Y0
+	VFMSUB231PD Y4, Y3, Y0
+	VMULPD      Y7, Y0, Y0
+	VADDPD      Y2, Y0, Y0
+	VCMPPD      $0x03, Y0, Y0, Y2
+	VBLENDVPD   Y2, Y1, Y0, Y0
+	VMASKMOVPD  Y0, Y8, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·weightedGradientStreamAVX2(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD ·kernelConstants+544(SB), Y0
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VXORPD       Y2, Y2, Y2
+	VBROADCASTSD first+32(FP), Y3
+	VBROADCASTSD second+40(FP), Y4
+	VBROADCASTSD hi+48(FP), Y5
+	VBROADCASTSD lo+56(FP), Y6
+	VBROADCASTSD factor+64(FP), Y7
+
+two:
+	CMPQ        BX, $0x08
+	JLT         twoDone
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVNTPD    Y8, (AX)
+	VMOVUPD     32(CX), Y8
+	VMOVUPD     32(DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVNTPD    Y8, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         two
+
+twoDone:
+one:
+	CMPQ        BX, $0x04
+	JLT         oneDone
+	VMOVUPD     (CX), Y8
+	VMOVUPD     (DX), Y9
+	VMULPD      Y3, Y8, Y8
+	VMULPD      Y4, Y8, Y8
+	VSUBPD      Y8, Y0, Y10
+	VSUBPD      Y9, Y5, Y11
+	VADDPD      Y6, Y11, Y11
+	VMULPD      Y10, Y9, Y9
+	VMOVAPD     Y9, Y9
+	VFMSUB231PD Y11, Y8, Y9
+	VMULPD      Y7, Y9, Y8
+	VADDPD      Y2, Y8, Y8
+	VCMPPD      $0x03, Y8, Y8, Y9
+	VBLENDVPD   Y9, Y1, Y8, Y8
+	VMOVNTPD    Y8, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, BX
+	JMP         one
+
+oneDone:
+	TESTQ       BX, BX
+	JZ          done
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        ·laneMasks+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y8
+	VMASKMOVPD  (CX), Y8, Y9
+	VBLENDVPD   Y8, Y9, Y2, Y9
+	VMASKMOVPD  (DX), Y8, Y10
+	VBLENDVPD   Y8, Y10, Y2, Y10
+	VMULPD      Y3, Y9, Y3
+	VMULPD      Y4, Y3, Y3
+	VSUBPD      Y3, Y0, Y0
+	VSUBPD      Y10, Y5, Y4
+	VADDPD      Y6, Y4, Y4
+	VMULPD      Y0, Y10, Y0
+	VMOVAPD     Y0, Y0
+	VFMSUB231PD Y4, Y3, Y0
+	VMULPD      Y7, Y0, Y0
+	VADDPD      Y2, Y0, Y0
+	VCMPPD      $0x03, Y0, Y0, Y2
+	VBLENDVPD   Y2, Y1, Y0, Y0
+	VMASKMOVPD  Y0, Y8, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func areSoftTargetsAVX2(x *float64, n int) bool
+// Requires: AVX, AVX2, CMOV
+TEXT ·areSoftTargetsAVX2(SB), NOSPLIT, $0-17
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD ·kernelConstants+640(SB), Y0
+	VXORPD       Y1, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+
+four:
+	CMPQ    CX, $0x10
+	JLT     fourDone
+	VMOVUPD (AX), Y3
+	VCMPPD  $0x1d, Y1, Y3, Y4
+	VCMPPD  $0x11, Y0, Y3, Y3
+	VANDPD  Y4, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	VMOVUPD 32(AX), Y3
+	VCMPPD  $0x1d, Y1, Y3, Y4
+	VCMPPD  $0x11, Y0, Y3, Y3
+	VANDPD  Y4, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	VMOVUPD 64(AX), Y3
+	VCMPPD  $0x1d, Y1, Y3, Y4
+	VCMPPD  $0x11, Y0, Y3, Y3
+	VANDPD  Y4, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	VMOVUPD 96(AX), Y3
+	VCMPPD  $0x1d, Y1, Y3, Y4
+	VCMPPD  $0x11, Y0, Y3, Y3
+	VANDPD  Y4, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, CX
+	JMP     four
+
+fourDone:
+one:
+	CMPQ    CX, $0x04
+	JLT     oneDone
+	VMOVUPD (AX), Y3
+	VCMPPD  $0x1d, Y1, Y3, Y4
+	VCMPPD  $0x11, Y0, Y3, Y3
+	VANDPD  Y4, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	ADDQ    $0x20, AX
+	SUBQ    $0x04, CX
+	JMP     one
+
+oneDone:
+	TESTQ      CX, CX
+	JZ         done
+	MOVQ       $0x00000004, DX
+	CMPQ       CX, DX
+	CMOVQGT    DX, CX
+	NEGQ       CX
+	LEAQ       ·laneMasks+32(SB), DX
+	VMOVUPD    (DX)(CX*8), Y3
+	VMASKMOVPD (AX), Y3, Y4
+	VBLENDVPD  Y3, Y4, Y1, Y3
+	VCMPPD     $0x1d, Y1, Y3, Y1
+	VCMPPD     $0x11, Y0, Y3, Y0
+	VANDPD     Y1, Y2, Y2
+	VANDPD     Y0, Y2, Y2
+
+done:
+	VMOVMSKPD Y2, AX
+	TESTL     AX, AX
+	CMPB      AL, $0x0f
+	SETEQ     AL
+	MOVB      AL, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func indexAVX2(x *float64, n int, v float64) int
+// Requires: AVX, CMOV
+TEXT ·indexAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD v+16(FP), Y0
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	MOVQ         AX, DX
+
+two:
+	CMPQ      CX, $0x08
+	JLT       twoDone
+	VCMPPD    $0x00, (AX), Y0, Y2
+	VCMPPD    $0x00, 32(AX), Y0, Y3
+	VORPD     Y2, Y3, Y2
+	VMOVMSKPD Y2, BX
+	TESTL     BX, BX
+	JNZ       pair
+	ADDQ      $0x40, AX
+	SUBQ      $0x08, CX
+	JMP       two
+
+twoDone:
+	CMPQ      CX, $0x04
+	JLT       tail
+	VCMPPD    $0x00, (AX), Y0, Y2
+	VMOVMSKPD Y2, BX
+	TESTL     BX, BX
+	JNZ       found
+	ADDQ      $0x20, AX
+	SUBQ      $0x04, CX
+
+tail:
+	TESTQ      CX, CX
+	JZ         none
+	MOVQ       $0x00000004, BX
+	CMPQ       CX, BX
+	CMOVQGT    BX, CX
+	NEGQ       CX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(CX*8), Y2
+	VMASKMOVPD (AX), Y2, Y3
+	VBLENDVPD  Y2, Y3, Y1, Y1
+	VCMPPD     $0x00, Y1, Y0, Y0
+	VMOVMSKPD  Y0, CX
+	TESTL      CX, CX
+	MOVL       CX, BX
+	JNZ        found
+
+none:
+	MOVQ $-1, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+pair:
+	VCMPPD    $0x00, (AX), Y0, Y1
+	VMOVMSKPD Y1, CX
+	TESTL     CX, CX
+	MOVL      CX, BX
+	JNZ       found
+	VCMPPD    $0x00, 32(AX), Y0, Y0
+	VMOVMSKPD Y0, CX
+	TESTL     CX, CX
+	MOVL      CX, BX
+	ADDQ      $0x20, AX
+
+found:
+	SUBQ DX, AX
+	SHRQ $0x03, AX
+	BSFL BX, SI
+	ADDQ SI, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         logp+8(FP), CX
+	MOVQ         u+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VXORPD       Y0, Y0, Y0
+	VBROADCASTSD hi+32(FP), Y1
+	VBROADCASTSD lo+40(FP), Y2
+	LEAQ         ·kernelTables+0(SB), SI
+	MOVQ         BX, DI
+
+vectors:
+	CMPQ         BX, $0x04
+	JLT          vectorsDone
+	VMOVUPD      (CX), Y3
+	VMOVUPD      (DX), Y4
+	VCMPPD       $0x16, Y0, Y3, Y5
+	VMAXPD       ·kernelConstants+1152(SB), Y3, Y3
+	VMOVUPD      ·kernelConstants+1184(SB), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y6
+	VSUBPD       ·kernelConstants+1184(SB), Y6, Y7
+	VMOVAPD      Y3, Y8
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y8
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y8
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (SI)(Y7*8), Y9
+	VXORPD       Y10, Y10, Y10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, 128(SI)(Y7*8), Y10
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y9, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y8, Y7
+	VFMADD231PD  Y7, Y8, Y10
+	VMOVAPD      Y6, Y7
+	VFMADD231PD  Y10, Y6, Y7
+	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VMULPD       ·kernelConstants+608(SB), Y6, Y6
+	VBROADCASTSD ·kernelConstants+544(SB), Y8
+	VSUBPD       Y6, Y8, Y8
+	VMOVAPD      Y8, Y8
+	VFNMADD231PD Y10, Y6, Y8
+	VBROADCASTSD ·kernelConstants+1440(SB), Y9
+	VFMADD213PD  ·kernelConstants+1408(SB), Y3, Y9
+	VFMADD213PD  ·kernelConstants+1376(SB), Y3, Y9
+	VFMADD213PD  ·kernelConstants+1344(SB), Y3, Y9
+	VFMADD213PD  ·kernelConstants+1312(SB), Y3, Y9
+	VFMADD213PD  ·kernelConstants+1280(SB), Y3, Y9
+	VFMADD213PD  ·kernelConstants+1248(SB), Y3, Y9
+	VMULPD       Y3, Y3, Y10
+	VMOVAPD      Y3, Y11
+	VFMADD231PD  Y10, Y9, Y11
+	VSUBPD       Y11, Y0, Y9
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y6, Y6
+	VBLENDVPD    Y6, Y9, Y8, Y6
+	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y3, Y3
+	VBROADCASTSD ·kernelConstants+544(SB), Y8
+	VSUBPD       Y7, Y8, Y8
+	VBLENDVPD    Y3, Y8, Y6, Y3
+	VSUBPD       Y4, Y1, Y6
+	VADDPD       Y2, Y6, Y6
+	VMULPD       Y3, Y4, Y3
+	VMULPD       Y6, Y7, Y4
+	VSUBPD       Y4, Y3, Y3
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y4
+	VORPD        Y5, Y4, Y5
+	VMOVMSKPD    Y5, R8
+	TESTL        R8, R8
+	JNZ          stop
+	VMOVUPD      Y3, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	SUBQ         $0x04, BX
+	JMP          vectors
+
+vectorsDone:
+	TESTQ        BX, BX
+	JZ           stop
+	MOVQ         $0x00000004, R9
+	CMPQ         BX, R9
+	MOVQ         BX, R8
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         ·laneMasks+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y3
+	VMASKMOVPD   (CX), Y3, Y4
+	VBLENDVPD    Y3, Y4, Y0, Y4
+	VMASKMOVPD   (DX), Y3, Y5
+	VBLENDVPD    Y3, Y5, Y0, Y5
+	VCMPPD       $0x16, Y0, Y4, Y6
+	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
+	VMOVUPD      ·kernelConstants+1184(SB), Y7
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y7
+	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
+	VMOVAPD      Y4, Y9
+	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y9
+	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y9
+	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VXORPD       Y10, Y10, Y10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, (SI)(Y8*8), Y10
+	VXORPD       Y11, Y11, Y11
+	VPCMPEQD     Y12, Y12, Y12
+	VGATHERQPD   Y12, 128(SI)(Y8*8), Y11
+	VPSLLQ       $0x30, Y7, Y7
+	VPADDQ       Y7, Y10, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+544(SB), Y9, Y8
+	VFMADD231PD  Y8, Y9, Y11
+	VMOVAPD      Y7, Y8
+	VFMADD231PD  Y11, Y7, Y8
+	VMULPD       ·kernelConstants+608(SB), Y8, Y8
+	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VBROADCASTSD ·kernelConstants+544(SB), Y9
+	VSUBPD       Y7, Y9, Y9
+	VMOVAPD      Y9, Y9
+	VFNMADD231PD Y11, Y7, Y9
+	VBROADCASTSD ·kernelConstants+1440(SB), Y10
+	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1344(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1312(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1280(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1248(SB), Y4, Y10
+	VMULPD       Y4, Y4, Y11
+	VMOVAPD      Y4, Y12
+	VFMADD231PD  Y11, Y10, Y12
+	VSUBPD       Y12, Y0, Y10
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
+	VBLENDVPD    Y7, Y10, Y9, Y7
+	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
+	VBROADCASTSD ·kernelConstants+544(SB), Y9
+	VSUBPD       Y8, Y9, Y9
+	VBLENDVPD    Y4, Y9, Y7, Y4
+	VSUBPD       Y5, Y1, Y1
+	VADDPD       Y2, Y1, Y1
+	VMULPD       Y4, Y5, Y2
+	VMULPD       Y1, Y8, Y1
+	VSUBPD       Y1, Y2, Y1
+	VADDPD       Y0, Y1, Y0
+	VCMPPD       $0x03, Y0, Y0, Y1
+	VORPD        Y6, Y1, Y6
+	VMOVMSKPD    Y6, CX
+	TESTL        CX, CX
+	JNZ          stop
+	VMASKMOVPD   Y0, Y3, (AX)
+	XORQ         BX, BX
+
+stop:
+	SUBQ BX, DI
+	MOVQ DI, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-56
+	MOVQ   dst+0(FP), AX
+	MOVQ   logp+8(FP), CX
+	MOVQ   u+16(FP), DX
+	MOVQ   n+40(FP), BX
+	VXORPD Y0, Y0, Y0
+	MOVQ   hi+24(FP), SI
+	MOVQ   lo+32(FP), DI
+	LEAQ   ·kernelTables+0(SB), R8
+	MOVQ   BX, R9
+
+vectors:
+	CMPQ         BX, $0x04
+	JLT          vectorsDone
+	VMOVUPD      (CX), Y1
+	VMOVUPD      (DX), Y2
+	VCMPPD       $0x16, Y0, Y1, Y3
+	VMAXPD       ·kernelConstants+1152(SB), Y1, Y1
+	VMOVUPD      ·kernelConstants+1184(SB), Y4
+	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y4
+	VSUBPD       ·kernelConstants+1184(SB), Y4, Y5
+	VMOVAPD      Y1, Y6
+	VFNMADD231PD ·kernelConstants+32(SB), Y5, Y6
+	VFNMADD231PD ·kernelConstants+64(SB), Y5, Y6
+	VPAND        ·kernelConstants+960(SB), Y4, Y5
+	VXORPD       Y7, Y7, Y7
+	VPCMPEQD     Y8, Y8, Y8
+	VGATHERQPD   Y8, (R8)(Y5*8), Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, 128(R8)(Y5*8), Y8
+	VPSLLQ       $0x30, Y4, Y4
+	VPADDQ       Y4, Y7, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y6, Y5
+	VFMADD231PD  Y5, Y6, Y8
+	VMOVAPD      Y4, Y5
+	VFMADD231PD  Y8, Y4, Y5
+	VMULPD       ·kernelConstants+608(SB), Y5, Y5
+	VMULPD       ·kernelConstants+608(SB), Y4, Y4
+	VBROADCASTSD ·kernelConstants+544(SB), Y6
+	VSUBPD       Y4, Y6, Y6
+	VMOVAPD      Y6, Y6
+	VFNMADD231PD Y8, Y4, Y6
+	VBROADCASTSD ·kernelConstants+1440(SB), Y7
+	VFMADD213PD  ·kernelConstants+1408(SB), Y1, Y7
+	VFMADD213PD  ·kernelConstants+1376(SB), Y1, Y7
+	VFMADD213PD  ·kernelConstants+1344(SB), Y1, Y7
+	VFMADD213PD  ·kernelConstants+1312(SB), Y1, Y7
+	VFMADD213PD  ·kernelConstants+1280(SB), Y1, Y7
+	VFMADD213PD  ·kernelConstants+1248(SB), Y1, Y7
+	VMULPD       Y1, Y1, Y8
+	VMOVAPD      Y1, Y9
+	VFMADD231PD  Y8, Y7, Y9
+	VSUBPD       Y9, Y0, Y7
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y4, Y4
+	VBLENDVPD    Y4, Y7, Y6, Y4
+	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y1, Y1
+	VBROADCASTSD ·kernelConstants+544(SB), Y6
+	VSUBPD       Y5, Y6, Y6
+	VBLENDVPD    Y1, Y6, Y4, Y1
+	VMOVUPD      (SI), Y4
+	VSUBPD       Y2, Y4, Y4
+	VADDPD       (DI), Y4, Y4
+	VMULPD       Y1, Y2, Y1
+	VMULPD       Y4, Y5, Y2
+	VSUBPD       Y2, Y1, Y1
+	VADDPD       Y0, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y2
+	VORPD        Y3, Y2, Y3
+	VMOVMSKPD    Y3, R10
+	TESTL        R10, R10
+	JNZ          stop
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	SUBQ         $0x04, BX
+	JMP          vectors
+
+vectorsDone:
+	TESTQ        BX, BX
+	JZ           stop
+	MOVQ         $0x00000004, R11
+	CMPQ         BX, R11
+	MOVQ         BX, R10
+	CMOVQGT      R11, R10
+	NEGQ         R10
+	LEAQ         ·laneMasks+32(SB), R11
+	VMOVUPD      (R11)(R10*8), Y1
+	VMASKMOVPD   (SI), Y1, Y2
+	VBLENDVPD    Y1, Y2, Y0, Y2
+	VMASKMOVPD   (DI), Y1, Y3
+	VBLENDVPD    Y1, Y3, Y0, Y3
+	VMASKMOVPD   (CX), Y1, Y4
+	VBLENDVPD    Y1, Y4, Y0, Y4
+	VMASKMOVPD   (DX), Y1, Y5
+	VBLENDVPD    Y1, Y5, Y0, Y5
+	VCMPPD       $0x16, Y0, Y4, Y6
+	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
+	VMOVUPD      ·kernelConstants+1184(SB), Y7
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y7
+	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
+	VMOVAPD      Y4, Y9
+	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y9
+	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y9
+	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VXORPD       Y10, Y10, Y10
+	VPCMPEQD     Y11, Y11, Y11
+	VGATHERQPD   Y11, (R8)(Y8*8), Y10
+	VXORPD       Y11, Y11, Y11
+	VPCMPEQD     Y12, Y12, Y12
+	VGATHERQPD   Y12, 128(R8)(Y8*8), Y11
+	VPSLLQ       $0x30, Y7, Y7
+	VPADDQ       Y7, Y10, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y9, Y8
+	VFMADD213PD  ·kernelConstants+544(SB), Y9, Y8
+	VFMADD231PD  Y8, Y9, Y11
+	VMOVAPD      Y7, Y8
+	VFMADD231PD  Y11, Y7, Y8
+	VMULPD       ·kernelConstants+608(SB), Y8, Y8
+	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VBROADCASTSD ·kernelConstants+544(SB), Y9
+	VSUBPD       Y7, Y9, Y9
+	VMOVAPD      Y9, Y9
+	VFNMADD231PD Y11, Y7, Y9
+	VBROADCASTSD ·kernelConstants+1440(SB), Y10
+	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1344(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1312(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1280(SB), Y4, Y10
+	VFMADD213PD  ·kernelConstants+1248(SB), Y4, Y10
+	VMULPD       Y4, Y4, Y11
+	VMOVAPD      Y4, Y12
+	VFMADD231PD  Y11, Y10, Y12
+	VSUBPD       Y12, Y0, Y10
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
+	VBLENDVPD    Y7, Y10, Y9, Y7
+	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
+	VBROADCASTSD ·kernelConstants+544(SB), Y9
+	VSUBPD       Y8, Y9, Y9
+	VBLENDVPD    Y4, Y9, Y7, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y3, Y2, Y2
+	VMULPD       Y4, Y5, Y3
+	VMULPD       Y2, Y8, Y2
+	VSUBPD       Y2, Y3, Y2
+	VADDPD       Y0, Y2, Y0
+	VCMPPD       $0x03, Y0, Y0, Y2
+	VORPD        Y6, Y2, Y6
+	VMOVMSKPD    Y6, CX
+	TESTL        CX, CX
+	JNZ          stop
+	VMASKMOVPD   Y0, Y1, (AX)
+	XORQ         BX, BX
+
+stop:
+	SUBQ BX, R9
+	MOVQ R9, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func columnsAddAVX2(c *float64, x *float64, stride int, n int, width int)
+// Requires: AVX, CMOV
+TEXT ·columnsAddAVX2(SB), NOSPLIT, $0-40
+	MOVQ   c+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   stride+16(FP), DX
+	MOVQ   n+24(FP), BX
+	MOVQ   width+32(FP), SI
+	VXORPD Y0, Y0, Y0
+	SHLQ   $0x03, DX
+	XORQ   DI, DI
+
+rows:
+	LEAQ 4608(AX)(DI*1), R8
+	MOVQ CX, R9
+	MOVQ SI, R10
+
+vectors:
+	CMPQ    R10, $0x04
+	JLT     vectorsDone
+	VMOVUPD (R9), Y1
+	VMOVUPD (R8), Y2
+	VADDPD  Y1, Y2, Y3
+	VSUBPD  Y2, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y2, Y2
+	VSUBPD  Y4, Y1, Y1
+	VADDPD  Y1, Y2, Y1
+	VMOVUPD Y3, (R8)
+	VADDPD  4096(R8), Y1, Y1
+	VMOVUPD Y1, 4096(R8)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R8
+	SUBQ    $0x04, R10
+	JMP     vectors
+
+vectorsDone:
+	TESTQ      R10, R10
+	JZ         next
+	MOVQ       $0x00000004, R11
+	CMPQ       R10, R11
+	CMOVQGT    R11, R10
+	NEGQ       R10
+	LEAQ       ·laneMasks+32(SB), R11
+	VMOVUPD    (R11)(R10*8), Y1
+	VMASKMOVPD (R9), Y1, Y2
+	VBLENDVPD  Y1, Y2, Y0, Y1
+	VMOVUPD    (R8), Y2
+	VADDPD     Y1, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y1, Y1
+	VADDPD     Y1, Y2, Y1
+	VMOVUPD    Y3, (R8)
+	VADDPD     4096(R8), Y1, Y1
+	VMOVUPD    Y1, 4096(R8)
+
+next:
+	ADDQ DX, CX
+	ADDQ $0x00000200, DI
+	ANDQ $0x00000fff, DI
+	DECQ BX
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func columnsWeightedLossAVX2(c *float64, q *float64, x *float64, n int, groups int)
+// Requires: AVX
+TEXT ·columnsWeightedLossAVX2(SB), NOSPLIT, $0-40
+	MOVQ   c+0(FP), AX
+	MOVQ   q+8(FP), CX
+	MOVQ   x+16(FP), DX
+	MOVQ   n+24(FP), BX
+	MOVQ   groups+32(FP), SI
+	VXORPD Y0, Y0, Y0
+	SHLQ   $0x01, SI
+
+vectors:
+	VMOVUPD (AX), Y1
+	VMOVUPD 2560(AX), Y2
+	VMOVUPD Y0, 4608(AX)
+	VMOVUPD Y0, 5120(AX)
+	VMOVUPD Y0, 5632(AX)
+	VMOVUPD Y0, 6144(AX)
+	VMOVUPD Y0, 6656(AX)
+	VMOVUPD Y0, 7168(AX)
+	VMOVUPD Y0, 7680(AX)
+	VMOVUPD Y0, 8192(AX)
+	VMOVUPD Y0, 8704(AX)
+	VMOVUPD Y0, 9216(AX)
+	VMOVUPD Y0, 9728(AX)
+	VMOVUPD Y0, 10240(AX)
+	VMOVUPD Y0, 10752(AX)
+	VMOVUPD Y0, 11264(AX)
+	VMOVUPD Y0, 11776(AX)
+	VMOVUPD Y0, 12288(AX)
+	MOVQ    CX, DI
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	XORQ    R10, R10
+
+entries:
+	LEAQ    4608(AX)(R10*1), R11
+	VMOVUPD (R11), Y3
+	VMOVUPD (DI), Y4
+	VMOVUPD (R8), Y5
+	VCMPPD  $0x04, Y0, Y4, Y6
+	VSUBPD  Y5, Y1, Y5
+	VSUBPD  Y2, Y5, Y5
+	VMULPD  Y5, Y4, Y4
+	VANDPD  Y4, Y6, Y4
+	VADDPD  Y4, Y3, Y5
+	VSUBPD  Y3, Y5, Y6
+	VSUBPD  Y6, Y5, Y7
+	VSUBPD  Y7, Y3, Y3
+	VSUBPD  Y6, Y4, Y4
+	VADDPD  Y4, Y3, Y3
+	VMOVUPD Y5, (R11)
+	VADDPD  4096(R11), Y3, Y3
+	VMOVUPD Y3, 4096(R11)
+	ADDQ    $0x00000200, DI
+	ADDQ    $0x00000200, R8
+	ADDQ    $0x00000200, R10
+	ANDQ    $0x00000fff, R10
+	DECQ    R9
+	JNZ     entries
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	DECQ    SI
+	JNZ     vectors
+	VZEROUPPER
+	RET
+
+// func columnsWeightedGradientAVX2(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+// Requires: AVX, FMA3
+TEXT ·columnsWeightedGradientAVX2(SB), NOSPLIT, $0-48
+	MOVQ         c+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VBROADCASTSD ·kernelConstants+544(SB), Y0
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VXORPD       Y2, Y2, Y2
+	SHLQ         $0x01, DI
+
+vectors:
+	VMOVUPD   (AX), Y3
+	VMOVUPD   3072(AX), Y4
+	VMOVUPD   3584(AX), Y5
+	VMOVUPD   4608(AX), Y6
+	VMOVUPD   8704(AX), Y7
+	VMOVUPD   4096(AX), Y8
+	VCMPPD    $0x00, 512(AX), Y0, Y9
+	VBLENDVPD Y9, Y3, Y1, Y3
+	MOVQ      CX, R8
+	MOVQ      DX, R9
+	MOVQ      BX, R10
+	MOVQ      SI, R11
+
+entries:
+	VMULPD      (R8), Y4, Y9
+	VCMPPD      $0x00, (R10), Y3, Y10
+	VSUBPD      Y9, Y0, Y11
+	VBLENDVPD   Y10, Y5, Y11, Y10
+	VMOVUPD     (R9), Y11
+	VSUBPD      Y11, Y6, Y12
+	VADDPD      Y7, Y12, Y12
+	VMULPD      Y10, Y11, Y10
+	VMOVAPD     Y10, Y10
+	VFMSUB231PD Y12, Y9, Y10
+	VMULPD      Y8, Y10, Y9
+	VADDPD      Y2, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y1, Y9, Y9
+	VMOVUPD     Y9, (R8)
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	ADDQ        $0x00000200, R10
+	DECQ        R11
+	JNZ         entries
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, BX
+	DECQ        DI
+	JNZ         vectors
+	VZEROUPPER
+	RET
+
 // func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int)
 // Requires: AVX, AVX2
 TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48

@@ -114,6 +114,64 @@ func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int,
 //go:noescape
 func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups int)
 
+// weightedLossAVX512 is weightedLossGo for n > 0 entries.
+//
+//go:noescape
+func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+
+// sumAVX512 is sumOfGo, for n > 0 entries, before the sum is rounded.
+//
+//go:noescape
+func sumAVX512(x *float64, n int) (hi float64, lo float64)
+
+// weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms or q.
+//
+//go:noescape
+func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+
+// weightedGradientStreamAVX512 is weightedGradientGo for n entries. It writes past the caches.
+// dst must be aligned to 64 bytes.
+//
+//go:noescape
+func weightedGradientStreamAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+
+// areSoftTargetsAVX512 is areSoftTargetsGo for n > 0 entries.
+//
+//go:noescape
+func areSoftTargetsAVX512(x *float64, n int) bool
+
+// indexAVX512 is indexOfGo for n entries and a v that is not NaN.
+//
+//go:noescape
+func indexAVX512(x *float64, n int, v float64) int
+
+// vectorJacobianAVX512 is vectorJacobianGo for n > 0 entries. It returns how many it did:
+// all, or those before a vector that has a special entry. dst may be logp or u.
+//
+//go:noescape
+func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
+
+// columnsVectorJacobianAVX512 is vectorJacobianGo for n > 0 entries with sums of their own. It returns how many it did:
+// all, or those before a vector that has a special entry. dst may be logp or u.
+//
+//go:noescape
+func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+
+// columnsAddAVX512 is columnsAddGo for n > 0 rows of width > 0.
+//
+//go:noescape
+func columnsAddAVX512(c *float64, x *float64, stride int, n int, width int)
+
+// columnsWeightedLossAVX512 is columnsWeightedLossGo for n > 0 entries.
+//
+//go:noescape
+func columnsWeightedLossAVX512(c *float64, q *float64, x *float64, n int, groups int)
+
+// columnsWeightedGradientAVX512 is columnsWeightedGradientGo for n > 0 entries.
+//
+//go:noescape
+func columnsWeightedGradientAVX512(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+
 // columnsLabelAVX512 is columnsLabelGo without terms, for whole groups.
 //
 //go:noescape

@@ -4017,6 +4017,1122 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-56
+	MOVQ         q+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Z0
+	VBROADCASTSD negLogSum+32(FP), Z1
+	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+
+eight:
+	CMPQ      DX, $0x08
+	JLT       eightDone
+	VMOVUPD   (AX), Z5
+	VMOVUPD   (CX), Z6
+	VCMPPD    $0x04, Z2, Z5, K1
+	VSUBPD    Z6, Z0, Z6
+	VSUBPD    Z1, Z6, Z6
+	VMULPD    Z6, Z5, Z5
+	VMOVAPD.Z Z5, K1, Z5
+	VADDPD    Z5, Z3, Z6
+	VSUBPD    Z3, Z6, Z7
+	VSUBPD    Z7, Z6, Z8
+	VSUBPD    Z8, Z3, Z3
+	VSUBPD    Z7, Z5, Z5
+	VADDPD    Z5, Z3, Z5
+	VMOVAPD   Z6, Z3
+	VADDPD    Z5, Z4, Z4
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	SUBQ      $0x08, DX
+	JMP       eight
+
+eightDone:
+	CMPQ      DX, $0x00
+	JLE       join
+	MOVQ      $0x000000ff, BX
+	BZHIQ     DX, BX, BX
+	KMOVB     BX, K1
+	VMOVAPD   Z2, Z5
+	VMOVUPD   (AX), K1, Z5
+	VMOVAPD   Z2, Z6
+	VMOVUPD   (CX), K1, Z6
+	VCMPPD    $0x04, Z2, Z5, K1
+	VSUBPD    Z6, Z0, Z0
+	VSUBPD    Z1, Z0, Z0
+	VMULPD    Z0, Z5, Z0
+	VMOVAPD.Z Z0, K1, Z0
+	VADDPD    Z0, Z3, Z1
+	VSUBPD    Z3, Z1, Z2
+	VSUBPD    Z2, Z1, Z5
+	VSUBPD    Z5, Z3, Z3
+	VSUBPD    Z2, Z0, Z0
+	VADDPD    Z0, Z3, Z0
+	VMOVAPD   Z1, Z3
+	VADDPD    Z0, Z4, Z4
+
+join:
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPD        Y1, Y3, Y0
+	VSUBPD        Y3, Y0, Y5
+	VSUBPD        Y5, Y0, Y6
+	VSUBPD        Y6, Y3, Y6
+	VSUBPD        Y5, Y1, Y1
+	VADDPD        Y1, Y6, Y6
+	VADDPD        Y2, Y4, Y1
+	VADDPD        Y6, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X4
+	VSUBPD        X0, X4, X5
+	VSUBPD        X5, X4, X6
+	VSUBPD        X6, X0, X6
+	VSUBPD        X5, X2, X0
+	VADDPD        X0, X6, X6
+	VADDPD        X3, X1, X0
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X4, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X4, X3
+	VSUBPD        X4, X3, X5
+	VSUBPD        X5, X3, X6
+	VSUBPD        X6, X4, X6
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X6, X6
+	VADDPD        X2, X0, X0
+	VADDPD        X6, X0, X0
+	VMOVSD        X3, hi+40(FP)
+	VMOVSD        X0, lo+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumAVX512(x *float64, n int) (hi float64, lo float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-32
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPD Z0, Z0, Z0
+	VXORPD Z1, Z1, Z1
+	VXORPD Z2, Z2, Z2
+
+eight:
+	CMPQ    CX, $0x08
+	JLT     eightDone
+	VMOVUPD (AX), Z3
+	VADDPD  Z3, Z1, Z4
+	VSUBPD  Z1, Z4, Z5
+	VSUBPD  Z5, Z4, Z6
+	VSUBPD  Z6, Z1, Z1
+	VSUBPD  Z5, Z3, Z3
+	VADDPD  Z3, Z1, Z3
+	VMOVAPD Z4, Z1
+	VADDPD  Z3, Z2, Z2
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, CX
+	JMP     eight
+
+eightDone:
+	CMPQ    CX, $0x00
+	JLE     join
+	MOVQ    $0x000000ff, DX
+	BZHIQ   CX, DX, DX
+	KMOVB   DX, K1
+	VMOVAPD Z0, Z0
+	VMOVUPD (AX), K1, Z0
+	VADDPD  Z0, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z0, Z0
+	VADDPD  Z0, Z1, Z0
+	VMOVAPD Z3, Z1
+	VADDPD  Z0, Z2, Z2
+
+join:
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPD        Y3, Y1, Y0
+	VSUBPD        Y1, Y0, Y5
+	VSUBPD        Y5, Y0, Y6
+	VSUBPD        Y6, Y1, Y6
+	VSUBPD        Y5, Y3, Y1
+	VADDPD        Y1, Y6, Y6
+	VADDPD        Y4, Y2, Y1
+	VADDPD        Y6, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X4
+	VSUBPD        X0, X4, X5
+	VSUBPD        X5, X4, X6
+	VSUBPD        X6, X0, X6
+	VSUBPD        X5, X2, X0
+	VADDPD        X0, X6, X6
+	VADDPD        X3, X1, X0
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X4, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X4, X3
+	VSUBPD        X4, X3, X5
+	VSUBPD        X5, X3, X6
+	VSUBPD        X6, X4, X6
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X6, X6
+	VADDPD        X2, X0, X0
+	VADDPD        X6, X0, X0
+	VMOVSD        X3, hi+16(FP)
+	VMOVSD        X0, lo+24(FP)
+	VZEROUPPER
+	RET
+
+// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD ·kernelConstants+544(SB), Z0
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VXORPD       Z2, Z2, Z2
+	VBROADCASTSD first+32(FP), Z3
+	VBROADCASTSD second+40(FP), Z4
+	VBROADCASTSD hi+48(FP), Z5
+	VBROADCASTSD lo+56(FP), Z6
+	VBROADCASTSD factor+64(FP), Z7
+
+two:
+	CMPQ        BX, $0x10
+	JLT         twoDone
+	VMOVUPD     (CX), Z8
+	VMOVUPD     (DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z8, (AX)
+	VMOVUPD     64(CX), Z8
+	VMOVUPD     64(DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z8, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x10, BX
+	JMP         two
+
+twoDone:
+one:
+	CMPQ        BX, $0x08
+	JLT         oneDone
+	VMOVUPD     (CX), Z8
+	VMOVUPD     (DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         one
+
+oneDone:
+	TESTQ       BX, BX
+	JZ          done
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
+	VMOVAPD     Z2, Z8
+	VMOVUPD     (CX), K1, Z8
+	VMOVAPD     Z2, Z9
+	VMOVUPD     (DX), K1, Z9
+	VMULPD      Z3, Z8, Z3
+	VMULPD      Z4, Z3, Z3
+	VSUBPD      Z3, Z0, Z0
+	VSUBPD      Z9, Z5, Z4
+	VADDPD      Z6, Z4, Z4
+	VMULPD      Z0, Z9, Z0
+	VMOVAPD     Z0, Z0
+	VFMSUB231PD Z4, Z3, Z0
+	VMULPD      Z7, Z0, Z0
+	VADDPD      Z2, Z0, Z0
+	VCMPPD      $0x03, Z0, Z0, K2
+	VMOVAPD     Z0, Z0
+	VMOVUPD     Z1, K2, Z0
+	VMOVUPD     Z0, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func weightedGradientStreamAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·weightedGradientStreamAVX512(SB), NOSPLIT, $0-72
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD ·kernelConstants+544(SB), Z0
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VXORPD       Z2, Z2, Z2
+	VBROADCASTSD first+32(FP), Z3
+	VBROADCASTSD second+40(FP), Z4
+	VBROADCASTSD hi+48(FP), Z5
+	VBROADCASTSD lo+56(FP), Z6
+	VBROADCASTSD factor+64(FP), Z7
+
+two:
+	CMPQ        BX, $0x10
+	JLT         twoDone
+	VMOVUPD     (CX), Z8
+	VMOVUPD     (DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVNTPD    Z8, (AX)
+	VMOVUPD     64(CX), Z8
+	VMOVUPD     64(DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVNTPD    Z8, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x10, BX
+	JMP         two
+
+twoDone:
+one:
+	CMPQ        BX, $0x08
+	JLT         oneDone
+	VMOVUPD     (CX), Z8
+	VMOVUPD     (DX), Z9
+	VMULPD      Z3, Z8, Z8
+	VMULPD      Z4, Z8, Z8
+	VSUBPD      Z8, Z0, Z10
+	VSUBPD      Z9, Z5, Z11
+	VADDPD      Z6, Z11, Z11
+	VMULPD      Z10, Z9, Z9
+	VMOVAPD     Z9, Z9
+	VFMSUB231PD Z11, Z8, Z9
+	VMULPD      Z7, Z9, Z8
+	VADDPD      Z2, Z8, Z8
+	VCMPPD      $0x03, Z8, Z8, K1
+	VMOVAPD     Z8, Z8
+	VMOVUPD     Z1, K1, Z8
+	VMOVNTPD    Z8, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         one
+
+oneDone:
+	TESTQ       BX, BX
+	JZ          done
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
+	VMOVAPD     Z2, Z8
+	VMOVUPD     (CX), K1, Z8
+	VMOVAPD     Z2, Z9
+	VMOVUPD     (DX), K1, Z9
+	VMULPD      Z3, Z8, Z3
+	VMULPD      Z4, Z3, Z3
+	VSUBPD      Z3, Z0, Z0
+	VSUBPD      Z9, Z5, Z4
+	VADDPD      Z6, Z4, Z4
+	VMULPD      Z0, Z9, Z0
+	VMOVAPD     Z0, Z0
+	VFMSUB231PD Z4, Z3, Z0
+	VMULPD      Z7, Z0, Z0
+	VADDPD      Z2, Z0, Z0
+	VCMPPD      $0x03, Z0, Z0, K2
+	VMOVAPD     Z0, Z0
+	VMOVUPD     Z1, K2, Z0
+	VMOVUPD     Z0, K1, (AX)
+
+done:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func areSoftTargetsAVX512(x *float64, n int) bool
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·areSoftTargetsAVX512(SB), NOSPLIT, $0-17
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD ·kernelConstants+640(SB), Z0
+	VXORPD       Z1, Z1, Z1
+	KXNORB       K1, K1, K1
+
+four:
+	CMPQ    CX, $0x20
+	JLT     fourDone
+	VMOVUPD (AX), Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+	VMOVUPD 64(AX), Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+	VMOVUPD 128(AX), Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+	VMOVUPD 192(AX), Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x20, CX
+	JMP     four
+
+fourDone:
+one:
+	CMPQ    CX, $0x08
+	JLT     oneDone
+	VMOVUPD (AX), Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, CX
+	JMP     one
+
+oneDone:
+	TESTQ   CX, CX
+	JZ      done
+	MOVQ    $0x000000ff, DX
+	BZHIQ   CX, DX, DX
+	KMOVB   DX, K2
+	VMOVAPD Z1, Z2
+	VMOVUPD (AX), K2, Z2
+	VCMPPD  $0x1d, Z1, Z2, K2
+	VCMPPD  $0x11, Z0, Z2, K3
+	KANDB   K2, K1, K1
+	KANDB   K3, K1, K1
+
+done:
+	KMOVB K1, AX
+	TESTL AX, AX
+	CMPB  AL, $0xff
+	SETEQ AL
+	MOVB  AL, ret+16(FP)
+	VZEROUPPER
+	RET
+
+// func indexAVX512(x *float64, n int, v float64) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·indexAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD v+16(FP), Z0
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	MOVQ         AX, DX
+
+two:
+	CMPQ   CX, $0x10
+	JLT    twoDone
+	VCMPPD $0x00, (AX), Z0, K1
+	VCMPPD $0x00, 64(AX), Z0, K2
+	KORB   K1, K2, K1
+	KMOVB  K1, BX
+	TESTL  BX, BX
+	JNZ    pair
+	ADDQ   $0x00000080, AX
+	SUBQ   $0x10, CX
+	JMP    two
+
+twoDone:
+	CMPQ   CX, $0x08
+	JLT    tail
+	VCMPPD $0x00, (AX), Z0, K1
+	KMOVB  K1, BX
+	TESTL  BX, BX
+	JNZ    found
+	ADDQ   $0x40, AX
+	SUBQ   $0x08, CX
+
+tail:
+	TESTQ   CX, CX
+	JZ      none
+	MOVQ    $0x000000ff, BX
+	BZHIQ   CX, BX, BX
+	KMOVB   BX, K1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX), K1, Z1
+	VCMPPD  $0x00, Z1, Z0, K1
+	KMOVB   K1, CX
+	TESTL   CX, CX
+	MOVL    CX, BX
+	JNZ     found
+
+none:
+	MOVQ $-1, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+pair:
+	VCMPPD $0x00, (AX), Z0, K1
+	KMOVB  K1, CX
+	TESTL  CX, CX
+	MOVL   CX, BX
+	JNZ    found
+	VCMPPD $0x00, 64(AX), Z0, K1
+	KMOVB  K1, CX
+	TESTL  CX, CX
+	MOVL   CX, BX
+	ADDQ   $0x40, AX
+
+found:
+	SUBQ DX, AX
+	SHRQ $0x03, AX
+	BSFL BX, SI
+	ADDQ SI, AX
+	MOVQ AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         logp+8(FP), CX
+	MOVQ         u+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1152(SB), Z9
+	VBROADCASTSD ·kernelConstants+1184(SB), Z10
+	VBROADCASTSD ·kernelConstants+608(SB), Z11
+	VXORPD       Z12, Z12, Z12
+	VBROADCASTSD hi+32(FP), Z13
+	VBROADCASTSD lo+40(FP), Z14
+	LEAQ         ·kernelTables+0(SB), SI
+	VMOVUPD      (SI), Z15
+	VMOVUPD      128(SI), Z16
+	VMOVUPD      64(SI), Z17
+	VMOVUPD      192(SI), Z18
+	MOVQ         BX, SI
+
+vectors:
+	CMPQ         BX, $0x08
+	JLT          vectorsDone
+	VMOVUPD      (CX), Z19
+	VMOVUPD      (DX), Z20
+	VCMPPD       $0x16, Z12, Z19, K1
+	VMAXPD       Z9, Z19, Z19
+	VMOVAPD      Z10, Z21
+	VFMADD231PD  Z0, Z19, Z21
+	VSUBPD       Z10, Z21, Z22
+	VMOVAPD      Z19, Z23
+	VFNMADD231PD Z1, Z22, Z23
+	VFNMADD231PD Z2, Z22, Z23
+	VMOVAPD      Z21, Z22
+	VMOVAPD      Z21, Z24
+	VPERMI2PD    Z17, Z15, Z22
+	VPERMI2PD    Z18, Z16, Z24
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ       Z21, Z22, Z21
+	VMOVAPD      Z8, Z22
+	VFMADD213PD  Z7, Z23, Z22
+	VFMADD213PD  Z6, Z23, Z22
+	VFMADD213PD  Z5, Z23, Z22
+	VFMADD213PD  Z4, Z23, Z22
+	VFMADD213PD  Z3, Z23, Z22
+	VFMADD231PD  Z22, Z23, Z24
+	VMOVAPD      Z21, Z22
+	VFMADD231PD  Z24, Z21, Z22
+	VMULPD       Z11, Z22, Z22
+	VMULPD       Z11, Z21, Z21
+	VSUBPD       Z21, Z3, Z23
+	VMOVAPD      Z23, Z23
+	VFNMADD231PD Z24, Z21, Z23
+	VBROADCASTSD ·kernelConstants+1440(SB), Z24
+	VBROADCASTSD ·kernelConstants+1408(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VBROADCASTSD ·kernelConstants+1376(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VBROADCASTSD ·kernelConstants+1344(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VBROADCASTSD ·kernelConstants+1312(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VBROADCASTSD ·kernelConstants+1280(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VBROADCASTSD ·kernelConstants+1248(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
+	VMULPD       Z19, Z19, Z25
+	VMOVAPD      Z19, Z26
+	VFMADD231PD  Z25, Z24, Z26
+	VSUBPD       Z26, Z12, Z24
+	VCMPPD       $0x00, Z3, Z21, K2
+	VMOVAPD      Z23, Z21
+	VMOVUPD      Z24, K2, Z21
+	VBROADCASTSD ·kernelConstants+1216(SB), Z23
+	VCMPPD       $0x11, Z23, Z19, K2
+	VSUBPD       Z22, Z3, Z19
+	VMOVAPD      Z21, Z21
+	VMOVUPD      Z19, K2, Z21
+	VSUBPD       Z20, Z13, Z19
+	VADDPD       Z14, Z19, Z19
+	VMULPD       Z21, Z20, Z20
+	VMULPD       Z19, Z22, Z19
+	VSUBPD       Z19, Z20, Z19
+	VADDPD       Z12, Z19, Z19
+	VCMPPD       $0x03, Z19, Z19, K2
+	KORB         K1, K2, K1
+	KMOVB        K1, DI
+	TESTL        DI, DI
+	JNZ          stop
+	VMOVUPD      Z19, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, BX
+	JMP          vectors
+
+vectorsDone:
+	TESTQ        BX, BX
+	JZ           stop
+	MOVQ         $0x000000ff, DI
+	BZHIQ        BX, DI, DI
+	KMOVB        DI, K1
+	VMOVAPD      Z12, Z19
+	VMOVUPD      (CX), K1, Z19
+	VMOVAPD      Z12, Z20
+	VMOVUPD      (DX), K1, Z20
+	VCMPPD       $0x16, Z12, Z19, K2
+	VMAXPD       Z9, Z19, Z9
+	VMOVAPD      Z10, Z19
+	VFMADD231PD  Z0, Z9, Z19
+	VSUBPD       Z10, Z19, Z0
+	VMOVAPD      Z9, Z10
+	VFNMADD231PD Z1, Z0, Z10
+	VFNMADD231PD Z2, Z0, Z10
+	VMOVAPD      Z19, Z0
+	VMOVAPD      Z19, Z1
+	VPERMI2PD    Z17, Z15, Z0
+	VPERMI2PD    Z18, Z16, Z1
+	VPSLLQ       $0x30, Z19, Z2
+	VPADDQ       Z2, Z0, Z0
+	VMOVAPD      Z8, Z2
+	VFMADD213PD  Z7, Z10, Z2
+	VFMADD213PD  Z6, Z10, Z2
+	VFMADD213PD  Z5, Z10, Z2
+	VFMADD213PD  Z4, Z10, Z2
+	VFMADD213PD  Z3, Z10, Z2
+	VFMADD231PD  Z2, Z10, Z1
+	VMOVAPD      Z0, Z2
+	VFMADD231PD  Z1, Z0, Z2
+	VMULPD       Z11, Z2, Z2
+	VMULPD       Z11, Z0, Z0
+	VSUBPD       Z0, Z3, Z4
+	VMOVAPD      Z4, Z4
+	VFNMADD231PD Z1, Z0, Z4
+	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VBROADCASTSD ·kernelConstants+1408(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1376(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1344(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1312(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1280(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1248(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VMULPD       Z9, Z9, Z5
+	VMOVAPD      Z9, Z6
+	VFMADD231PD  Z5, Z1, Z6
+	VSUBPD       Z6, Z12, Z1
+	VCMPPD       $0x00, Z3, Z0, K3
+	VMOVAPD      Z4, Z0
+	VMOVUPD      Z1, K3, Z0
+	VBROADCASTSD ·kernelConstants+1216(SB), Z1
+	VCMPPD       $0x11, Z1, Z9, K3
+	VSUBPD       Z2, Z3, Z1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z1, K3, Z0
+	VSUBPD       Z20, Z13, Z1
+	VADDPD       Z14, Z1, Z1
+	VMULPD       Z0, Z20, Z0
+	VMULPD       Z1, Z2, Z1
+	VSUBPD       Z1, Z0, Z0
+	VADDPD       Z12, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K3
+	KORB         K2, K3, K2
+	KMOVB        K2, CX
+	TESTL        CX, CX
+	JNZ          stop
+	VMOVUPD      Z0, K1, (AX)
+	XORQ         BX, BX
+
+stop:
+	SUBQ BX, SI
+	MOVQ SI, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         logp+8(FP), CX
+	MOVQ         u+16(FP), DX
+	MOVQ         n+40(FP), BX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1152(SB), Z9
+	VBROADCASTSD ·kernelConstants+1184(SB), Z10
+	VBROADCASTSD ·kernelConstants+608(SB), Z11
+	VXORPD       Z12, Z12, Z12
+	MOVQ         hi+24(FP), SI
+	MOVQ         lo+32(FP), DI
+	LEAQ         ·kernelTables+0(SB), R8
+	VMOVUPD      (R8), Z13
+	VMOVUPD      128(R8), Z14
+	VMOVUPD      64(R8), Z15
+	VMOVUPD      192(R8), Z16
+	MOVQ         BX, R8
+
+vectors:
+	CMPQ         BX, $0x08
+	JLT          vectorsDone
+	VMOVUPD      (CX), Z17
+	VMOVUPD      (DX), Z18
+	VCMPPD       $0x16, Z12, Z17, K1
+	VMAXPD       Z9, Z17, Z17
+	VMOVAPD      Z10, Z19
+	VFMADD231PD  Z0, Z17, Z19
+	VSUBPD       Z10, Z19, Z20
+	VMOVAPD      Z17, Z21
+	VFNMADD231PD Z1, Z20, Z21
+	VFNMADD231PD Z2, Z20, Z21
+	VMOVAPD      Z19, Z20
+	VMOVAPD      Z19, Z22
+	VPERMI2PD    Z15, Z13, Z20
+	VPERMI2PD    Z16, Z14, Z22
+	VPSLLQ       $0x30, Z19, Z19
+	VPADDQ       Z19, Z20, Z19
+	VMOVAPD      Z8, Z20
+	VFMADD213PD  Z7, Z21, Z20
+	VFMADD213PD  Z6, Z21, Z20
+	VFMADD213PD  Z5, Z21, Z20
+	VFMADD213PD  Z4, Z21, Z20
+	VFMADD213PD  Z3, Z21, Z20
+	VFMADD231PD  Z20, Z21, Z22
+	VMOVAPD      Z19, Z20
+	VFMADD231PD  Z22, Z19, Z20
+	VMULPD       Z11, Z20, Z20
+	VMULPD       Z11, Z19, Z19
+	VSUBPD       Z19, Z3, Z21
+	VMOVAPD      Z21, Z21
+	VFNMADD231PD Z22, Z19, Z21
+	VBROADCASTSD ·kernelConstants+1440(SB), Z22
+	VBROADCASTSD ·kernelConstants+1408(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VBROADCASTSD ·kernelConstants+1376(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VBROADCASTSD ·kernelConstants+1344(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VBROADCASTSD ·kernelConstants+1312(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VBROADCASTSD ·kernelConstants+1280(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VBROADCASTSD ·kernelConstants+1248(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
+	VMULPD       Z17, Z17, Z23
+	VMOVAPD      Z17, Z24
+	VFMADD231PD  Z23, Z22, Z24
+	VSUBPD       Z24, Z12, Z22
+	VCMPPD       $0x00, Z3, Z19, K2
+	VMOVAPD      Z21, Z19
+	VMOVUPD      Z22, K2, Z19
+	VBROADCASTSD ·kernelConstants+1216(SB), Z21
+	VCMPPD       $0x11, Z21, Z17, K2
+	VSUBPD       Z20, Z3, Z17
+	VMOVAPD      Z19, Z19
+	VMOVUPD      Z17, K2, Z19
+	VMOVUPD      (SI), Z17
+	VSUBPD       Z18, Z17, Z17
+	VADDPD       (DI), Z17, Z17
+	VMULPD       Z19, Z18, Z18
+	VMULPD       Z17, Z20, Z17
+	VSUBPD       Z17, Z18, Z17
+	VADDPD       Z12, Z17, Z17
+	VCMPPD       $0x03, Z17, Z17, K2
+	KORB         K1, K2, K1
+	KMOVB        K1, R9
+	TESTL        R9, R9
+	JNZ          stop
+	VMOVUPD      Z17, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x08, BX
+	JMP          vectors
+
+vectorsDone:
+	TESTQ        BX, BX
+	JZ           stop
+	MOVQ         $0x000000ff, R9
+	BZHIQ        BX, R9, R9
+	KMOVB        R9, K1
+	VMOVAPD      Z12, Z17
+	VMOVUPD      (SI), K1, Z17
+	VMOVAPD      Z12, Z18
+	VMOVUPD      (DI), K1, Z18
+	VMOVAPD      Z12, Z19
+	VMOVUPD      (CX), K1, Z19
+	VMOVAPD      Z12, Z20
+	VMOVUPD      (DX), K1, Z20
+	VCMPPD       $0x16, Z12, Z19, K2
+	VMAXPD       Z9, Z19, Z9
+	VMOVAPD      Z10, Z19
+	VFMADD231PD  Z0, Z9, Z19
+	VSUBPD       Z10, Z19, Z0
+	VMOVAPD      Z9, Z10
+	VFNMADD231PD Z1, Z0, Z10
+	VFNMADD231PD Z2, Z0, Z10
+	VMOVAPD      Z19, Z0
+	VMOVAPD      Z19, Z1
+	VPERMI2PD    Z15, Z13, Z0
+	VPERMI2PD    Z16, Z14, Z1
+	VPSLLQ       $0x30, Z19, Z2
+	VPADDQ       Z2, Z0, Z0
+	VMOVAPD      Z8, Z2
+	VFMADD213PD  Z7, Z10, Z2
+	VFMADD213PD  Z6, Z10, Z2
+	VFMADD213PD  Z5, Z10, Z2
+	VFMADD213PD  Z4, Z10, Z2
+	VFMADD213PD  Z3, Z10, Z2
+	VFMADD231PD  Z2, Z10, Z1
+	VMOVAPD      Z0, Z2
+	VFMADD231PD  Z1, Z0, Z2
+	VMULPD       Z11, Z2, Z2
+	VMULPD       Z11, Z0, Z0
+	VSUBPD       Z0, Z3, Z4
+	VMOVAPD      Z4, Z4
+	VFNMADD231PD Z1, Z0, Z4
+	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VBROADCASTSD ·kernelConstants+1408(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1376(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1344(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1312(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1280(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VBROADCASTSD ·kernelConstants+1248(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
+	VMULPD       Z9, Z9, Z5
+	VMOVAPD      Z9, Z6
+	VFMADD231PD  Z5, Z1, Z6
+	VSUBPD       Z6, Z12, Z1
+	VCMPPD       $0x00, Z3, Z0, K3
+	VMOVAPD      Z4, Z0
+	VMOVUPD      Z1, K3, Z0
+	VBROADCASTSD ·kernelConstants+1216(SB), Z1
+	VCMPPD       $0x11, Z1, Z9, K3
+	VSUBPD       Z2, Z3, Z1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z1, K3, Z0
+	VSUBPD       Z20, Z17, Z1
+	VADDPD       Z18, Z1, Z1
+	VMULPD       Z0, Z20, Z0
+	VMULPD       Z1, Z2, Z1
+	VSUBPD       Z1, Z0, Z0
+	VADDPD       Z12, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K3
+	KORB         K2, K3, K2
+	KMOVB        K2, CX
+	TESTL        CX, CX
+	JNZ          stop
+	VMOVUPD      Z0, K1, (AX)
+	XORQ         BX, BX
+
+stop:
+	SUBQ BX, R8
+	MOVQ R8, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func columnsAddAVX512(c *float64, x *float64, stride int, n int, width int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·columnsAddAVX512(SB), NOSPLIT, $0-40
+	MOVQ   c+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   stride+16(FP), DX
+	MOVQ   n+24(FP), BX
+	MOVQ   width+32(FP), SI
+	VXORPD Z0, Z0, Z0
+	SHLQ   $0x03, DX
+	XORQ   DI, DI
+
+rows:
+	LEAQ 4608(AX)(DI*1), R8
+	MOVQ CX, R9
+	MOVQ SI, R10
+
+vectors:
+	CMPQ    R10, $0x08
+	JLT     vectorsDone
+	VMOVUPD (R9), Z1
+	VMOVUPD (R8), Z2
+	VADDPD  Z1, Z2, Z3
+	VSUBPD  Z2, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z2, Z2
+	VSUBPD  Z4, Z1, Z1
+	VADDPD  Z1, Z2, Z1
+	VMOVUPD Z3, (R8)
+	VADDPD  4096(R8), Z1, Z1
+	VMOVUPD Z1, 4096(R8)
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, R8
+	SUBQ    $0x08, R10
+	JMP     vectors
+
+vectorsDone:
+	TESTQ   R10, R10
+	JZ      next
+	MOVQ    $0x000000ff, R11
+	BZHIQ   R10, R11, R11
+	KMOVB   R11, K1
+	VMOVAPD Z0, Z1
+	VMOVUPD (R9), K1, Z1
+	VMOVUPD (R8), Z2
+	VADDPD  Z1, Z2, Z3
+	VSUBPD  Z2, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z2, Z2
+	VSUBPD  Z4, Z1, Z1
+	VADDPD  Z1, Z2, Z1
+	VMOVUPD Z3, (R8)
+	VADDPD  4096(R8), Z1, Z1
+	VMOVUPD Z1, 4096(R8)
+
+next:
+	ADDQ DX, CX
+	ADDQ $0x00000200, DI
+	ANDQ $0x00000fff, DI
+	DECQ BX
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func columnsWeightedLossAVX512(c *float64, q *float64, x *float64, n int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·columnsWeightedLossAVX512(SB), NOSPLIT, $0-40
+	MOVQ   c+0(FP), AX
+	MOVQ   q+8(FP), CX
+	MOVQ   x+16(FP), DX
+	MOVQ   n+24(FP), BX
+	MOVQ   groups+32(FP), SI
+	VXORPD Z0, Z0, Z0
+
+vectors:
+	VMOVUPD (AX), Z1
+	VMOVUPD 2560(AX), Z2
+	VMOVUPD Z0, 4608(AX)
+	VMOVUPD Z0, 5120(AX)
+	VMOVUPD Z0, 5632(AX)
+	VMOVUPD Z0, 6144(AX)
+	VMOVUPD Z0, 6656(AX)
+	VMOVUPD Z0, 7168(AX)
+	VMOVUPD Z0, 7680(AX)
+	VMOVUPD Z0, 8192(AX)
+	VMOVUPD Z0, 8704(AX)
+	VMOVUPD Z0, 9216(AX)
+	VMOVUPD Z0, 9728(AX)
+	VMOVUPD Z0, 10240(AX)
+	VMOVUPD Z0, 10752(AX)
+	VMOVUPD Z0, 11264(AX)
+	VMOVUPD Z0, 11776(AX)
+	VMOVUPD Z0, 12288(AX)
+	MOVQ    CX, DI
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	XORQ    R10, R10
+
+entries:
+	LEAQ      4608(AX)(R10*1), R11
+	VMOVUPD   (R11), Z3
+	VMOVUPD   (DI), Z4
+	VMOVUPD   (R8), Z5
+	VCMPPD    $0x04, Z0, Z4, K1
+	VSUBPD    Z5, Z1, Z5
+	VSUBPD    Z2, Z5, Z5
+	VMULPD    Z5, Z4, Z4
+	VMOVAPD.Z Z4, K1, Z4
+	VADDPD    Z4, Z3, Z5
+	VSUBPD    Z3, Z5, Z6
+	VSUBPD    Z6, Z5, Z7
+	VSUBPD    Z7, Z3, Z3
+	VSUBPD    Z6, Z4, Z4
+	VADDPD    Z4, Z3, Z3
+	VMOVUPD   Z5, (R11)
+	VADDPD    4096(R11), Z3, Z3
+	VMOVUPD   Z3, 4096(R11)
+	ADDQ      $0x00000200, DI
+	ADDQ      $0x00000200, R8
+	ADDQ      $0x00000200, R10
+	ANDQ      $0x00000fff, R10
+	DECQ      R9
+	JNZ       entries
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	DECQ      SI
+	JNZ       vectors
+	VZEROUPPER
+	RET
+
+// func columnsWeightedGradientAVX512(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·columnsWeightedGradientAVX512(SB), NOSPLIT, $0-48
+	MOVQ         c+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         q+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VBROADCASTSD ·kernelConstants+544(SB), Z0
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VXORPD       Z2, Z2, Z2
+
+vectors:
+	VMOVUPD (AX), Z3
+	VMOVUPD 3072(AX), Z4
+	VMOVUPD 3584(AX), Z5
+	VMOVUPD 4608(AX), Z6
+	VMOVUPD 8704(AX), Z7
+	VMOVUPD 4096(AX), Z8
+	VCMPPD  $0x00, 512(AX), Z0, K1
+	VMOVAPD Z1, Z9
+	VMOVUPD Z3, K1, Z9
+	MOVQ    CX, R8
+	MOVQ    DX, R9
+	MOVQ    BX, R10
+	MOVQ    SI, R11
+
+entries:
+	VMULPD      (R8), Z4, Z3
+	VCMPPD      $0x00, (R10), Z9, K1
+	VSUBPD      Z3, Z0, Z10
+	VMOVAPD     Z10, Z10
+	VMOVUPD     Z5, K1, Z10
+	VMOVUPD     (R9), Z11
+	VSUBPD      Z11, Z6, Z12
+	VADDPD      Z7, Z12, Z12
+	VMULPD      Z10, Z11, Z10
+	VMOVAPD     Z10, Z10
+	VFMSUB231PD Z12, Z3, Z10
+	VMULPD      Z8, Z10, Z3
+	VADDPD      Z2, Z3, Z3
+	VCMPPD      $0x03, Z3, Z3, K1
+	VMOVAPD     Z3, Z3
+	VMOVUPD     Z1, K1, Z3
+	VMOVUPD     Z3, (R8)
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	ADDQ        $0x00000200, R10
+	DECQ        R11
+	JNZ         entries
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, BX
+	DECQ        DI
+	JNZ         vectors
+	VZEROUPPER
+	RET
+
 // func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·columnsLabelAVX512(SB), NOSPLIT, $0-48

@@ -243,11 +243,11 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				break
 			}
 			columnsShift(&w.columns, w.tile[:], columnsWidth, w.tile[:], columnsWidth, cols, groupsFor(n))
-			w.unpackRows(dst, t.out.Stride, n, cols)
+			w.tile.unpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:
 			w.factor = w.inverse
 			columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(n))
-			w.unpackRows(dst, t.out.Stride, n, cols)
+			w.tile.unpackRows(dst, t.out.Stride, n, cols)
 		}
 	} else if cols <= chunkLen {
 		for k := range n {

@@ -77,59 +77,58 @@ func (t *vectorJacobian) do(w *workspace, unit int) {
 		t.doColumns(w, unit*columnsWidth)
 		return
 	}
-	cols := t.logp.cols
-	for i := unit * unitRows(cols); i < min(t.logp.rows, (unit+1)*unitRows(cols)); i++ {
-		upstream := t.upstream.segment(&w.softIn, i, 0, cols)
-		logp := t.logp.segment(&w.rowsIn, i, 0, cols)
-		hi, lo := sumOf(upstream)
-		dst := t.out.Data[i*t.out.Stride:][:cols]
-		for j, u := range upstream {
-			dst[j] = vectorJacobianEntry(logp[j], u, hi, lo)
-		}
+	size, step := unitRows(t.logp.cols), panelRows(t.logp.cols)
+	end := min(t.logp.rows, (unit+1)*size)
+	for i := unit * size; i < end; i += step {
+		t.doRows(w, i, min(step, end-i))
 	}
+}
+
+// doRows does n rows from row i, a panel.
+func (t *vectorJacobian) doRows(w *workspace, i, n int) {
+	cols := t.logp.cols
+	logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
+	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
+	dst := t.out.Data[i*t.out.Stride:]
+	if cols > fewCols {
+		for k := range n {
+			u := u[k*uStride:][:cols]
+			hi, lo := sumOf(u)
+			vectorJacobianOf(dst[k*t.out.Stride:][:cols], logp[k*stride:][:cols], u, hi, lo)
+		}
+		return
+	}
+	groups := groupsFor(n)
+	w.tile.packRows(logp, stride, n, cols)
+	w.coefficientTile.packRows(u, uStride, n, cols)
+	w.sumSlices(w.coefficientTile[:], cols, groups)
+	for j := range cols {
+		row := w.tile[j*columnsWidth:][:groups*group]
+		columnsVectorJacobian(row, row, w.coefficientTile[j*columnsWidth:][:groups*group], w.hi[0][:], w.lo[0][:])
+	}
+	w.tile.unpackRows(dst, t.out.Stride, n, cols)
 }
 
 // doColumns does columnsWidth columns from column first, or those that are
-// left.
+// left, going through memory in its order.
 func (t *vectorJacobian) doColumns(w *workspace, first int) {
 	n := min(columnsWidth, t.logp.cols-first)
-	for l := range lanes {
-		clear(w.hi[l][:])
-		clear(w.lo[l][:])
+	w.clearSums(groupsFor(n))
+	for i := 0; i < t.logp.rows; i += blockLen {
+		rows := min(blockLen, t.logp.rows-i)
+		u, stride := t.upstream.block(&w.softIn, i, first, rows, n)
+		columnsAdd(&w.columns, u, stride, rows, n)
 	}
-	for i := range t.upstream.rows {
-		sum, rest := &w.hi[i%lanes], &w.lo[i%lanes]
-		for k, u := range t.upstream.segment(&w.softIn, i, first, n) {
-			var e float64
-			sum[k], e = twoSum(sum[k], u)
-			rest[k] += e
+	w.joinSums(n)
+	for i := 0; i < t.logp.rows; i += blockLen {
+		rows := min(blockLen, t.logp.rows-i)
+		logp, stride := t.logp.block(&w.rowsIn, i, first, rows, n)
+		u, uStride := t.upstream.block(&w.softIn, i, first, rows, n)
+		for k := range rows {
+			dst := t.out.Data[(i+k)*t.out.Stride+first:][:n]
+			columnsVectorJacobian(dst, logp[k*stride:][:n], u[k*uStride:][:n], w.hi[0][:], w.lo[0][:])
 		}
 	}
-	columnsJoin(&w.columns, groupsFor(n))
-	for k := range n {
-		w.hi[0][k], w.lo[0][k] = sumAndRest(w.hi[0][k], w.lo[0][k])
-	}
-	for i := range t.upstream.rows {
-		upstream := t.upstream.segment(&w.softIn, i, first, n)
-		logp := t.logp.segment(&w.rowsIn, i, first, n)
-		dst := t.out.Data[i*t.out.Stride+first:][:n]
-		for k, u := range upstream {
-			dst[k] = vectorJacobianEntry(logp[k], u, w.hi[0][k], w.lo[0][k])
-		}
-	}
-}
-
-// segment returns n entries of row i from column j, copied into buf where
-// they do not lie in a row.
-func (s *source) segment(buf *[]float64, i, j, n int) []float64 {
-	if s.kind == sourceDense {
-		return s.raw.Data[i*s.raw.Stride+j:][:n]
-	}
-	*buf = grow(*buf, n)
-	for k := range *buf {
-		(*buf)[k] = s.at(i, j+k)
-	}
-	return *buf
 }
 
 // vectorJacobianEntry returns u·(1-p) - p·(sum - u) for p = e^logp and the

@@ -292,38 +292,7 @@ func hardLoss(coef, logp float64) float64 {
 // smoothLoss returns the loss of a row with coefficients q and a sample
 // weight that is not 0.
 func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
-	return canonical(float64(sampleWeight * weightedLoss(q, logp)))
-}
-
-// weightedLoss returns the sum of coef[c]·(-logp[c]), leaving out the terms
-// whose coefficient is 0.
-//
-// The rounded products, of which entry c belongs to lane c mod 8, add up in
-// each lane by twoSum in order, and the lanes as in joinLanes. A term that is
-// left out may as well be added as +0.
-func weightedLoss(coef, logp []float64) float64 {
-	var sum, rest [lanes]float64
-	logp = logp[:len(coef)]
-	for len(coef) >= lanes {
-		q, p := (*[lanes]float64)(coef), (*[lanes]float64)(logp)
-		for l := range lanes {
-			if q[l] != 0 {
-				var e float64
-				sum[l], e = twoSum(sum[l], float64(q[l]*-p[l]))
-				rest[l] += e
-			}
-		}
-		coef, logp = coef[lanes:], logp[lanes:]
-	}
-	for l, q := range coef {
-		if q != 0 {
-			var e float64
-			sum[l], e = twoSum(sum[l], float64(q*-logp[l]))
-			rest[l] += e
-		}
-	}
-	hi, lo := joinLanes(&sum, &rest)
-	return accumulator{hi, lo}.value()
+	return canonical(float64(sampleWeight * weightedLoss(q, logp, 0, 0)))
 }
 
 // A smoothing holds the coefficients of a smoothed target: those that every

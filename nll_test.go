@@ -611,7 +611,7 @@ func TestWeightedLossOrder(t *testing.T) {
 				lane[l] = accumulator{s, lane[l].lo + lane[l+half].lo + e}
 			}
 		}
-		if got, want := weightedLoss(coef, logp), lane[0].value(); got != want {
+		if got, want := weightedLoss(coef, logp, 0, 0), lane[0].value(); got != want {
 			t.Errorf("%d entries: %v, want %v", n, got, want)
 		}
 	}

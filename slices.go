@@ -18,8 +18,11 @@ type workspace struct {
 	// columns is also the state of rows, one to a column, whatever way their
 	// sums are formed.
 	columns
-	tile   [fewCols * columnsWidth]float64
 	labels labels
+	tile   tile
+	// Where there are coefficients for every entry, they and the terms have
+	// tiles of their own.
+	coefficientTile, termTile tile
 	// partials are those of the chunks of a long slice, or of the chunks of
 	// up to columnsWidth of them, chunk by chunk.
 	partials []partial
@@ -35,6 +38,10 @@ type workspace struct {
 	// away has results written past the caches.
 	away bool
 }
+
+// A tile holds up to columnsWidth slices of at most fewCols entries side by
+// side.
+type tile [fewCols * columnsWidth]float64
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
@@ -62,34 +69,34 @@ func groupsFor(n int) int { return (n + group - 1) / group }
 
 // packRows packs n rows of x, at most columnsWidth, into the tile; what is
 // left of the last group becomes 0.
-func (w *workspace) packRows(x []float64, stride, n, cols int) {
+func (t *tile) packRows(x []float64, stride, n, cols int) {
 	full := n / group
 	if full > 0 {
-		pack(w.tile[:], x, stride, cols, full)
+		pack(t[:], x, stride, cols, full)
 	}
 	for i := full * group; i < groupsFor(n)*group; i++ {
 		if i < n {
 			for j, v := range x[i*stride:][:cols] {
-				w.tile[j*columnsWidth+i] = v
+				t[j*columnsWidth+i] = v
 			}
 			continue
 		}
 		for j := range cols {
-			w.tile[j*columnsWidth+i] = 0
+			t[j*columnsWidth+i] = 0
 		}
 	}
 }
 
 // unpackRows is the inverse of packRows.
-func (w *workspace) unpackRows(dst []float64, stride, n, cols int) {
+func (t *tile) unpackRows(dst []float64, stride, n, cols int) {
 	full := n / group
 	if full > 0 {
-		unpack(dst, stride, w.tile[:], cols, full)
+		unpack(dst, stride, t[:], cols, full)
 	}
 	for i := full * group; i < n; i++ {
 		row := dst[i*stride:][:cols]
 		for j := range row {
-			row[j] = w.tile[j*columnsWidth+i]
+			row[j] = t[j*columnsWidth+i]
 		}
 	}
 }
@@ -97,15 +104,20 @@ func (w *workspace) unpackRows(dst []float64, stride, n, cols int) {
 // sumFew concludes n rows of at most fewCols entries, which it packs. With
 // keep the tile then holds their terms, else the rows themselves.
 func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
-	w.packRows(x, stride, n, cols)
-	groups := groupsFor(n)
+	w.tile.packRows(x, stride, n, cols)
+	if keep {
+		w.sumTile(w.tile[:], cols, groupsFor(n))
+	} else {
+		w.sumTile(nil, cols, groupsFor(n))
+	}
+}
+
+// sumTile concludes the slices in the tile, of cols entries. Where terms is
+// not nil it is a tile that receives the terms; it may be that one.
+func (w *workspace) sumTile(terms []float64, cols, groups int) {
 	c, tile := &w.columns, w.tile[:]
 	c.reset()
 	columnsMax(c, tile, columnsWidth, cols, groups)
-	var terms []float64
-	if keep {
-		terms = tile
-	}
 	columnsTotal(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
 	columnsConclude(c, groups)
 }

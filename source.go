@@ -144,6 +144,29 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 	return buf, s.cols
 }
 
+// block returns r rows of c elements from row i, column j on. Those of a
+// sourceDense are the matrix itself; others are copied into buf.
+func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride int) {
+	if s.kind == sourceDense {
+		return s.raw.Data[i*s.raw.Stride+j:], s.raw.Stride
+	}
+	*buf = grow(*buf, r*c)
+	data = *buf
+	if s.kind == sourceTransposed {
+		transposeInto(
+			blas64.General{Rows: r, Cols: c, Stride: c, Data: data},
+			blas64.General{Rows: c, Cols: r, Stride: s.raw.Stride, Data: s.raw.Data[j*s.raw.Stride+i:]},
+		)
+		return data, c
+	}
+	for k := range r {
+		for l := range c {
+			data[k*c+l] = s.m.At(i+k, j+l)
+		}
+	}
+	return data, c
+}
+
 // transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
 // src, to the transpose of src.
 //

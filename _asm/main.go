@@ -63,6 +63,7 @@ func main() {
 	rowKernels()
 	columnKernels()
 	packKernels()
+	weightedKernels()
 	labelKernels()
 	Generate()
 }

@@ -46,6 +46,8 @@ var constants = []string{
 	"one", "two", "unscale", "inf", "minusInf", "nan",
 	"shiftFrom", "farthest", "magic", "frameMagic", "two52",
 	"absMask", "signMask", "low4", "sqrtHalf", "integerOne", "bias", "minusOne", "largestTerm",
+	"minusFarthest", "scaledMagic", "minusFifty",
+	"half", "factorial3", "factorial4", "factorial5", "factorial6", "factorial7", "factorial8",
 }
 
 // resident are the constants that the kernel in work keeps in registers.
@@ -217,6 +219,7 @@ const (
 	unordered    = 0x03
 	notEqual     = 0x04 // true for NaN
 	lessThan     = 0x11 // false for NaN
+	notLessEqual = 0x16 // true for NaN
 	greaterEqual = 0x1d // false for NaN
 )
 

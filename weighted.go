@@ -1,0 +1,169 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import "math"
+
+// The kernels of losses and gradients that have a coefficient for every entry,
+// in Go, as kernel.go has the others: those named …Go are reached through a
+// function without that suffix, which picks the tier. Their sums are in lanes
+// too: entry j belongs to lane j mod 8, a lane adds up by twoSum in order, and
+// the lanes are joined as in joinLanes.
+
+// weightedLoss returns the sum of q[c] times minus the log-probability
+// x[c]-max+negLogSum, leaving out the terms whose coefficient is 0. For x that
+// are log-probabilities themselves, max and negLogSum are 0.
+func weightedLoss(q, x []float64, max, negLogSum float64) float64 {
+	hi, lo := weightedLossSum(q, x[:len(q)], max, negLogSum)
+	return accumulator{hi, lo}.value()
+}
+
+// weightedLossGo returns the sum of weightedLoss in two words; which NaN they
+// are is open, and where a term is infinite what lo is. A term that is left
+// out may as well be added as +0.
+func weightedLossGo(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	var sum, rest [lanes]float64
+	for c, qc := range q {
+		if qc == 0 {
+			continue
+		}
+		addTwoSum(&sum[c%lanes], &rest[c%lanes], lossTerm(qc, x[c], max, negLogSum))
+	}
+	return joinLanes(&sum, &rest)
+}
+
+func lossTerm(q, x, max, negLogSum float64) float64 {
+	return float64(q * -(negLogSum + (x - max)))
+}
+
+// addTwoSum adds v to the sum hi+lo.
+func addTwoSum(hi, lo *float64, v float64) {
+	sum, rest := twoSum(*hi, v)
+	*hi = sum
+	*lo += rest
+}
+
+// sumOf returns Σ x[j] and what rounding that lost.
+func sumOf(x []float64) (sum, rest float64) { return sumAndRest(laneSum(x)) }
+
+// laneSumGo returns Σ x[j] in two words; which NaN they are is open.
+func laneSumGo(x []float64) (hi, lo float64) {
+	var sum, rest [lanes]float64
+	for j, v := range x {
+		addTwoSum(&sum[j%lanes], &rest[j%lanes], v)
+	}
+	return joinLanes(&sum, &rest)
+}
+
+// sumAndRest returns hi+lo rounded and what that lost, nothing where the sum
+// is not finite.
+func sumAndRest(hi, lo float64) (sum, rest float64) {
+	if !isFinite(hi) || !isFinite(lo) {
+		return hi, 0
+	}
+	return fastTwoSum(hi, lo)
+}
+
+// weightedGradientGo sets dst[j] to the gradient for the probability
+// terms[j]·first·second and the coefficient q[j]. dst may be terms or q.
+func weightedGradientGo(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
+	for j, e := range terms {
+		p := float64(float64(e*first) * second)
+		dst[j] = weightedEntry(p, 1-p, q[j], sum, g)
+	}
+}
+
+// weightedEntry returns g·(p·(Q-q) - q·rest), rest being 1-p and Q the sum of
+// the coefficients.
+func weightedEntry(p, rest, q float64, sum accumulator, g float64) float64 {
+	others := (sum.hi - q) + sum.lo
+	return canonical(float64(math.FMA(p, others, -float64(q*rest)) * g))
+}
+
+// areSoftTargetsGo reports whether all of x are finite and not negative.
+func areSoftTargetsGo(x []float64) bool {
+	for _, v := range x {
+		if !isSoftTarget(v) {
+			return false
+		}
+	}
+	return true
+}
+
+func isSoftTarget(v float64) bool { return v >= 0 && v <= math.MaxFloat64 }
+
+// indexOfGo returns the first index of v in x, -1 if there is none.
+func indexOfGo(x []float64, v float64) int {
+	for j, xj := range x {
+		if xj == v {
+			return j
+		}
+	}
+	return -1
+}
+
+// vectorJacobianGo sets dst to the entries of a vector-Jacobian product, for
+// upstream u whose sum is hi+lo. dst may be logp or u.
+func vectorJacobianGo(dst, logp, u []float64, hi, lo float64) {
+	for j, uj := range u {
+		dst[j] = vectorJacobianEntry(logp[j], uj, hi, lo)
+	}
+}
+
+// columnsVectorJacobianGo is vectorJacobianGo with a sum for every entry.
+func columnsVectorJacobianGo(dst, logp, u, hi, lo []float64) {
+	for j, uj := range u {
+		dst[j] = vectorJacobianEntry(logp[j], uj, hi[j], lo[j])
+	}
+}
+
+// clearSums empties the lanes of the slices of the groups.
+func (c *columns) clearSums(groups int) {
+	for l := range lanes {
+		clear(c.hi[l][:groups*group])
+		clear(c.lo[l][:groups*group])
+	}
+}
+
+// columnsAddGo adds n entries of each of width slices to their lanes, the
+// first of them to lane 0. Lanes of other slices of the last group may change.
+func columnsAddGo(c *columns, x []float64, stride, n, width int) {
+	for j := range n {
+		hi, lo := &c.hi[j%lanes], &c.lo[j%lanes]
+		for i, v := range x[j*stride:][:width] {
+			addTwoSum(&hi[i], &lo[i], v)
+		}
+	}
+}
+
+// columnsWeightedLossGo sets the lanes of slices in a tile x to the terms of
+// weightedLoss for coefficients in a tile q, each of n entries.
+func columnsWeightedLossGo(c *columns, q, x []float64, n, groups int) {
+	c.clearSums(groups)
+	for j := range n {
+		hi, lo := &c.hi[j%lanes], &c.lo[j%lanes]
+		for i, qj := range q[j*columnsWidth:][:groups*group] {
+			if qj != 0 {
+				addTwoSum(&hi[i], &lo[i], lossTerm(qj, x[j*columnsWidth+i], c.max[i], c.negLogSum[i]))
+			}
+		}
+	}
+}
+
+// columnsWeightedGradientGo turns the terms of slices in a tile into the
+// gradient, for coefficients q and entries x in tiles too. The coefficients'
+// sums are in lane 0, and factor is what the gradient is multiplied by.
+func columnsWeightedGradientGo(c *columns, terms, q, x []float64, n, groups int) {
+	for j := range n {
+		at := j * columnsWidth
+		for i, e := range terms[at:][:groups*group] {
+			p := float64(e * c.inverse[i])
+			rest := 1 - p
+			if x[at+i] == c.max[i] && c.count[i] == 1 {
+				rest = c.rest[i]
+			}
+			terms[at+i] = weightedEntry(p, rest, q[at+i], accumulator{c.hi[0][i], c.lo[0][i]}, c.factor[i])
+		}
+	}
+}
