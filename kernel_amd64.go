@@ -25,6 +25,8 @@ func tiers() []tier {
 }
 
 // kernelConstants are four times each constant that _asm/vector.go lists.
+//
+//lint:ignore U1000 the assembly reads it
 var kernelConstants = func() (c [46 * 4]uint64) {
 	for i, x := range []float64{
 		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
@@ -46,6 +48,8 @@ var kernelConstants = func() (c [46 * 4]uint64) {
 }()
 
 // kernelTables are power and powerRest.
+//
+//lint:ignore U1000 the assembly reads it
 var kernelTables = func() (t [2][16]uint64) {
 	for i := range 16 {
 		t[0][i], t[1][i] = power[i], math.Float64bits(powerRest[i])
@@ -53,11 +57,13 @@ var kernelTables = func() (t [2][16]uint64) {
 	return t
 }()
 
-var (
-	// laneMasks from entry 4-n on is a mask of n lanes, n ≤ 4.
-	laneMasks   = [8]int64{-1, -1, -1, -1, 0, 0, 0, 0}
-	laneNumbers = [8]uint64{0, 1, 2, 3, 4, 5, 6, 7}
-)
+// laneMasks from entry 4-n on is a mask of n lanes, n ≤ 4.
+//
+//lint:ignore U1000 the assembly reads it
+var laneMasks = [8]int64{-1, -1, -1, -1, 0, 0, 0, 0}
+
+//lint:ignore U1000 the assembly reads it
+var laneNumbers = [8]uint64{0, 1, 2, 3, 4, 5, 6, 7}
 
 // expState is what the kernels of expSum take and return.
 type expState struct {

@@ -1,7 +1,7 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-//go:build race
+//go:build race && (amd64 || arm64) && !purego && !noasm && !safe
 
 package logsoftmax
 

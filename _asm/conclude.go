@@ -105,20 +105,14 @@ func (s *chains) spill(i int, a multi) multi {
 }
 
 func (s *chains) twoSum(a, b multi) (sum, rest multi) {
-	sum, rest = make(multi, s.n), make(multi, s.n)
-	z := make(multi, s.n)
-	for i := range sum {
-		sum[i] = add(a[i], b[i])
-	}
-	for i := range sum {
-		z[i] = sub(sum[i], a[i])
-	}
-	return sum, a.sub(sum.sub(z)).add(b.load2().sub(z))
+	sum = a.add(b)
+	z := sum.sub(a)
+	return sum, a.sub(sum.sub(z)).add(b.inRegisters().sub(z))
 }
 
-// load2 is a with what is in memory in registers, where an operation can have
+// inRegisters is a with what is in memory in registers, where an operation can have
 // its first operand only there.
-func (a multi) load2() multi {
+func (a multi) inRegisters() multi {
 	return each1(func(a Op) reg.VecVirtual {
 		if v, ok := a.(reg.VecVirtual); ok {
 			return v
@@ -129,7 +123,7 @@ func (a multi) load2() multi {
 
 func (s *chains) fastTwoSum(a, b multi) (sum, rest multi) {
 	sum = a.add(b)
-	return sum, b.load2().sub(sum.sub(a))
+	return sum, b.inRegisters().sub(sum.sub(a))
 }
 
 // finite is the mask of the finite numbers of a.
@@ -190,7 +184,7 @@ func (s *chains) expPair(z, base multi) (hi, lo multi) {
 
 // quotient is the function of that name.
 func quotient(a, aLow, b, bLow, reciprocal multi) multi {
-	q := a.load2().mul(reciprocal)
+	q := a.inRegisters().mul(reciprocal)
 	r := q.negMulAdd(b, a)
 	r = r.add(q.negMulAdd(bLow, aLow))
 	return r.mulAdd(reciprocal, q)
@@ -232,7 +226,7 @@ func (s *chains) conclude() {
 
 	l := s.newLogarithm(u, uLow)
 	one := s.constant("one")
-	both := each2(div, one.load2(), l.d.mul(sumAt))
+	both := each2(div, one.inRegisters(), l.d.mul(sumAt))
 	reciprocal := both.mul(l.d)
 	logSum, logSumLow := s.logarithm(l, both.mul(sumAt))
 	finite := s.finite(s.field(fieldMax).load())
@@ -255,13 +249,13 @@ type logarithm struct{ k, f, fLow, d, dLow multi }
 
 // newLogarithm is the function of that name.
 func (s *chains) newLogarithm(u, uLow multi) logarithm {
-	sum, rest := s.twoSum(s.constant("one").load2(), u)
+	sum, rest := s.twoSum(s.constant("one").inRegisters(), u)
 	rest = rest.add(uLow)
 	exponent := each1(func(a Op) reg.VecVirtual { return shiftRight(a, 52) }, each2(intSub, sum, s.constant("sqrtHalf")))
 	two52 := s.constant("two52")
 	k := each2(intAdd, exponent, two52).sub(two52)
-	power := each1(func(a Op) reg.VecVirtual { return shiftLeft(a, 52) }, each2(intSub, s.constant("bias").load2(), exponent))
-	f := sum.mulAdd(power, s.constant("minusOne").load2())
+	power := each1(func(a Op) reg.VecVirtual { return shiftLeft(a, 52) }, each2(intSub, s.constant("bias").inRegisters(), exponent))
+	f := sum.mulAdd(power, s.constant("minusOne").inRegisters())
 	fLow := rest.mul(power)
 	zero := zero()
 	for i := range f {

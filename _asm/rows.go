@@ -87,14 +87,11 @@ func rowMax() {
 	or(nan, compare(unordered, a, a))
 	Label("reduce")
 	all := maximum(maximum(m[0], m[1]), maximum(m[2], m[3]))
-	half := all.(reg.Register)
-	var y reg.VecVirtual
+	y := all
 	if wide {
 		y = YMM()
-		VEXTRACTF64X4(Imm(1), half, y)
-		VMAXPD(y, all.(reg.VecVirtual).AsY(), y)
-	} else {
-		y = all
+		VEXTRACTF64X4(Imm(1), all, y)
+		VMAXPD(y, all.AsY(), y)
 	}
 	high := XMM()
 	VEXTRACTF128(Imm(1), y, high)

@@ -421,11 +421,11 @@ func (a *laneSum) add(t *tables, y, base Op, m mask, ordered bool, put func(e re
 	VFMADD231PD(q, part, a.low)
 	// Of numbers of one sign, what the sum loses is known in two operations
 	// once it is known which is larger.
-	large, small := a.hi, part
-	if !ordered {
-		large, small = maximum(a.hi, part), minimum(a.hi, part)
+	var large, small reg.VecVirtual
+	if ordered {
+		large, small = copyOf(a.hi), part
 	} else {
-		large = copyOf(a.hi)
+		large, small = maximum(a.hi, part), minimum(a.hi, part)
 	}
 	VADDPD(part, a.hi, a.hi)
 	VADDPD(sub(small, sub(a.hi, large)), a.low, a.low)
@@ -438,12 +438,6 @@ func twoSum(a, b Op) (sum, rest reg.VecVirtual) {
 	left := sub(a, sub(sum, z))
 	right := sub(b, z)
 	return sum, add(left, right)
-}
-
-// fastTwoSum is the function of that name.
-func fastTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
-	sum = add(a, b)
-	return sum, sub(b, sub(sum, a))
 }
 
 // loop counts n down by step while at least step are left.
