@@ -333,3 +333,10 @@ func columnsLabelGo(c *columns, x []float64, stride int, target []int, l *labels
 		c.factor[k] = float64(c.inverse[k] * g)
 	}
 }
+
+// columnsCopyGo copies n rows of whole groups.
+func columnsCopyGo(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	for j := range n {
+		copy(dst[j*dstStride:][:groups*group], x[j*stride:])
+	}
+}

@@ -266,9 +266,9 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups)
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
 	case dst == nil:
-		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups)
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
 	case active == tierAVX512:
 		columnsExpTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
@@ -442,4 +442,69 @@ func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, 
 		columnsLabelGradAVX2(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
 	}
 	columnsLabelGo(c, x, stride, target, l, groups*group, n-groups*group, terms, g)
+}
+
+// columnsExpSumAhead is columnsExpSum without dst, which prefetches n rows of
+// next, the entries that come after x, and of out, where something will be
+// written. Both have rows of aheadStride; nil is neither.
+func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+	if next == nil {
+		next, out = out, nil
+	}
+	if next == nil {
+		next, aheadStride = x, stride
+	}
+	if active == tierGo || n == 0 {
+		columnsExpSumGo(c, nil, 0, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	switch {
+	case active == tierAVX512:
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, distance(next, out))
+	default:
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, distance(next, out))
+	}
+}
+
+// columnsCopy copies n rows of whole groups.
+func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 {
+		columnsCopyGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	raceWriteRows(dst, dstStride, n, groups*group)
+	switch {
+	case active == tierAVX512:
+		columnsCopyAVX512(&dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsCopyAVX2(&dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+// columnsShiftAway is columnsShift to a dst that is not x and that nobody
+// reads soon. writeFence must follow the last of them.
+func columnsShiftAway(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 || untilLine(dst) != 0 || dstStride%lanes != 0 {
+		columnsShift(c, dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*group)
+	raceWriteRows(dst, dstStride, n, groups*group)
+	switch {
+	case active == tierAVX512:
+		columnsShiftStreamAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsShiftStreamAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+func writeFence() {
+	switch active {
+	case tierAVX512:
+		fenceAVX512()
+	case tierAVX2:
+		fenceAVX2()
+	}
 }

@@ -30,3 +30,21 @@ func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, 
 }
 
 func rowsShift(*columns, []float64, []float64, int, int) bool { return false }
+
+// columnsExpSumAhead is columnsExpSum without dst.
+func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	columnsExpSum(c, nil, 0, x, stride, n, groups)
+}
+
+// columnsCopy copies n rows of whole groups.
+func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	columnsCopyGo(dst, dstStride, x, stride, n, groups)
+}
+
+// columnsShiftAway is columnsShift to a dst that is not x.
+func columnsShiftAway(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	columnsShift(c, dst, dstStride, x, stride, n, groups)
+}
+
+// writeFence follows the last columnsShiftAway.
+func writeFence() {}

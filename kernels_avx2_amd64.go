@@ -57,10 +57,10 @@ func columnsMaxAVX2(c *float64, x *float64, stride int, n int, groups int)
 //go:noescape
 func columnsFrameAVX2(c *float64, groups int)
 
-// columnsExpSumAVX2 is columnsExpSumGo without dst, for 0 < n ≤ 64.
+// columnsExpSumAVX2 is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int)
+func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // columnsExpTermsAVX2 is columnsExpSumGo with dst, for 0 < n ≤ 64.
 //
@@ -87,10 +87,26 @@ func columnsJoinAVX2(c *float64, groups int)
 //go:noescape
 func columnsConcludeAVX2(c *float64, groups int)
 
+// columnsCopyAVX2 copies n > 0 rows of x to dst.
+//
+//go:noescape
+func columnsCopyAVX2(dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
+// fenceAVX2 orders what columnsShiftStream wrote before all that is written later.
+//
+//go:noescape
+func fenceAVX2()
+
 // columnsShiftAVX2 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
 //
 //go:noescape
 func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
+// columnsShiftStreamAVX2 sets n rows of dst to (x-max)+negLogSum by column.
+// It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes.
+//
+//go:noescape
+func columnsShiftStreamAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsScaleAVX2 sets n rows of dst to x·factor + 0 by column. dst may be x.
 //

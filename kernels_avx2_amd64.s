@@ -3127,9 +3127,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·columnsExpSumAVX2(SB), NOSPLIT, $0-40
+// func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·columnsExpSumAVX2(SB), NOSPLIT, $0-64
 	MOVQ c+0(FP), AX
 	MOVQ stride+16(FP), CX
 	MOVQ n+24(FP), DX
@@ -3137,23 +3137,27 @@ TEXT ·columnsExpSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ x+8(FP), SI
 	SHLQ $0x03, CX
 	LEAQ ·kernelTables+0(SB), DI
+	MOVQ out+56(FP), R8
+	SHLQ $0x03, nextStride+48(FP)
 	SHLQ $0x01, BX
 
 vectors:
+	MOVQ   next+40(FP), R9
+	ADDQ   $0x20, next+40(FP)
 	VXORPD Y0, Y0, Y0
-	XORQ   R8, R8
-	LEAQ   4608(AX), R9
-	MOVQ   SI, R10
+	XORQ   R10, R10
+	LEAQ   4608(AX), R11
+	MOVQ   SI, R12
 
 lanes:
-	MOVQ    R10, R11
-	MOVQ    DX, R12
-	SUBQ    R8, R12
-	VMOVUPD (R9), Y1
+	MOVQ    R12, R13
+	MOVQ    DX, R14
+	SUBQ    R10, R14
+	VMOVUPD (R11), Y1
 	VXORPD  Y2, Y2, Y2
 
 entries:
-	VMOVUPD      (R11), Y3
+	VMOVUPD      (R13), Y3
 	VCMPPD       $0x04, (AX), Y3, Y4
 	VPSUBQ       Y4, Y0, Y0
 	VSUBPD       1024(AX), Y3, Y3
@@ -3188,18 +3192,21 @@ entries:
 	VSUBPD       Y3, Y1, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	LEAQ         (R11)(CX*8), R11
-	SUBQ         $0x08, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(R8*1)
+	ADDQ         nextStride+48(FP), R9
+	LEAQ         (R13)(CX*8), R13
+	SUBQ         $0x08, R14
 	JG           entries
-	VMOVUPD      Y1, (R9)
-	VADDPD       4096(R9), Y2, Y1
-	VMOVUPD      Y1, 4096(R9)
-	ADDQ         $0x00000200, R9
-	ADDQ         CX, R10
-	INCQ         R8
-	CMPQ         R8, $0x08
+	VMOVUPD      Y1, (R11)
+	VADDPD       4096(R11), Y2, Y1
+	VMOVUPD      Y1, 4096(R11)
+	ADDQ         $0x00000200, R11
+	ADDQ         CX, R12
+	INCQ         R10
+	CMPQ         R10, $0x08
 	JE           counted
-	CMPQ         R8, DX
+	CMPQ         R10, DX
 	JLT          lanes
 
 counted:
@@ -4792,6 +4799,47 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
+// func columnsCopyAVX2(dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// Requires: AVX, MMX+
+TEXT ·columnsCopyAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ dstStride+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, CX
+	SHLQ $0x03, BX
+	SHLQ $0x06, DI
+	LEAQ (DX)(BX*8), R9
+	LEAQ (R9)(BX*8), R9
+
+rows:
+	XORQ R8, R8
+
+lines:
+	VMOVUPD    (DX)(R8*1), Y0
+	VMOVUPD    Y0, (AX)(R8*1)
+	VMOVUPD    32(DX)(R8*1), Y0
+	VMOVUPD    Y0, 32(AX)(R8*1)
+	PREFETCHT0 (R9)(R8*1)
+	ADDQ       $0x40, R8
+	CMPQ       R8, DI
+	JLT        lines
+	ADDQ       BX, DX
+	ADDQ       BX, R9
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        rows
+	VZEROUPPER
+	RET
+
+// func fenceAVX2()
+// Requires: MMX+
+TEXT ·fenceAVX2(SB), NOSPLIT, $0
+	SFENCE
+	RET
+
 // func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX
 TEXT ·columnsShiftAVX2(SB), NOSPLIT, $0-56
@@ -4825,6 +4873,42 @@ vectors:
 	ADDQ    DX, CX
 	DECQ    DI
 	JNZ     rows
+	VZEROUPPER
+	RET
+
+// func columnsShiftStreamAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// Requires: AVX
+TEXT ·columnsShiftStreamAVX2(SB), NOSPLIT, $0-56
+	MOVQ   c+0(FP), AX
+	MOVQ   dst+8(FP), CX
+	MOVQ   dstStride+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   stride+32(FP), SI
+	MOVQ   n+40(FP), DI
+	MOVQ   groups+48(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, SI
+	SHLQ   $0x06, R8
+	VXORPD Y0, Y0, Y0
+
+rows:
+	XORQ R9, R9
+	MOVQ AX, R10
+
+vectors:
+	VMOVUPD  (BX)(R9*1), Y0
+	VMOVUPD  2560(R10), Y1
+	VSUBPD   (R10), Y0, Y0
+	VADDPD   Y0, Y1, Y0
+	VMOVNTPD Y0, (CX)(R9*1)
+	ADDQ     $0x20, R9
+	ADDQ     $0x20, R10
+	CMPQ     R9, R8
+	JLT      vectors
+	ADDQ     SI, BX
+	ADDQ     DX, CX
+	DECQ     DI
+	JNZ      rows
 	VZEROUPPER
 	RET
 

@@ -57,10 +57,10 @@ func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)
 //go:noescape
 func columnsFrameAVX512(c *float64, groups int)
 
-// columnsExpSumAVX512 is columnsExpSumGo without dst, for 0 < n ≤ 64.
+// columnsExpSumAVX512 is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int)
+func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // columnsExpTermsAVX512 is columnsExpSumGo with dst, for 0 < n ≤ 64.
 //
@@ -87,10 +87,26 @@ func columnsJoinAVX512(c *float64, groups int)
 //go:noescape
 func columnsConcludeAVX512(c *float64, groups int)
 
+// columnsCopyAVX512 copies n > 0 rows of x to dst.
+//
+//go:noescape
+func columnsCopyAVX512(dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
+// fenceAVX512 orders what columnsShiftStream wrote before all that is written later.
+//
+//go:noescape
+func fenceAVX512()
+
 // columnsShiftAVX512 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
 //
 //go:noescape
 func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+
+// columnsShiftStreamAVX512 sets n rows of dst to (x-max)+negLogSum by column.
+// It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes.
+//
+//go:noescape
+func columnsShiftStreamAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // columnsScaleAVX512 sets n rows of dst to x·factor + 0 by column. dst may be x.
 //

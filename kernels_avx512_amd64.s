@@ -1793,9 +1793,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-40
+// func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+16(FP), CX
 	MOVQ         n+24(FP), DX
@@ -1818,26 +1818,30 @@ TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-40
 	VMOVUPD      128(DI), Z12
 	VMOVUPD      64(DI), Z13
 	VMOVUPD      192(DI), Z14
+	MOVQ         out+56(FP), DI
+	SHLQ         $0x03, nextStride+48(FP)
 
 vectors:
 	VMOVUPD (AX), Z15
 	VMOVUPD 1024(AX), Z16
 	VMOVUPD 1536(AX), Z17
 	VMOVUPD 2048(AX), Z18
+	MOVQ    next+40(FP), R8
+	ADDQ    $0x40, next+40(FP)
 	VXORPD  Z19, Z19, Z19
-	XORQ    DI, DI
-	LEAQ    4608(AX), R8
-	MOVQ    SI, R9
+	XORQ    R9, R9
+	LEAQ    4608(AX), R10
+	MOVQ    SI, R11
 
 lanes:
-	MOVQ    R9, R10
-	MOVQ    DX, R11
-	SUBQ    DI, R11
-	VMOVUPD (R8), Z20
+	MOVQ    R11, R12
+	MOVQ    DX, R13
+	SUBQ    R9, R13
+	VMOVUPD (R10), Z20
 	VXORPD  Z21, Z21, Z21
 
 entries:
-	VMOVUPD      (R10), Z22
+	VMOVUPD      (R12), Z22
 	VCMPPD       $0x04, Z15, Z22, K1
 	VPADDQ       Z10, Z19, K1, Z19
 	VSUBPD       Z16, Z22, Z22
@@ -1868,18 +1872,21 @@ entries:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z24, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R10)(CX*8), R10
-	SUBQ         $0x08, R11
+	PREFETCHT0   (R8)
+	PREFETCHT0   (R8)(DI*1)
+	ADDQ         nextStride+48(FP), R8
+	LEAQ         (R12)(CX*8), R12
+	SUBQ         $0x08, R13
 	JG           entries
-	VMOVUPD      Z20, (R8)
-	VADDPD       4096(R8), Z21, Z20
-	VMOVUPD      Z20, 4096(R8)
-	ADDQ         $0x00000200, R8
-	ADDQ         CX, R9
-	INCQ         DI
-	CMPQ         DI, $0x08
+	VMOVUPD      Z20, (R10)
+	VADDPD       4096(R10), Z21, Z20
+	VMOVUPD      Z20, 4096(R10)
+	ADDQ         $0x00000200, R10
+	ADDQ         CX, R11
+	INCQ         R9
+	CMPQ         R9, $0x08
 	JE           counted
-	CMPQ         DI, DX
+	CMPQ         R9, DX
 	JLT          lanes
 
 counted:
@@ -3847,6 +3854,45 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
+// func columnsCopyAVX512(dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·columnsCopyAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ dstStride+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, CX
+	SHLQ $0x03, BX
+	SHLQ $0x06, DI
+	LEAQ (DX)(BX*8), R9
+	LEAQ (R9)(BX*8), R9
+
+rows:
+	XORQ R8, R8
+
+lines:
+	VMOVUPD    (DX)(R8*1), Z0
+	VMOVUPD    Z0, (AX)(R8*1)
+	PREFETCHT0 (R9)(R8*1)
+	ADDQ       $0x40, R8
+	CMPQ       R8, DI
+	JLT        lines
+	ADDQ       BX, DX
+	ADDQ       BX, R9
+	ADDQ       CX, AX
+	DECQ       SI
+	JNZ        rows
+	VZEROUPPER
+	RET
+
+// func fenceAVX512()
+// Requires: MMX+
+TEXT ·fenceAVX512(SB), NOSPLIT, $0
+	SFENCE
+	RET
+
 // func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·columnsShiftAVX512(SB), NOSPLIT, $0-56
@@ -3880,6 +3926,42 @@ vectors:
 	ADDQ    DX, CX
 	DECQ    DI
 	JNZ     rows
+	VZEROUPPER
+	RET
+
+// func columnsShiftStreamAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·columnsShiftStreamAVX512(SB), NOSPLIT, $0-56
+	MOVQ   c+0(FP), AX
+	MOVQ   dst+8(FP), CX
+	MOVQ   dstStride+16(FP), DX
+	MOVQ   x+24(FP), BX
+	MOVQ   stride+32(FP), SI
+	MOVQ   n+40(FP), DI
+	MOVQ   groups+48(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, SI
+	SHLQ   $0x06, R8
+	VXORPD Z0, Z0, Z0
+
+rows:
+	XORQ R9, R9
+	MOVQ AX, R10
+
+vectors:
+	VMOVUPD  (BX)(R9*1), Z0
+	VMOVUPD  2560(R10), Z1
+	VSUBPD   (R10), Z0, Z0
+	VADDPD   Z0, Z1, Z0
+	VMOVNTPD Z0, (CX)(R9*1)
+	ADDQ     $0x40, R9
+	ADDQ     $0x40, R10
+	CMPQ     R9, R8
+	JLT      vectors
+	ADDQ     SI, BX
+	ADDQ     DX, CX
+	DECQ     DI
+	JNZ      rows
 	VZEROUPPER
 	RET
 

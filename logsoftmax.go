@@ -166,13 +166,17 @@ type normalization struct {
 
 	dim  int
 	away bool // out is large, and not in
+
+	// Of columns.
+	part             columnsPart
+	partials, wholes []partial
 }
 
 var normalizations = sync.Pool{New: func() any { return new(normalization) }}
 
 // release gives t back, without the caller's storage.
 func (t *normalization) release() {
-	*t = normalization{}
+	*t = normalization{partials: t.partials, wholes: t.wholes}
 	normalizations.Put(t)
 }
 
@@ -182,7 +186,7 @@ func (t *normalization) run(dim int) {
 	rows, cols := t.in.Rows, t.in.Cols
 	work := elements(rows, cols)
 	if dim == 0 {
-		run(t, columnUnits(cols), work)
+		t.runColumns()
 		return
 	}
 	if spreads(rows, cols) {
@@ -301,161 +305,6 @@ func (c *columns) logSumExp(i int) float64 {
 	}
 	sum, rest := twoSum(c.max[i], -c.negLogSum[i])
 	return sum + (rest + c.logSumLow[i])
-}
-
-// Columns are units by columnsWidth, the last of them by what groups are
-// left; those that fill no group are units by one.
-func columnUnits(cols int) int {
-	full := cols / group * group
-	return (full+columnsWidth-1)/columnsWidth + cols - full
-}
-
-// doColumns does a unit of columns.
-func (t *normalization) doColumns(w *workspace, unit int) {
-	full := t.in.Cols / group * group
-	strips := (full + columnsWidth - 1) / columnsWidth
-	if unit < strips {
-		first := unit * columnsWidth
-		t.doStrip(w, first, min(columnsWidth, full-first)/group)
-		return
-	}
-	t.doColumn(w, full+unit-strips)
-}
-
-// doStrip does whole groups of columns, going through memory in its order.
-func (t *normalization) doStrip(w *workspace, first, groups int) {
-	n := t.in.Rows
-	c := &w.columns
-	w.partials = grow(w.partials, chunks(n)*columnsWidth)
-	for u := range chunks(n) {
-		c.reset()
-		begin, end := u*chunkLen, min(n, (u+1)*chunkLen)
-		columnsMax(c, t.in.Data[begin*t.in.Stride+first:], t.in.Stride, end-begin, groups)
-		columnsFrame(c, groups)
-		for i := begin; i < end; i += blockLen {
-			var terms []float64
-			if t.op == opSoftmax {
-				terms = t.out.Data[i*t.out.Stride+first:]
-			}
-			columnsExpSum(c, terms, t.out.Stride, t.in.Data[i*t.in.Stride+first:], t.in.Stride, min(blockLen, end-i), groups)
-		}
-		columnsJoin(c, groups)
-		if n > chunkLen {
-			for k := range groups * group {
-				p := &w.partials[u*columnsWidth+k]
-				if *p = (partial{max: c.max[k]}); isFinite(c.max[k]) {
-					*p = newPartial(c.max[k], c.count[k], c.hi[0][k], c.lo[0][k])
-				}
-			}
-		}
-	}
-	if n <= chunkLen {
-		columnsConclude(c, groups)
-	} else {
-		w.concludeColumns(chunks(n), groups)
-	}
-	switch t.op {
-	case opLogSumExp:
-		for k := range groups * group {
-			t.values[first+k] = c.logSumExp(k)
-		}
-	case opLogSoftmax:
-		columnsShift(c, t.out.Data[first:], t.out.Stride, t.in.Data[first:], t.in.Stride, n, groups)
-	case opSoftmax:
-		if n <= chunkLen {
-			c.factor = c.inverse
-			columnsScale(c, t.out.Data[first:], t.out.Stride, n, groups)
-			return
-		}
-		t.scaleStrip(w, first, groups)
-	}
-}
-
-// concludeColumns merges the chunks' partials of every column and concludes.
-func (w *workspace) concludeColumns(chunks, groups int) {
-	for k := range groups * group {
-		whole := w.partials[k]
-		for u := 1; u < chunks; u++ {
-			whole.merge(w.partials[u*columnsWidth+k])
-		}
-		s := whole.conclude()
-		w.max[k], w.count[k] = whole.max, whole.count
-		w.hi[0][k], w.lo[0][k] = whole.hi, whole.lo
-		w.negLogSum[k], w.logSumLow[k], w.rest[k] = s.negLogSum, s.logSumLow, s.rest
-	}
-}
-
-// scaleStrip turns the terms of columns of several chunks into probabilities.
-func (t *normalization) scaleStrip(w *workspace, first, groups int) {
-	c := &w.columns
-	for u := range chunks(t.in.Rows) {
-		begin, end := u*chunkLen, min(t.in.Rows, (u+1)*chunkLen)
-		var second [columnsWidth]float64
-		again := false
-		for k := range groups * group {
-			whole := partial{max: c.max[k], count: c.count[k], hi: c.hi[0][k], lo: c.lo[0][k]}
-			c.factor[k], second[k] = w.partials[u*columnsWidth+k].factors(&whole)
-			again = again || second[k] != 1
-		}
-		data := t.out.Data[begin*t.out.Stride+first:]
-		columnsScale(c, data, t.out.Stride, end-begin, groups)
-		if again {
-			c.factor = second
-			columnsScale(c, data, t.out.Stride, end-begin, groups)
-		}
-	}
-}
-
-// doColumn does one column, which it copies chunk by chunk.
-func (t *normalization) doColumn(w *workspace, col int) {
-	n := t.in.Rows
-	w.partials = grow(w.partials, chunks(n))
-	for u := range chunks(n) {
-		x := w.column[:min(chunkLen, n-u*chunkLen)]
-		from := t.in.Data[u*chunkLen*t.in.Stride+col:]
-		for i := range x {
-			x[i] = from[i*t.in.Stride]
-		}
-		var terms []float64
-		if t.op == opSoftmax {
-			terms = x
-		}
-		w.partials[u] = chunkPartial(terms, x, nil, nil, 0)
-		if t.op == opSoftmax {
-			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
-			for i, e := range x {
-				to[i*t.out.Stride] = e
-			}
-		}
-	}
-	w.concludeLong()
-	switch t.op {
-	case opLogSumExp:
-		t.values[col] = w.logSumExp(0)
-	case opLogSoftmax:
-		m, s := w.max[0], w.negLogSum[0]
-		for i := range n {
-			v := s + (t.in.Data[i*t.in.Stride+col] - m)
-			if s != s {
-				v = nan
-			}
-			t.out.Data[i*t.out.Stride+col] = v
-		}
-	case opSoftmax:
-		whole := w.wholePartial()
-		for u := range chunks(n) {
-			x := w.column[:min(chunkLen, n-u*chunkLen)]
-			data := t.out.Data[u*chunkLen*t.out.Stride+col:]
-			for i := range x {
-				x[i] = data[i*t.out.Stride]
-			}
-			first, second := w.partials[u].factors(&whole)
-			scaleTermsBy(x, x, first, second, 1)
-			for i, p := range x {
-				data[i*t.out.Stride] = p
-			}
-		}
-	}
 }
 
 // foreignColumns is LogSumExp along dim 0 of a matrix of which only At is

@@ -35,6 +35,12 @@ type workspace struct {
 	coefficients, terms []float64
 	// spread lets a long row be shared by several goroutines.
 	spread bool
+	// strip is the state of long columns that are worked on together.
+	strip []columns
+	// Of strips of columns one after the other: the entries of two of them,
+	// the state of the last one and the maxima of the next.
+	strips       [2][]float64
+	before, next columns
 	// away has results written past the caches.
 	away bool
 }

@@ -38,11 +38,15 @@ func columnKernels() {
 	columnsTotal(true)
 	columnsJoin()
 	columnsConclude()
-	columnsMap("columnsShift", "sets n rows of dst to (x-max)+negLogSum by column.",
-		func(x Op, field func(int) Mem) reg.VecVirtual {
-			return add(load(field(fieldNegLogSum)), sub(x, field(fieldMax)))
-		})
-	columnsMap("columnsScale", "sets n rows of dst to x·factor + 0 by column.",
+	columnsCopy()
+	fence()
+	for _, stream := range []bool{false, true} {
+		columnsMap("columnsShift", "sets n rows of dst to (x-max)+negLogSum by column.", stream,
+			func(x Op, field func(int) Mem) reg.VecVirtual {
+				return add(load(field(fieldNegLogSum)), sub(x, field(fieldMax)))
+			})
+	}
+	columnsMap("columnsScale", "sets n rows of dst to x·factor + 0 by column.", false,
 		func(x Op, field func(int) Mem) reg.VecVirtual {
 			return add(mul(load(field(fieldFactor)), x), cv("zero"))
 		})
@@ -139,8 +143,8 @@ func columnsFrame() {
 // columnsExpSum: lane by lane, the up to eight entries of a lane that a block
 // of up to 64 rows has.
 func columnsExpSum(terms bool) {
-	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int)"
-	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64."
+	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
 	if terms {
 		name, signature = "columnsExpTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
 		doc = " is columnsExpSumGo with dst, for 0 < n ≤ 64."
@@ -161,10 +165,22 @@ func columnsExpSum(terms bool) {
 		keep(append([]string{"two52"}, expConstants...)...)
 	}
 	t := newTables()
+	var out reg.GPVirtual
+	if !terms {
+		out = param("out")
+		SHLQ(Imm(3), address(Param("nextStride")))
+	}
 	eachVector(c, groups, pointers, func() {
 		var max, shift, magic, lower Op = field(fieldMax), field(fieldShift), field(fieldMagic), field(fieldLower)
 		if wide {
 			max, shift, magic, lower = load(max), load(shift), load(magic), load(lower)
+		}
+		var ahead reg.GPVirtual
+		if !terms {
+			// In the order of the rows, whatever that of the lanes.
+			ahead = GP64()
+			MOVQ(address(Param("next")), ahead)
+			ADDQ(imm(8*width()), address(Param("next")))
 		}
 		less := zero()
 		lane, sums := GP64(), GP64()
@@ -198,6 +214,11 @@ func columnsExpSum(terms bool) {
 		}
 		// The second operand is what a NaN gives.
 		total.add(t, maximum(sub(entry, shift), lower), magic, other, false, put)
+		if !terms {
+			PREFETCHT0(Mem{Base: ahead})
+			PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
+			ADDQ(address(Param("nextStride")), ahead)
+		}
 		LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
 		if terms {
 			LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
@@ -371,9 +392,46 @@ func columnsJoin() {
 	finish()
 }
 
+// columnsCopy prefetches the rows to come, which hardware does not where they
+// are far apart.
+func columnsCopy() {
+	function("columnsCopy", "func(dst *float64, dstStride int, x *float64, stride, n, groups int)",
+		"columnsCopy"+suffix()+" copies n > 0 rows of x to dst.")
+	dst, dstStride, x, stride, n, groups := param("dst"), param("dstStride"), param("x"), param("stride"), param("n"), param("groups")
+	SHLQ(Imm(3), dstStride)
+	SHLQ(Imm(3), stride)
+	SHLQ(Imm(6), groups)
+	i, ahead := GP64(), GP64()
+	LEAQ(Mem{Base: x, Index: stride, Scale: 8}, ahead)
+	LEAQ(Mem{Base: ahead, Index: stride, Scale: 8}, ahead)
+	Label("rows")
+	XORQ(i, i)
+	Label("lines")
+	at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Index: i, Scale: 1, Disp: 8 * width() * v} }
+	for v := range 8 / width() {
+		store(load(at(x, v)), at(dst, v))
+	}
+	PREFETCHT0(at(ahead, 0))
+	ADDQ(imm(64), i)
+	CMPQ(i, groups)
+	JLT(LabelRef("lines"))
+	ADDQ(stride, x)
+	ADDQ(stride, ahead)
+	ADDQ(dstStride, dst)
+	DECQ(n)
+	JNZ(LabelRef("rows"))
+	finish()
+}
+
 // columnsMap is a kernel dst = f(x) row by row with parameters by column.
-func columnsMap(name, does string, f func(x Op, field func(int) Mem) reg.VecVirtual) {
-	function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", name+suffix()+" "+does+" dst may be x.")
+// Streaming, it writes past the caches.
+func columnsMap(name, does string, stream bool, f func(x Op, field func(int) Mem) reg.VecVirtual) {
+	doc := []string{name + suffix() + " " + does + " dst may be x."}
+	if stream {
+		name += "Stream"
+		doc = []string{name + suffix() + " " + does, "It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes."}
+	}
+	function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", doc...)
 	c, dst, dstStride, x, stride, n, groups := param("c"), param("dst"), param("dstStride"), param("x"), param("stride"), param("n"), param("groups")
 	SHLQ(Imm(3), dstStride)
 	SHLQ(Imm(3), stride)
@@ -384,7 +442,12 @@ func columnsMap(name, does string, f func(x Op, field func(int) Mem) reg.VecVirt
 	XORQ(i, i)
 	MOVQ(c, p)
 	Label("vectors")
-	store(f(load(Mem{Base: x, Index: i, Scale: 1}), columnField(p)), Mem{Base: dst, Index: i, Scale: 1})
+	v, to := f(load(Mem{Base: x, Index: i, Scale: 1}), columnField(p)), Mem{Base: dst, Index: i, Scale: 1}
+	if stream {
+		VMOVNTPD(v, to)
+	} else {
+		store(v, to)
+	}
 	ADDQ(imm(8*width()), i)
 	ADDQ(imm(8*width()), p)
 	CMPQ(i, groups)
@@ -394,6 +457,13 @@ func columnsMap(name, does string, f func(x Op, field func(int) Mem) reg.VecVirt
 	DECQ(n)
 	JNZ(LabelRef("rows"))
 	finish()
+}
+
+// fence is what must follow the kernels that stream and do not do it.
+func fence() {
+	function("fence", "func()", "fence"+suffix()+" orders what columnsShiftStream wrote before all that is written later.")
+	SFENCE()
+	RET()
 }
 
 func packKernels() {

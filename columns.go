@@ -1,0 +1,365 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import "runtime"
+
+// This file does the operations along dim 0. Columns go eight and eight through
+// the kernels for columns; those that fill no group go alone, as rows do.
+//
+// Memory is what counts: every row of a few columns is on another page, and
+// where the stride is a power of two in the same few cache sets too. Columns of
+// one chunk are therefore copied, in narrow strips, to where they stay close
+// to the processor; the next strip is read, and the last one written, while the
+// exponentials of this one are formed. Columns of several chunks would not
+// stay: the matrix is gone through three times, in pieces so wide that memory
+// is read almost in its order.
+
+// runColumns does the operation on every column of in.
+func (t *normalization) runColumns() {
+	rows, cols := t.in.Rows, t.in.Cols
+	full := cols / group * group
+	switch {
+	case full == 0:
+	case rows <= chunkLen:
+		t.part = partStrips
+		run(t, stripUnits(rows, full), elements(rows, full))
+	default:
+		units := (full + longWidth - 1) / longWidth * chunks(rows)
+		t.partials = grow(t.partials, chunks(rows)*full)
+		t.part = partLongSums
+		run(t, units, elements(rows, full))
+		t.concludeLong(full)
+		if t.op != opLogSumExp {
+			t.part = partLongResult
+			run(t, units, elements(rows, full))
+		}
+	}
+	if full < cols {
+		t.part = partSingle
+		run(t, cols-full, elements(rows, cols-full))
+	}
+}
+
+// doColumns does a unit of the part of the work in hand.
+func (t *normalization) doColumns(w *workspace, unit int) {
+	full := t.in.Cols / group * group
+	switch t.part {
+	case partStrips:
+		size := stripsInUnit(t.in.Rows, full)
+		t.doStrips(w, unit*size, min(countStrips(t.in.Rows, full), (unit+1)*size))
+	case partSingle:
+		t.doColumn(w, full+unit)
+	default:
+		first, chunk := unit/chunks(t.in.Rows)*longWidth, unit%chunks(t.in.Rows)
+		if t.part == partLongSums {
+			t.sumLong(w, first, min(longWidth, full-first), chunk)
+		} else {
+			t.writeLong(w, first, min(longWidth, full-first), chunk)
+		}
+	}
+}
+
+// A columnsPart is a part of the work on columns.
+type columnsPart uint8
+
+const (
+	partStrips     columnsPart = iota // whole groups of columns of one chunk
+	partLongSums                      // whole groups of longer ones: partials,
+	partLongResult                    // and what follows from them
+	partSingle                        // what fills no group
+)
+
+// stripWidth is the number of columns of a strip: some 2^12 entries, but two
+// lines of memory at least.
+func stripWidth(rows int) int {
+	return max(2*group, min(columnsWidth, blockLen*columnsWidth/rows/group*group))
+}
+
+func countStrips(rows, full int) int { return (full + stripWidth(rows) - 1) / stripWidth(rows) }
+
+// stripsInUnit is as many strips as leave some units for every goroutine.
+func stripsInUnit(rows, full int) int {
+	return max(1, min(16, countStrips(rows, full)/(4*runtime.GOMAXPROCS(0))))
+}
+
+func stripUnits(rows, full int) int {
+	size := stripsInUnit(rows, full)
+	return (countStrips(rows, full) + size - 1) / size
+}
+
+// A columnStrip is some columns of one chunk and the copy of their entries, with
+// stripWidth to a row.
+type columnStrip struct {
+	first, groups int
+	x             []float64
+}
+
+func (t *normalization) strip(w *workspace, i int) columnStrip {
+	width := stripWidth(t.in.Rows)
+	return columnStrip{first: i * width, groups: min(width, t.in.Cols-i*width) / group, x: w.strips[i%2]}
+}
+
+// doStrips does strips from begin to end. Block by block, the place in memory
+// of the strip that was done is written and then takes the one to come.
+func (t *normalization) doStrips(w *workspace, begin, end int) {
+	rows, width := t.in.Rows, stripWidth(t.in.Rows)
+	for i := range w.strips {
+		w.strips[i] = grow(w.strips[i], rows*width)
+	}
+	last, next := columnStrip{}, t.strip(w, begin)
+	w.next.reset()
+	for i := 0; i < rows; i += blockLen {
+		t.readStrip(w, &next, i)
+	}
+	c := &w.columns
+	for k := begin; k < end; k++ {
+		s := next
+		next = columnStrip{}
+		if k+1 < end {
+			next = t.strip(w, k+1)
+		}
+		c.max = w.next.max
+		w.next.reset()
+		columnsFrame(c, s.groups)
+		for i := 0; i < rows; i += blockLen {
+			n, x := min(blockLen, rows-i), s.x[i*width:]
+			if t.op == opSoftmax {
+				columnsExpSum(c, x, width, x, width, n, s.groups)
+			} else {
+				var in, out []float64
+				if next.groups > 0 {
+					in = t.in.Data[i*t.in.Stride+next.first:]
+				}
+				if last.groups > 0 && !t.away && t.out.Stride == t.in.Stride {
+					out = t.out.Data[i*t.out.Stride+last.first:]
+				}
+				columnsExpSumAhead(c, x, width, n, s.groups, in, out, t.in.Stride)
+			}
+			t.writeStrip(w, &last, i)
+			t.readStrip(w, &next, i)
+		}
+		columnsJoin(c, s.groups)
+		columnsConclude(c, s.groups)
+		if t.op == opLogSumExp {
+			for i := range s.groups * group {
+				t.values[s.first+i] = c.logSumExp(i)
+			}
+			continue
+		}
+		w.before.max, w.before.negLogSum, w.before.factor = c.max, c.negLogSum, c.inverse
+		last = s
+	}
+	for i := 0; i < rows; i += blockLen {
+		t.writeStrip(w, &last, i)
+	}
+	if t.away {
+		writeFence()
+	}
+}
+
+// readStrip copies a block of s, from row i, for w.next.
+func (t *normalization) readStrip(w *workspace, s *columnStrip, i int) {
+	if s.groups == 0 {
+		return
+	}
+	n, width := min(blockLen, t.in.Rows-i), stripWidth(t.in.Rows)
+	x := s.x[i*width:]
+	columnsCopy(x, width, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.groups)
+	columnsMax(&w.next, x, width, n, s.groups)
+}
+
+// writeStrip writes the result of a block of s, from row i, by w.before.
+func (t *normalization) writeStrip(w *workspace, s *columnStrip, i int) {
+	if s.groups == 0 {
+		return
+	}
+	n, width := min(blockLen, t.in.Rows-i), stripWidth(t.in.Rows)
+	x, dst := s.x[i*width:], t.out.Data[i*t.out.Stride+s.first:]
+	if t.op == opSoftmax {
+		columnsScale(&w.before, x, width, n, s.groups)
+		columnsCopy(dst, t.out.Stride, x, width, n, s.groups)
+	} else {
+		t.shift(&w.before, dst, x, width, n, s.groups)
+	}
+}
+
+// shift is columnsShift or columnsShiftAway to rows of out.
+func (t *normalization) shift(c *columns, dst, x []float64, stride, n, groups int) {
+	if t.away {
+		columnsShiftAway(c, dst, t.out.Stride, x, stride, n, groups)
+	} else {
+		columnsShift(c, dst, t.out.Stride, x, stride, n, groups)
+	}
+}
+
+const (
+	// longWidth is how many columns of several chunks are worked on together.
+	longWidth = 16 * columnsWidth
+	// longStep is how many of their rows.
+	longStep = 16
+	// pageStride is a distance of rows on different pages.
+	pageStride = 512
+)
+
+// sweep calls f for a chunk of cols columns from column first: for n rows from
+// row i of groups from column j, with the state of those columns.
+func (t *normalization) sweep(w *workspace, first, cols, chunk, step int, f func(c *columns, i, n, j, groups int)) {
+	end := min(t.in.Rows, (chunk+1)*chunkLen)
+	for i := chunk * chunkLen; i < end; i += step {
+		for p := range w.strip {
+			done := p * columnsWidth
+			f(&w.strip[p], i, min(step, end-i), first+done, min(columnsWidth, cols-done)/group)
+		}
+	}
+}
+
+// sumLong sets the partials of a chunk of columns.
+func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
+	w.strip = grow(w.strip, (cols+columnsWidth-1)/columnsWidth)
+	for p := range w.strip {
+		w.strip[p].reset()
+	}
+	x, stride := t.in.Data, t.in.Stride
+	t.sweep(w, first, cols, chunk, longStep, func(c *columns, i, n, j, groups int) {
+		columnsMax(c, x[i*stride+j:], stride, n, groups)
+	})
+	for p := range w.strip {
+		columnsFrame(&w.strip[p], columnsWidth/group)
+	}
+	t.sweep(w, first, cols, chunk, blockLen, func(c *columns, i, n, j, groups int) {
+		at, atStride := x[i*stride+j:], stride
+		var next []float64
+		if stride >= pageStride {
+			columnsCopy(w.tile[:], columnsWidth, at, stride, n, groups)
+			if len(at) > columnsWidth {
+				next = at[columnsWidth:]
+			}
+			at, atStride = w.tile[:], columnsWidth
+		}
+		if t.op == opSoftmax {
+			columnsExpSum(c, t.out.Data[i*t.out.Stride+j:], t.out.Stride, at, atStride, n, groups)
+		} else {
+			columnsExpSumAhead(c, at, atStride, n, groups, next, nil, stride)
+		}
+	})
+	for p := range w.strip {
+		columnsJoin(&w.strip[p], columnsWidth/group)
+	}
+	full := t.in.Cols / group * group
+	for k := range cols {
+		c, i := &w.strip[k/columnsWidth], k%columnsWidth
+		p := &t.partials[chunk*full+first+k]
+		if *p = (partial{max: c.max[i]}); isFinite(c.max[i]) {
+			*p = newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
+		}
+	}
+}
+
+// concludeLong merges the chunks' partials of every column.
+func (t *normalization) concludeLong(full int) {
+	t.wholes = append(t.wholes[:0], t.partials[:full]...)
+	for k := range t.wholes {
+		whole := &t.wholes[k]
+		for p := k + full; p < len(t.partials); p += full {
+			whole.merge(t.partials[p])
+		}
+		if t.op == opLogSumExp {
+			s := whole.conclude()
+			c := columns{}
+			c.max[0], c.negLogSum[0], c.logSumLow[0] = whole.max, s.negLogSum, s.logSumLow
+			t.values[k] = c.logSumExp(0)
+		}
+	}
+}
+
+// writeLong writes the result of a chunk of columns.
+func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
+	full := t.in.Cols / group * group
+	w.strip = grow(w.strip, (cols+columnsWidth-1)/columnsWidth)
+	again := false
+	for k := range cols {
+		c, i, whole := &w.strip[k/columnsWidth], k%columnsWidth, &t.wholes[first+k]
+		if t.op == opLogSoftmax {
+			c.max[i], c.negLogSum[i] = whole.max, whole.conclude().negLogSum
+		} else {
+			c.factor[i], c.rest[i] = t.partials[chunk*full+first+k].factors(whole)
+			again = again || c.rest[i] != 1
+		}
+	}
+	if t.op == opLogSoftmax {
+		t.sweep(w, first, cols, chunk, longStep, func(c *columns, i, n, j, groups int) {
+			t.shift(c, t.out.Data[i*t.out.Stride+j:], t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
+		})
+		if t.away {
+			writeFence()
+		}
+		return
+	}
+	t.sweep(w, first, cols, chunk, longStep, func(c *columns, i, n, j, groups int) {
+		data := t.out.Data[i*t.out.Stride+j:]
+		columnsScale(c, data, t.out.Stride, n, groups)
+		if again {
+			for k := range groups * group {
+				c.factor[k], c.rest[k] = c.rest[k], c.factor[k]
+			}
+			columnsScale(c, data, t.out.Stride, n, groups)
+			for k := range groups * group {
+				c.factor[k], c.rest[k] = c.rest[k], c.factor[k]
+			}
+		}
+	})
+}
+
+// doColumn does one column, which it copies chunk by chunk.
+func (t *normalization) doColumn(w *workspace, col int) {
+	n := t.in.Rows
+	w.partials = grow(w.partials, chunks(n))
+	for u := range chunks(n) {
+		x := w.column[:min(chunkLen, n-u*chunkLen)]
+		from := t.in.Data[u*chunkLen*t.in.Stride+col:]
+		for i := range x {
+			x[i] = from[i*t.in.Stride]
+		}
+		var terms []float64
+		if t.op == opSoftmax {
+			terms = x
+		}
+		w.partials[u] = chunkPartial(terms, x, nil, nil, 0)
+		if t.op == opSoftmax {
+			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
+			for i, e := range x {
+				to[i*t.out.Stride] = e
+			}
+		}
+	}
+	w.concludeLong()
+	switch t.op {
+	case opLogSumExp:
+		t.values[col] = w.logSumExp(0)
+	case opLogSoftmax:
+		m, s := w.max[0], w.negLogSum[0]
+		for i := range n {
+			v := s + (t.in.Data[i*t.in.Stride+col] - m)
+			if s != s {
+				v = nan
+			}
+			t.out.Data[i*t.out.Stride+col] = v
+		}
+	case opSoftmax:
+		whole := w.wholePartial()
+		for u := range chunks(n) {
+			x := w.column[:min(chunkLen, n-u*chunkLen)]
+			data := t.out.Data[u*chunkLen*t.out.Stride+col:]
+			for i := range x {
+				x[i] = data[i*t.out.Stride]
+			}
+			first, second := w.partials[u].factors(&whole)
+			scaleTermsBy(x, x, first, second, 1)
+			for i, p := range x {
+				data[i*t.out.Stride] = p
+			}
+		}
+	}
+}
