@@ -254,6 +254,12 @@ func (s *settings) checkSoftTargets(soft *source) error {
 	const rows, cols = 16, 256
 	switch soft.kind {
 	case sourceDense:
+		if s.sampleWeight == nil && soft.raw.Stride == soft.cols {
+			if areSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
+				return nil
+			}
+			return s.findSoftTarget(soft, 0)
+		}
 		for i := range soft.rows {
 			if s.countsSoft(i) && !areSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
 				return s.findSoftTarget(soft, i)
@@ -729,16 +735,20 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	} else {
 		w.sumTile(nil, cols, groups)
 	}
+	var label [columnsWidth]int
+	var counts [columnsWidth]bool
+	for k := range n {
+		label[k], counts[k] = b.label(i + k)
+	}
 	b.packCoefficients(i, n, q)
 	columnsWeightedLoss(&w.columns, w.coefficientTile[:], w.tile[:], cols, groups)
 	columnsJoin(&w.columns, groups)
 	for k := range n {
-		y, counts := b.label(i + k)
-		if !counts {
+		if !counts[k] {
 			b.add(i+k, 0)
 			continue
 		}
-		if y >= 0 && w.tile[y*columnsWidth+k] == w.max[k] && (w.count[k] == 1 || isFirstMax(b.row(i+k), y, w.max[k])) {
+		if y := label[k]; y >= 0 && w.tile[y*columnsWidth+k] == w.max[k] && (w.count[k] == 1 || isFirstMax(b.row(i+k), y, w.max[k])) {
 			b.correct++
 		}
 		l := accumulator{w.hi[0][k], w.lo[0][k]}.value()
@@ -752,7 +762,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	}
 	for k := range n {
 		w.factor[k] = b.gradientFactor(b.sampleWeightAt(b.begin + i + k))
-		if y, counts := b.label(i + k); y >= 0 && counts {
+		if y := label[k]; y >= 0 && counts[k] {
 			sum := q.sumWith(b, y)
 			w.hi[0][k], w.lo[0][k] = sum.hi, sum.lo
 		}
@@ -760,8 +770,8 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	columnsWeightedGradient(&w.columns, w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
 	w.termTile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
 	for k := range n {
-		switch _, counts := b.label(i + k); {
-		case !counts || w.factor[k] == 0 || w.hi[0][k] == 0:
+		switch {
+		case !counts[k] || w.factor[k] == 0 || w.hi[0][k] == 0:
 			clear(b.result(i + k))
 		case w.negLogSum[k] != w.negLogSum[k]:
 			fill(b.result(i+k), nan)
@@ -786,14 +796,7 @@ func (b *batch) packCoefficients(i, n int, q *coefficients) {
 		}
 		return
 	}
-	for c, v := range *q.buffer {
-		fill(t[c*columnsWidth:][:width], v)
-	}
-	for k := range n {
-		if y, counts := b.label(i + k); counts {
-			t[y*columnsWidth+k] = float64(b.classWeightAt(y) * q.on)
-		}
-	}
+	q.pack(t, b.target[b.begin+i:][:n])
 }
 
 // sumSlices sets lane 0 of the slices in a tile to what sumOf returns for each.
@@ -862,15 +865,19 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 		b.correct++
 	}
 	sampleWeight := b.sampleWeightAt(b.begin + i)
-	b.add(i, canonical(float64(sampleWeight*weightedLoss(q, x, w.max[k], w.negLogSum[k]))))
+	var l float64
+	var sum accumulator
+	if y < 0 && b.out.Data != nil {
+		l, sum = weightedLossAndSum(q, x, w.max[k], w.negLogSum[k])
+	} else {
+		l = weightedLoss(q, x, w.max[k], w.negLogSum[k])
+	}
+	b.add(i, canonical(float64(sampleWeight*l)))
 	if b.out.Data == nil {
 		return
 	}
-	var sum accumulator
 	if y >= 0 {
 		sum = c.sumWith(b, y)
-	} else {
-		sum.hi, sum.lo = sumOf(q)
 	}
 	row, g := b.result(i), b.gradientFactor(sampleWeight)
 	switch {

@@ -5015,7 +5015,7 @@ vectors:
 	RET
 
 // func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-56
 	MOVQ         q+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -5029,42 +5029,44 @@ TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-56
 	VXORPD       Y6, Y6, Y6
 
 eight:
-	CMPQ    DX, $0x08
-	JLT     eightDone
-	VMOVUPD (AX), Y7
-	VMOVUPD (CX), Y8
-	VCMPPD  $0x04, Y2, Y7, Y9
-	VSUBPD  Y8, Y0, Y8
-	VSUBPD  Y1, Y8, Y8
-	VMULPD  Y8, Y7, Y7
-	VANDPD  Y7, Y9, Y7
-	VADDPD  Y7, Y3, Y8
-	VSUBPD  Y3, Y8, Y9
-	VSUBPD  Y9, Y8, Y10
-	VSUBPD  Y10, Y3, Y3
-	VSUBPD  Y9, Y7, Y7
-	VADDPD  Y7, Y3, Y7
-	VMOVAPD Y8, Y3
-	VADDPD  Y7, Y4, Y4
-	VMOVUPD 32(AX), Y7
-	VMOVUPD 32(CX), Y8
-	VCMPPD  $0x04, Y2, Y7, Y9
-	VSUBPD  Y8, Y0, Y8
-	VSUBPD  Y1, Y8, Y8
-	VMULPD  Y8, Y7, Y7
-	VANDPD  Y7, Y9, Y7
-	VADDPD  Y7, Y5, Y8
-	VSUBPD  Y5, Y8, Y9
-	VSUBPD  Y9, Y8, Y10
-	VSUBPD  Y10, Y5, Y5
-	VSUBPD  Y9, Y7, Y7
-	VADDPD  Y7, Y5, Y7
-	VMOVAPD Y8, Y5
-	VADDPD  Y7, Y6, Y6
-	ADDQ    $0x40, AX
-	ADDQ    $0x40, CX
-	SUBQ    $0x08, DX
-	JMP     eight
+	CMPQ       DX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (AX), Y7
+	VMOVUPD    (CX), Y8
+	VCMPPD     $0x04, Y2, Y7, Y9
+	VSUBPD     Y8, Y0, Y8
+	VSUBPD     Y1, Y8, Y8
+	VMULPD     Y8, Y7, Y7
+	VANDPD     Y7, Y9, Y7
+	VADDPD     Y7, Y3, Y8
+	VSUBPD     Y3, Y8, Y9
+	VSUBPD     Y9, Y8, Y10
+	VSUBPD     Y10, Y3, Y3
+	VSUBPD     Y9, Y7, Y7
+	VADDPD     Y7, Y3, Y7
+	VMOVAPD    Y8, Y3
+	VADDPD     Y7, Y4, Y4
+	VMOVUPD    32(AX), Y7
+	VMOVUPD    32(CX), Y8
+	VCMPPD     $0x04, Y2, Y7, Y9
+	VSUBPD     Y8, Y0, Y8
+	VSUBPD     Y1, Y8, Y8
+	VMULPD     Y8, Y7, Y7
+	VANDPD     Y7, Y9, Y7
+	VADDPD     Y7, Y5, Y8
+	VSUBPD     Y5, Y8, Y9
+	VSUBPD     Y9, Y8, Y10
+	VSUBPD     Y10, Y5, Y5
+	VSUBPD     Y9, Y7, Y7
+	VADDPD     Y7, Y5, Y7
+	VMOVAPD    Y8, Y5
+	VADDPD     Y7, Y6, Y6
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
+	JMP        eight
 
 eightDone:
 	CMPQ       DX, $0x00
@@ -5154,8 +5156,216 @@ join:
 	VZEROUPPER
 	RET
 
+// func weightedLossSumsAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// Requires: AVX, CMOV, MMX+
+TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $0-72
+	MOVQ         q+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Y0
+	VBROADCASTSD negLogSum+32(FP), Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	VXORPD       Y10, Y10, Y10
+
+eight:
+	CMPQ       DX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (AX), Y11
+	VMOVUPD    (CX), Y12
+	VCMPPD     $0x04, Y2, Y11, Y13
+	VSUBPD     Y12, Y0, Y12
+	VSUBPD     Y1, Y12, Y12
+	VMULPD     Y12, Y11, Y12
+	VANDPD     Y12, Y13, Y12
+	VADDPD     Y12, Y3, Y13
+	VSUBPD     Y3, Y13, Y14
+	VSUBPD     Y14, Y13, Y15
+	VSUBPD     Y15, Y3, Y3
+	VSUBPD     Y14, Y12, Y12
+	VADDPD     Y12, Y3, Y12
+	VMOVAPD    Y13, Y3
+	VADDPD     Y12, Y4, Y4
+	VADDPD     Y11, Y7, Y12
+	VSUBPD     Y7, Y12, Y13
+	VSUBPD     Y13, Y12, Y14
+	VSUBPD     Y14, Y7, Y7
+	VSUBPD     Y13, Y11, Y11
+	VADDPD     Y11, Y7, Y11
+	VMOVAPD    Y12, Y7
+	VADDPD     Y11, Y8, Y8
+	VMOVUPD    32(AX), Y11
+	VMOVUPD    32(CX), Y12
+	VCMPPD     $0x04, Y2, Y11, Y13
+	VSUBPD     Y12, Y0, Y12
+	VSUBPD     Y1, Y12, Y12
+	VMULPD     Y12, Y11, Y12
+	VANDPD     Y12, Y13, Y12
+	VADDPD     Y12, Y5, Y13
+	VSUBPD     Y5, Y13, Y14
+	VSUBPD     Y14, Y13, Y15
+	VSUBPD     Y15, Y5, Y5
+	VSUBPD     Y14, Y12, Y12
+	VADDPD     Y12, Y5, Y12
+	VMOVAPD    Y13, Y5
+	VADDPD     Y12, Y6, Y6
+	VADDPD     Y11, Y9, Y12
+	VSUBPD     Y9, Y12, Y13
+	VSUBPD     Y13, Y12, Y14
+	VSUBPD     Y14, Y9, Y9
+	VSUBPD     Y13, Y11, Y11
+	VADDPD     Y11, Y9, Y11
+	VMOVAPD    Y12, Y9
+	VADDPD     Y11, Y10, Y10
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
+	JMP        eight
+
+eightDone:
+	CMPQ       DX, $0x00
+	JLE        join
+	MOVQ       $0x00000004, SI
+	CMPQ       DX, SI
+	MOVQ       DX, BX
+	CMOVQGT    SI, BX
+	NEGQ       BX
+	LEAQ       ·laneMasks+32(SB), SI
+	VMOVUPD    (SI)(BX*8), Y11
+	VMASKMOVPD (AX), Y11, Y12
+	VBLENDVPD  Y11, Y12, Y2, Y12
+	VMASKMOVPD (CX), Y11, Y13
+	VBLENDVPD  Y11, Y13, Y2, Y11
+	VCMPPD     $0x04, Y2, Y12, Y13
+	VSUBPD     Y11, Y0, Y11
+	VSUBPD     Y1, Y11, Y11
+	VMULPD     Y11, Y12, Y11
+	VANDPD     Y11, Y13, Y11
+	VADDPD     Y11, Y3, Y13
+	VSUBPD     Y3, Y13, Y14
+	VSUBPD     Y14, Y13, Y15
+	VSUBPD     Y15, Y3, Y3
+	VSUBPD     Y14, Y11, Y11
+	VADDPD     Y11, Y3, Y11
+	VMOVAPD    Y13, Y3
+	VADDPD     Y11, Y4, Y4
+	VADDPD     Y12, Y7, Y11
+	VSUBPD     Y7, Y11, Y13
+	VSUBPD     Y13, Y11, Y14
+	VSUBPD     Y14, Y7, Y7
+	VSUBPD     Y13, Y12, Y12
+	VADDPD     Y12, Y7, Y12
+	VMOVAPD    Y11, Y7
+	VADDPD     Y12, Y8, Y8
+	CMPQ       DX, $0x04
+	JLE        join
+	SUBQ       $0x04, DX
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       ·laneMasks+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y11
+	VMASKMOVPD 32(AX), Y11, Y12
+	VBLENDVPD  Y11, Y12, Y2, Y12
+	VMASKMOVPD 32(CX), Y11, Y13
+	VBLENDVPD  Y11, Y13, Y2, Y11
+	VCMPPD     $0x04, Y2, Y12, Y2
+	VSUBPD     Y11, Y0, Y0
+	VSUBPD     Y1, Y0, Y0
+	VMULPD     Y0, Y12, Y0
+	VANDPD     Y0, Y2, Y0
+	VADDPD     Y0, Y5, Y1
+	VSUBPD     Y5, Y1, Y2
+	VSUBPD     Y2, Y1, Y11
+	VSUBPD     Y11, Y5, Y5
+	VSUBPD     Y2, Y0, Y0
+	VADDPD     Y0, Y5, Y0
+	VMOVAPD    Y1, Y5
+	VADDPD     Y0, Y6, Y6
+	VADDPD     Y12, Y9, Y0
+	VSUBPD     Y9, Y0, Y1
+	VSUBPD     Y1, Y0, Y2
+	VSUBPD     Y2, Y9, Y2
+	VSUBPD     Y1, Y12, Y1
+	VADDPD     Y1, Y2, Y1
+	VMOVAPD    Y0, Y9
+	VADDPD     Y1, Y10, Y10
+
+join:
+	VADDPD       Y5, Y3, Y0
+	VSUBPD       Y3, Y0, Y1
+	VSUBPD       Y1, Y0, Y2
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y1, Y5, Y1
+	VADDPD       Y1, Y2, Y2
+	VADDPD       Y6, Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPD       X2, X0, X4
+	VSUBPD       X0, X4, X5
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X0, X6
+	VSUBPD       X5, X2, X0
+	VADDPD       X0, X6, X6
+	VADDPD       X3, X1, X0
+	VADDPD       X6, X0, X0
+	VPERMILPD    $0x01, X4, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X4, X3
+	VSUBPD       X4, X3, X5
+	VSUBPD       X5, X3, X6
+	VSUBPD       X6, X4, X6
+	VSUBPD       X5, X1, X1
+	VADDPD       X1, X6, X6
+	VADDPD       X2, X0, X0
+	VADDPD       X6, X0, X0
+	VMOVSD       X3, hi+40(FP)
+	VMOVSD       X0, lo+48(FP)
+	VADDPD       Y9, Y7, Y0
+	VSUBPD       Y7, Y0, Y1
+	VSUBPD       Y1, Y0, Y2
+	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y1, Y9, Y1
+	VADDPD       Y1, Y2, Y2
+	VADDPD       Y10, Y8, Y1
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPD       X2, X0, X4
+	VSUBPD       X0, X4, X5
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X0, X6
+	VSUBPD       X5, X2, X0
+	VADDPD       X0, X6, X6
+	VADDPD       X3, X1, X0
+	VADDPD       X6, X0, X0
+	VPERMILPD    $0x01, X4, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X4, X3
+	VSUBPD       X4, X3, X5
+	VSUBPD       X5, X3, X6
+	VSUBPD       X6, X4, X6
+	VSUBPD       X5, X1, X1
+	VADDPD       X1, X6, X6
+	VADDPD       X2, X0, X0
+	VADDPD       X6, X0, X0
+	VMOVSD       X3, sumHi+56(FP)
+	VMOVSD       X0, sumLo+64(FP)
+	VZEROUPPER
+	RET
+
 // func sumAVX2(x *float64, n int) (hi float64, lo float64)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·sumAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -5166,29 +5376,30 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-32
 	VXORPD Y4, Y4, Y4
 
 eight:
-	CMPQ    CX, $0x08
-	JLT     eightDone
-	VMOVUPD (AX), Y5
-	VADDPD  Y5, Y1, Y6
-	VSUBPD  Y1, Y6, Y7
-	VSUBPD  Y7, Y6, Y8
-	VSUBPD  Y8, Y1, Y1
-	VSUBPD  Y7, Y5, Y5
-	VADDPD  Y5, Y1, Y5
-	VMOVAPD Y6, Y1
-	VADDPD  Y5, Y2, Y2
-	VMOVUPD 32(AX), Y5
-	VADDPD  Y5, Y3, Y6
-	VSUBPD  Y3, Y6, Y7
-	VSUBPD  Y7, Y6, Y8
-	VSUBPD  Y8, Y3, Y3
-	VSUBPD  Y7, Y5, Y5
-	VADDPD  Y5, Y3, Y5
-	VMOVAPD Y6, Y3
-	VADDPD  Y5, Y4, Y4
-	ADDQ    $0x40, AX
-	SUBQ    $0x08, CX
-	JMP     eight
+	CMPQ       CX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	VMOVUPD    (AX), Y5
+	VADDPD     Y5, Y1, Y6
+	VSUBPD     Y1, Y6, Y7
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y1, Y1
+	VSUBPD     Y7, Y5, Y5
+	VADDPD     Y5, Y1, Y5
+	VMOVAPD    Y6, Y1
+	VADDPD     Y5, Y2, Y2
+	VMOVUPD    32(AX), Y5
+	VADDPD     Y5, Y3, Y6
+	VSUBPD     Y3, Y6, Y7
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y3, Y3
+	VSUBPD     Y7, Y5, Y5
+	VADDPD     Y5, Y3, Y5
+	VMOVAPD    Y6, Y3
+	VADDPD     Y5, Y4, Y4
+	ADDQ       $0x40, AX
+	SUBQ       $0x08, CX
+	JMP        eight
 
 eightDone:
 	CMPQ       CX, $0x00
@@ -5265,7 +5476,7 @@ join:
 	RET
 
 // func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
@@ -5283,6 +5494,8 @@ TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
 two:
 	CMPQ        BX, $0x08
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
 	VMULPD      Y3, Y8, Y8
@@ -5394,6 +5607,8 @@ TEXT ·weightedGradientStreamAVX2(SB), NOSPLIT, $0-72
 two:
 	CMPQ        BX, $0x08
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
 	VMULPD      Y3, Y8, Y8
@@ -5488,7 +5703,7 @@ done:
 	RET
 
 // func areSoftTargetsAVX2(x *float64, n int) bool
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·areSoftTargetsAVX2(SB), NOSPLIT, $0-17
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -5497,31 +5712,33 @@ TEXT ·areSoftTargetsAVX2(SB), NOSPLIT, $0-17
 	VPCMPEQD     Y2, Y2, Y2
 
 four:
-	CMPQ    CX, $0x10
-	JLT     fourDone
-	VMOVUPD (AX), Y3
-	VCMPPD  $0x1d, Y1, Y3, Y4
-	VCMPPD  $0x11, Y0, Y3, Y3
-	VANDPD  Y4, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	VMOVUPD 32(AX), Y3
-	VCMPPD  $0x1d, Y1, Y3, Y4
-	VCMPPD  $0x11, Y0, Y3, Y3
-	VANDPD  Y4, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	VMOVUPD 64(AX), Y3
-	VCMPPD  $0x1d, Y1, Y3, Y4
-	VCMPPD  $0x11, Y0, Y3, Y3
-	VANDPD  Y4, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	VMOVUPD 96(AX), Y3
-	VCMPPD  $0x1d, Y1, Y3, Y4
-	VCMPPD  $0x11, Y0, Y3, Y3
-	VANDPD  Y4, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x10, CX
-	JMP     four
+	CMPQ       CX, $0x10
+	JLT        fourDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2112(AX)
+	VMOVUPD    (AX), Y3
+	VCMPPD     $0x1d, Y1, Y3, Y4
+	VCMPPD     $0x11, Y0, Y3, Y3
+	VANDPD     Y4, Y2, Y2
+	VANDPD     Y3, Y2, Y2
+	VMOVUPD    32(AX), Y3
+	VCMPPD     $0x1d, Y1, Y3, Y4
+	VCMPPD     $0x11, Y0, Y3, Y3
+	VANDPD     Y4, Y2, Y2
+	VANDPD     Y3, Y2, Y2
+	VMOVUPD    64(AX), Y3
+	VCMPPD     $0x1d, Y1, Y3, Y4
+	VCMPPD     $0x11, Y0, Y3, Y3
+	VANDPD     Y4, Y2, Y2
+	VANDPD     Y3, Y2, Y2
+	VMOVUPD    96(AX), Y3
+	VCMPPD     $0x1d, Y1, Y3, Y4
+	VCMPPD     $0x11, Y0, Y3, Y3
+	VANDPD     Y4, Y2, Y2
+	VANDPD     Y3, Y2, Y2
+	ADDQ       $0x00000080, AX
+	SUBQ       $0x10, CX
+	JMP        four
 
 fourDone:
 one:
@@ -5805,9 +6022,9 @@ stop:
 	VZEROUPPER
 	RET
 
-// func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+// func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-56
+TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-80
 	MOVQ   dst+0(FP), AX
 	MOVQ   logp+8(FP), CX
 	MOVQ   u+16(FP), DX
@@ -5976,12 +6193,12 @@ vectorsDone:
 
 stop:
 	SUBQ BX, R9
-	MOVQ R9, ret+48(FP)
+	MOVQ R9, ret+72(FP)
 	VZEROUPPER
 	RET
 
 // func columnsAddAVX2(c *float64, x *float64, stride int, n int, width int)
-// Requires: AVX, CMOV
+// Requires: AVX, CMOV, MMX+
 TEXT ·columnsAddAVX2(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -5998,23 +6215,24 @@ rows:
 	MOVQ SI, R10
 
 vectors:
-	CMPQ    R10, $0x04
-	JLT     vectorsDone
-	VMOVUPD (R9), Y1
-	VMOVUPD (R8), Y2
-	VADDPD  Y1, Y2, Y3
-	VSUBPD  Y2, Y3, Y4
-	VSUBPD  Y4, Y3, Y5
-	VSUBPD  Y5, Y2, Y2
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y2, Y1
-	VMOVUPD Y3, (R8)
-	VADDPD  4096(R8), Y1, Y1
-	VMOVUPD Y1, 4096(R8)
-	ADDQ    $0x20, R9
-	ADDQ    $0x20, R8
-	SUBQ    $0x04, R10
-	JMP     vectors
+	CMPQ       R10, $0x04
+	JLT        vectorsDone
+	PREFETCHT0 (R9)(DX*8)
+	VMOVUPD    (R9), Y1
+	VMOVUPD    (R8), Y2
+	VADDPD     Y1, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y1, Y1
+	VADDPD     Y1, Y2, Y1
+	VMOVUPD    Y3, (R8)
+	VADDPD     4096(R8), Y1, Y1
+	VMOVUPD    Y1, 4096(R8)
+	ADDQ       $0x20, R9
+	ADDQ       $0x20, R8
+	SUBQ       $0x04, R10
+	JMP        vectors
 
 vectorsDone:
 	TESTQ      R10, R10

@@ -135,7 +135,12 @@ func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups in
 //go:noescape
 func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 
-// sumAVX512 is sumOfGo, for n > 0 entries, before the sum is rounded.
+// weightedLossSumsAVX512 is weightedLossSumsGo for n > 0 entries.
+//
+//go:noescape
+func weightedLossSumsAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+
+// sumAVX512 is laneSumGo for n > 0 entries.
 //
 //go:noescape
 func sumAVX512(x *float64, n int) (hi float64, lo float64)
@@ -167,11 +172,11 @@ func indexAVX512(x *float64, n int, v float64) int
 //go:noescape
 func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
 
-// columnsVectorJacobianAVX512 is vectorJacobianGo for n > 0 entries with sums of their own. It returns how many it did:
+// columnsVectorJacobianAVX512 is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead. It returns how many it did:
 // all, or those before a vector that has a special entry. dst may be logp or u.
 //
 //go:noescape
-func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
+func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
 
 // columnsAddAVX512 is columnsAddGo for n > 0 rows of width > 0.
 //

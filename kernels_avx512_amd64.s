@@ -4100,7 +4100,7 @@ vectors:
 	RET
 
 // func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-56
 	MOVQ         q+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -4112,27 +4112,29 @@ TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-56
 	VXORPD       Z4, Z4, Z4
 
 eight:
-	CMPQ      DX, $0x08
-	JLT       eightDone
-	VMOVUPD   (AX), Z5
-	VMOVUPD   (CX), Z6
-	VCMPPD    $0x04, Z2, Z5, K1
-	VSUBPD    Z6, Z0, Z6
-	VSUBPD    Z1, Z6, Z6
-	VMULPD    Z6, Z5, Z5
-	VMOVAPD.Z Z5, K1, Z5
-	VADDPD    Z5, Z3, Z6
-	VSUBPD    Z3, Z6, Z7
-	VSUBPD    Z7, Z6, Z8
-	VSUBPD    Z8, Z3, Z3
-	VSUBPD    Z7, Z5, Z5
-	VADDPD    Z5, Z3, Z5
-	VMOVAPD   Z6, Z3
-	VADDPD    Z5, Z4, Z4
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, CX
-	SUBQ      $0x08, DX
-	JMP       eight
+	CMPQ       DX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (AX), Z5
+	VMOVUPD    (CX), Z6
+	VCMPPD     $0x04, Z2, Z5, K1
+	VSUBPD     Z6, Z0, Z6
+	VSUBPD     Z1, Z6, Z6
+	VMULPD     Z6, Z5, Z5
+	VMOVAPD.Z  Z5, K1, Z5
+	VADDPD     Z5, Z3, Z6
+	VSUBPD     Z3, Z6, Z7
+	VSUBPD     Z7, Z6, Z8
+	VSUBPD     Z8, Z3, Z3
+	VSUBPD     Z7, Z5, Z5
+	VADDPD     Z5, Z3, Z5
+	VMOVAPD    Z6, Z3
+	VADDPD     Z5, Z4, Z4
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
+	JMP        eight
 
 eightDone:
 	CMPQ      DX, $0x00
@@ -4194,8 +4196,155 @@ join:
 	VZEROUPPER
 	RET
 
+// func weightedLossSumsAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $0-72
+	MOVQ         q+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD max+24(FP), Z0
+	VBROADCASTSD negLogSum+32(FP), Z1
+	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z6, Z6, Z6
+
+eight:
+	CMPQ       DX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (AX), Z7
+	VMOVUPD    (CX), Z8
+	VCMPPD     $0x04, Z2, Z7, K1
+	VSUBPD     Z8, Z0, Z8
+	VSUBPD     Z1, Z8, Z8
+	VMULPD     Z8, Z7, Z8
+	VMOVAPD.Z  Z8, K1, Z8
+	VADDPD     Z8, Z3, Z9
+	VSUBPD     Z3, Z9, Z10
+	VSUBPD     Z10, Z9, Z11
+	VSUBPD     Z11, Z3, Z3
+	VSUBPD     Z10, Z8, Z8
+	VADDPD     Z8, Z3, Z8
+	VMOVAPD    Z9, Z3
+	VADDPD     Z8, Z4, Z4
+	VADDPD     Z7, Z5, Z8
+	VSUBPD     Z5, Z8, Z9
+	VSUBPD     Z9, Z8, Z10
+	VSUBPD     Z10, Z5, Z5
+	VSUBPD     Z9, Z7, Z7
+	VADDPD     Z7, Z5, Z7
+	VMOVAPD    Z8, Z5
+	VADDPD     Z7, Z6, Z6
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
+	JMP        eight
+
+eightDone:
+	CMPQ      DX, $0x00
+	JLE       join
+	MOVQ      $0x000000ff, BX
+	BZHIQ     DX, BX, BX
+	KMOVB     BX, K1
+	VMOVAPD   Z2, Z7
+	VMOVUPD   (AX), K1, Z7
+	VMOVAPD   Z2, Z8
+	VMOVUPD   (CX), K1, Z8
+	VCMPPD    $0x04, Z2, Z7, K1
+	VSUBPD    Z8, Z0, Z0
+	VSUBPD    Z1, Z0, Z0
+	VMULPD    Z0, Z7, Z0
+	VMOVAPD.Z Z0, K1, Z0
+	VADDPD    Z0, Z3, Z1
+	VSUBPD    Z3, Z1, Z2
+	VSUBPD    Z2, Z1, Z8
+	VSUBPD    Z8, Z3, Z3
+	VSUBPD    Z2, Z0, Z0
+	VADDPD    Z0, Z3, Z0
+	VMOVAPD   Z1, Z3
+	VADDPD    Z0, Z4, Z4
+	VADDPD    Z7, Z5, Z0
+	VSUBPD    Z5, Z0, Z1
+	VSUBPD    Z1, Z0, Z2
+	VSUBPD    Z2, Z5, Z2
+	VSUBPD    Z1, Z7, Z1
+	VADDPD    Z1, Z2, Z1
+	VMOVAPD   Z0, Z5
+	VADDPD    Z1, Z6, Z6
+
+join:
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPD        Y1, Y3, Y0
+	VSUBPD        Y3, Y0, Y7
+	VSUBPD        Y7, Y0, Y8
+	VSUBPD        Y8, Y3, Y8
+	VSUBPD        Y7, Y1, Y1
+	VADDPD        Y1, Y8, Y8
+	VADDPD        Y2, Y4, Y1
+	VADDPD        Y8, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X4
+	VSUBPD        X0, X4, X7
+	VSUBPD        X7, X4, X8
+	VSUBPD        X8, X0, X8
+	VSUBPD        X7, X2, X0
+	VADDPD        X0, X8, X8
+	VADDPD        X3, X1, X0
+	VADDPD        X8, X0, X0
+	VPERMILPD     $0x01, X4, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X4, X3
+	VSUBPD        X4, X3, X7
+	VSUBPD        X7, X3, X8
+	VSUBPD        X8, X4, X8
+	VSUBPD        X7, X1, X1
+	VADDPD        X1, X8, X8
+	VADDPD        X2, X0, X0
+	VADDPD        X8, X0, X0
+	VMOVSD        X3, hi+40(FP)
+	VMOVSD        X0, lo+48(FP)
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VEXTRACTF64X4 $0x01, Z6, Y2
+	VADDPD        Y1, Y5, Y0
+	VSUBPD        Y5, Y0, Y3
+	VSUBPD        Y3, Y0, Y4
+	VSUBPD        Y4, Y5, Y4
+	VSUBPD        Y3, Y1, Y1
+	VADDPD        Y1, Y4, Y4
+	VADDPD        Y2, Y6, Y1
+	VADDPD        Y4, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X4
+	VSUBPD        X0, X4, X5
+	VSUBPD        X5, X4, X6
+	VSUBPD        X6, X0, X6
+	VSUBPD        X5, X2, X0
+	VADDPD        X0, X6, X6
+	VADDPD        X3, X1, X0
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X4, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X4, X3
+	VSUBPD        X4, X3, X5
+	VSUBPD        X5, X3, X6
+	VSUBPD        X6, X4, X6
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X6, X6
+	VADDPD        X2, X0, X0
+	VADDPD        X6, X0, X0
+	VMOVSD        X3, sumHi+56(FP)
+	VMOVSD        X0, sumLo+64(FP)
+	VZEROUPPER
+	RET
+
 // func sumAVX512(x *float64, n int) (hi float64, lo float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·sumAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -4204,20 +4353,21 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-32
 	VXORPD Z2, Z2, Z2
 
 eight:
-	CMPQ    CX, $0x08
-	JLT     eightDone
-	VMOVUPD (AX), Z3
-	VADDPD  Z3, Z1, Z4
-	VSUBPD  Z1, Z4, Z5
-	VSUBPD  Z5, Z4, Z6
-	VSUBPD  Z6, Z1, Z1
-	VSUBPD  Z5, Z3, Z3
-	VADDPD  Z3, Z1, Z3
-	VMOVAPD Z4, Z1
-	VADDPD  Z3, Z2, Z2
-	ADDQ    $0x40, AX
-	SUBQ    $0x08, CX
-	JMP     eight
+	CMPQ       CX, $0x08
+	JLT        eightDone
+	PREFETCHT0 2048(AX)
+	VMOVUPD    (AX), Z3
+	VADDPD     Z3, Z1, Z4
+	VSUBPD     Z1, Z4, Z5
+	VSUBPD     Z5, Z4, Z6
+	VSUBPD     Z6, Z1, Z1
+	VSUBPD     Z5, Z3, Z3
+	VADDPD     Z3, Z1, Z3
+	VMOVAPD    Z4, Z1
+	VADDPD     Z3, Z2, Z2
+	ADDQ       $0x40, AX
+	SUBQ       $0x08, CX
+	JMP        eight
 
 eightDone:
 	CMPQ    CX, $0x00
@@ -4273,7 +4423,7 @@ join:
 	RET
 
 // func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
@@ -4291,6 +4441,10 @@ TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
 two:
 	CMPQ        BX, $0x10
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2112(CX)
+	PREFETCHT0  2112(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
 	VMULPD      Z3, Z8, Z8
@@ -4333,6 +4487,8 @@ twoDone:
 one:
 	CMPQ        BX, $0x08
 	JLT         oneDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
 	VMULPD      Z3, Z8, Z8
@@ -4403,6 +4559,10 @@ TEXT ·weightedGradientStreamAVX512(SB), NOSPLIT, $0-72
 two:
 	CMPQ        BX, $0x10
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2112(CX)
+	PREFETCHT0  2112(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
 	VMULPD      Z3, Z8, Z8
@@ -4445,6 +4605,8 @@ twoDone:
 one:
 	CMPQ        BX, $0x08
 	JLT         oneDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
 	VMULPD      Z3, Z8, Z8
@@ -4498,7 +4660,7 @@ done:
 	RET
 
 // func areSoftTargetsAVX512(x *float64, n int) bool
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·areSoftTargetsAVX512(SB), NOSPLIT, $0-17
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -4507,31 +4669,35 @@ TEXT ·areSoftTargetsAVX512(SB), NOSPLIT, $0-17
 	KXNORB       K1, K1, K1
 
 four:
-	CMPQ    CX, $0x20
-	JLT     fourDone
-	VMOVUPD (AX), Z2
-	VCMPPD  $0x1d, Z1, Z2, K2
-	VCMPPD  $0x11, Z0, Z2, K3
-	KANDB   K2, K1, K1
-	KANDB   K3, K1, K1
-	VMOVUPD 64(AX), Z2
-	VCMPPD  $0x1d, Z1, Z2, K2
-	VCMPPD  $0x11, Z0, Z2, K3
-	KANDB   K2, K1, K1
-	KANDB   K3, K1, K1
-	VMOVUPD 128(AX), Z2
-	VCMPPD  $0x1d, Z1, Z2, K2
-	VCMPPD  $0x11, Z0, Z2, K3
-	KANDB   K2, K1, K1
-	KANDB   K3, K1, K1
-	VMOVUPD 192(AX), Z2
-	VCMPPD  $0x1d, Z1, Z2, K2
-	VCMPPD  $0x11, Z0, Z2, K3
-	KANDB   K2, K1, K1
-	KANDB   K3, K1, K1
-	ADDQ    $0x00000100, AX
-	SUBQ    $0x20, CX
-	JMP     four
+	CMPQ       CX, $0x20
+	JLT        fourDone
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2112(AX)
+	PREFETCHT0 2176(AX)
+	PREFETCHT0 2240(AX)
+	VMOVUPD    (AX), Z2
+	VCMPPD     $0x1d, Z1, Z2, K2
+	VCMPPD     $0x11, Z0, Z2, K3
+	KANDB      K2, K1, K1
+	KANDB      K3, K1, K1
+	VMOVUPD    64(AX), Z2
+	VCMPPD     $0x1d, Z1, Z2, K2
+	VCMPPD     $0x11, Z0, Z2, K3
+	KANDB      K2, K1, K1
+	KANDB      K3, K1, K1
+	VMOVUPD    128(AX), Z2
+	VCMPPD     $0x1d, Z1, Z2, K2
+	VCMPPD     $0x11, Z0, Z2, K3
+	KANDB      K2, K1, K1
+	KANDB      K3, K1, K1
+	VMOVUPD    192(AX), Z2
+	VCMPPD     $0x1d, Z1, Z2, K2
+	VCMPPD     $0x11, Z0, Z2, K3
+	KANDB      K2, K1, K1
+	KANDB      K3, K1, K1
+	ADDQ       $0x00000100, AX
+	SUBQ       $0x20, CX
+	JMP        four
 
 fourDone:
 one:
@@ -4642,7 +4808,7 @@ found:
 	RET
 
 // func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         logp+8(FP), CX
@@ -4740,6 +4906,9 @@ vectors:
 	TESTL        DI, DI
 	JNZ          stop
 	VMOVUPD      Z19, (AX)
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
@@ -4829,9 +4998,9 @@ stop:
 	VZEROUPPER
 	RET
 
-// func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-56
+// func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         logp+8(FP), CX
 	MOVQ         u+16(FP), DX
@@ -4851,12 +5020,15 @@ TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-56
 	VXORPD       Z12, Z12, Z12
 	MOVQ         hi+24(FP), SI
 	MOVQ         lo+32(FP), DI
-	LEAQ         ·kernelTables+0(SB), R8
-	VMOVUPD      (R8), Z13
-	VMOVUPD      128(R8), Z14
-	VMOVUPD      64(R8), Z15
-	VMOVUPD      192(R8), Z16
-	MOVQ         BX, R8
+	MOVQ         nextDst+48(FP), R8
+	MOVQ         nextLogp+56(FP), R9
+	MOVQ         nextU+64(FP), R10
+	LEAQ         ·kernelTables+0(SB), R11
+	VMOVUPD      (R11), Z13
+	VMOVUPD      128(R11), Z14
+	VMOVUPD      64(R11), Z15
+	VMOVUPD      192(R11), Z16
+	MOVQ         BX, R11
 
 vectors:
 	CMPQ         BX, $0x08
@@ -4925,10 +5097,13 @@ vectors:
 	VADDPD       Z12, Z17, Z17
 	VCMPPD       $0x03, Z17, Z17, K2
 	KORB         K1, K2, K1
-	KMOVB        K1, R9
-	TESTL        R9, R9
+	KMOVB        K1, R12
+	TESTL        R12, R12
 	JNZ          stop
 	VMOVUPD      Z17, (AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   (DX)(R10*1)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
@@ -4940,9 +5115,9 @@ vectors:
 vectorsDone:
 	TESTQ        BX, BX
 	JZ           stop
-	MOVQ         $0x000000ff, R9
-	BZHIQ        BX, R9, R9
-	KMOVB        R9, K1
+	MOVQ         $0x000000ff, R8
+	BZHIQ        BX, R8, R8
+	KMOVB        R8, K1
 	VMOVAPD      Z12, Z17
 	VMOVUPD      (SI), K1, Z17
 	VMOVAPD      Z12, Z18
@@ -5019,13 +5194,13 @@ vectorsDone:
 	XORQ         BX, BX
 
 stop:
-	SUBQ BX, R8
-	MOVQ R8, ret+48(FP)
+	SUBQ BX, R11
+	MOVQ R11, ret+72(FP)
 	VZEROUPPER
 	RET
 
 // func columnsAddAVX512(c *float64, x *float64, stride int, n int, width int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·columnsAddAVX512(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -5042,23 +5217,24 @@ rows:
 	MOVQ SI, R10
 
 vectors:
-	CMPQ    R10, $0x08
-	JLT     vectorsDone
-	VMOVUPD (R9), Z1
-	VMOVUPD (R8), Z2
-	VADDPD  Z1, Z2, Z3
-	VSUBPD  Z2, Z3, Z4
-	VSUBPD  Z4, Z3, Z5
-	VSUBPD  Z5, Z2, Z2
-	VSUBPD  Z4, Z1, Z1
-	VADDPD  Z1, Z2, Z1
-	VMOVUPD Z3, (R8)
-	VADDPD  4096(R8), Z1, Z1
-	VMOVUPD Z1, 4096(R8)
-	ADDQ    $0x40, R9
-	ADDQ    $0x40, R8
-	SUBQ    $0x08, R10
-	JMP     vectors
+	CMPQ       R10, $0x08
+	JLT        vectorsDone
+	PREFETCHT0 (R9)(DX*8)
+	VMOVUPD    (R9), Z1
+	VMOVUPD    (R8), Z2
+	VADDPD     Z1, Z2, Z3
+	VSUBPD     Z2, Z3, Z4
+	VSUBPD     Z4, Z3, Z5
+	VSUBPD     Z5, Z2, Z2
+	VSUBPD     Z4, Z1, Z1
+	VADDPD     Z1, Z2, Z1
+	VMOVUPD    Z3, (R8)
+	VADDPD     4096(R8), Z1, Z1
+	VMOVUPD    Z1, 4096(R8)
+	ADDQ       $0x40, R9
+	ADDQ       $0x40, R8
+	SUBQ       $0x08, R10
+	JMP        vectors
 
 vectorsDone:
 	TESTQ   R10, R10

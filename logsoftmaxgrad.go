@@ -104,10 +104,13 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	w.sumSlices(w.coefficientTile[:], cols, groups)
 	for j := range cols {
 		row := w.tile[j*columnsWidth:][:groups*group]
-		columnsVectorJacobian(row, row, w.coefficientTile[j*columnsWidth:][:groups*group], w.hi[0][:], w.lo[0][:])
+		columnsVectorJacobian(row, row, w.coefficientTile[j*columnsWidth:][:groups*group], w.hi[0][:], w.lo[0][:], 0, 0, 0)
 	}
 	w.tile.unpackRows(dst, t.out.Stride, n, cols)
 }
+
+// rowsAhead is how many rows ahead of the one in work memory is prefetched.
+const rowsAhead = 4
 
 // doColumns does columnsWidth columns from column first, or those that are
 // left, going through memory in its order.
@@ -126,7 +129,8 @@ func (t *vectorJacobian) doColumns(w *workspace, first int) {
 		u, uStride := t.upstream.block(&w.softIn, i, first, rows, n)
 		for k := range rows {
 			dst := t.out.Data[(i+k)*t.out.Stride+first:][:n]
-			columnsVectorJacobian(dst, logp[k*stride:][:n], u[k*uStride:][:n], w.hi[0][:], w.lo[0][:])
+			columnsVectorJacobian(dst, logp[k*stride:][:n], u[k*uStride:][:n], w.hi[0][:], w.lo[0][:],
+				rowsAhead*t.out.Stride, rowsAhead*stride, rowsAhead*uStride)
 		}
 	}
 }

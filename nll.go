@@ -205,7 +205,7 @@ type smoothTask struct {
 
 var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
 
-func (t *smoothTask) do(_ *workspace, unit int) {
+func (t *smoothTask) do(w *workspace, unit int) {
 	q := t.coefficients.clone()
 	defer q.release()
 	cols := t.x.cols
@@ -228,6 +228,13 @@ func (t *smoothTask) do(_ *workspace, unit int) {
 		data = *b
 	}
 	var part accumulator
+	if cols <= fewCols && t.x.kind != sourceForeign {
+		for i := 0; i < n; i += columnsWidth {
+			t.doFew(w, &q, &part, data[i*stride:], stride, begin+i, min(columnsWidth, n-i))
+		}
+		t.sums[unit] = part
+		return
+	}
 	for i := range n {
 		l := 0.0
 		if y := t.target[begin+i]; t.counts(begin+i, y) {
@@ -243,6 +250,28 @@ func (t *smoothTask) do(_ *workspace, unit int) {
 		}
 	}
 	t.sums[unit] = part
+}
+
+// doFew adds the losses of n rows from row i on, of at most fewCols classes,
+// to sum. The rows' log-probabilities are x.
+func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *accumulator, x []float64, stride, i, n int) {
+	cols, groups := t.x.cols, groupsFor(n)
+	w.tile.packRows(x, stride, n, cols)
+	q.pack(&w.coefficientTile, t.target[i:][:n])
+	clear(w.max[:])
+	clear(w.negLogSum[:])
+	columnsWeightedLoss(&w.columns, w.coefficientTile[:], w.tile[:], cols, groups)
+	columnsJoin(&w.columns, groups)
+	for k := range n {
+		l := 0.0
+		if t.counts(i+k, t.target[i+k]) {
+			l = canonical(float64(t.sampleWeightAt(i+k) * accumulator{w.hi[0][k], w.lo[0][k]}.value()))
+		}
+		sum.add(l)
+		if t.each != nil {
+			t.each[i+k] = l
+		}
+	}
 }
 
 // nllGrad sets dst to the gradient, for the given Loss.Weight.
@@ -333,6 +362,26 @@ func (q *smoothing) target(y int) []float64 {
 		base[y] = float64(q.weight[y] * q.on)
 	}
 	return base
+}
+
+// pack sets the slices of a tile to the coefficients of the labels, at most
+// columnsWidth, and those of what is left of the last group and of labels that
+// are no classes to any.
+func (q *smoothing) pack(t *tile, labels []int) {
+	base := *q.buffer
+	width := groupsFor(len(labels)) * group
+	for c, v := range base {
+		fill(t[c*columnsWidth:][:width], v)
+	}
+	for k, y := range labels {
+		if uint(y) >= uint(len(base)) {
+			continue
+		}
+		t[y*columnsWidth+k] = q.on
+		if q.weight != nil {
+			t[y*columnsWidth+k] = float64(q.weight[y] * q.on)
+		}
+	}
 }
 
 // restore undoes target(y).

@@ -19,6 +19,20 @@ func weightedLoss(q, x []float64, max, negLogSum float64) float64 {
 	return accumulator{hi, lo}.value()
 }
 
+// weightedLossAndSum returns what weightedLoss and sumOf do.
+func weightedLossAndSum(q, x []float64, max, negLogSum float64) (float64, accumulator) {
+	hi, lo, sumHi, sumLo := weightedLossSums(q, x[:len(q)], max, negLogSum)
+	sumHi, sumLo = sumAndRest(sumHi, sumLo)
+	return accumulator{hi, lo}.value(), accumulator{sumHi, sumLo}
+}
+
+// weightedLossSumsGo is weightedLossGo and laneSumGo of q.
+func weightedLossSumsGo(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	hi, lo = weightedLossGo(q, x, max, negLogSum)
+	sumHi, sumLo = laneSumGo(q)
+	return hi, lo, sumHi, sumLo
+}
+
 // weightedLossGo returns the sum of weightedLoss in two words; which NaN they
 // are is open, and where a term is infinite what lo is. A term that is left
 // out may as well be added as +0.

@@ -18,6 +18,19 @@ func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
 	}
 }
 
+func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	raceReadSlice(q)
+	raceReadSlice(x[:len(q)])
+	switch {
+	case active == tierGo || len(q) == 0:
+		return weightedLossSumsGo(q, x, max, negLogSum)
+	case active == tierAVX512:
+		return weightedLossSumsAVX512(&q[0], &x[0], len(q), max, negLogSum)
+	default:
+		return weightedLossSumsAVX2(&q[0], &x[0], len(q), max, negLogSum)
+	}
+}
+
 func laneSum(x []float64) (hi, lo float64) {
 	raceReadSlice(x)
 	switch {
@@ -109,7 +122,9 @@ func vectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
 }
 
 // columnsVectorJacobian is vectorJacobianOf with a sum for every entry.
-func columnsVectorJacobian(dst, logp, u, hi, lo []float64) {
+//
+// The next rows are prefetched, which lie so many entries ahead.
+func columnsVectorJacobian(dst, logp, u, hi, lo []float64, nextDst, nextLogp, nextU int) {
 	raceReadSlice(logp)
 	raceReadSlice(u)
 	raceWriteSlice(dst)
@@ -117,9 +132,9 @@ func columnsVectorJacobian(dst, logp, u, hi, lo []float64) {
 		done := 0
 		switch active {
 		case tierAVX512:
-			done = columnsVectorJacobianAVX512(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u))
+			done = columnsVectorJacobianAVX512(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
 		case tierAVX2:
-			done = columnsVectorJacobianAVX2(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u))
+			done = columnsVectorJacobianAVX2(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
 		}
 		next := specialEnd(done, len(u))
 		columnsVectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi[done:next], lo[done:next])

@@ -29,13 +29,14 @@ func TestGuardedWeightedKernels(t *testing.T) {
 						call func()
 					}{
 						{"weightedLossSum", func() { weightedLossSum(q, x, 1, -2) }},
+						{"weightedLossSums", func() { weightedLossSums(q, x, 1, -2) }},
 						{"laneSum", func() { laneSum(x) }},
 						{"areSoftTargets", func() { areSoftTargets(x) }},
 						{"indexOf", func() { indexOf(x, 12) }},
 						{"weightedGradient", func() { weightedGradient(dst, x, q, 1, 1, sum, 1) }},
 						{"weightedGradientAway", func() { weightedGradientAway(dst, x, q, 1, 1, sum, 1) }},
 						{"vectorJacobianOf", func() { vectorJacobianOf(dst, x, q, 1, 0) }},
-						{"columnsVectorJacobian", func() { columnsVectorJacobian(dst, x, q, q, x) }},
+						{"columnsVectorJacobian", func() { columnsVectorJacobian(dst, x, q, q, x, 1000, 1000, 1000) }},
 						{"columnsAdd", func() { columnsAdd(&slices, x, min(n, columnsWidth), n/min(n, columnsWidth), min(n, columnsWidth)) }},
 					} {
 						if v := fault(kernel.call); v != nil {

@@ -9,6 +9,10 @@ func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
 	return weightedLossGo(q, x, max, negLogSum)
 }
 
+func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	return weightedLossSumsGo(q, x, max, negLogSum)
+}
+
 func laneSum(x []float64) (hi, lo float64) { return laneSumGo(x) }
 
 func weightedGradient(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
@@ -26,7 +30,7 @@ func indexOf(x []float64, v float64) int { return indexOfGo(x, v) }
 
 func vectorJacobianOf(dst, logp, u []float64, hi, lo float64) { vectorJacobianGo(dst, logp, u, hi, lo) }
 
-func columnsVectorJacobian(dst, logp, u, hi, lo []float64) {
+func columnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
 	columnsVectorJacobianGo(dst, logp, u, hi, lo)
 }
 

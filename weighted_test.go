@@ -74,7 +74,13 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 			t.Errorf("weightedLossSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
 		}
 	}
-	hi, lo := laneSum(x.x)
+	max, negLogSum := maxOfGo(x.x), -math.Abs(some())
+	hi, lo, sumHi, sumLo := weightedLossSums(q.x, x.x, max, negLogSum)
+	wantHi, wantLo, wantSumHi, wantSumLo := weightedLossSumsGo(q.x, x.x, max, negLogSum)
+	if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) {
+		t.Errorf("weightedLossSums of %d entries = %x, %x, %x, %x, want %x, %x, %x, %x", n, hi, lo, sumHi, sumLo, wantHi, wantLo, wantSumHi, wantSumLo)
+	}
+	hi, lo = laneSum(x.x)
 	if wantHi, wantLo := laneSumGo(x.x); !sameSum(hi, lo, wantHi, wantLo) {
 		t.Errorf("laneSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
 	}
@@ -126,10 +132,10 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 	fillWith(his, some)
 	fillWith(los, func() float64 { return 0x1p-60 * some() })
 	columnsVectorJacobianGo(want, x.x, q.x, his, los)
-	columnsVectorJacobian(out.x, x.x, q.x, his, los)
+	columnsVectorJacobian(out.x, x.x, q.x, his, los, 0, n, 5)
 	check("columnsVectorJacobian", out.x)
 	unchanged("columnsVectorJacobian")
-	columnsVectorJacobian(x.x, x.x, q.x, his, los)
+	columnsVectorJacobian(x.x, x.x, q.x, his, los, n, 0, -3)
 	check("columnsVectorJacobian in place", x.x)
 	copy(x.x, xBefore)
 }

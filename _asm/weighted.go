@@ -12,14 +12,16 @@ import (
 // weightedKernels are those of losses and gradients that have a coefficient
 // for every entry; weighted.go has the Go functions that they follow.
 func weightedKernels() {
+	coefficient := func(v []Op, _ map[string]reg.VecVirtual) reg.VecVirtual { return v[0].(reg.VecVirtual) }
+	term := func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual {
+		return lossTerm(v[0], v[1], p["max"], p["negLogSum"])
+	}
 	laneSums("weightedLoss", "func(q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
-		"is weightedLossGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"},
-		func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual {
-			return lossTerm(v[0], v[1], p["max"], p["negLogSum"])
-		})
+		"is weightedLossGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term)
+	laneSums("weightedLossSums", "func(q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
+		"is weightedLossSumsGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term, coefficient)
 	laneSums("sum", "func(x *float64, n int) (hi, lo float64)",
-		"is sumOfGo, for n > 0 entries, before the sum is rounded.", []string{"x"}, nil,
-		func(v []Op, _ map[string]reg.VecVirtual) reg.VecVirtual { return v[0].(reg.VecVirtual) })
+		"is laneSumGo for n > 0 entries.", []string{"x"}, nil, coefficient)
 	weightedGradient(false)
 	weightedGradient(true)
 	areSoftTargets()
@@ -30,6 +32,10 @@ func weightedKernels() {
 	columnsWeightedLoss()
 	columnsWeightedGradient()
 }
+
+// farAhead is how many bytes ahead memory is prefetched that is read in its
+// order: the hardware does not go past the end of a page.
+const farAhead = 2048
 
 // lossTerm is what weightedLossGo adds up, but for the sign of a zero.
 func lossTerm(q, x, max, negLogSum Op) reg.VecVirtual {
@@ -44,8 +50,8 @@ func addTwoSum(hi, lo, t reg.VecVirtual) {
 	VADDPD(rest, lo, lo)
 }
 
-// laneSums is a kernel that adds up a term of every entry in eight lanes.
-func laneSums(name, signature, does string, pointers, params []string, term func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
+// laneSums is a kernel that adds up terms of every entry, each in eight lanes.
+func laneSums(name, signature, does string, pointers, params []string, terms ...func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
 	function(name, signature, name+suffix()+" "+does)
 	w := width()
 	var base []reg.GPVirtual
@@ -58,25 +64,36 @@ func laneSums(name, signature, does string, pointers, params []string, term func
 		p[name] = broadcast(address(Param(name)))
 	}
 	resident = map[string]reg.VecVirtual{"zero": zero()}
-	var hi, lo []reg.VecVirtual
-	for range 8 / w {
-		hi, lo = append(hi, zero()), append(lo, zero())
+	// The sums of each term: of all lanes, or of four and four.
+	hi, lo := make([][]reg.VecVirtual, len(terms)), make([][]reg.VecVirtual, len(terms))
+	for t := range terms {
+		for range 8 / w {
+			hi[t], lo[t] = append(hi[t], zero()), append(lo[t], zero())
+		}
+	}
+	take := func(i int, v []Op) {
+		for t, term := range terms {
+			addTwoSum(hi[t][i], lo[t][i], term(v, p))
+		}
 	}
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
 	loop("eight", n, 8, func() {
-		for i := range hi {
+		for _, b := range base {
+			PREFETCHT0(Mem{Base: b, Disp: farAhead})
+		}
+		for i := range 8 / w {
 			var v []Op
 			for _, b := range base {
 				v = append(v, load(at(b, i)))
 			}
-			addTwoSum(hi[i], lo[i], term(v, p))
+			take(i, v)
 		}
 		for _, b := range base {
 			ADDQ(imm(64), b)
 		}
 	})
 	// Absent entries are +0: so are their terms made, or their coefficients.
-	for i := range hi {
+	for i := range 8 / w {
 		CMPQ(n, imm(w*i))
 		JLE(LabelRef("join"))
 		if i > 0 {
@@ -87,28 +104,30 @@ func laneSums(name, signature, does string, pointers, params []string, term func
 		for _, b := range base {
 			v = append(v, loadMasked(at(b, i), m, cv("zero")))
 		}
-		addTwoSum(hi[i], lo[i], term(v, p))
+		take(i, v)
 	}
 	Label("join")
-	h, l := YMM(), YMM()
-	if wide {
-		uh, ul := YMM(), YMM()
-		VEXTRACTF64X4(Imm(1), hi[0], uh)
-		VEXTRACTF64X4(Imm(1), lo[0], ul)
-		sumInto(h, l, hi[0].AsY(), lo[0].AsY(), uh, ul, YMM)
-	} else {
-		sumInto(h, l, hi[0], lo[0], hi[1], lo[1], YMM)
+	for t := range terms {
+		h, l := YMM(), YMM()
+		if wide {
+			uh, ul := YMM(), YMM()
+			VEXTRACTF64X4(Imm(1), hi[t][0], uh)
+			VEXTRACTF64X4(Imm(1), lo[t][0], ul)
+			sumInto(h, l, hi[t][0].AsY(), lo[t][0].AsY(), uh, ul, YMM)
+		} else {
+			sumInto(h, l, hi[t][0], lo[t][0], hi[t][1], lo[t][1], YMM)
+		}
+		uh, ul, sh, sl := XMM(), XMM(), XMM(), XMM()
+		VEXTRACTF128(Imm(1), h, uh)
+		VEXTRACTF128(Imm(1), l, ul)
+		sumInto(sh, sl, h.AsX(), l.AsX(), uh, ul, XMM)
+		uh, ul, h, l = XMM(), XMM(), XMM(), XMM()
+		VPERMILPD(Imm(1), sh, uh)
+		VPERMILPD(Imm(1), sl, ul)
+		sumInto(h, l, sh, sl, uh, ul, XMM)
+		VMOVSD(h, address(ReturnIndex(2*t)))
+		VMOVSD(l, address(ReturnIndex(2*t+1)))
 	}
-	uh, ul, sh, sl := XMM(), XMM(), XMM(), XMM()
-	VEXTRACTF128(Imm(1), h, uh)
-	VEXTRACTF128(Imm(1), l, ul)
-	sumInto(sh, sl, h.AsX(), l.AsX(), uh, ul, XMM)
-	uh, ul, h, l = XMM(), XMM(), XMM(), XMM()
-	VPERMILPD(Imm(1), sh, uh)
-	VPERMILPD(Imm(1), sl, ul)
-	sumInto(h, l, sh, sl, uh, ul, XMM)
-	VMOVSD(h, address(ReturnIndex(0)))
-	VMOVSD(l, address(ReturnIndex(1)))
 	finish()
 }
 
@@ -144,6 +163,10 @@ func weightedGradient(stream bool) {
 	}
 	step := func(count int) func() {
 		return func() {
+			for i := 0; i < w*count/8; i++ {
+				PREFETCHT0(Mem{Base: terms, Disp: farAhead + 64*i})
+				PREFETCHT0(Mem{Base: q, Disp: farAhead + 64*i})
+			}
 			for i := range count {
 				v := entry(load(at(terms, i)), load(at(q, i)))
 				if stream {
@@ -204,6 +227,9 @@ func areSoftTargets() {
 		}
 	}
 	loop("four", n, 4*w, func() {
+		for i := range w / 2 {
+			PREFETCHT0(Mem{Base: x, Disp: farAhead + 64*i})
+		}
 		for i := range 4 {
 			entry(load(Mem{Base: x, Disp: 8 * w * i}))
 		}
@@ -293,10 +319,11 @@ func index() {
 // NaN in the result.
 func vectorJacobian(byColumn bool) {
 	name, signature := "vectorJacobian", "func(dst, logp, u *float64, n int, hi, lo float64) int"
+	var ahead []reg.GPVirtual
 	does := "is vectorJacobianGo for n > 0 entries."
 	if byColumn {
-		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int) int"
-		does = "is vectorJacobianGo for n > 0 entries with sums of their own."
+		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int, nextDst, nextLogp, nextU int) int"
+		does = "is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead."
 	}
 	function(name, signature, name+suffix()+" "+does+" It returns how many it did:",
 		"all, or those before a vector that has a special entry. dst may be logp or u.")
@@ -312,6 +339,9 @@ func vectorJacobian(byColumn bool) {
 	var hi, lo Op
 	if byColumn {
 		h, l := param("hi"), param("lo")
+		if wide {
+			ahead = []reg.GPVirtual{param("nextDst"), param("nextLogp"), param("nextU")}
+		}
 		pointers = append(pointers, h, l)
 		hi, lo = Mem{Base: h}, Mem{Base: l}
 	} else {
@@ -352,6 +382,15 @@ func vectorJacobian(byColumn bool) {
 	loop("vectors", n, w, func() {
 		v := entry(load(Mem{Base: logp}), load(Mem{Base: u}), hi, lo, "stop")
 		store(v, Mem{Base: dst})
+		for i, p := range pointers[:3] {
+			switch {
+			case !wide:
+			case byColumn:
+				PREFETCHT0(Mem{Base: p, Index: ahead[i], Scale: 1})
+			default:
+				PREFETCHT0(Mem{Base: p, Disp: farAhead})
+			}
+		}
 		for _, p := range pointers {
 			ADDQ(imm(8*w), p)
 		}
@@ -396,6 +435,8 @@ func columnsAdd() {
 		store(add(rest, low), low)
 	}
 	loop("vectors", left, w, func() {
+		// Eight rows on.
+		PREFETCHT0(Mem{Base: from, Index: stride, Scale: 8})
 		put(load(Mem{Base: from}))
 		ADDQ(imm(8*w), from)
 		ADDQ(imm(8*w), sums)
