@@ -21,6 +21,9 @@ func (t *normalization) runColumns() {
 	rows, cols := t.in.Rows, t.in.Cols
 	full := cols / group * group
 	switch {
+	case rows == 1 && t.op != opSoftmax:
+		t.doSingleRow()
+		return
 	case full == 0:
 	case rows <= chunkLen:
 		t.part = partStrips
@@ -39,6 +42,17 @@ func (t *normalization) runColumns() {
 	if full < cols {
 		t.part = partSingle
 		run(t, cols-full, elements(rows, cols-full))
+	}
+}
+
+// doSingleRow does columns of one entry, whose probability is 1.
+func (t *normalization) doSingleRow() {
+	for j, v := range t.in.Data[:t.in.Cols] {
+		if t.op == opLogSumExp {
+			t.values[j] = canonical(v)
+		} else {
+			t.out.Data[j] = canonical(v - v)
+		}
 	}
 }
 
