@@ -5855,7 +5855,7 @@ found:
 	RET
 
 // func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         logp+8(FP), CX
@@ -5933,6 +5933,9 @@ vectors:
 	TESTL        R8, R8
 	JNZ          stop
 	VMOVUPD      Y3, (AX)
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
@@ -6023,7 +6026,7 @@ stop:
 	RET
 
 // func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-80
 	MOVQ   dst+0(FP), AX
 	MOVQ   logp+8(FP), CX
@@ -6032,8 +6035,11 @@ TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-80
 	VXORPD Y0, Y0, Y0
 	MOVQ   hi+24(FP), SI
 	MOVQ   lo+32(FP), DI
-	LEAQ   ·kernelTables+0(SB), R8
-	MOVQ   BX, R9
+	MOVQ   nextDst+48(FP), R8
+	MOVQ   nextLogp+56(FP), R9
+	MOVQ   nextU+64(FP), R10
+	LEAQ   ·kernelTables+0(SB), R11
+	MOVQ   BX, R12
 
 vectors:
 	CMPQ         BX, $0x04
@@ -6051,10 +6057,10 @@ vectors:
 	VPAND        ·kernelConstants+960(SB), Y4, Y5
 	VXORPD       Y7, Y7, Y7
 	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R8)(Y5*8), Y7
+	VGATHERQPD   Y8, (R11)(Y5*8), Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R8)(Y5*8), Y8
+	VGATHERQPD   Y9, 128(R11)(Y5*8), Y8
 	VPSLLQ       $0x30, Y4, Y4
 	VPADDQ       Y4, Y7, Y4
 	VMOVUPD      ·kernelConstants+224(SB), Y5
@@ -6098,10 +6104,13 @@ vectors:
 	VADDPD       Y0, Y1, Y1
 	VCMPPD       $0x03, Y1, Y1, Y2
 	VORPD        Y3, Y2, Y3
-	VMOVMSKPD    Y3, R10
-	TESTL        R10, R10
+	VMOVMSKPD    Y3, R13
+	TESTL        R13, R13
 	JNZ          stop
 	VMOVUPD      Y1, (AX)
+	PREFETCHT0   (AX)(R8*1)
+	PREFETCHT0   (CX)(R9*1)
+	PREFETCHT0   (DX)(R10*1)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
@@ -6113,13 +6122,13 @@ vectors:
 vectorsDone:
 	TESTQ        BX, BX
 	JZ           stop
-	MOVQ         $0x00000004, R11
-	CMPQ         BX, R11
-	MOVQ         BX, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y1
+	MOVQ         $0x00000004, R9
+	CMPQ         BX, R9
+	MOVQ         BX, R8
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         ·laneMasks+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y1
 	VMASKMOVPD   (SI), Y1, Y2
 	VBLENDVPD    Y1, Y2, Y0, Y2
 	VMASKMOVPD   (DI), Y1, Y3
@@ -6139,10 +6148,10 @@ vectorsDone:
 	VPAND        ·kernelConstants+960(SB), Y7, Y8
 	VXORPD       Y10, Y10, Y10
 	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (R8)(Y8*8), Y10
+	VGATHERQPD   Y11, (R11)(Y8*8), Y10
 	VXORPD       Y11, Y11, Y11
 	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(R8)(Y8*8), Y11
+	VGATHERQPD   Y12, 128(R11)(Y8*8), Y11
 	VPSLLQ       $0x30, Y7, Y7
 	VPADDQ       Y7, Y10, Y7
 	VMOVUPD      ·kernelConstants+224(SB), Y8
@@ -6192,8 +6201,8 @@ vectorsDone:
 	XORQ         BX, BX
 
 stop:
-	SUBQ BX, R9
-	MOVQ R9, ret+72(FP)
+	SUBQ BX, R12
+	MOVQ R12, ret+72(FP)
 	VZEROUPPER
 	RET
 

@@ -339,9 +339,7 @@ func vectorJacobian(byColumn bool) {
 	var hi, lo Op
 	if byColumn {
 		h, l := param("hi"), param("lo")
-		if wide {
-			ahead = []reg.GPVirtual{param("nextDst"), param("nextLogp"), param("nextU")}
-		}
+		ahead = []reg.GPVirtual{param("nextDst"), param("nextLogp"), param("nextU")}
 		pointers = append(pointers, h, l)
 		hi, lo = Mem{Base: h}, Mem{Base: l}
 	} else {
@@ -383,11 +381,9 @@ func vectorJacobian(byColumn bool) {
 		v := entry(load(Mem{Base: logp}), load(Mem{Base: u}), hi, lo, "stop")
 		store(v, Mem{Base: dst})
 		for i, p := range pointers[:3] {
-			switch {
-			case !wide:
-			case byColumn:
+			if byColumn {
 				PREFETCHT0(Mem{Base: p, Index: ahead[i], Scale: 1})
-			default:
+			} else {
 				PREFETCHT0(Mem{Base: p, Disp: farAhead})
 			}
 		}
