@@ -27,7 +27,9 @@ func (t *normalization) runColumns() {
 	case full == 0:
 	case rows <= chunkLen:
 		t.part = partStrips
-		run(t, stripUnits(rows, full), elements(rows, full))
+		strips := countStrips(rows, full)
+		t.stripsInUnit = stripsInUnit(strips)
+		run(t, (strips+t.stripsInUnit-1)/t.stripsInUnit, elements(rows, full))
 	default:
 		units := (full + longWidth - 1) / longWidth * chunks(rows)
 		t.partials = grow(t.partials, chunks(rows)*full)
@@ -61,7 +63,7 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 	full := t.in.Cols / group * group
 	switch t.part {
 	case partStrips:
-		size := stripsInUnit(t.in.Rows, full)
+		size := t.stripsInUnit
 		t.doStrips(w, unit*size, min(countStrips(t.in.Rows, full), (unit+1)*size))
 	case partSingle:
 		t.doColumn(w, full+unit)
@@ -93,14 +95,10 @@ func stripWidth(rows int) int {
 
 func countStrips(rows, full int) int { return (full + stripWidth(rows) - 1) / stripWidth(rows) }
 
-// stripsInUnit is as many strips as leave some units for every goroutine.
-func stripsInUnit(rows, full int) int {
-	return max(1, min(16, countStrips(rows, full)/(4*runtime.GOMAXPROCS(0))))
-}
-
-func stripUnits(rows, full int) int {
-	size := stripsInUnit(rows, full)
-	return (countStrips(rows, full) + size - 1) / size
+// stripsInUnit is as many of some strips as leave units for every goroutine,
+// of which there may be another number at the next call.
+func stripsInUnit(strips int) int {
+	return max(1, min(16, strips/(4*runtime.GOMAXPROCS(0))))
 }
 
 // A columnStrip is some columns of one chunk and the copy of their entries, with

@@ -168,7 +168,9 @@ type normalization struct {
 	away bool // out is large, and not in
 
 	// Of columns.
-	part             columnsPart
+	part columnsPart
+	// What a unit of partStrips is.
+	stripsInUnit     int
 	partials, wholes []partial
 }
 
