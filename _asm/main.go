@@ -7,7 +7,7 @@
 //
 // writes kernels_{avx512,avx2}_amd64.{s,go} to the directory above, or to the
 // one that -dir names. The kernels follow the Go functions of the same names
-// in kernel.go and math.go operation by operation.
+// in kernel.go, weighted.go and math.go operation by operation.
 package main
 
 import (
