@@ -97,18 +97,18 @@ func columnsCopyAVX2(dst *float64, dstStride int, x *float64, stride int, n int,
 //go:noescape
 func fenceAVX2()
 
-// columnsShiftAVX2 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
+// columnsShiftAVX2 sets n > 0 rows of dst to (x-max)+negLogSum by column. dst may be x.
 //
 //go:noescape
 func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsShiftStreamAVX2 sets n rows of dst to (x-max)+negLogSum by column.
+// columnsShiftStreamAVX2 sets n > 0 rows of dst to (x-max)+negLogSum by column.
 // It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes.
 //
 //go:noescape
 func columnsShiftStreamAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsScaleAVX2 sets n rows of dst to x·factor + 0 by column. dst may be x.
+// columnsScaleAVX2 sets n > 0 rows of dst to x·factor + 0 by column. dst may be x.
 //
 //go:noescape
 func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)

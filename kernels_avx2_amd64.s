@@ -4852,27 +4852,108 @@ TEXT ·columnsShiftAVX2(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
+	SHLQ   $0x01, R8
 	VXORPD Y0, Y0, Y0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 2592(AX), Y3
+	VMOVUPD 64(AX), Y4
+	VMOVUPD 2624(AX), Y5
+	VMOVUPD 96(AX), Y6
+	VMOVUPD 2656(AX), Y7
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD (BX)(R9*1), Y0
-	VMOVUPD 2560(R10), Y1
-	VSUBPD  (R10), Y0, Y0
-	VADDPD  Y0, Y1, Y0
-	VMOVUPD Y0, (CX)(R9*1)
-	ADDQ    $0x20, R9
-	ADDQ    $0x20, R10
-	CMPQ    R9, R8
-	JLT     vectors
-	ADDQ    SI, BX
-	ADDQ    DX, CX
-	DECQ    DI
-	JNZ     rows
+vectors4Rows:
+	VMOVUPD (R9), Y8
+	VSUBPD  Y0, Y8, Y8
+	VADDPD  Y8, Y1, Y8
+	VMOVUPD Y8, (R10)
+	VMOVUPD 32(R9), Y8
+	VSUBPD  Y2, Y8, Y8
+	VADDPD  Y8, Y3, Y8
+	VMOVUPD Y8, 32(R10)
+	VMOVUPD 64(R9), Y8
+	VSUBPD  Y4, Y8, Y8
+	VADDPD  Y8, Y5, Y8
+	VMOVUPD Y8, 64(R10)
+	VMOVUPD 96(R9), Y8
+	VSUBPD  Y6, Y8, Y8
+	VADDPD  Y8, Y7, Y8
+	VMOVUPD Y8, 96(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors4Rows
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 2592(AX), Y3
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD (R9), Y4
+	VSUBPD  Y0, Y4, Y4
+	VADDPD  Y4, Y1, Y4
+	VMOVUPD Y4, (R10)
+	VMOVUPD 32(R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, 32(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors2Rows
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	SUBQ    $0x02, R8
+	JMP     vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD (R9), Y2
+	VSUBPD  Y0, Y2, Y2
+	VADDPD  Y2, Y1, Y2
+	VMOVUPD Y2, (R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors1Rows
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 
@@ -4888,27 +4969,108 @@ TEXT ·columnsShiftStreamAVX2(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
+	SHLQ   $0x01, R8
 	VXORPD Y0, Y0, Y0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 2592(AX), Y3
+	VMOVUPD 64(AX), Y4
+	VMOVUPD 2624(AX), Y5
+	VMOVUPD 96(AX), Y6
+	VMOVUPD 2656(AX), Y7
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD  (BX)(R9*1), Y0
-	VMOVUPD  2560(R10), Y1
-	VSUBPD   (R10), Y0, Y0
-	VADDPD   Y0, Y1, Y0
-	VMOVNTPD Y0, (CX)(R9*1)
-	ADDQ     $0x20, R9
-	ADDQ     $0x20, R10
-	CMPQ     R9, R8
-	JLT      vectors
-	ADDQ     SI, BX
-	ADDQ     DX, CX
-	DECQ     DI
-	JNZ      rows
+vectors4Rows:
+	VMOVUPD  (R9), Y8
+	VSUBPD   Y0, Y8, Y8
+	VADDPD   Y8, Y1, Y8
+	VMOVNTPD Y8, (R10)
+	VMOVUPD  32(R9), Y8
+	VSUBPD   Y2, Y8, Y8
+	VADDPD   Y8, Y3, Y8
+	VMOVNTPD Y8, 32(R10)
+	VMOVUPD  64(R9), Y8
+	VSUBPD   Y4, Y8, Y8
+	VADDPD   Y8, Y5, Y8
+	VMOVNTPD Y8, 64(R10)
+	VMOVUPD  96(R9), Y8
+	VSUBPD   Y6, Y8, Y8
+	VADDPD   Y8, Y7, Y8
+	VMOVNTPD Y8, 96(R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors4Rows
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, BX
+	ADDQ     $0x00000080, CX
+	SUBQ     $0x04, R8
+	JMP      vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 2592(AX), Y3
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD  (R9), Y4
+	VSUBPD   Y0, Y4, Y4
+	VADDPD   Y4, Y1, Y4
+	VMOVNTPD Y4, (R10)
+	VMOVUPD  32(R9), Y4
+	VSUBPD   Y2, Y4, Y4
+	VADDPD   Y4, Y3, Y4
+	VMOVNTPD Y4, 32(R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors2Rows
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	ADDQ     $0x40, CX
+	SUBQ     $0x02, R8
+	JMP      vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD (AX), Y0
+	VMOVUPD 2560(AX), Y1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD  (R9), Y2
+	VSUBPD   Y0, Y2, Y2
+	VADDPD   Y2, Y1, Y2
+	VMOVNTPD Y2, (R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors1Rows
+	ADDQ     $0x20, AX
+	ADDQ     $0x20, BX
+	ADDQ     $0x20, CX
+	SUBQ     $0x01, R8
+	JMP      vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 
@@ -4924,27 +5086,101 @@ TEXT ·columnsScaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
+	SHLQ   $0x01, R8
 	VXORPD Y0, Y0, Y0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD 4096(AX), Y1
+	VMOVUPD 4128(AX), Y2
+	VMOVUPD 4160(AX), Y3
+	VMOVUPD 4192(AX), Y4
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD (BX)(R9*1), Y1
-	VMOVUPD 4096(R10), Y2
-	VMULPD  Y1, Y2, Y1
-	VADDPD  Y0, Y1, Y1
-	VMOVUPD Y1, (CX)(R9*1)
-	ADDQ    $0x20, R9
-	ADDQ    $0x20, R10
-	CMPQ    R9, R8
-	JLT     vectors
-	ADDQ    SI, BX
-	ADDQ    DX, CX
-	DECQ    DI
-	JNZ     rows
+vectors4Rows:
+	VMOVUPD (R9), Y5
+	VMULPD  Y5, Y1, Y5
+	VADDPD  Y0, Y5, Y5
+	VMOVUPD Y5, (R10)
+	VMOVUPD 32(R9), Y5
+	VMULPD  Y5, Y2, Y5
+	VADDPD  Y0, Y5, Y5
+	VMOVUPD Y5, 32(R10)
+	VMOVUPD 64(R9), Y5
+	VMULPD  Y5, Y3, Y5
+	VADDPD  Y0, Y5, Y5
+	VMOVUPD Y5, 64(R10)
+	VMOVUPD 96(R9), Y5
+	VMULPD  Y5, Y4, Y5
+	VADDPD  Y0, Y5, Y5
+	VMOVUPD Y5, 96(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors4Rows
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD 4096(AX), Y1
+	VMOVUPD 4128(AX), Y2
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD (R9), Y3
+	VMULPD  Y3, Y1, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, (R10)
+	VMOVUPD 32(R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, 32(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors2Rows
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	SUBQ    $0x02, R8
+	JMP     vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD 4096(AX), Y1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD (R9), Y2
+	VMULPD  Y2, Y1, Y2
+	VADDPD  Y0, Y2, Y2
+	VMOVUPD Y2, (R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors1Rows
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, BX
+	ADDQ    $0x20, CX
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 

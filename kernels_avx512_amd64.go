@@ -97,18 +97,18 @@ func columnsCopyAVX512(dst *float64, dstStride int, x *float64, stride int, n in
 //go:noescape
 func fenceAVX512()
 
-// columnsShiftAVX512 sets n rows of dst to (x-max)+negLogSum by column. dst may be x.
+// columnsShiftAVX512 sets n > 0 rows of dst to (x-max)+negLogSum by column. dst may be x.
 //
 //go:noescape
 func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsShiftStreamAVX512 sets n rows of dst to (x-max)+negLogSum by column.
+// columnsShiftStreamAVX512 sets n > 0 rows of dst to (x-max)+negLogSum by column.
 // It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes.
 //
 //go:noescape
 func columnsShiftStreamAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsScaleAVX512 sets n rows of dst to x·factor + 0 by column. dst may be x.
+// columnsScaleAVX512 sets n > 0 rows of dst to x·factor + 0 by column. dst may be x.
 //
 //go:noescape
 func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)

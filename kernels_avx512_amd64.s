@@ -3905,27 +3905,107 @@ TEXT ·columnsShiftAVX512(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
 	VXORPD Z0, Z0, Z0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	VMOVUPD 64(AX), Z2
+	VMOVUPD 2624(AX), Z3
+	VMOVUPD 128(AX), Z4
+	VMOVUPD 2688(AX), Z5
+	VMOVUPD 192(AX), Z6
+	VMOVUPD 2752(AX), Z7
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD (BX)(R9*1), Z0
-	VMOVUPD 2560(R10), Z1
-	VSUBPD  (R10), Z0, Z0
-	VADDPD  Z0, Z1, Z0
-	VMOVUPD Z0, (CX)(R9*1)
-	ADDQ    $0x40, R9
-	ADDQ    $0x40, R10
-	CMPQ    R9, R8
-	JLT     vectors
-	ADDQ    SI, BX
-	ADDQ    DX, CX
-	DECQ    DI
-	JNZ     rows
+vectors4Rows:
+	VMOVUPD (R9), Z8
+	VSUBPD  Z0, Z8, Z8
+	VADDPD  Z8, Z1, Z8
+	VMOVUPD Z8, (R10)
+	VMOVUPD 64(R9), Z8
+	VSUBPD  Z2, Z8, Z8
+	VADDPD  Z8, Z3, Z8
+	VMOVUPD Z8, 64(R10)
+	VMOVUPD 128(R9), Z8
+	VSUBPD  Z4, Z8, Z8
+	VADDPD  Z8, Z5, Z8
+	VMOVUPD Z8, 128(R10)
+	VMOVUPD 192(R9), Z8
+	VSUBPD  Z6, Z8, Z8
+	VADDPD  Z8, Z7, Z8
+	VMOVUPD Z8, 192(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors4Rows
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	VMOVUPD 64(AX), Z2
+	VMOVUPD 2624(AX), Z3
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD (R9), Z4
+	VSUBPD  Z0, Z4, Z4
+	VADDPD  Z4, Z1, Z4
+	VMOVUPD Z4, (R10)
+	VMOVUPD 64(R9), Z4
+	VSUBPD  Z2, Z4, Z4
+	VADDPD  Z4, Z3, Z4
+	VMOVUPD Z4, 64(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors2Rows
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x02, R8
+	JMP     vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD (R9), Z2
+	VSUBPD  Z0, Z2, Z2
+	VADDPD  Z2, Z1, Z2
+	VMOVUPD Z2, (R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors1Rows
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 
@@ -3941,27 +4021,107 @@ TEXT ·columnsShiftStreamAVX512(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
 	VXORPD Z0, Z0, Z0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	VMOVUPD 64(AX), Z2
+	VMOVUPD 2624(AX), Z3
+	VMOVUPD 128(AX), Z4
+	VMOVUPD 2688(AX), Z5
+	VMOVUPD 192(AX), Z6
+	VMOVUPD 2752(AX), Z7
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD  (BX)(R9*1), Z0
-	VMOVUPD  2560(R10), Z1
-	VSUBPD   (R10), Z0, Z0
-	VADDPD   Z0, Z1, Z0
-	VMOVNTPD Z0, (CX)(R9*1)
-	ADDQ     $0x40, R9
-	ADDQ     $0x40, R10
-	CMPQ     R9, R8
-	JLT      vectors
-	ADDQ     SI, BX
-	ADDQ     DX, CX
-	DECQ     DI
-	JNZ      rows
+vectors4Rows:
+	VMOVUPD  (R9), Z8
+	VSUBPD   Z0, Z8, Z8
+	VADDPD   Z8, Z1, Z8
+	VMOVNTPD Z8, (R10)
+	VMOVUPD  64(R9), Z8
+	VSUBPD   Z2, Z8, Z8
+	VADDPD   Z8, Z3, Z8
+	VMOVNTPD Z8, 64(R10)
+	VMOVUPD  128(R9), Z8
+	VSUBPD   Z4, Z8, Z8
+	VADDPD   Z8, Z5, Z8
+	VMOVNTPD Z8, 128(R10)
+	VMOVUPD  192(R9), Z8
+	VSUBPD   Z6, Z8, Z8
+	VADDPD   Z8, Z7, Z8
+	VMOVNTPD Z8, 192(R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors4Rows
+	ADDQ     $0x00000100, AX
+	ADDQ     $0x00000100, BX
+	ADDQ     $0x00000100, CX
+	SUBQ     $0x04, R8
+	JMP      vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	VMOVUPD 64(AX), Z2
+	VMOVUPD 2624(AX), Z3
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD  (R9), Z4
+	VSUBPD   Z0, Z4, Z4
+	VADDPD   Z4, Z1, Z4
+	VMOVNTPD Z4, (R10)
+	VMOVUPD  64(R9), Z4
+	VSUBPD   Z2, Z4, Z4
+	VADDPD   Z4, Z3, Z4
+	VMOVNTPD Z4, 64(R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors2Rows
+	ADDQ     $0x00000080, AX
+	ADDQ     $0x00000080, BX
+	ADDQ     $0x00000080, CX
+	SUBQ     $0x02, R8
+	JMP      vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD (AX), Z0
+	VMOVUPD 2560(AX), Z1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD  (R9), Z2
+	VSUBPD   Z0, Z2, Z2
+	VADDPD   Z2, Z1, Z2
+	VMOVNTPD Z2, (R10)
+	ADDQ     SI, R9
+	ADDQ     DX, R10
+	DECQ     R11
+	JNZ      vectors1Rows
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, BX
+	ADDQ     $0x40, CX
+	SUBQ     $0x01, R8
+	JMP      vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 
@@ -3977,27 +4137,100 @@ TEXT ·columnsScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ   groups+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x06, R8
 	VXORPD Z0, Z0, Z0
 
-rows:
-	XORQ R9, R9
-	MOVQ AX, R10
+vectors4:
+	CMPQ    R8, $0x04
+	JLT     vectors4Done
+	VMOVUPD 4096(AX), Z1
+	VMOVUPD 4160(AX), Z2
+	VMOVUPD 4224(AX), Z3
+	VMOVUPD 4288(AX), Z4
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
 
-vectors:
-	VMOVUPD (BX)(R9*1), Z1
-	VMOVUPD 4096(R10), Z2
-	VMULPD  Z1, Z2, Z1
-	VADDPD  Z0, Z1, Z1
-	VMOVUPD Z1, (CX)(R9*1)
-	ADDQ    $0x40, R9
-	ADDQ    $0x40, R10
-	CMPQ    R9, R8
-	JLT     vectors
-	ADDQ    SI, BX
-	ADDQ    DX, CX
-	DECQ    DI
-	JNZ     rows
+vectors4Rows:
+	VMOVUPD (R9), Z5
+	VMULPD  Z5, Z1, Z5
+	VADDPD  Z0, Z5, Z5
+	VMOVUPD Z5, (R10)
+	VMOVUPD 64(R9), Z5
+	VMULPD  Z5, Z2, Z5
+	VADDPD  Z0, Z5, Z5
+	VMOVUPD Z5, 64(R10)
+	VMOVUPD 128(R9), Z5
+	VMULPD  Z5, Z3, Z5
+	VADDPD  Z0, Z5, Z5
+	VMOVUPD Z5, 128(R10)
+	VMOVUPD 192(R9), Z5
+	VMULPD  Z5, Z4, Z5
+	VADDPD  Z0, Z5, Z5
+	VMOVUPD Z5, 192(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors4Rows
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, BX
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x04, R8
+	JMP     vectors4
+
+vectors4Done:
+vectors2:
+	CMPQ    R8, $0x02
+	JLT     vectors2Done
+	VMOVUPD 4096(AX), Z1
+	VMOVUPD 4160(AX), Z2
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors2Rows:
+	VMOVUPD (R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, (R10)
+	VMOVUPD 64(R9), Z3
+	VMULPD  Z3, Z2, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, 64(R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors2Rows
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x02, R8
+	JMP     vectors2
+
+vectors2Done:
+vectors1:
+	CMPQ    R8, $0x01
+	JLT     vectors1Done
+	VMOVUPD 4096(AX), Z1
+	MOVQ    BX, R9
+	MOVQ    CX, R10
+	MOVQ    DI, R11
+
+vectors1Rows:
+	VMOVUPD (R9), Z2
+	VMULPD  Z2, Z1, Z2
+	VADDPD  Z0, Z2, Z2
+	VMOVUPD Z2, (R10)
+	ADDQ    SI, R9
+	ADDQ    DX, R10
+	DECQ    R11
+	JNZ     vectors1Rows
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, CX
+	SUBQ    $0x01, R8
+	JMP     vectors1
+
+vectors1Done:
 	VZEROUPPER
 	RET
 

@@ -41,15 +41,11 @@ func columnKernels() {
 	columnsCopy()
 	fence()
 	for _, stream := range []bool{false, true} {
-		columnsMap("columnsShift", "sets n rows of dst to (x-max)+negLogSum by column.", stream,
-			func(x Op, field func(int) Mem) reg.VecVirtual {
-				return add(load(field(fieldNegLogSum)), sub(x, field(fieldMax)))
-			})
+		columnsMap("columnsShift", "sets n > 0 rows of dst to (x-max)+negLogSum by column.", stream, []int{fieldMax, fieldNegLogSum},
+			func(x Op, p []Op) reg.VecVirtual { return add(p[1], sub(x, p[0])) })
 	}
-	columnsMap("columnsScale", "sets n rows of dst to x·factor + 0 by column.", false,
-		func(x Op, field func(int) Mem) reg.VecVirtual {
-			return add(mul(load(field(fieldFactor)), x), cv("zero"))
-		})
+	columnsMap("columnsScale", "sets n > 0 rows of dst to x·factor + 0 by column.", false, []int{fieldFactor},
+		func(x Op, p []Op) reg.VecVirtual { return add(mul(p[0], x), cv("zero")) })
 }
 
 // eachVector runs body for every vector of the groups, with c at the vector's
@@ -423,39 +419,54 @@ func columnsCopy() {
 	finish()
 }
 
-// columnsMap is a kernel dst = f(x) row by row with parameters by column.
-// Streaming, it writes past the caches.
-func columnsMap(name, does string, stream bool, f func(x Op, field func(int) Mem) reg.VecVirtual) {
+// columnsMap is a kernel dst = f(x) with parameters by column, for as many
+// columns at a time as are four, two or one vectors. Streaming, it writes past
+// the caches.
+func columnsMap(name, does string, stream bool, fields []int, f func(x Op, p []Op) reg.VecVirtual) {
 	doc := []string{name + suffix() + " " + does + " dst may be x."}
 	if stream {
 		name += "Stream"
 		doc = []string{name + suffix() + " " + does, "It writes past the caches, without a fence. The rows of dst must be aligned to 64 bytes."}
 	}
 	function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", doc...)
-	c, dst, dstStride, x, stride, n, groups := param("c"), param("dst"), param("dstStride"), param("x"), param("stride"), param("n"), param("groups")
+	c, dst, dstStride, x, stride, n, vectors := param("c"), param("dst"), param("dstStride"), param("x"), param("stride"), param("n"), param("groups")
 	SHLQ(Imm(3), dstStride)
 	SHLQ(Imm(3), stride)
-	SHLQ(Imm(6), groups)
-	resident = map[string]reg.VecVirtual{"zero": zero()}
-	i, p := GP64(), GP64()
-	Label("rows")
-	XORQ(i, i)
-	MOVQ(c, p)
-	Label("vectors")
-	v, to := f(load(Mem{Base: x, Index: i, Scale: 1}), columnField(p)), Mem{Base: dst, Index: i, Scale: 1}
-	if stream {
-		VMOVNTPD(v, to)
-	} else {
-		store(v, to)
+	if !wide {
+		SHLQ(Imm(1), vectors)
 	}
-	ADDQ(imm(8*width()), i)
-	ADDQ(imm(8*width()), p)
-	CMPQ(i, groups)
-	JLT(LabelRef("vectors"))
-	ADDQ(stride, x)
-	ADDQ(dstStride, dst)
-	DECQ(n)
-	JNZ(LabelRef("rows"))
+	resident = map[string]reg.VecVirtual{"zero": zero()}
+	for count := 4; count > 0; count /= 2 {
+		label := fmt.Sprintf("vectors%d", count)
+		loop(label, vectors, count, func() {
+			params := make([][]Op, count)
+			for v := range params {
+				for _, field := range fields {
+					params[v] = append(params[v], load(Mem{Base: c, Disp: fieldBytes*field + 8*width()*v}))
+				}
+			}
+			from, to, left := GP64(), GP64(), GP64()
+			MOVQ(x, from)
+			MOVQ(dst, to)
+			MOVQ(n, left)
+			Label(label + "Rows")
+			for v, p := range params {
+				y, at := f(load(Mem{Base: from, Disp: 8 * width() * v}), p), Mem{Base: to, Disp: 8 * width() * v}
+				if stream {
+					VMOVNTPD(y, at)
+				} else {
+					store(y, at)
+				}
+			}
+			ADDQ(stride, from)
+			ADDQ(dstStride, to)
+			DECQ(left)
+			JNZ(LabelRef(label + "Rows"))
+			for _, p := range []reg.GPVirtual{c, x, dst} {
+				ADDQ(imm(8*width()*count), p)
+			}
+		})
+	}
 	finish()
 }
 
