@@ -11,7 +11,7 @@ import "runtime"
 // Memory is what counts: every row of a few columns is on another page, and
 // where the stride is a power of two in the same few cache sets too. Columns of
 // one chunk are therefore copied, in narrow strips, to where they stay close
-// to the processor; the next strip is read, and the last one written, while the
+// to the processor, unless the rows are short; the next strip is read, and the last one written, while the
 // exponentials of this one are formed. Columns of several chunks would not
 // stay: the matrix is gone through three times, in pieces so wide that memory
 // is read almost in its order.
@@ -101,16 +101,24 @@ func stripsInUnit(strips int) int {
 	return max(1, min(16, strips/(4*runtime.GOMAXPROCS(0))))
 }
 
-// A columnStrip is some columns of one chunk and the copy of their entries, with
-// stripWidth to a row.
+// A columnStrip is some columns of one chunk and their entries, or a copy of
+// them.
 type columnStrip struct {
 	first, groups int
 	x             []float64
+	stride        int
+	copied        bool
 }
 
 func (t *normalization) strip(w *workspace, i int) columnStrip {
 	width := stripWidth(t.in.Rows)
-	return columnStrip{first: i * width, groups: min(width, t.in.Cols-i*width) / group, x: w.strips[i%2]}
+	s := columnStrip{first: i * width, groups: min(width, t.in.Cols-i*width) / group}
+	if t.op != opSoftmax && t.in.Stride < pageStride {
+		s.x, s.stride = t.in.Data[s.first:], t.in.Stride
+	} else {
+		s.x, s.stride, s.copied = w.strips[i%2], width, true
+	}
+	return s
 }
 
 // doStrips does strips from begin to end. Block by block, the place in memory
@@ -136,9 +144,9 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 		w.next.reset()
 		columnsFrame(c, s.groups)
 		for i := 0; i < rows; i += blockLen {
-			n, x := min(blockLen, rows-i), s.x[i*width:]
+			n, x := min(blockLen, rows-i), s.x[i*s.stride:]
 			if t.op == opSoftmax {
-				columnsExpSum(c, x, width, x, width, n, s.groups)
+				columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
 			} else {
 				var in, out []float64
 				if next.groups > 0 {
@@ -147,7 +155,7 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 				if last.groups > 0 && !t.away && t.out.Stride == t.in.Stride {
 					out = t.out.Data[i*t.out.Stride+last.first:]
 				}
-				columnsExpSumAhead(c, x, width, n, s.groups, in, out, t.in.Stride)
+				columnsExpSumAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
 			}
 			t.writeStrip(w, &last, i)
 			t.readStrip(w, &next, i)
@@ -176,10 +184,11 @@ func (t *normalization) readStrip(w *workspace, s *columnStrip, i int) {
 	if s.groups == 0 {
 		return
 	}
-	n, width := min(blockLen, t.in.Rows-i), stripWidth(t.in.Rows)
-	x := s.x[i*width:]
-	columnsCopy(x, width, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.groups)
-	columnsMax(&w.next, x, width, n, s.groups)
+	n, x := min(blockLen, t.in.Rows-i), s.x[i*s.stride:]
+	if s.copied {
+		columnsCopy(x, s.stride, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.groups)
+	}
+	columnsMax(&w.next, x, s.stride, n, s.groups)
 }
 
 // writeStrip writes the result of a block of s, from row i, by w.before.
@@ -187,13 +196,12 @@ func (t *normalization) writeStrip(w *workspace, s *columnStrip, i int) {
 	if s.groups == 0 {
 		return
 	}
-	n, width := min(blockLen, t.in.Rows-i), stripWidth(t.in.Rows)
-	x, dst := s.x[i*width:], t.out.Data[i*t.out.Stride+s.first:]
+	n, x, dst := min(blockLen, t.in.Rows-i), s.x[i*s.stride:], t.out.Data[i*t.out.Stride+s.first:]
 	if t.op == opSoftmax {
-		columnsScale(&w.before, x, width, n, s.groups)
-		columnsCopy(dst, t.out.Stride, x, width, n, s.groups)
+		columnsScale(&w.before, x, s.stride, n, s.groups)
+		columnsCopy(dst, t.out.Stride, x, s.stride, n, s.groups)
 	} else {
-		t.shift(&w.before, dst, x, width, n, s.groups)
+		t.shift(&w.before, dst, x, s.stride, n, s.groups)
 	}
 }
 
