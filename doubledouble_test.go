@@ -21,7 +21,12 @@ type dd struct{ hi, lo float64 }
 func ddTwoSum(a, b float64) dd {
 	s := a + b
 	v := s - a
-	return dd{s, (a - (s - v)) + (b - v)}
+	e := (a - (s - v)) + (b - v)
+	if math.IsInf(v, 0) {
+		// Next to the end of the range, where b is all of v.
+		e = a - (s - b)
+	}
+	return dd{s, e}
 }
 
 func ddFastTwoSum(a, b float64) dd {
