@@ -186,7 +186,13 @@ func (b *batch) scaleTile(g []float64) {
 	}
 	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
 	if again {
-		copy(w.factor[:], g)
+		for k := range g {
+			w.factor[k] = g[k]
+			if w.inverse[k] != w.inverse[k] {
+				// NaN times g: not every processor keeps the NaN.
+				w.factor[k] = nan
+			}
+		}
 		columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
 	}
 }

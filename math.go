@@ -304,10 +304,10 @@ func scaledExpDifference(a, b float64) (f, fLow float64) {
 // factors returns the two numbers that multiply, one after the other, the
 // terms of p's entries to make them probabilities in a slice of which whole
 // is the partial. They are two so that neither is below the normal numbers
-// while a probability need not be.
+// while a probability need not be. Both are NaN where the probabilities are.
 func (p *partial) factors(whole *partial) (first, second float64) {
 	if !(math.Abs(whole.max) < math.Inf(1)) {
-		return nan, 1
+		return nan, nan
 	}
 	s, sLow := whole.sum()
 	reciprocal := whole.reciprocal(s)
