@@ -192,7 +192,7 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
 	}
 	if cols <= chunkLen {
-		columnsConclude(&w.columns, groupsFor(n))
+		w.conclude(groupsFor(n), b.out.Data != nil)
 	}
 	for k := range n {
 		y, counts := b.label(i + k)

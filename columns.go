@@ -43,7 +43,11 @@ func (t *normalization) runColumns() {
 	}
 	if full < cols {
 		t.part = partSingle
-		run(t, cols-full, elements(rows, cols-full))
+		units := cols - full
+		if rows <= fewCols {
+			units = 1
+		}
+		run(t, units, elements(rows, cols-full))
 	}
 }
 
@@ -66,7 +70,11 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 		size := t.stripsInUnit
 		t.doStrips(w, unit*size, min(countStrips(t.in.Rows, full), (unit+1)*size))
 	case partSingle:
-		t.doColumn(w, full+unit)
+		if t.in.Rows <= fewCols {
+			t.doGroup(w, full)
+		} else {
+			t.doColumn(w, full+unit)
+		}
 	default:
 		first, chunk := unit/chunks(t.in.Rows)*longWidth, unit%chunks(t.in.Rows)
 		if t.part == partLongSums {
@@ -84,7 +92,7 @@ const (
 	partStrips     columnsPart = iota // whole groups of columns of one chunk
 	partLongSums                      // whole groups of longer ones: partials,
 	partLongResult                    // and what follows from them
-	partSingle                        // what fills no group
+	partSingle                        // what fills no group: column by column, or short ones at once
 )
 
 // stripWidth is the number of columns of a strip: some 2^12 entries, but two
@@ -133,7 +141,7 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 	for i := 0; i < rows; i += blockLen {
 		t.readStrip(w, &next, i)
 	}
-	c := &w.columns
+	c, oneLane := &w.columns, rows <= blockLen
 	for k := begin; k < end; k++ {
 		s := next
 		next = columnStrip{}
@@ -142,12 +150,17 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 		}
 		c.max = w.next.max
 		w.next.reset()
-		columnsFrame(c, s.groups)
+		if !oneLane {
+			columnsFrame(c, s.groups)
+		}
 		for i := 0; i < rows; i += blockLen {
 			n, x := min(blockLen, rows-i), s.x[i*s.stride:]
-			if t.op == opSoftmax {
+			switch {
+			case t.op == opSoftmax && oneLane:
+				columnsTotal(c, x, s.stride, x, s.stride, n, s.groups)
+			case t.op == opSoftmax:
 				columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
-			} else {
+			default:
 				var in, out []float64
 				if next.groups > 0 {
 					in = t.in.Data[i*t.in.Stride+next.first:]
@@ -155,13 +168,19 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 				if last.groups > 0 && !t.away && t.out.Stride == t.in.Stride {
 					out = t.out.Data[i*t.out.Stride+last.first:]
 				}
-				columnsExpSumAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
+				if oneLane {
+					columnsTotalAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
+				} else {
+					columnsExpSumAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
+				}
 			}
 			t.writeStrip(w, &last, i)
 			t.readStrip(w, &next, i)
 		}
-		columnsJoin(c, s.groups)
-		columnsConclude(c, s.groups)
+		if !oneLane {
+			columnsJoin(c, s.groups)
+		}
+		c.conclude(s.groups, t.op == opSoftmax)
 		if t.op == opLogSumExp {
 			for i := range s.groups * group {
 				t.values[s.first+i] = c.logSumExp(i)
@@ -330,6 +349,35 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 			}
 		}
 	})
+}
+
+// doGroup does the columns from first on, which fill no group and are short.
+func (t *normalization) doGroup(w *workspace, first int) {
+	rows, n := t.in.Rows, t.in.Cols-first
+	var terms []float64
+	if t.op == opSoftmax {
+		terms = w.tile[:]
+	}
+	for i := range rows {
+		to := w.tile[i*columnsWidth:][:group]
+		clear(to[copy(to, t.in.Data[i*t.in.Stride+first:][:n]):])
+	}
+	w.sumTile(terms, rows, 1)
+	switch t.op {
+	case opLogSumExp:
+		for k := range n {
+			t.values[first+k] = w.logSumExp(k)
+		}
+		return
+	case opLogSoftmax:
+		columnsShift(&w.columns, w.tile[:], columnsWidth, w.tile[:], columnsWidth, rows, 1)
+	case opSoftmax:
+		w.factor = w.inverse
+		columnsScale(&w.columns, w.tile[:], columnsWidth, rows, 1)
+	}
+	for i := range rows {
+		copy(t.out.Data[i*t.out.Stride+first:][:n], w.tile[i*columnsWidth:])
+	}
 }
 
 // doColumn does one column, which it copies chunk by chunk.

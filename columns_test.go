@@ -39,6 +39,15 @@ func TestColumnMemoryKernels(t *testing.T) {
 								t.Errorf("%s: columnsExpSumAhead differs from columnsExpSumGo", name)
 							}
 						}
+						total := *want
+						columnsTotalGo(&total, nil, 0, in.x, stride, n, groups)
+						for _, ahead := range [][2][]float64{{nil, nil}, {in.x, nil}, {nil, in.x}, {in.x, in.x}} {
+							got := *want
+							columnsTotalAhead(&got, in.x, stride, n, groups, ahead[0], ahead[1], stride)
+							if s := got.differs(&total, groups, true, "max", "count", "sum"); s != "" {
+								t.Errorf("%s: columnsTotalAhead: %s", name, s)
+							}
+						}
 						columnsJoinGo(want, groups)
 						columnsConcludeGo(want, groups)
 

@@ -153,6 +153,7 @@ func TestGuardedColumnKernels(t *testing.T) {
 							{"columnsExpSum without dst", func() { columnsExpSum(c, nil, 0, x, stride, n, groups) }},
 							{"columnsExpSum", func() { columnsExpSum(c, dst, stride, x, stride, n, groups) }},
 							{"columnsJoin", func() { columnsJoin(c, groups) }},
+							{"columnsLog", func() { columnsLog(c, groups) }},
 							{"columnsConclude", func() { columnsConclude(c, groups) }},
 							{"columnsShift", func() { columnsShift(c, dst, stride, x, stride, n, groups) }},
 							{"columnsTotal without dst", func() { columnsTotal(c, nil, 0, x, stride, n, groups) }},

@@ -18,6 +18,9 @@ import "math"
 // entry equal to the chunk's maximum counts and is not added. In the end lane
 // l is joined with l+4, l+2 and l+1, and the chunks in order by
 // partial.merge. Lanes may so be vector lanes, rows or columns.
+//
+// A slice of at most blockLen entries, of which many are worked on at once, is
+// a single lane, in which the low words start anew with every eight entries.
 const (
 	lanes    = 8
 	blockLen = 64
@@ -224,17 +227,43 @@ func columnsJoinGo(c *columns, groups int) {
 	}
 }
 
-// columnsTotalGo is columnsFrameGo, columnsExpSumGo and columnsJoinGo for
-// slices that are one block of n > 0 entries. It leaves lanes but the first,
-// and the frames, undefined.
+// columnsTotalGo sets the counts, and lane 0 to the sums, of slices that are
+// a single lane of n > 0 entries. Where dst is not nil it receives the terms of
+// all entries; it may be x. What it leaves in the frames and in other lanes is
+// open.
 func columnsTotalGo(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	columnsFrame(c, groups)
-	columnsExpSum(c, dst, dstStride, x, stride, n, groups)
-	columnsJoin(c, groups)
+	for i := range groups * group {
+		f := newFrame(c.max[i])
+		var count, sum, rest, low float64
+		for j := range n {
+			if j%lanes == 0 {
+				rest, low = rest+low, 0
+			}
+			xj := x[j*stride+i]
+			s, q := f.parts(clamp(xj-f.shift, f.lower))
+			if dst != nil {
+				dst[j*dstStride+i] = math.FMA(s, q, s)
+			}
+			if xj == c.max[i] {
+				count++
+				continue
+			}
+			sum, low = addParts(sum, low, s, q)
+		}
+		c.count[i], c.hi[0][i], c.lo[0][i] = count, sum, rest+low
+	}
 }
 
-// columnsConcludeGo sets negLogSum, logSumLow, inverse and rest from the maximum, count
-// and lane 0 of slices of one chunk.
+// columnsLogGo sets negLogSum and logSumLow from the maximum, count and lane 0
+// of slices of one chunk.
+func columnsLogGo(c *columns, groups int) {
+	for i := range groups * group {
+		p := newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
+		c.negLogSum[i], c.logSumLow[i] = p.negLogSum()
+	}
+}
+
+// columnsConcludeGo is columnsLogGo, and also sets inverse and rest.
 func columnsConcludeGo(c *columns, groups int) {
 	for i := range groups * group {
 		p := newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])

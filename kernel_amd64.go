@@ -277,24 +277,52 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 }
 
 func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if dst == nil {
+		columnsTotalAhead(c, x, stride, n, groups, nil, nil, 0)
+		return
+	}
 	if active == tierGo {
 		columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
 		return
 	}
 	raceReadRows(x, stride, n, groups*group)
-	if dst != nil {
-		raceWriteRows(dst, dstStride, n, groups*group)
-	}
+	raceWriteRows(dst, dstStride, n, groups*group)
 	switch {
-	case dst == nil && active == tierAVX512:
-		columnsTotalAVX512(c.base(), &x[0], stride, n, groups)
-	case dst == nil:
-		columnsTotalAVX2(c.base(), &x[0], stride, n, groups)
 	case active == tierAVX512:
 		columnsTotalTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
 		columnsTotalTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
 	}
+}
+
+// columnsTotalAhead is columnsTotal without dst, which prefetches as
+// columnsExpSumAhead does.
+func columnsTotalAhead(c *columns, x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+	if active == tierGo {
+		columnsTotalGo(c, nil, 0, x, stride, n, groups)
+		return
+	}
+	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
+	raceReadRows(x, stride, n, groups*group)
+	switch {
+	case active == tierAVX512:
+		columnsTotalAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	default:
+		columnsTotalAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	}
+}
+
+// ahead returns what to prefetch where that is next and out, either of which
+// may be nil: rows so many doubles apart, and so many bytes from those others.
+// It is x itself where there is nothing.
+func ahead(x []float64, stride int, next, out []float64, aheadStride int) (rows []float64, rowsStride, far int) {
+	switch {
+	case next == nil && out == nil:
+		return x, stride, 0
+	case next == nil:
+		return out, aheadStride, 0
+	}
+	return next, aheadStride, distance(next, out)
 }
 
 func columnsJoin(c *columns, groups int) {
@@ -316,6 +344,17 @@ func columnsConclude(c *columns, groups int) {
 		columnsConcludeAVX512(c.base(), groups)
 	default:
 		columnsConcludeAVX2(c.base(), groups)
+	}
+}
+
+func columnsLog(c *columns, groups int) {
+	switch active {
+	case tierGo:
+		columnsLogGo(c, groups)
+	case tierAVX512:
+		columnsLogAVX512(c.base(), groups)
+	default:
+		columnsLogAVX2(c.base(), groups)
 	}
 }
 
@@ -348,11 +387,8 @@ func columnsScale(c *columns, x []float64, stride, n, groups int) {
 	}
 }
 
-// farStride is a distance of rows that the kernels of pack do not reach.
-const farStride = 1 << 28
-
 func pack(tile, x []float64, stride, cols, groups int) {
-	if active == tierGo || stride >= farStride {
+	if active == tierGo || cols < 2 {
 		packGo(tile, x, stride, cols, groups)
 		return
 	}
@@ -362,6 +398,20 @@ func pack(tile, x []float64, stride, cols, groups int) {
 		packAVX512(&tile[0], &x[0], stride, cols, groups)
 	default:
 		packAVX2(&tile[0], &x[0], stride, cols, groups)
+	}
+}
+
+func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		unpackGo(dst, stride, tile, cols, groups)
+		return
+	}
+	raceWriteRows(dst, stride, groups*group, cols)
+	switch {
+	case active == tierAVX512:
+		unpackAVX512(&dst[0], stride, &tile[0], cols, groups)
+	default:
+		unpackAVX2(&dst[0], stride, &tile[0], cols, groups)
 	}
 }
 
@@ -396,31 +446,8 @@ var rowIndex = func() (index [fewCols + 1][]int64) {
 	return index
 }()
 
-// unpackIndex holds, for every number of columns, the places in the tile of
-// the elements of eight rows.
-var unpackIndex = func() (index [fewCols + 1][]int64) {
-	for cols := 1; cols <= fewCols; cols++ {
-		index[cols] = make([]int64, group*cols)
-		for e := range index[cols] {
-			index[cols][e] = int64(e%cols*columnsWidth + e/cols)
-		}
-	}
-	return index
-}()
-
-func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
-	if active == tierGo || stride != cols {
-		unpackGo(dst, stride, tile, cols, groups)
-		return
-	}
-	raceWriteRows(dst, stride, groups*group, cols)
-	switch {
-	case active == tierAVX512:
-		unpackAVX512(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
-	default:
-		unpackAVX2(&dst[0], &tile[0], &unpackIndex[cols][0], cols, groups)
-	}
-}
+// farStride is a distance of rows that the kernels of columnsLabel do not reach.
+const farStride = 1 << 28
 
 // columnsLabel is columnsLabelGo for the first n rows, which sets l.single and
 // l.tied.
@@ -448,22 +475,17 @@ func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, 
 // next, the entries that come after x, and of out, where something will be
 // written. Both have rows of aheadStride; nil is neither.
 func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
-	if next == nil {
-		next, out = out, nil
-	}
-	if next == nil {
-		next, aheadStride = x, stride
-	}
 	if active == tierGo || n == 0 {
 		columnsExpSumGo(c, nil, 0, x, stride, n, groups)
 		return
 	}
+	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
 	raceReadRows(x, stride, n, groups*group)
 	switch {
 	case active == tierAVX512:
-		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, distance(next, out))
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
 	default:
-		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, distance(next, out))
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
 	}
 }
 

@@ -149,6 +149,24 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 }
 
 //go:noescape
+func columnsTotalNEON(c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int)
+
+func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	raceReadRows(x, stride, n, groups*group)
+	if dst != nil {
+		checkStrip(dst, dstStride, n, groups)
+		raceWriteRows(dst, dstStride, n, groups*group)
+	}
+	columnsFrameNEON(c, groups)
+	columnsTotalNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
 func columnsJoinNEON(c *columns, groups int)
 
 func columnsJoin(c *columns, groups int) {
@@ -157,6 +175,17 @@ func columnsJoin(c *columns, groups int) {
 		return
 	}
 	columnsJoinNEON(c, groups)
+}
+
+//go:noescape
+func columnsLogNEON(c *columns, groups int)
+
+func columnsLog(c *columns, groups int) {
+	if active == tierGo || groups <= 0 {
+		columnsLogGo(c, groups)
+		return
+	}
+	columnsLogNEON(c, groups)
 }
 
 //go:noescape

@@ -27,7 +27,9 @@ func TestNEONNothing(t *testing.T) {
 				columnsExpSum(got, one, group, one, group, size.n, 0)
 				columnsFrame(got, 0)
 				columnsJoin(got, 0)
+				columnsLog(got, 0)
 				columnsConclude(got, 0)
+				columnsTotal(got, one, group, one, group, size.n, 0)
 			}
 			columnsShift(got, one, group, one, group, size.n, size.groups)
 			columnsScale(got, one, group, size.n, size.groups)

@@ -26,6 +26,12 @@ func columnsExpSum(c *columns, dst []float64, dstStride int, x []float64, stride
 	columnsExpSumGo(c, dst, dstStride, x, stride, n, groups)
 }
 
+func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
+}
+
+func columnsLog(c *columns, groups int) { columnsLogGo(c, groups) }
+
 func columnsJoin(c *columns, groups int) { columnsJoinGo(c, groups) }
 
 func columnsConclude(c *columns, groups int) { columnsConcludeGo(c, groups) }

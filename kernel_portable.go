@@ -21,8 +21,9 @@ func scaleAway(dst, x []float64, factor float64) {
 	scaleBy(dst, factor)
 }
 
-func columnsTotal(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	columnsTotalGo(c, dst, dstStride, x, stride, n, groups)
+// columnsTotalAhead is columnsTotal without dst.
+func columnsTotalAhead(c *columns, x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	columnsTotal(c, nil, 0, x, stride, n, groups)
 }
 
 func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, n int, terms []float64, g float64) {

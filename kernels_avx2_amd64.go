@@ -67,10 +67,10 @@ func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int, ne
 //go:noescape
 func columnsExpTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsTotalAVX2 is columnsTotalGo without dst.
+// columnsTotalAVX2 is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int)
+func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // columnsTotalTermsAVX2 is columnsTotalGo with dst.
 //
@@ -81,6 +81,11 @@ func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, 
 //
 //go:noescape
 func columnsJoinAVX2(c *float64, groups int)
+
+// columnsLogAVX2 is columnsLogGo.
+//
+//go:noescape
+func columnsLogAVX2(c *float64, groups int)
 
 // columnsConcludeAVX2 is columnsConcludeGo.
 //
@@ -113,16 +118,15 @@ func columnsShiftStreamAVX2(c *float64, dst *float64, dstStride int, x *float64,
 //go:noescape
 func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// packAVX2 is packGo.
+// packAVX2 is packGo for cols ≥ 2.
 //
 //go:noescape
 func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 
-// unpackAVX2 is unpackGo for a stride of cols. index holds, for the 8·cols doubles of
-// eight rows of dst in order, their places in the tile.
+// unpackAVX2 is unpackGo for cols ≥ 2.
 //
 //go:noescape
-func unpackAVX2(dst *float64, tile *float64, index *int64, cols int, groups int)
+func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 
 // weightedLossAVX2 is weightedLossGo for n > 0 entries.
 //

@@ -115,7 +115,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -148,7 +147,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -181,7 +179,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -214,7 +211,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -247,7 +243,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -280,7 +275,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -313,7 +307,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -346,7 +339,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -382,7 +374,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -416,7 +407,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -450,7 +440,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -484,7 +473,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -518,7 +506,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -552,7 +539,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -586,7 +572,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -620,7 +605,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -676,7 +660,6 @@ vectors0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -732,7 +715,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -765,7 +747,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -798,7 +779,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -831,7 +811,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -864,7 +843,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -897,7 +875,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -930,7 +907,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -963,7 +939,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -999,7 +974,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1033,7 +1007,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1067,7 +1040,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1101,7 +1073,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1135,7 +1106,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1169,7 +1139,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1203,7 +1172,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1237,7 +1205,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1294,7 +1261,6 @@ vectors1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1404,7 +1370,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1415,19 +1380,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, (R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1440,7 +1404,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1451,19 +1414,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 64(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 64(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1476,7 +1438,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1487,19 +1448,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 128(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 128(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1512,7 +1472,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1523,19 +1482,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 192(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 192(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1548,7 +1506,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1559,19 +1516,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 256(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 256(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1584,7 +1540,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1595,19 +1550,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 320(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 320(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1620,7 +1574,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1631,19 +1584,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 384(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 384(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1656,7 +1608,6 @@ blocks0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1667,19 +1618,18 @@ blocks0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 448(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 448(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -1695,7 +1645,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1706,19 +1655,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, (R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1732,7 +1680,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1743,19 +1690,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 64(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 64(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1769,7 +1715,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1780,19 +1725,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 128(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 128(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1806,7 +1750,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1817,19 +1760,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 192(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 192(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1843,7 +1785,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1854,19 +1795,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 256(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 256(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1880,7 +1820,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1891,19 +1830,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 320(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 320(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1917,7 +1855,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1928,19 +1865,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 384(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 384(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -1954,7 +1890,6 @@ unordered0:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -1965,19 +1900,18 @@ unordered0:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 448(R9)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 448(R9)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2014,7 +1948,6 @@ vectors0:
 	VMOVUPD      128(SP), Y7
 	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
 	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
 	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
 	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
 	VPAND        ·kernelConstants+960(SB), Y7, Y8
@@ -2025,19 +1958,18 @@ vectors0:
 	VPCMPEQD     Y11, Y11, Y11
 	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
 	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y8
-	VFMADD213PD  Y10, Y5, Y8
-	VMOVAPD      Y7, Y5
-	VFMADD231PD  Y8, Y7, Y5
-	VMASKMOVPD   Y5, Y4, (R9)
-	VFMADD231PD  Y8, Y6, Y3
+	VPADDQ       Y7, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y7
+	VFMADD213PD  Y10, Y5, Y7
+	VFMADD231PD  Y7, Y9, Y9
+	VMASKMOVPD   Y9, Y4, (R9)
+	VFMADD231PD  Y7, Y6, Y3
 	VMAXPD       Y6, Y0, Y4
 	VMINPD       Y6, Y0, Y5
 	VADDPD       Y6, Y0, Y0
@@ -2074,7 +2006,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2085,19 +2016,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 32(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 32(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2110,7 +2040,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2121,19 +2050,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 96(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 96(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2146,7 +2074,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2157,19 +2084,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 160(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 160(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2182,7 +2108,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2193,19 +2118,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 224(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 224(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2218,7 +2142,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2229,19 +2152,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 288(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 288(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2254,7 +2176,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2265,19 +2186,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 352(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 352(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2290,7 +2210,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2301,19 +2220,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 416(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 416(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2326,7 +2244,6 @@ blocks1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2337,19 +2254,18 @@ blocks1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 480(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 480(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMOVAPD      Y0, Y4
 	VADDPD       Y5, Y0, Y0
 	VSUBPD       Y4, Y0, Y4
@@ -2365,7 +2281,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2376,19 +2291,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 32(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 32(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2402,7 +2316,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2413,19 +2326,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 96(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 96(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2439,7 +2351,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2450,19 +2361,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 160(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 160(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2476,7 +2386,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2487,19 +2396,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 224(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 224(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2513,7 +2421,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2524,19 +2431,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 288(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 288(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2550,7 +2456,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2561,19 +2466,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 352(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 352(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2587,7 +2491,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2598,19 +2501,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 416(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 416(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2624,7 +2526,6 @@ unordered1:
 	VMOVUPD      128(SP), Y6
 	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
 	VSUBPD       128(SP), Y6, Y7
-	VMOVAPD      Y4, Y4
 	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
 	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
 	VPAND        ·kernelConstants+960(SB), Y6, Y7
@@ -2635,19 +2536,18 @@ unordered1:
 	VPCMPEQD     Y10, Y10, Y10
 	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
 	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y7
-	VFMADD213PD  Y9, Y4, Y7
-	VMOVAPD      Y6, Y4
-	VFMADD231PD  Y7, Y6, Y4
-	VMOVUPD      Y4, 480(AX)
-	VFMADD231PD  Y7, Y5, Y3
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, 480(AX)
+	VFMADD231PD  Y6, Y5, Y3
 	VMAXPD       Y5, Y0, Y4
 	VMINPD       Y5, Y0, Y6
 	VADDPD       Y5, Y0, Y0
@@ -2685,7 +2585,6 @@ vectors1:
 	VMOVUPD      128(SP), Y7
 	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
 	VSUBPD       128(SP), Y7, Y8
-	VMOVAPD      Y5, Y5
 	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
 	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
 	VPAND        ·kernelConstants+960(SB), Y7, Y8
@@ -2696,19 +2595,18 @@ vectors1:
 	VPCMPEQD     Y11, Y11, Y11
 	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
 	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y8
-	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y8
-	VFMADD213PD  Y10, Y5, Y8
-	VMOVAPD      Y7, Y5
-	VFMADD231PD  Y8, Y7, Y5
-	VMASKMOVPD   Y5, Y4, 32(AX)
-	VFMADD231PD  Y8, Y6, Y3
+	VPADDQ       Y7, Y9, Y9
+	VANDPD       Y9, Y6, Y6
+	VMOVUPD      ·kernelConstants+224(SB), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y7
+	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y7
+	VFMADD213PD  Y10, Y5, Y7
+	VFMADD231PD  Y7, Y9, Y9
+	VMASKMOVPD   Y9, Y4, 32(AX)
+	VFMADD231PD  Y7, Y6, Y3
 	VMAXPD       Y6, Y0, Y4
 	VMINPD       Y6, Y0, Y5
 	VADDPD       Y6, Y0, Y0
@@ -3165,7 +3063,6 @@ entries:
 	VMOVUPD      1536(AX), Y5
 	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
 	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y3, Y3
 	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
 	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
 	VPAND        ·kernelConstants+960(SB), Y5, Y6
@@ -3263,7 +3160,6 @@ entries:
 	VMOVUPD      1536(AX), Y5
 	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
 	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y3, Y3
 	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
 	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
 	VPAND        ·kernelConstants+960(SB), Y5, Y6
@@ -3274,19 +3170,18 @@ entries:
 	VPCMPEQD     Y9, Y9, Y9
 	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
 	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y6
-	VFMADD213PD  Y8, Y3, Y6
-	VMOVAPD      Y5, Y3
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVUPD      Y3, (BP)
-	VFMADD231PD  Y6, Y4, Y2
+	VPADDQ       Y5, Y7, Y7
+	VANDPD       Y7, Y4, Y4
+	VMOVUPD      ·kernelConstants+224(SB), Y5
+	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
+	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
+	VFMADD213PD  Y8, Y3, Y5
+	VFMADD231PD  Y5, Y7, Y7
+	VMOVUPD      Y7, (BP)
+	VFMADD231PD  Y5, Y4, Y2
 	VMAXPD       Y4, Y1, Y3
 	VMINPD       Y4, Y1, Y5
 	VADDPD       Y4, Y1, Y1
@@ -3325,17 +3220,21 @@ counted:
 	VZEROUPPER
 	RET
 
-// func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·columnsTotalAVX2(SB), NOSPLIT, $320-40
+// func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·columnsTotalAVX2(SB), NOSPLIT, $0-64
 	MOVQ c+0(FP), AX
-	MOVQ stride+16(FP), CX
-	MOVQ n+24(FP), DX
-	MOVQ groups+32(FP), BX
-	MOVQ x+8(FP), SI
-	SHLQ $0x03, CX
-	LEAQ ·kernelTables+0(SB), DI
-	SHLQ $0x01, BX
+	MOVQ x+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ groups+32(FP), SI
+	MOVQ next+40(FP), DI
+	MOVQ nextStride+48(FP), R8
+	MOVQ out+56(FP), R9
+	SHLQ $0x03, R8
+	SHLQ $0x03, DX
+	LEAQ ·kernelTables+0(SB), R10
+	SHLQ $0x01, SI
 
 vectors:
 	VMOVUPD      (AX), Y0
@@ -3354,556 +3253,417 @@ vectors:
 	VSUBPD       Y2, Y3, Y2
 	VSUBPD       ·kernelConstants+768(SB), Y0, Y0
 	VMOVUPD      Y1, 1024(AX)
-	VMOVUPD      Y0, 2048(AX)
 	VMOVUPD      Y2, 1536(AX)
+	VMOVUPD      Y0, 2048(AX)
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
-	MOVQ         DX, R9
-	SUBQ         $0x00, R9
-	JLE          laneDone0
-	IMUL3Q       $0x00, CX, R8
-	ADDQ         SI, R8
+	VXORPD       Y3, Y3, Y3
+	MOVQ         CX, R11
+	MOVQ         BX, R12
+	MOVQ         DI, R13
+	LEAQ         (DI)(R9*1), R14
 
-lane0:
-	VMOVUPD      (R8), Y3
-	VCMPPD       $0x04, (AX), Y3, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y3, Y3
-	VMAXPD       2048(AX), Y3, Y3
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+eights:
+	CMPQ         R12, $0x08
+	JLT          eightsDone
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
-	VFMADD213PD  Y8, Y3, Y5
-	VFMADD231PD  Y5, Y4, Y2
-	VMAXPD       Y4, Y1, Y3
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y3, Y1, Y3
-	VSUBPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane0
-
-laneDone0:
-	CMPQ    DX, $0x04
-	JLE     joined0by4
-	VMOVUPD Y1, 128(SP)
-	VMOVUPD Y2, 160(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x04, R9
-	JLE     laneDone4
-	IMUL3Q  $0x04, CX, R8
-	ADDQ    SI, R8
-
-lane4:
-	VMOVUPD      (R8), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
-	VFMADD213PD  Y8, Y1, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane4
-
-laneDone4:
-	VMOVUPD 128(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  128(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by4:
-	CMPQ    DX, $0x02
-	JLE     joined0by2
-	VMOVUPD Y1, 64(SP)
-	VMOVUPD Y2, 96(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x02, R9
-	JLE     laneDone2
-	IMUL3Q  $0x02, CX, R8
-	ADDQ    SI, R8
-
-lane2:
-	VMOVUPD      (R8), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
-	VFMADD213PD  Y8, Y1, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane2
-
-laneDone2:
-	CMPQ    DX, $0x06
-	JLE     joined2by4
-	VMOVUPD Y2, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x06, R9
-	JLE     laneDone6
-	IMUL3Q  $0x06, CX, R8
-	ADDQ    SI, R8
-
-lane6:
-	VMOVUPD      (R8), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
-	VFMADD213PD  Y8, Y2, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane6
-
-laneDone6:
-	VMOVUPD 128(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  128(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
-
-joined2by4:
-	VMOVUPD 64(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  64(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 64(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  96(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by2:
-	CMPQ    DX, $0x01
-	JLE     joined0by1
-	VMOVUPD Y1, (SP)
-	VMOVUPD Y2, 32(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x01, R9
-	JLE     laneDone1
-	IMUL3Q  $0x01, CX, R8
-	ADDQ    SI, R8
-
-lane1:
-	VMOVUPD      (R8), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
-	VFMADD213PD  Y8, Y1, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane1
-
-laneDone1:
-	CMPQ    DX, $0x05
-	JLE     joined1by4
-	VMOVUPD Y2, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x05, R9
-	JLE     laneDone5
-	IMUL3Q  $0x05, CX, R8
-	ADDQ    SI, R8
-
-lane5:
-	VMOVUPD      (R8), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
-	VFMADD213PD  Y8, Y2, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane5
-
-laneDone5:
-	VMOVUPD 128(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  128(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
-
-joined1by4:
-	CMPQ    DX, $0x03
-	JLE     joined1by2
-	VMOVUPD Y2, 64(SP)
-	VMOVUPD Y3, 96(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x03, R9
-	JLE     laneDone3
-	IMUL3Q  $0x03, CX, R8
-	ADDQ    SI, R8
-
-lane3:
-	VMOVUPD      (R8), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y5
-	VFMADD213PD  Y8, Y2, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane3
-
-laneDone3:
-	CMPQ    DX, $0x07
-	JLE     joined3by4
-	VMOVUPD Y1, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R9
-	SUBQ    $0x07, R9
-	JLE     laneDone7
-	IMUL3Q  $0x07, CX, R8
-	ADDQ    SI, R8
-
-lane7:
-	VMOVUPD      (R8), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y5
-	VFMADD213PD  Y8, Y1, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R8)(CX*8), R8
-	SUBQ         $0x08, R9
-	JG           lane7
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	VADDPD       Y3, Y1, Y1
+	SUBQ         $0x08, R12
+	JMP          eights
 
-laneDone7:
-	VMOVUPD 128(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  128(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y3
+eightsDone:
+	VXORPD Y3, Y3, Y3
 
-joined3by4:
-	VMOVUPD 64(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  64(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 64(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  96(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
+one:
+	CMPQ         R12, $0x01
+	JLT          oneDone
+	VMOVUPD      (R11), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	PREFETCHT0   (R13)
+	PREFETCHT0   (R14)
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (R10)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R11)(DX*1), R11
+	LEAQ         (R13)(R8*1), R13
+	LEAQ         (R14)(R8*1), R14
+	SUBQ         $0x01, R12
+	JMP          one
 
-joined1by2:
-	VMOVUPD (SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  (SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD (SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  32(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by1:
-	VMOVUPD      Y1, 4608(AX)
-	VMOVUPD      Y2, 8704(AX)
-	VMOVQ        DX, X1
+oneDone:
+	VMOVUPD      Y2, 4608(AX)
+	VADDPD       Y1, Y3, Y1
+	VMOVUPD      Y1, 8704(AX)
+	VMOVQ        BX, X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
 	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
 	VSUBPD       ·kernelConstants+864(SB), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
 	ADDQ         $0x20, AX
-	ADDQ         $0x20, SI
-	DECQ         BX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DI
+	DECQ         SI
 	JNZ          vectors
 	VZEROUPPER
 	RET
 
 // func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsTotalTermsAVX2(SB), NOSPLIT, $320-56
+TEXT ·columnsTotalTermsAVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), AX
-	MOVQ stride+32(FP), CX
-	MOVQ n+40(FP), DX
-	MOVQ groups+48(FP), BX
-	MOVQ x+24(FP), SI
+	MOVQ x+24(FP), CX
+	MOVQ stride+32(FP), DX
+	MOVQ n+40(FP), BX
+	MOVQ groups+48(FP), SI
 	MOVQ dst+8(FP), DI
 	MOVQ dstStride+16(FP), R8
 	SHLQ $0x03, R8
-	SHLQ $0x03, CX
+	SHLQ $0x03, DX
 	LEAQ ·kernelTables+0(SB), R9
-	SHLQ $0x01, BX
+	SHLQ $0x01, SI
 
 vectors:
 	VMOVUPD      (AX), Y0
@@ -3922,587 +3682,389 @@ vectors:
 	VSUBPD       Y2, Y3, Y2
 	VSUBPD       ·kernelConstants+768(SB), Y0, Y0
 	VMOVUPD      Y1, 1024(AX)
-	VMOVUPD      Y0, 2048(AX)
 	VMOVUPD      Y2, 1536(AX)
+	VMOVUPD      Y0, 2048(AX)
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
-	MOVQ         DX, R12
-	SUBQ         $0x00, R12
-	JLE          laneDone0
-	IMUL3Q       $0x00, CX, R10
-	ADDQ         SI, R10
-	IMUL3Q       $0x00, R8, R11
-	ADDQ         DI, R11
+	VXORPD       Y3, Y3, Y3
+	MOVQ         CX, R10
+	MOVQ         BX, R11
+	MOVQ         DI, R12
 
-lane0:
-	VMOVUPD      (R10), Y3
-	VCMPPD       $0x04, (AX), Y3, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y3, Y3
-	VMAXPD       2048(AX), Y3, Y3
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+eights:
+	CMPQ         R11, $0x08
+	JLT          eightsDone
+	VXORPD       Y3, Y3, Y3
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y6
-	VFMADD213PD  Y8, Y3, Y6
-	VMOVAPD      Y5, Y3
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
 	VFMADD231PD  Y6, Y5, Y3
-	VMOVUPD      Y3, (R11)
-	VFMADD231PD  Y6, Y4, Y2
-	VMAXPD       Y4, Y1, Y3
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y3, Y1, Y3
-	VSUBPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane0
-
-laneDone0:
-	CMPQ    DX, $0x04
-	JLE     joined0by4
-	VMOVUPD Y1, 128(SP)
-	VMOVUPD Y2, 160(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x04, R12
-	JLE     laneDone4
-	IMUL3Q  $0x04, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x04, R8, R11
-	ADDQ    DI, R11
-
-lane4:
-	VMOVUPD      (R10), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
-	VFMADD213PD  Y8, Y1, Y6
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y6, Y5, Y1
-	VMOVUPD      Y1, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane4
-
-laneDone4:
-	VMOVUPD 128(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  128(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by4:
-	CMPQ    DX, $0x02
-	JLE     joined0by2
-	VMOVUPD Y1, 64(SP)
-	VMOVUPD Y2, 96(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x02, R12
-	JLE     laneDone2
-	IMUL3Q  $0x02, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x02, R8, R11
-	ADDQ    DI, R11
-
-lane2:
-	VMOVUPD      (R10), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
-	VFMADD213PD  Y8, Y1, Y6
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y6, Y5, Y1
-	VMOVUPD      Y1, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane2
-
-laneDone2:
-	CMPQ    DX, $0x06
-	JLE     joined2by4
-	VMOVUPD Y2, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x06, R12
-	JLE     laneDone6
-	IMUL3Q  $0x06, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x06, R8, R11
-	ADDQ    DI, R11
-
-lane6:
-	VMOVUPD      (R10), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
-	VFMADD213PD  Y8, Y2, Y6
-	VMOVAPD      Y5, Y2
-	VFMADD231PD  Y6, Y5, Y2
-	VMOVUPD      Y2, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane6
-
-laneDone6:
-	VMOVUPD 128(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  128(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
-
-joined2by4:
-	VMOVUPD 64(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  64(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 64(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  96(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by2:
-	CMPQ    DX, $0x01
-	JLE     joined0by1
-	VMOVUPD Y1, (SP)
-	VMOVUPD Y2, 32(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x01, R12
-	JLE     laneDone1
-	IMUL3Q  $0x01, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x01, R8, R11
-	ADDQ    DI, R11
-
-lane1:
-	VMOVUPD      (R10), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
-	VFMADD213PD  Y8, Y1, Y6
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y6, Y5, Y1
-	VMOVUPD      Y1, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane1
-
-laneDone1:
-	CMPQ    DX, $0x05
-	JLE     joined1by4
-	VMOVUPD Y2, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x05, R12
-	JLE     laneDone5
-	IMUL3Q  $0x05, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x05, R8, R11
-	ADDQ    DI, R11
-
-lane5:
-	VMOVUPD      (R10), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
-	VFMADD213PD  Y8, Y2, Y6
-	VMOVAPD      Y5, Y2
-	VFMADD231PD  Y6, Y5, Y2
-	VMOVUPD      Y2, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane5
-
-laneDone5:
-	VMOVUPD 128(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  128(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
-
-joined1by4:
-	CMPQ    DX, $0x03
-	JLE     joined1by2
-	VMOVUPD Y2, 64(SP)
-	VMOVUPD Y3, 96(SP)
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x03, R12
-	JLE     laneDone3
-	IMUL3Q  $0x03, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x03, R8, R11
-	ADDQ    DI, R11
-
-lane3:
-	VMOVUPD      (R10), Y2
-	VCMPPD       $0x04, (AX), Y2, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y2, Y2
-	VMAXPD       2048(AX), Y2, Y2
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y2, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y2
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y2
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y2, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y2, Y6
-	VFMADD213PD  Y8, Y2, Y6
-	VMOVAPD      Y5, Y2
-	VFMADD231PD  Y6, Y5, Y2
-	VMOVUPD      Y2, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y1, Y2
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y5, Y2
-	VADDPD       Y2, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane3
-
-laneDone3:
-	CMPQ    DX, $0x07
-	JLE     joined3by4
-	VMOVUPD Y1, 128(SP)
-	VMOVUPD Y3, 160(SP)
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	MOVQ    DX, R12
-	SUBQ    $0x07, R12
-	JLE     laneDone7
-	IMUL3Q  $0x07, CX, R10
-	ADDQ    SI, R10
-	IMUL3Q  $0x07, R8, R11
-	ADDQ    DI, R11
-
-lane7:
-	VMOVUPD      (R10), Y1
-	VCMPPD       $0x04, (AX), Y1, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y1, Y1
-	VMAXPD       2048(AX), Y1, Y1
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y1
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y1
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
 	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y1, Y6
-	VFMADD213PD  Y8, Y1, Y6
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y6, Y5, Y1
-	VMOVUPD      Y1, (R11)
-	VFMADD231PD  Y6, Y4, Y3
-	VMAXPD       Y4, Y2, Y1
-	VMINPD       Y4, Y2, Y5
-	VADDPD       Y4, Y2, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y3, Y3
-	LEAQ         (R10)(CX*8), R10
-	LEAQ         (R11)(R8*8), R11
-	SUBQ         $0x08, R12
-	JG           lane7
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	VADDPD       Y3, Y1, Y1
+	SUBQ         $0x08, R11
+	JMP          eights
 
-laneDone7:
-	VMOVUPD 128(SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  128(SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD 128(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  160(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y3
+eightsDone:
+	VXORPD Y3, Y3, Y3
 
-joined3by4:
-	VMOVUPD 64(SP), Y2
-	VADDPD  Y1, Y2, Y2
-	VSUBPD  64(SP), Y2, Y4
-	VSUBPD  Y4, Y2, Y5
-	VMOVUPD 64(SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y1, Y1
-	VADDPD  Y1, Y5, Y1
-	VADDPD  96(SP), Y3, Y3
-	VADDPD  Y1, Y3, Y1
-	VMOVAPD Y2, Y2
-	VMOVAPD Y1, Y3
+one:
+	CMPQ         R11, $0x01
+	JLT          oneDone
+	VMOVUPD      (R10), Y4
+	VCMPPD       $0x04, (AX), Y4, Y5
+	VPSUBQ       Y5, Y0, Y0
+	VSUBPD       1024(AX), Y4, Y4
+	VMAXPD       2048(AX), Y4, Y4
+	VMOVUPD      1536(AX), Y6
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD       1536(AX), Y6, Y7
+	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
+	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (R9)(Y7*8), Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
+	VPSLLQ       $0x30, Y6, Y6
+	VPADDQ       Y6, Y8, Y8
+	VANDPD       Y8, Y5, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD  Y9, Y4, Y6
+	VFMADD231PD  Y6, Y8, Y8
+	VMOVUPD      Y8, (R12)
+	VFMADD231PD  Y6, Y5, Y3
+	VMAXPD       Y5, Y2, Y4
+	VMINPD       Y5, Y2, Y6
+	VADDPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y4, Y6, Y4
+	VADDPD       Y4, Y3, Y3
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R12)(R8*1), R12
+	SUBQ         $0x01, R11
+	JMP          one
 
-joined1by2:
-	VMOVUPD (SP), Y1
-	VADDPD  Y2, Y1, Y1
-	VSUBPD  (SP), Y1, Y4
-	VSUBPD  Y4, Y1, Y5
-	VMOVUPD (SP), Y6
-	VSUBPD  Y5, Y6, Y5
-	VSUBPD  Y4, Y2, Y2
-	VADDPD  Y2, Y5, Y2
-	VADDPD  32(SP), Y3, Y3
-	VADDPD  Y2, Y3, Y2
-	VMOVAPD Y1, Y1
-	VMOVAPD Y2, Y2
-
-joined0by1:
-	VMOVUPD      Y1, 4608(AX)
-	VMOVUPD      Y2, 8704(AX)
-	VMOVQ        DX, X1
+oneDone:
+	VMOVUPD      Y2, 4608(AX)
+	VADDPD       Y1, Y3, Y1
+	VMOVUPD      Y1, 8704(AX)
+	VMOVQ        BX, X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
 	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
 	VSUBPD       ·kernelConstants+864(SB), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
 	ADDQ         $0x20, AX
-	ADDQ         $0x20, SI
+	ADDQ         $0x20, CX
 	ADDQ         $0x20, DI
-	DECQ         BX
+	DECQ         SI
 	JNZ          vectors
 	VZEROUPPER
 	RET
@@ -4592,6 +4154,169 @@ vectors:
 	ADDQ    $0x20, AX
 	DECQ    CX
 	JNZ     vectors
+	VZEROUPPER
+	RET
+
+// func columnsLogAVX2(c *float64, groups int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·columnsLogAVX2(SB), NOSPLIT, $0-16
+	MOVQ c+0(FP), AX
+	MOVQ groups+8(FP), CX
+	SHLQ $0x01, CX
+
+vectors:
+	CMPQ         CX, $0x01
+	JLT          vectorsDone
+	VMOVUPD      (AX), Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      ·kernelConstants+800(SB), Y1
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y1
+	VBROADCASTSD ·kernelConstants+960(SB), Y2
+	VPANDN       Y1, Y2, Y1
+	VPXOR        ·kernelConstants+928(SB), Y0, Y0
+	VMOVAPD      Y1, Y2
+	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y2
+	VSUBPD       Y1, Y2, Y1
+	VMOVAPD      Y0, Y0
+	VFNMADD231PD ·kernelConstants+32(SB), Y1, Y0
+	VXORPD       Y3, Y3, Y3
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD ·kernelConstants+64(SB), Y1, Y3
+	VADDPD       Y3, Y0, Y1
+	LEAQ         ·kernelTables+0(SB), DX
+	VPAND        ·kernelConstants+960(SB), Y2, Y4
+	VXORPD       Y5, Y5, Y5
+	VPCMPEQD     Y6, Y6, Y6
+	VGATHERQPD   Y6, (DX)(Y4*8), Y5
+	VXORPD       Y6, Y6, Y6
+	VPCMPEQD     Y7, Y7, Y7
+	VGATHERQPD   Y7, 128(DX)(Y4*8), Y6
+	VPSLLQ       $0x30, Y2, Y2
+	VPADDQ       Y2, Y5, Y2
+	VMOVUPD      ·kernelConstants+224(SB), Y4
+	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y4
+	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y4
+	VMULPD       Y1, Y1, Y1
+	VADDPD       Y6, Y3, Y3
+	VMOVAPD      Y3, Y3
+	VFMADD231PD  Y1, Y4, Y3
+	VADDPD       Y3, Y0, Y1
+	VSUBPD       Y0, Y1, Y0
+	VSUBPD       Y0, Y3, Y0
+	VMULPD       Y1, Y2, Y3
+	VMOVAPD      Y3, Y4
+	VFMSUB231PD  Y1, Y2, Y4
+	VMOVAPD      Y4, Y1
+	VFMADD231PD  Y0, Y2, Y1
+	VADDPD       Y3, Y2, Y0
+	VSUBPD       Y2, Y0, Y2
+	VSUBPD       Y2, Y3, Y2
+	VADDPD       Y1, Y2, Y1
+	VMOVUPD      4608(AX), Y2
+	VMOVUPD      8704(AX), Y3
+	VMULPD       Y0, Y2, Y4
+	VMOVAPD      Y4, Y5
+	VFMSUB231PD  Y0, Y2, Y5
+	VMULPD       Y0, Y3, Y0
+	VMOVAPD      Y0, Y0
+	VFMADD231PD  Y1, Y2, Y0
+	VADDPD       Y0, Y5, Y0
+	VADDPD       Y0, Y4, Y1
+	VSUBPD       Y4, Y1, Y2
+	VSUBPD       Y2, Y0, Y0
+	VMULPD       ·kernelConstants+608(SB), Y1, Y1
+	VMULPD       ·kernelConstants+608(SB), Y0, Y0
+	VMOVUPD      512(AX), Y2
+	VSUBPD       ·kernelConstants+544(SB), Y2, Y2
+	VADDPD       Y1, Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y1
+	VADDPD       Y0, Y1, Y0
+	VMOVUPD      (AX), Y1
+	VPAND        ·kernelConstants+896(SB), Y1, Y1
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VMOVUPD      ·kernelConstants+544(SB), Y2
+	VADDPD       Y3, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y2
+	VSUBPD       Y5, Y3, Y5
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y0, Y2, Y2
+	VPSUBQ       ·kernelConstants+992(SB), Y4, Y5
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       ·kernelConstants+864(SB), Y5, Y6
+	VSUBPD       ·kernelConstants+864(SB), Y6, Y6
+	VMOVUPD      ·kernelConstants+1056(SB), Y7
+	VPSUBQ       Y5, Y7, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      ·kernelConstants+1088(SB), Y7
+	VMOVAPD      Y7, Y7
+	VFMADD231PD  Y5, Y4, Y7
+	VMULPD       Y5, Y2, Y2
+	VXORPD       Y4, Y4, Y4
+	VCMPPD       $0x00, Y4, Y6, Y4
+	VBLENDVPD    Y4, Y3, Y7, Y3
+	VBLENDVPD    Y4, Y0, Y2, Y0
+	VADDPD       ·kernelConstants+576(SB), Y3, Y2
+	VSUBPD       ·kernelConstants+576(SB), Y2, Y4
+	VSUBPD       Y4, Y3, Y4
+	VADDPD       Y0, Y4, Y4
+	VMOVUPD      ·kernelConstants+544(SB), Y5
+	VDIVPD       Y2, Y5, Y5
+	VADDPD       Y3, Y3, Y3
+	VMULPD       Y5, Y3, Y7
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD Y2, Y7, Y3
+	VADDPD       Y0, Y0, Y0
+	VMOVAPD      Y0, Y0
+	VFNMADD231PD Y4, Y7, Y0
+	VADDPD       Y0, Y3, Y0
+	VMULPD       Y5, Y0, Y0
+	VMULPD       Y7, Y7, Y2
+	VMOVUPD      ·kernelConstants+448(SB), Y3
+	VFMADD213PD  ·kernelConstants+416(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+384(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+352(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+320(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+288(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+256(SB), Y2, Y3
+	VMULPD       Y7, Y2, Y2
+	VMOVAPD      Y0, Y0
+	VFMADD231PD  Y3, Y2, Y0
+	VMULPD       ·kernelConstants+480(SB), Y6, Y2
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y2
+	VMOVAPD      Y0, Y0
+	VFMADD231PD  ·kernelConstants+512(SB), Y6, Y0
+	VADDPD       Y0, Y2, Y0
+	VADDPD       Y0, Y3, Y2
+	VSUBPD       Y3, Y2, Y3
+	VSUBPD       Y3, Y0, Y0
+	VPXOR        ·kernelConstants+928(SB), Y2, Y2
+	VMOVUPD      ·kernelConstants+704(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y2
+	VMOVUPD      Y2, 2560(AX)
+	VMOVUPD      ·kernelConstants+704(SB), Y2
+	VBLENDVPD    Y1, Y0, Y2, Y0
+	VMOVUPD      Y0, 12800(AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x01, CX
+	JMP          vectors
+
+vectorsDone:
 	VZEROUPPER
 	RET
 
@@ -4689,107 +4414,106 @@ vectors:
 	VSUBPD       Y7, Y2, Y2
 	VSUBPD       Y6, Y0, Y6
 	VADDPD       Y6, Y2, Y2
+	VMOVUPD      Y5, 128(SP)
 	VADDPD       Y1, Y2, Y2
 	VMOVUPD      Y2, 160(SP)
 	VMOVUPD      Y0, 64(SP)
 	VMOVUPD      Y1, 96(SP)
-	VMOVUPD      Y5, 128(SP)
-	VMOVUPD      ·kernelConstants+544(SB), Y0
-	VADDPD       Y4, Y0, Y1
-	VSUBPD       Y0, Y1, Y2
-	VSUBPD       Y2, Y1, Y5
-	VSUBPD       Y5, Y0, Y0
-	VSUBPD       Y2, Y4, Y2
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y3, Y0, Y0
-	VPSUBQ       ·kernelConstants+992(SB), Y1, Y2
-	VPSRLQ       $0x34, Y2, Y2
-	VPADDQ       ·kernelConstants+864(SB), Y2, Y5
-	VSUBPD       ·kernelConstants+864(SB), Y5, Y5
-	VMOVUPD      ·kernelConstants+1056(SB), Y6
-	VPSUBQ       Y2, Y6, Y2
-	VPSLLQ       $0x34, Y2, Y2
-	VMOVUPD      ·kernelConstants+1088(SB), Y6
-	VMOVAPD      Y6, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VMULPD       Y2, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VCMPPD       $0x00, Y1, Y5, Y1
-	VBLENDVPD    Y1, Y4, Y6, Y2
-	VBLENDVPD    Y1, Y3, Y0, Y0
-	VADDPD       ·kernelConstants+576(SB), Y2, Y1
-	VSUBPD       ·kernelConstants+576(SB), Y1, Y3
+	VMOVUPD      (AX), Y0
+	VPAND        ·kernelConstants+896(SB), Y0, Y0
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y0, Y0
+	VMOVUPD      ·kernelConstants+544(SB), Y1
+	VADDPD       Y4, Y1, Y2
+	VSUBPD       Y1, Y2, Y5
+	VSUBPD       Y5, Y2, Y6
+	VSUBPD       Y6, Y1, Y1
+	VSUBPD       Y5, Y4, Y5
+	VADDPD       Y5, Y1, Y1
+	VADDPD       Y3, Y1, Y1
+	VPSUBQ       ·kernelConstants+992(SB), Y2, Y5
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       ·kernelConstants+864(SB), Y5, Y6
+	VSUBPD       ·kernelConstants+864(SB), Y6, Y6
+	VMOVUPD      ·kernelConstants+1056(SB), Y7
+	VPSUBQ       Y5, Y7, Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      ·kernelConstants+1088(SB), Y7
+	VMOVAPD      Y7, Y7
+	VFMADD231PD  Y5, Y2, Y7
+	VMULPD       Y5, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VCMPPD       $0x00, Y2, Y6, Y2
+	VBLENDVPD    Y2, Y4, Y7, Y4
+	VBLENDVPD    Y2, Y3, Y1, Y1
+	VADDPD       ·kernelConstants+576(SB), Y4, Y2
+	VSUBPD       ·kernelConstants+576(SB), Y2, Y3
+	VSUBPD       Y3, Y4, Y3
+	VADDPD       Y1, Y3, Y3
+	VMOVUPD      ·kernelConstants+544(SB), Y5
+	VDIVPD       Y2, Y5, Y5
+	VADDPD       Y4, Y4, Y4
+	VMULPD       Y5, Y4, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD231PD Y2, Y7, Y4
+	VADDPD       Y1, Y1, Y1
+	VMOVAPD      Y1, Y1
+	VFNMADD231PD Y3, Y7, Y1
+	VADDPD       Y1, Y4, Y1
+	VMULPD       Y5, Y1, Y1
+	VMULPD       Y7, Y7, Y2
+	VMOVUPD      ·kernelConstants+448(SB), Y3
+	VFMADD213PD  ·kernelConstants+416(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+384(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+352(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+320(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+288(SB), Y2, Y3
+	VFMADD213PD  ·kernelConstants+256(SB), Y2, Y3
+	VMULPD       Y7, Y2, Y2
+	VMOVAPD      Y1, Y1
+	VFMADD231PD  Y3, Y2, Y1
+	VMULPD       ·kernelConstants+480(SB), Y6, Y2
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y2
+	VMOVAPD      Y1, Y1
+	VFMADD231PD  ·kernelConstants+512(SB), Y6, Y1
+	VADDPD       Y1, Y2, Y1
+	VADDPD       Y1, Y3, Y2
 	VSUBPD       Y3, Y2, Y3
-	VADDPD       Y0, Y3, Y3
-	VMOVUPD      ·kernelConstants+544(SB), Y4
-	VMULPD       128(SP), Y1, Y6
-	VDIVPD       Y6, Y4, Y4
-	VMULPD       Y1, Y4, Y6
-	VMULPD       128(SP), Y4, Y4
-	VADDPD       Y2, Y2, Y2
-	VMULPD       Y4, Y2, Y7
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD Y1, Y7, Y2
-	VADDPD       Y0, Y0, Y0
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y3, Y7, Y0
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y0, Y0
-	VMULPD       Y7, Y7, Y1
-	VMOVUPD      ·kernelConstants+448(SB), Y2
-	VFMADD213PD  ·kernelConstants+416(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+384(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+352(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+320(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+288(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+256(SB), Y1, Y2
-	VMULPD       Y7, Y1, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y2, Y1, Y0
-	VMULPD       ·kernelConstants+480(SB), Y5, Y1
-	VADDPD       Y7, Y1, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y7, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  ·kernelConstants+512(SB), Y5, Y0
-	VADDPD       Y0, Y1, Y0
-	VADDPD       Y0, Y2, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y0, Y0
-	VMOVUPD      (AX), Y2
-	VPAND        ·kernelConstants+896(SB), Y2, Y2
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y2, Y2
-	VPXOR        ·kernelConstants+928(SB), Y1, Y1
+	VSUBPD       Y3, Y1, Y1
+	VPXOR        ·kernelConstants+928(SB), Y2, Y2
 	VMOVUPD      ·kernelConstants+704(SB), Y3
-	VBLENDVPD    Y2, Y1, Y3, Y1
-	VMOVUPD      Y1, 2560(AX)
-	VMOVUPD      ·kernelConstants+704(SB), Y1
-	VBLENDVPD    Y2, Y0, Y1, Y0
-	VMOVUPD      Y0, 12800(AX)
-	VMOVUPD      64(SP), Y0
-	VMULPD       Y6, Y0, Y0
-	VMOVUPD      64(SP), Y1
-	VFNMADD231PD 128(SP), Y0, Y1
-	VMOVUPD      96(SP), Y3
-	VFNMADD231PD 160(SP), Y0, Y3
-	VADDPD       Y3, Y1, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y6, Y1, Y0
-	VMOVUPD      ·kernelConstants+704(SB), Y1
-	VBLENDVPD    Y2, Y0, Y1, Y0
-	VMOVUPD      Y0, 3584(AX)
-	VMOVUPD      (SP), Y0
-	VMULPD       Y6, Y0, Y0
-	VMOVUPD      (SP), Y1
-	VFNMADD231PD 128(SP), Y0, Y1
-	VMOVUPD      32(SP), Y3
-	VFNMADD231PD 160(SP), Y0, Y3
-	VADDPD       Y3, Y1, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y6, Y1, Y0
-	VMULPD       ·kernelConstants+608(SB), Y0, Y0
-	VMOVUPD      ·kernelConstants+704(SB), Y1
-	VBLENDVPD    Y2, Y0, Y1, Y0
+	VBLENDVPD    Y0, Y2, Y3, Y2
+	VMOVUPD      Y2, 2560(AX)
+	VMOVUPD      ·kernelConstants+704(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y1
+	VMOVUPD      Y1, 12800(AX)
+	VMOVUPD      ·kernelConstants+544(SB), Y1
+	VDIVPD       128(SP), Y1, Y1
+	VMOVUPD      64(SP), Y2
+	VMULPD       Y1, Y2, Y2
+	VMOVUPD      64(SP), Y3
+	VFNMADD231PD 128(SP), Y2, Y3
+	VMOVUPD      96(SP), Y4
+	VFNMADD231PD 160(SP), Y2, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVAPD      Y2, Y2
+	VFMADD231PD  Y1, Y3, Y2
+	VMOVUPD      ·kernelConstants+704(SB), Y3
+	VBLENDVPD    Y0, Y2, Y3, Y2
+	VMOVUPD      Y2, 3584(AX)
+	VMOVUPD      (SP), Y2
+	VMULPD       Y1, Y2, Y2
+	VMOVUPD      (SP), Y3
+	VFNMADD231PD 128(SP), Y2, Y3
+	VMOVUPD      32(SP), Y4
+	VFNMADD231PD 160(SP), Y2, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVAPD      Y2, Y2
+	VFMADD231PD  Y1, Y3, Y2
+	VMULPD       ·kernelConstants+608(SB), Y2, Y1
+	VMOVUPD      ·kernelConstants+704(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
 	VMOVUPD      Y0, 3072(AX)
 	ADDQ         $0x20, AX
 	SUBQ         $0x01, CX
@@ -5185,68 +4909,94 @@ vectors1Done:
 	RET
 
 // func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
-// Requires: AVX, AVX2
+// Requires: AVX
 TEXT ·packAVX2(SB), NOSPLIT, $0-40
-	MOVQ         tile+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         cols+24(FP), BX
-	MOVQ         groups+32(FP), SI
-	VMOVQ        DX, X0
-	VPBROADCASTQ X0, Y0
-	VPMULUDQ     ·laneNumbers+0(SB), Y0, Y0
-	SHLQ         $0x06, DX
-	SHLQ         $0x01, SI
-	SHRQ         $0x01, DX
+	MOVQ tile+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ stride+16(FP), DX
+	MOVQ cols+24(FP), BX
+	MOVQ groups+32(FP), SI
+	SHLQ $0x03, DX
+	SHLQ $0x01, SI
 
-groups:
+rows:
 	MOVQ CX, DI
-	MOVQ AX, R8
-	MOVQ BX, R9
+	LEAQ (DX)(DX*2), R8
+	MOVQ AX, R9
+	MOVQ BX, R10
 
 cols:
-	VXORPD     Y1, Y1, Y1
-	VPCMPEQD   Y2, Y2, Y2
-	VGATHERQPD Y2, (DI)(Y0*8), Y1
-	VMOVUPD    Y1, (R8)
-	ADDQ       $0x08, DI
-	ADDQ       $0x00000200, R8
-	DECQ       R9
-	JNZ        cols
-	ADDQ       DX, CX
-	ADDQ       $0x20, AX
-	DECQ       SI
-	JNZ        groups
+	VMOVUPD     (DI), X0
+	VINSERTF128 $0x01, (DI)(DX*2), Y0, Y0
+	VMOVUPD     (DI)(DX*1), X1
+	VINSERTF128 $0x01, (DI)(R8*1), Y1, Y1
+	VUNPCKLPD   Y1, Y0, Y2
+	VUNPCKHPD   Y1, Y0, Y3
+	VMOVUPD     Y2, (R9)
+	VMOVUPD     Y3, 512(R9)
+	ADDQ        $+16, DI
+	ADDQ        $0x00000400, R9
+	SUBQ        $0x02, R10
+	JZ          nextRows
+	CMPQ        R10, $0x01
+	JNE         cols
+	ADDQ        $-8, DI
+	SUBQ        $0x00000200, R9
+	INCQ        R10
+	JMP         cols
+
+nextRows:
+	LEAQ (CX)(DX*2), CX
+	LEAQ (CX)(DX*2), CX
+	ADDQ $0x20, AX
+	DECQ SI
+	JNZ  rows
 	VZEROUPPER
 	RET
 
-// func unpackAVX2(dst *float64, tile *float64, index *int64, cols int, groups int)
-// Requires: AVX, AVX2
+// func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
+// Requires: AVX
 TEXT ·unpackAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
-	MOVQ tile+8(FP), CX
-	MOVQ index+16(FP), DX
+	MOVQ stride+8(FP), CX
+	MOVQ tile+16(FP), DX
 	MOVQ cols+24(FP), BX
 	MOVQ groups+32(FP), SI
-	SHLQ $0x01, BX
+	SHLQ $0x03, CX
+	SHLQ $0x01, SI
 
-groups:
-	MOVQ DX, DI
-	MOVQ BX, R8
+rows:
+	MOVQ AX, DI
+	LEAQ (CX)(CX*2), R8
+	MOVQ DX, R9
+	MOVQ BX, R10
 
-vectors:
-	VMOVUPD    (DI), Y0
-	VXORPD     Y1, Y1, Y1
-	VPCMPEQD   Y2, Y2, Y2
-	VGATHERQPD Y2, (CX)(Y0*8), Y1
-	VMOVUPD    Y1, (AX)
-	ADDQ       $0x20, DI
-	ADDQ       $0x20, AX
-	DECQ       R8
-	JNZ        vectors
-	ADDQ       $0x40, CX
-	DECQ       SI
-	JNZ        groups
+cols:
+	VMOVUPD      (R9), Y0
+	VMOVUPD      512(R9), Y1
+	VUNPCKLPD    Y1, Y0, Y2
+	VUNPCKHPD    Y1, Y0, Y0
+	VMOVUPD      X2, (DI)
+	VEXTRACTF128 $0x01, Y2, (DI)(CX*2)
+	VMOVUPD      X0, (DI)(CX*1)
+	VEXTRACTF128 $0x01, Y0, (DI)(R8*1)
+	ADDQ         $+16, DI
+	ADDQ         $0x00000400, R9
+	SUBQ         $0x02, R10
+	JZ           nextRows
+	CMPQ         R10, $0x01
+	JNE          cols
+	ADDQ         $-8, DI
+	SUBQ         $0x00000200, R9
+	INCQ         R10
+	JMP          cols
+
+nextRows:
+	LEAQ (AX)(CX*2), AX
+	LEAQ (AX)(CX*2), AX
+	ADDQ $0x20, DX
+	DECQ SI
+	JNZ  rows
 	VZEROUPPER
 	RET
 
@@ -6110,36 +5860,36 @@ vectors:
 	VMOVUPD      (DX), Y4
 	VCMPPD       $0x16, Y0, Y3, Y5
 	VMAXPD       ·kernelConstants+1152(SB), Y3, Y3
-	VMOVUPD      ·kernelConstants+1184(SB), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y6
-	VSUBPD       ·kernelConstants+1184(SB), Y6, Y7
-	VMOVAPD      Y3, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y8
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y8
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
+	VMOVAPD      Y3, Y6
+	VMOVUPD      ·kernelConstants+1184(SB), Y7
+	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y7
+	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
+	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y6
+	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y6
+	VPAND        ·kernelConstants+960(SB), Y7, Y8
 	VXORPD       Y9, Y9, Y9
 	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y7*8), Y9
+	VGATHERQPD   Y10, (SI)(Y8*8), Y9
 	VXORPD       Y10, Y10, Y10
 	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y7*8), Y10
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y9, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y8, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y8, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y8, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y8, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y8, Y7
-	VFMADD231PD  Y7, Y8, Y10
-	VMOVAPD      Y6, Y7
-	VFMADD231PD  Y10, Y6, Y7
-	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
+	VPSLLQ       $0x30, Y7, Y7
+	VPADDQ       Y7, Y9, Y7
+	VMOVUPD      ·kernelConstants+224(SB), Y8
+	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y8
+	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y8
+	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y8
+	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y8
+	VFMADD213PD  ·kernelConstants+544(SB), Y6, Y8
+	VFMADD231PD  Y8, Y6, Y10
+	VMOVAPD      Y7, Y6
+	VFMADD231PD  Y10, Y7, Y6
 	VMULPD       ·kernelConstants+608(SB), Y6, Y6
+	VMULPD       ·kernelConstants+608(SB), Y7, Y7
 	VBROADCASTSD ·kernelConstants+544(SB), Y8
-	VSUBPD       Y6, Y8, Y8
+	VSUBPD       Y7, Y8, Y8
 	VMOVAPD      Y8, Y8
-	VFNMADD231PD Y10, Y6, Y8
+	VFNMADD231PD Y10, Y7, Y8
 	VBROADCASTSD ·kernelConstants+1440(SB), Y9
 	VFMADD213PD  ·kernelConstants+1408(SB), Y3, Y9
 	VFMADD213PD  ·kernelConstants+1376(SB), Y3, Y9
@@ -6151,16 +5901,16 @@ vectors:
 	VMOVAPD      Y3, Y11
 	VFMADD231PD  Y10, Y9, Y11
 	VSUBPD       Y11, Y0, Y9
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y6, Y6
-	VBLENDVPD    Y6, Y9, Y8, Y6
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
+	VBLENDVPD    Y7, Y9, Y8, Y7
 	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y3, Y3
 	VBROADCASTSD ·kernelConstants+544(SB), Y8
-	VSUBPD       Y7, Y8, Y8
-	VBLENDVPD    Y3, Y8, Y6, Y3
-	VSUBPD       Y4, Y1, Y6
-	VADDPD       Y2, Y6, Y6
+	VSUBPD       Y6, Y8, Y8
+	VBLENDVPD    Y3, Y8, Y7, Y3
+	VSUBPD       Y4, Y1, Y7
+	VADDPD       Y2, Y7, Y7
 	VMULPD       Y3, Y4, Y3
-	VMULPD       Y6, Y7, Y4
+	VMULPD       Y7, Y6, Y4
 	VSUBPD       Y4, Y3, Y3
 	VADDPD       Y0, Y3, Y3
 	VCMPPD       $0x03, Y3, Y3, Y4
@@ -6194,36 +5944,36 @@ vectorsDone:
 	VBLENDVPD    Y3, Y5, Y0, Y5
 	VCMPPD       $0x16, Y0, Y4, Y6
 	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
-	VMOVUPD      ·kernelConstants+1184(SB), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y7
-	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
-	VMOVAPD      Y4, Y9
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y9
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y9
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VMOVAPD      Y4, Y7
+	VMOVUPD      ·kernelConstants+1184(SB), Y8
+	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y8
+	VSUBPD       ·kernelConstants+1184(SB), Y8, Y9
+	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y7
+	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y7
+	VPAND        ·kernelConstants+960(SB), Y8, Y9
 	VXORPD       Y10, Y10, Y10
 	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (SI)(Y8*8), Y10
+	VGATHERQPD   Y11, (SI)(Y9*8), Y10
 	VXORPD       Y11, Y11, Y11
 	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(SI)(Y8*8), Y11
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y10, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+544(SB), Y9, Y8
-	VFMADD231PD  Y8, Y9, Y11
-	VMOVAPD      Y7, Y8
-	VFMADD231PD  Y11, Y7, Y8
-	VMULPD       ·kernelConstants+608(SB), Y8, Y8
+	VGATHERQPD   Y12, 128(SI)(Y9*8), Y11
+	VPSLLQ       $0x30, Y8, Y8
+	VPADDQ       Y8, Y10, Y8
+	VMOVUPD      ·kernelConstants+224(SB), Y9
+	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+544(SB), Y7, Y9
+	VFMADD231PD  Y9, Y7, Y11
+	VMOVAPD      Y8, Y7
+	VFMADD231PD  Y11, Y8, Y7
 	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VMULPD       ·kernelConstants+608(SB), Y8, Y8
 	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y7, Y9, Y9
+	VSUBPD       Y8, Y9, Y9
 	VMOVAPD      Y9, Y9
-	VFNMADD231PD Y11, Y7, Y9
+	VFNMADD231PD Y11, Y8, Y9
 	VBROADCASTSD ·kernelConstants+1440(SB), Y10
 	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
 	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
@@ -6235,16 +5985,16 @@ vectorsDone:
 	VMOVAPD      Y4, Y12
 	VFMADD231PD  Y11, Y10, Y12
 	VSUBPD       Y12, Y0, Y10
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
-	VBLENDVPD    Y7, Y10, Y9, Y7
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y8, Y8
+	VBLENDVPD    Y8, Y10, Y9, Y8
 	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
 	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y8, Y9, Y9
-	VBLENDVPD    Y4, Y9, Y7, Y4
+	VSUBPD       Y7, Y9, Y9
+	VBLENDVPD    Y4, Y9, Y8, Y4
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y2, Y1, Y1
 	VMULPD       Y4, Y5, Y2
-	VMULPD       Y1, Y8, Y1
+	VMULPD       Y1, Y7, Y1
 	VSUBPD       Y1, Y2, Y1
 	VADDPD       Y0, Y1, Y0
 	VCMPPD       $0x03, Y0, Y0, Y1
@@ -6284,36 +6034,36 @@ vectors:
 	VMOVUPD      (DX), Y2
 	VCMPPD       $0x16, Y0, Y1, Y3
 	VMAXPD       ·kernelConstants+1152(SB), Y1, Y1
-	VMOVUPD      ·kernelConstants+1184(SB), Y4
-	VFMADD231PD  ·kernelConstants+0(SB), Y1, Y4
-	VSUBPD       ·kernelConstants+1184(SB), Y4, Y5
-	VMOVAPD      Y1, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y5, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y5, Y6
-	VPAND        ·kernelConstants+960(SB), Y4, Y5
+	VMOVAPD      Y1, Y4
+	VMOVUPD      ·kernelConstants+1184(SB), Y5
+	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y5
+	VSUBPD       ·kernelConstants+1184(SB), Y5, Y6
+	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y4
+	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y4
+	VPAND        ·kernelConstants+960(SB), Y5, Y6
 	VXORPD       Y7, Y7, Y7
 	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R11)(Y5*8), Y7
+	VGATHERQPD   Y8, (R11)(Y6*8), Y7
 	VXORPD       Y8, Y8, Y8
 	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R11)(Y5*8), Y8
-	VPSLLQ       $0x30, Y4, Y4
-	VPADDQ       Y4, Y7, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y6, Y5
-	VFMADD231PD  Y5, Y6, Y8
-	VMOVAPD      Y4, Y5
-	VFMADD231PD  Y8, Y4, Y5
-	VMULPD       ·kernelConstants+608(SB), Y5, Y5
+	VGATHERQPD   Y9, 128(R11)(Y6*8), Y8
+	VPSLLQ       $0x30, Y5, Y5
+	VPADDQ       Y5, Y7, Y5
+	VMOVUPD      ·kernelConstants+224(SB), Y6
+	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
+	VFMADD231PD  Y6, Y4, Y8
+	VMOVAPD      Y5, Y4
+	VFMADD231PD  Y8, Y5, Y4
 	VMULPD       ·kernelConstants+608(SB), Y4, Y4
+	VMULPD       ·kernelConstants+608(SB), Y5, Y5
 	VBROADCASTSD ·kernelConstants+544(SB), Y6
-	VSUBPD       Y4, Y6, Y6
+	VSUBPD       Y5, Y6, Y6
 	VMOVAPD      Y6, Y6
-	VFNMADD231PD Y8, Y4, Y6
+	VFNMADD231PD Y8, Y5, Y6
 	VBROADCASTSD ·kernelConstants+1440(SB), Y7
 	VFMADD213PD  ·kernelConstants+1408(SB), Y1, Y7
 	VFMADD213PD  ·kernelConstants+1376(SB), Y1, Y7
@@ -6325,17 +6075,17 @@ vectors:
 	VMOVAPD      Y1, Y9
 	VFMADD231PD  Y8, Y7, Y9
 	VSUBPD       Y9, Y0, Y7
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y4, Y4
-	VBLENDVPD    Y4, Y7, Y6, Y4
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y5, Y5
+	VBLENDVPD    Y5, Y7, Y6, Y5
 	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y1, Y1
 	VBROADCASTSD ·kernelConstants+544(SB), Y6
-	VSUBPD       Y5, Y6, Y6
-	VBLENDVPD    Y1, Y6, Y4, Y1
-	VMOVUPD      (SI), Y4
-	VSUBPD       Y2, Y4, Y4
-	VADDPD       (DI), Y4, Y4
+	VSUBPD       Y4, Y6, Y6
+	VBLENDVPD    Y1, Y6, Y5, Y1
+	VMOVUPD      (SI), Y5
+	VSUBPD       Y2, Y5, Y5
+	VADDPD       (DI), Y5, Y5
 	VMULPD       Y1, Y2, Y1
-	VMULPD       Y4, Y5, Y2
+	VMULPD       Y5, Y4, Y2
 	VSUBPD       Y2, Y1, Y1
 	VADDPD       Y0, Y1, Y1
 	VCMPPD       $0x03, Y1, Y1, Y2
@@ -6375,36 +6125,36 @@ vectorsDone:
 	VBLENDVPD    Y1, Y5, Y0, Y5
 	VCMPPD       $0x16, Y0, Y4, Y6
 	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
-	VMOVUPD      ·kernelConstants+1184(SB), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y7
-	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
-	VMOVAPD      Y4, Y9
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y9
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y9
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
+	VMOVAPD      Y4, Y7
+	VMOVUPD      ·kernelConstants+1184(SB), Y8
+	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y8
+	VSUBPD       ·kernelConstants+1184(SB), Y8, Y9
+	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y7
+	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y7
+	VPAND        ·kernelConstants+960(SB), Y8, Y9
 	VXORPD       Y10, Y10, Y10
 	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (R11)(Y8*8), Y10
+	VGATHERQPD   Y11, (R11)(Y9*8), Y10
 	VXORPD       Y11, Y11, Y11
 	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(R11)(Y8*8), Y11
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y10, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y9, Y8
-	VFMADD213PD  ·kernelConstants+544(SB), Y9, Y8
-	VFMADD231PD  Y8, Y9, Y11
-	VMOVAPD      Y7, Y8
-	VFMADD231PD  Y11, Y7, Y8
-	VMULPD       ·kernelConstants+608(SB), Y8, Y8
+	VGATHERQPD   Y12, 128(R11)(Y9*8), Y11
+	VPSLLQ       $0x30, Y8, Y8
+	VPADDQ       Y8, Y10, Y8
+	VMOVUPD      ·kernelConstants+224(SB), Y9
+	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y9
+	VFMADD213PD  ·kernelConstants+544(SB), Y7, Y9
+	VFMADD231PD  Y9, Y7, Y11
+	VMOVAPD      Y8, Y7
+	VFMADD231PD  Y11, Y8, Y7
 	VMULPD       ·kernelConstants+608(SB), Y7, Y7
+	VMULPD       ·kernelConstants+608(SB), Y8, Y8
 	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y7, Y9, Y9
+	VSUBPD       Y8, Y9, Y9
 	VMOVAPD      Y9, Y9
-	VFNMADD231PD Y11, Y7, Y9
+	VFNMADD231PD Y11, Y8, Y9
 	VBROADCASTSD ·kernelConstants+1440(SB), Y10
 	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
 	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
@@ -6416,16 +6166,16 @@ vectorsDone:
 	VMOVAPD      Y4, Y12
 	VFMADD231PD  Y11, Y10, Y12
 	VSUBPD       Y12, Y0, Y10
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
-	VBLENDVPD    Y7, Y10, Y9, Y7
+	VCMPPD       $0x00, ·kernelConstants+544(SB), Y8, Y8
+	VBLENDVPD    Y8, Y10, Y9, Y8
 	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
 	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y8, Y9, Y9
-	VBLENDVPD    Y4, Y9, Y7, Y4
+	VSUBPD       Y7, Y9, Y9
+	VBLENDVPD    Y4, Y9, Y8, Y4
 	VSUBPD       Y5, Y2, Y2
 	VADDPD       Y3, Y2, Y2
 	VMULPD       Y4, Y5, Y3
-	VMULPD       Y2, Y8, Y2
+	VMULPD       Y2, Y7, Y2
 	VSUBPD       Y2, Y3, Y2
 	VADDPD       Y0, Y2, Y0
 	VCMPPD       $0x03, Y0, Y0, Y2

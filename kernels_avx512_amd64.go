@@ -67,10 +67,10 @@ func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int, 
 //go:noescape
 func columnsExpTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsTotalAVX512 is columnsTotalGo without dst.
+// columnsTotalAVX512 is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int)
+func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // columnsTotalTermsAVX512 is columnsTotalGo with dst.
 //
@@ -81,6 +81,11 @@ func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64
 //
 //go:noescape
 func columnsJoinAVX512(c *float64, groups int)
+
+// columnsLogAVX512 is columnsLogGo.
+//
+//go:noescape
+func columnsLogAVX512(c *float64, groups int)
 
 // columnsConcludeAVX512 is columnsConcludeGo.
 //
@@ -113,7 +118,7 @@ func columnsShiftStreamAVX512(c *float64, dst *float64, dstStride int, x *float6
 //go:noescape
 func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// packAVX512 is packGo.
+// packAVX512 is packGo for cols ≥ 2.
 //
 //go:noescape
 func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
@@ -124,11 +129,10 @@ func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 //go:noescape
 func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
 
-// unpackAVX512 is unpackGo for a stride of cols. index holds, for the 8·cols doubles of
-// eight rows of dst in order, their places in the tile.
+// unpackAVX512 is unpackGo for cols ≥ 2.
 //
 //go:noescape
-func unpackAVX512(dst *float64, tile *float64, index *int64, cols int, groups int)
+func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 
 // weightedLossAVX512 is weightedLossGo for n > 0 entries.
 //

@@ -127,7 +127,7 @@ func (b *batch) sumLabelled(i int, label []int) {
 		}
 	}
 	if cols <= chunkLen {
-		columnsConclude(&w.columns, groupsFor(len(label)))
+		w.conclude(groupsFor(len(label)), b.out.Data != nil)
 	}
 }
 

@@ -269,7 +269,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				w.sumRow(k, nil, row, next, nil)
 			}
 		}
-		columnsConclude(&w.columns, groupsFor(n))
+		w.conclude(groupsFor(n), t.op == opSoftmax)
 		for k := range n {
 			switch t.op {
 			case opLogSoftmax:

@@ -161,10 +161,11 @@ func newLogarithm(u, uLow float64) logarithm {
 }
 
 // value returns the logarithm as hi+lo, hi being that rounded, within 0.53
-// ulp. reciprocal is 1/d, within 2 ulp.
+// ulp.
 //
 // log(1+f) = w + w³·p(w²) with w = 2f/(2+f), which is formed in two parts.
-func (l *logarithm) value(reciprocal float64) (hi, lo float64) {
+func (l *logarithm) value() (hi, lo float64) {
+	reciprocal := 1 / l.d
 	f2 := l.f + l.f
 	w := float64(f2 * reciprocal)
 	wLow := math.FMA(-w, l.d, f2)
@@ -227,31 +228,29 @@ func (p *partial) conclude() sums {
 	if !(math.Abs(p.max) < math.Inf(1)) {
 		return sums{nan, nan, nan, nan}
 	}
-	t, tLow := float64(p.hi*unscale), float64(p.lo*unscale)
-	u, uLow := twoSum(p.count-1, t)
-	uLow = uLow + tLow
+	negLogSum, logSumLow := p.negLogSum()
 	s, sLow := p.sum()
-	// Both of what divides comes out of one division.
-	l := newLogarithm(u, uLow)
-	both := 1 / float64(l.d*s)
-	logSum, logSumLow := l.value(float64(both * s))
-	reciprocal := float64(both * l.d)
+	reciprocal := 1 / s
 	return sums{
-		negLogSum: -logSum,
+		negLogSum: negLogSum,
 		logSumLow: logSumLow,
 		inverse:   float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale),
-		rest:      quotient(t, tLow, s, sLow, reciprocal),
+		rest:      quotient(float64(p.hi*unscale), float64(p.lo*unscale), s, sLow, reciprocal),
 	}
 }
 
-// reciprocal returns 1/d for what conclude divides by, as conclude forms it.
-func (p *partial) reciprocal(s float64) float64 {
+// negLogSum returns the fields of sums that LogSoftmax and losses need.
+func (p *partial) negLogSum() (negLogSum, logSumLow float64) {
+	if !(math.Abs(p.max) < math.Inf(1)) {
+		return nan, nan
+	}
 	u, uLow := twoSum(p.count-1, float64(p.hi*unscale))
 	l := newLogarithm(u, uLow+float64(p.lo*unscale))
-	return float64(1 / float64(l.d*s) * l.d)
+	logSum, logSumLow := l.value()
+	return -logSum, logSumLow
 }
 
-// quotient returns (a+aLow)/(b+bLow), where reciprocal is 1/b within 2 ulp.
+// quotient returns (a+aLow)/(b+bLow), where reciprocal is 1/b.
 func quotient(a, aLow, b, bLow, reciprocal float64) float64 {
 	q := float64(a * reciprocal)
 	r := math.FMA(-q, b, a)
@@ -310,7 +309,7 @@ func (p *partial) factors(whole *partial) (first, second float64) {
 		return nan, nan
 	}
 	s, sLow := whole.sum()
-	reciprocal := whole.reciprocal(s)
+	reciprocal := 1 / s
 	if p.max == whole.max {
 		return float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale), 1
 	}

@@ -125,7 +125,17 @@ func (w *workspace) sumTile(terms []float64, cols, groups int) {
 	c.reset()
 	columnsMax(c, tile, columnsWidth, cols, groups)
 	columnsTotal(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
-	columnsConclude(c, groups)
+	c.conclude(groups, terms != nil)
+}
+
+// conclude concludes the slices of the groups, with inverse and rest where
+// probabilities are wanted.
+func (c *columns) conclude(groups int, probabilities bool) {
+	if probabilities {
+		columnsConclude(c, groups)
+	} else {
+		columnsLog(c, groups)
+	}
 }
 
 // sumRow sets the count and sum of row i of a panel, of one chunk, whose

@@ -121,6 +121,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsExpSum without dst":  func() { columnsExpSum(c, nil, 0, in, 130, 40, 8) },
 		"columnsExpSum":              func() { columnsExpSum(c, out, 130, in, 130, 40, 8) },
 		"columnsJoin":                func() { columnsJoin(c, 8) },
+		"columnsLog":                 func() { columnsLog(c, 8) },
 		"columnsConclude":            func() { columnsConclude(c, 8) },
 		"columnsShift":               func() { columnsShift(c, out, 130, in, 130, 40, 8) },
 		"columnsScale":               func() { columnsScale(c, out, 130, 40, 8) },

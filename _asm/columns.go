@@ -37,7 +37,8 @@ func columnKernels() {
 	columnsTotal(false)
 	columnsTotal(true)
 	columnsJoin()
-	columnsConclude()
+	columnsConclude(false)
+	columnsConclude(true)
 	columnsCopy()
 	fence()
 	for _, stream := range []bool{false, true} {
@@ -204,12 +205,12 @@ func columnsExpSum(terms bool) {
 		entry := load(Mem{Base: p})
 		other := compare(notEqual, entry, max)
 		countUp(other, less)
-		var put func(e reg.VecVirtual)
+		var put func(i int, e reg.VecVirtual)
 		if terms {
-			put = func(e reg.VecVirtual) { store(e, Mem{Base: q}) }
+			put = func(_ int, e reg.VecVirtual) { store(e, Mem{Base: q}) }
 		}
 		// The second operand is what a NaN gives.
-		total.add(t, maximum(sub(entry, shift), lower), magic, other, false, put)
+		total.add(t, magic, false, put, term{maximum(sub(entry, shift), lower), other})
 		if !terms {
 			PREFETCHT0(Mem{Base: ahead})
 			PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
@@ -246,111 +247,112 @@ func columnsExpSum(terms bool) {
 	finish()
 }
 
-// columnsTotal: lane by lane as columnsExpSum, but each lane stays in
-// registers and is joined with the others as soon as both are there.
+// columnsTotal: eight entries after another, two at a time where there are
+// registers for it.
 func columnsTotal(terms bool) {
-	name, signature := "columnsTotal", "func(c, x *float64, stride, n, groups int)"
-	doc := " is columnsTotalGo without dst."
+	name, signature := "columnsTotal", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	doc := " is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there."
 	if terms {
 		name, signature = "columnsTotalTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
 		doc = " is columnsTotalGo with dst."
 	}
 	function(name, signature, name+suffix()+doc)
-	c, stride, n, groups := param("c"), param("stride"), param("n"), param("groups")
-	x := param("x")
+	c, x, stride, n, groups := param("c"), param("x"), param("stride"), param("n"), param("groups")
 	pointers := []reg.GPVirtual{x}
-	var dst, dstStride reg.GPVirtual
+	var dst, dstStride, next, nextStride, out reg.GPVirtual
 	if terms {
 		dst, dstStride = param("dst"), param("dstStride")
 		SHLQ(Imm(3), dstStride)
 		pointers = append(pointers, dst)
+	} else {
+		next, nextStride, out = param("next"), param("nextStride"), param("out")
+		SHLQ(Imm(3), nextStride)
+		pointers = append(pointers, next)
 	}
 	field := columnField(c)
 	SHLQ(Imm(3), stride)
+	together := 1
 	if wide {
+		together = 2
 		keep(expConstants...)
 	}
 	t := newTables()
-	// The frame, and with half the registers also pending sums, are in memory.
-	local := AllocLocal(32 * 10)
 	eachVector(c, groups, pointers, func() {
+		// With half the registers the frame is in memory.
 		var max, shift, magic, lower Op = field(fieldMax), field(fieldShift), field(fieldMagic), field(fieldLower)
 		s, top := frameTop(finiteOrZero(max))
 		m := sub(cOp("frameMagic"), exponentMagic(top))
 		l := sub(top, cOp("farthest"))
-		store(s, shift.(Mem))
-		store(l, lower.(Mem))
 		if wide {
-			max, magic = load(max), m
+			max, shift, magic, lower = load(max), s, m, l
 		} else {
+			store(s, shift.(Mem))
 			store(m, magic.(Mem))
+			store(l, lower.(Mem))
 		}
-		less := zero()
-		leaf := func(lane int) laneSum {
-			total := laneSum{zero(), zero()}
-			end, entries := fmt.Sprintf("laneDone%d", lane), fmt.Sprintf("lane%d", lane)
-			p, q, left := GP64(), GP64(), GP64()
-			MOVQ(n, left)
-			SUBQ(imm(lane), left)
-			JLE(LabelRef(end))
-			from := func(base, stride, p reg.GPVirtual) {
-				IMUL3Q(U8(uint8(lane)), stride, p)
-				ADDQ(base, p)
-			}
-			from(x, stride, p)
-			if terms {
-				from(dst, dstStride, q)
-			}
-			Label(entries)
-			entry := load(Mem{Base: p})
-			other := compare(notEqual, entry, max)
-			countUp(other, less)
-			var put func(e reg.VecVirtual)
-			if terms {
-				put = func(e reg.VecVirtual) { store(e, Mem{Base: q}) }
-			}
-			total.add(t, maximum(sub(entry, shift), lower), magic, other, false, put)
-			LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
-			if terms {
-				LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
-			}
-			SUBQ(imm(8), left)
-			JG(LabelRef(entries))
-			Label(end)
-			return total
+		less, lo := zero(), zero()
+		total := laneSum{zero(), zero()}
+		from, left := GP64(), GP64()
+		MOVQ(x, from)
+		MOVQ(n, left)
+		var to, ahead, aheadOut reg.GPVirtual
+		if terms {
+			to = GP64()
+			MOVQ(dst, to)
+		} else {
+			ahead, aheadOut = GP64(), GP64()
+			MOVQ(next, ahead)
+			LEAQ(Mem{Base: next, Index: out, Scale: 1}, aheadOut)
 		}
-		var tree func(l, step int) laneSum
-		tree = func(l, step int) laneSum {
-			if step == lanesOf8 {
-				return leaf(l)
+		row := func(base, stride reg.GPVirtual, i int) Mem {
+			if i == 0 {
+				return Mem{Base: base}
 			}
-			a := tree(l, 2*step)
-			// A lane without entries adds nothing.
-			end := fmt.Sprintf("joined%dby%d", l, step)
-			CMPQ(n, imm(l+step))
-			JLE(LabelRef(end))
-			if !wide {
-				slot := map[int]int{1: 0, 2: 2, 4: 4}[step]
-				store(a.hi, local.Offset(32*slot))
-				store(a.low, local.Offset(32*(slot+1)))
-				b := tree(l+step, 2*step)
-				sum, rest := twoSum(local.Offset(32*slot), b.hi)
-				low := add(add(b.low, local.Offset(32*(slot+1))), rest)
-				VMOVAPD(sum, a.hi)
-				VMOVAPD(low, a.low)
+			return Mem{Base: base, Index: stride, Scale: 1}
+		}
+		// entries adds so many rows.
+		entries := func(count int) {
+			var of []term
+			for i := range count {
+				entry := load(row(from, stride, i))
+				other := compare(notEqual, entry, max)
+				countUp(other, less)
+				of = append(of, term{maximum(sub(entry, shift), lower), other})
+				if !terms {
+					PREFETCHT0(row(ahead, nextStride, i))
+					PREFETCHT0(row(aheadOut, nextStride, i))
+				}
+			}
+			var put func(i int, e reg.VecVirtual)
+			if terms {
+				put = func(i int, e reg.VecVirtual) { store(e, row(to, dstStride, i)) }
+			}
+			total.add(t, magic, false, put, of...)
+			advance := func(p, stride reg.GPVirtual) {
+				LEAQ(Mem{Base: p, Index: stride, Scale: uint8(count)}, p)
+			}
+			advance(from, stride)
+			if terms {
+				advance(to, dstStride)
 			} else {
-				b := tree(l+step, 2*step)
-				sum, rest := twoSum(a.hi, b.hi)
-				VADDPD(b.low, a.low, a.low)
-				VADDPD(rest, a.low, a.low)
-				VMOVAPD(sum, a.hi)
+				advance(ahead, nextStride)
+				advance(aheadOut, nextStride)
 			}
-			Label(end)
-			return a
 		}
-		all := tree(0, 1)
-		store(all.hi, field(fieldHi))
-		store(all.low, field(fieldLo))
+		loop("eights", left, 8, func() {
+			VXORPD(total.low, total.low, total.low)
+			for i := 0; i < 8; i += together {
+				entries(together)
+			}
+			VADDPD(total.low, lo, lo)
+		})
+		VXORPD(total.low, total.low, total.low)
+		if together > 1 {
+			loop("several", left, together, func() { entries(together) })
+		}
+		loop("one", left, 1, func() { entries(1) })
+		store(total.hi, field(fieldHi))
+		store(add(total.low, lo), field(fieldLo))
 		rows := XMM()
 		VMOVQ(n, rows)
 		every := vec()
@@ -359,8 +361,6 @@ func columnsTotal(terms bool) {
 	})
 	finish()
 }
-
-const lanesOf8 = 8
 
 // cOp is c, for a scope in which c is something else.
 func cOp(name string) Op { return c(name) }
@@ -485,59 +485,133 @@ func packKernels() {
 	unpackKernel()
 }
 
-func packKernel() {
-	function("pack", "func(tile, x *float64, stride, cols, groups int)", "pack"+suffix()+" is packGo.")
-	tile, x, stride, cols, groups := param("tile"), param("x"), param("stride"), param("cols"), param("groups")
-	// The rows of a vector are stride apart.
-	distance := XMM()
-	VMOVQ(stride, distance)
-	every, index := vec(), vec()
-	VPBROADCASTQ(distance, every)
-	VPMULUDQ(NewDataAddr(Symbol{Name: "·laneNumbers"}, 0), every, index)
-	SHLQ(Imm(6), stride)
-	if !wide {
-		SHLQ(Imm(1), groups)
-		SHRQ(Imm(1), stride)
+// rowsOfVector are the addresses, from base on, of as many rows as a vector
+// has lanes, stride bytes apart: row i is at(i).
+type rowsOfVector struct{ base, middle, stride, three reg.GPVirtual }
+
+func newRowsOfVector(base, stride reg.GPVirtual) *rowsOfVector {
+	r := &rowsOfVector{base: GP64(), stride: stride, three: GP64()}
+	MOVQ(base, r.base)
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.three)
+	if wide {
+		r.middle = GP64()
+		LEAQ(Mem{Base: base, Index: stride, Scale: 4}, r.middle)
 	}
-	Label("groups")
-	from, to, left := GP64(), GP64(), GP64()
-	MOVQ(x, from)
-	MOVQ(tile, to)
+	return r
+}
+
+func (r *rowsOfVector) at(i int) Mem {
+	m := Mem{Base: r.base}
+	if i >= 4 {
+		m.Base = r.middle
+	}
+	switch i % 4 {
+	case 1, 2:
+		m.Index, m.Scale = r.stride, uint8(i%4)
+	case 3:
+		m.Index, m.Scale = r.three, 1
+	}
+	return m
+}
+
+// move goes on by so many bytes.
+func (r *rowsOfVector) move(bytes int) {
+	for _, p := range []reg.GPVirtual{r.base, r.middle} {
+		if p != nil {
+			ADDQ(I32(int32(bytes)), p)
+		}
+	}
+}
+
+// twoColumns runs body for the columns of cols ≥ 2, two at a time, the last
+// two once more where their number is odd. rows and to, the place in a tile,
+// move along.
+func twoColumns(rows *rowsOfVector, to, cols reg.GPVirtual, body func()) {
+	left := GP64()
 	MOVQ(cols, left)
 	Label("cols")
-	store(gather(Mem{Base: from}, index), Mem{Base: to})
-	ADDQ(Imm(8), from)
-	ADDQ(imm(fieldBytes), to)
-	DECQ(left)
-	JNZ(LabelRef("cols"))
-	ADDQ(stride, x)
+	body()
+	rows.move(16)
+	ADDQ(U32(2*fieldBytes), to)
+	SUBQ(Imm(2), left)
+	JZ(LabelRef("nextRows"))
+	CMPQ(left, Imm(1))
+	JNE(LabelRef("cols"))
+	rows.move(-8)
+	SUBQ(U32(fieldBytes), to)
+	INCQ(left)
+	JMP(LabelRef("cols"))
+	Label("nextRows")
+}
+
+// eachRows runs body for every vector's worth of rows of the groups.
+func eachRows(tile, x, stride, groups reg.GPVirtual, body func()) {
+	SHLQ(Imm(3), stride)
+	if !wide {
+		SHLQ(Imm(1), groups)
+	}
+	Label("rows")
+	body()
+	LEAQ(Mem{Base: x, Index: stride, Scale: uint8(width() / 2)}, x)
+	LEAQ(Mem{Base: x, Index: stride, Scale: uint8(width() / 2)}, x)
 	ADDQ(imm(8*width()), tile)
 	DECQ(groups)
-	JNZ(LabelRef("groups"))
+	JNZ(LabelRef("rows"))
+}
+
+// pack: two columns of even rows and of odd ones make two vectors.
+func packKernel() {
+	function("pack", "func(tile, x *float64, stride, cols, groups int)", "pack"+suffix()+" is packGo for cols ≥ 2.")
+	tile, x, stride, cols, groups := param("tile"), param("x"), param("stride"), param("cols"), param("groups")
+	eachRows(tile, x, stride, groups, func() {
+		rows, to := newRowsOfVector(x, stride), GP64()
+		MOVQ(tile, to)
+		twoColumns(rows, to, cols, func() {
+			var half [2]reg.VecVirtual
+			for odd := range half {
+				v := vec()
+				VMOVUPD(rows.at(odd), v.AsX())
+				VINSERTF128(Imm(1), rows.at(odd+2), v.AsY(), v.AsY())
+				if wide {
+					VINSERTF64X2(Imm(2), rows.at(odd+4), v, v)
+					VINSERTF64X2(Imm(3), rows.at(odd+6), v, v)
+				}
+				half[odd] = v
+			}
+			first, second := vec(), vec()
+			VUNPCKLPD(half[1], half[0], first)
+			VUNPCKHPD(half[1], half[0], second)
+			store(first, Mem{Base: to})
+			store(second, Mem{Base: to, Disp: fieldBytes})
+		})
+	})
 	finish()
 }
 
 func unpackKernel() {
-	function("unpack", "func(dst, tile *float64, index *int64, cols, groups int)",
-		"unpack"+suffix()+" is unpackGo for a stride of cols. index holds, for the 8·cols doubles of",
-		"eight rows of dst in order, their places in the tile.")
-	dst, tile, indices, cols, groups := param("dst"), param("tile"), param("index"), param("cols"), param("groups")
-	if !wide {
-		SHLQ(Imm(1), cols)
-	}
-	Label("groups")
-	from, left := GP64(), GP64()
-	MOVQ(indices, from)
-	MOVQ(cols, left)
-	Label("vectors")
-	store(gather(Mem{Base: tile}, load(Mem{Base: from})), Mem{Base: dst})
-	ADDQ(imm(8*width()), from)
-	ADDQ(imm(8*width()), dst)
-	DECQ(left)
-	JNZ(LabelRef("vectors"))
-	ADDQ(imm(64), tile)
-	DECQ(groups)
-	JNZ(LabelRef("groups"))
+	function("unpack", "func(dst *float64, stride int, tile *float64, cols, groups int)", "unpack"+suffix()+" is unpackGo for cols ≥ 2.")
+	dst, stride, tile, cols, groups := param("dst"), param("stride"), param("tile"), param("cols"), param("groups")
+	eachRows(tile, dst, stride, groups, func() {
+		rows, from := newRowsOfVector(dst, stride), GP64()
+		MOVQ(tile, from)
+		twoColumns(rows, from, cols, func() {
+			first, second := load(Mem{Base: from}), load(Mem{Base: from, Disp: fieldBytes})
+			var half [2]reg.VecVirtual
+			for odd := range half {
+				half[odd] = vec()
+			}
+			VUNPCKLPD(second, first, half[0])
+			VUNPCKHPD(second, first, half[1])
+			for odd, v := range half {
+				VMOVUPD(v.AsX(), rows.at(odd))
+				VEXTRACTF128(Imm(1), v.AsY(), rows.at(odd+2))
+				if wide {
+					VEXTRACTF64X2(Imm(2), v, rows.at(odd+4))
+					VEXTRACTF64X2(Imm(3), v, rows.at(odd+6))
+				}
+			}
+		})
+	})
 	finish()
 }
 

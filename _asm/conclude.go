@@ -201,8 +201,9 @@ const (
 	slots
 )
 
-// conclude is newPartial and partial.conclude.
-func (s *chains) conclude() {
+// conclude is newPartial and partial.conclude, or without all only
+// partial.negLogSum.
+func (s *chains) conclude(all bool) {
 	top := s.top()
 	magic := top.mulAdd(s.constant("sixteenthsPerLn2"), s.constant("magic"))
 	base := each2(andNot, each1(func(Op) reg.VecVirtual { return cv("low4") }, magic), magic)
@@ -212,23 +213,22 @@ func (s *chains) conclude() {
 	uLow := hi.mulSub(g, u)
 	uLow = uLow.add(hi.mulAdd(gLow, lo.mul(g)))
 	u, uLow = s.fastTwoSum(u, uLow)
-	g, gLow = s.spill(slotG, g), s.spill(slotGLow, gLow)
+	if all {
+		g, gLow = s.spill(slotG, g), s.spill(slotGLow, gLow)
+	}
 
 	unscale := s.constant("unscale")
 	tail, tailLow := u.mul(unscale), uLow.mul(unscale)
 	count := s.field(fieldCount).load()
 	u, uLow = s.twoSum(count.sub(s.constant("one")), tail)
 	uLow = uLow.add(tailLow)
-	sum, sumLow := s.twoSum(count, tail)
-	sumLow = s.spill(slotSumLow, sumLow.add(tailLow))
-	tail, tailLow = s.spill(slotTail, tail), s.spill(slotTailLow, tailLow)
-	sumAt := s.spill(slotSum, sum)
+	var sum, sumLow multi
+	if all {
+		sum, sumLow = s.twoSum(count, tail)
+		sum, sumLow = s.spill(slotSum, sum), s.spill(slotSumLow, sumLow.add(tailLow))
+		tail, tailLow = s.spill(slotTail, tail), s.spill(slotTailLow, tailLow)
+	}
 
-	l := s.newLogarithm(u, uLow)
-	one := s.constant("one")
-	both := each2(div, one.inRegisters(), l.d.mul(sumAt))
-	reciprocal := both.mul(l.d)
-	logSum, logSumLow := s.logarithm(l, both.mul(sumAt))
 	finite := s.finite(s.field(fieldMax).load())
 	nan := s.constant("nan")
 	put := func(a multi, f int) {
@@ -237,11 +237,14 @@ func (s *chains) conclude() {
 			store(choose(finite[i], nan[i], a[i]), to[i])
 		}
 	}
+	logSum, logSumLow := s.logarithm(s.newLogarithm(u, uLow))
 	put(each2(xor, logSum, s.constant("signMask")), fieldNegLogSum)
 	put(logSumLow, fieldLogSumLow)
-
-	put(quotient(tail, tailLow, sumAt, sumLow, reciprocal), fieldRest)
-	put(quotient(g, gLow, sumAt, sumLow, reciprocal).mul(s.constant("unscale")), fieldInverse)
+	if all {
+		reciprocal := each2(div, s.constant("one").inRegisters(), sum)
+		put(quotient(tail, tailLow, sum, sumLow, reciprocal), fieldRest)
+		put(quotient(g, gLow, sum, sumLow, reciprocal).mul(s.constant("unscale")), fieldInverse)
+	}
 }
 
 // logarithm is the type of that name.
@@ -269,7 +272,8 @@ func (s *chains) newLogarithm(u, uLow multi) logarithm {
 }
 
 // logarithm is logarithm.value.
-func (s *chains) logarithm(l logarithm, reciprocal multi) (hi, lo multi) {
+func (s *chains) logarithm(l logarithm) (hi, lo multi) {
+	reciprocal := each2(div, s.constant("one").inRegisters(), l.d)
 	f2 := l.f.add(l.f)
 	w := f2.mul(reciprocal)
 	wLow := w.negMulAdd(l.d, f2)
@@ -287,17 +291,24 @@ func (s *chains) logarithm(l logarithm, reciprocal multi) (hi, lo multi) {
 	return s.fastTwoSum(hi, lo.add(low))
 }
 
-func columnsConclude() {
-	function("columnsConclude", "func(c *float64, groups int)", "columnsConclude"+suffix()+" is columnsConcludeGo.")
+func columnsConclude(all bool) {
+	name := "columnsLog"
+	if all {
+		name = "columnsConclude"
+	}
+	function(name, "func(c *float64, groups int)", name+suffix()+" is "+name+"Go.")
 	p, vectors := param("c"), param("groups")
-	s := &chains{c: p, local: AllocLocal(2 * 8 * width() * slots)}
+	s := &chains{c: p}
+	if all {
+		s.local = AllocLocal(2 * 8 * width() * slots)
+	}
 	if !wide {
 		SHLQ(Imm(1), vectors)
 	}
 	step := func(n int) func() {
 		return func() {
 			s.n = n
-			s.conclude()
+			s.conclude(all)
 			ADDQ(imm(8*width()*n), p)
 		}
 	}

@@ -136,8 +136,10 @@ func expSum(terms bool) {
 	}
 	x, total, s := param("x"), param("n"), param("s")
 	var next, out reg.GPVirtual
+	together := 1
 	if wide {
-		keep(append([]string{"largestTerm"}, expConstants...)...)
+		together = 2
+		keep(expConstants...)
 		next, out = GP64(), GP64()
 		MOVQ(Mem{Base: s, Disp: 48}, next)
 		MOVQ(Mem{Base: s, Disp: 56}, out)
@@ -171,24 +173,33 @@ func expSum(terms bool) {
 		hi, lo, less = zero(), zero(), zero()
 		at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Disp: 64*v + offset} }
 		low := vec()
-		entry := func(x reg.Register, ordered bool, put func(e reg.VecVirtual)) {
-			other := compare(notEqual, x, max)
-			countUp(other, less)
+		entry := func(ordered bool, put func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
+			entries := make([]term, len(xs))
+			for i, x := range xs {
+				entries[i].other = compare(notEqual, x, max)
+				countUp(entries[i].other, less)
+				VMAXPD(lower, x, x)
+				entries[i].y = x
+			}
 			if !terms {
 				put = nil
 			}
-			(&laneSum{hi, low}).add(t, maximum(x, lower), magic, other, ordered, put)
+			(&laneSum{hi, low}).add(t, magic, ordered, put, entries...)
 		}
 		clearLow := func() { VXORPD(low, low, low) }
 		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {
 			clearLow()
 			block := func(ordered bool) {
-				for v := range 8 {
-					entry(load(at(p, v)), ordered, func(e reg.VecVirtual) { store(e, at(q, v)) })
-					if wide {
-						PREFETCHT0(Mem{Base: p, Index: next, Scale: 1, Disp: 64 * v})
-						PREFETCHT0(Mem{Base: p, Index: out, Scale: 1, Disp: 64 * v})
+				for v := 0; v < 8; v += together {
+					xs := make([]reg.VecVirtual, together)
+					for i := range xs {
+						xs[i] = load(at(p, v+i))
+						if wide {
+							PREFETCHT0(Mem{Base: p, Index: next, Scale: 1, Disp: 64 * (v + i)})
+							PREFETCHT0(Mem{Base: p, Index: out, Scale: 1, Disp: 64 * (v + i)})
+						}
 					}
+					entry(ordered, func(i int, e reg.VecVirtual) { store(e, at(q, v+i)) }, xs...)
 				}
 			}
 			// Where every lane has reached what no term exceeds, the order of
@@ -226,7 +237,7 @@ func expSum(terms bool) {
 		vectors := fmt.Sprintf("vectors%d", pass)
 		Label(vectors)
 		m := remaining(n)
-		entry(loadMasked(at(p, 0), m, max), false, func(e reg.VecVirtual) { storeMasked(e, m, at(q, 0)) })
+		entry(false, func(_ int, e reg.VecVirtual) { storeMasked(e, m, at(q, 0)) }, loadMasked(at(p, 0), m, max))
 		ADDQ(imm(64), p)
 		if terms {
 			ADDQ(imm(64), q)

@@ -367,13 +367,13 @@ func (t *tables) lookUp(n reg.VecVirtual) (power, rest reg.VecVirtual) {
 // expConstants are what parts wants to keep in registers.
 var expConstants = []string{"sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "one", "exp2", "exp3", "exp4", "exp5", "exp6", "integerOne"}
 
-// reduce is what frame.parts begins with: n and r.
-func reduce(y, base Op) (n, r reg.VecVirtual) {
+// reduce is what frame.parts begins with: n and r, which takes the place of y.
+func reduce(y reg.VecVirtual, base Op) (n, r reg.VecVirtual) {
 	n = fma(y, c("sixteenthsPerLn2"), base)
 	k := sub(n, base)
-	r = fnma(k, c("sixteenthHi"), y)
-	VFNMADD231PD(c("sixteenthLo"), k, r)
-	return n, r
+	VFNMADD231PD(c("sixteenthHi"), k, y)
+	VFNMADD231PD(c("sixteenthLo"), k, y)
+	return n, y
 }
 
 // expTail is the function of that name.
@@ -385,50 +385,72 @@ func expTail(r reg.VecVirtual) reg.VecVirtual {
 	return q
 }
 
-// parts is frame.parts, with s +0 where the mask, if any, is not set; all is s
-// without the mask.
-func (t *tables) parts(y, base Op, m mask, all bool) (s, masked, q reg.VecVirtual) {
-	n, r := reduce(y, base)
-	power, rest := t.lookUp(n)
-	scale := shiftLeft(n, 48)
-	if all {
-		s = intAdd(power, scale)
-		masked = zeroUnless(m, s)
-	} else if wide {
-		masked = vec()
-		VPADDQ_Z(scale, power, m, masked)
-	} else {
-		masked = zeroUnless(m, intAdd(power, scale))
-	}
-	q = expTail(r)
-	horner(q, r, c("one"))
-	VFMADD213PD(rest, r, q)
-	return s, masked, q
+// A term is an entry on its way into a sum: what it becomes, and whether it is
+// one that counts there.
+type term struct {
+	y     reg.VecVirtual // the entry in its frame, used up
+	other mask           // that it is not the maximum
 }
 
 // A laneSum is the sum of the terms of a lane: those of the blocks that are
 // complete, and the low words of the one in work.
 type laneSum struct{ hi, low reg.VecVirtual }
 
-// add is frame.parts and addParts for the entries that m selects. It calls
-// put, if not nil, with the terms of all entries. ordered says that no entry
-// is larger than the sum.
-func (a *laneSum) add(t *tables, y, base Op, m mask, ordered bool, put func(e reg.VecVirtual)) {
-	s, part, q := t.parts(y, base, m, put != nil)
+// add is frame.parts and addParts for entries one after the other, whose
+// operations but the last are done side by side. It calls put, if not nil, with
+// the terms of all lanes of each. ordered says that no entry is larger than the
+// sum.
+func (a *laneSum) add(t *tables, base Op, ordered bool, put func(i int, e reg.VecVirtual), entries ...term) {
+	n := len(entries)
+	k, power, rest, s, q := make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n)
+	each := func(f func(i int)) {
+		for i := range n {
+			f(i)
+		}
+	}
+	r := func(i int) reg.VecVirtual { return entries[i].y }
+	each(func(i int) { k[i] = fma(r(i), c("sixteenthsPerLn2"), base) })
+	each(func(i int) { q[i] = sub(k[i], base) })
+	each(func(i int) { VFNMADD231PD(c("sixteenthHi"), q[i], r(i)) })
+	each(func(i int) { VFNMADD231PD(c("sixteenthLo"), q[i], r(i)) })
+	each(func(i int) { power[i], rest[i] = t.lookUp(k[i]) })
+	each(func(i int) { VPSLLQ(Imm(48), k[i], k[i]) })
+	each(func(i int) {
+		switch {
+		case put != nil:
+			VPADDQ(k[i], power[i], power[i])
+			s[i] = zeroUnless(entries[i].other, power[i])
+		case wide:
+			s[i] = vec()
+			VPADDQ_Z(k[i], power[i], entries[i].other, s[i])
+		default:
+			s[i] = zeroUnless(entries[i].other, intAdd(power[i], k[i]))
+		}
+	})
+	each(func(i int) { q[i] = copyOf(c("exp6")) })
+	for _, name := range []string{"exp5", "exp4", "exp3", "exp2", "one"} {
+		each(func(i int) { horner(q[i], r(i), c(name)) })
+	}
+	each(func(i int) { VFMADD213PD(rest[i], r(i), q[i]) })
 	if put != nil {
-		put(fma(s, q, s))
+		each(func(i int) {
+			VFMADD231PD(q[i], power[i], power[i])
+			put(i, power[i])
+		})
 	}
-	VFMADD231PD(q, part, a.low)
-	// Of numbers of one sign, what the sum loses is known in two operations
-	// once it is known which is larger.
-	var large, small reg.VecVirtual
-	if ordered {
-		large, small = copyOf(a.hi), part
-	} else {
-		large, small = maximum(a.hi, part), minimum(a.hi, part)
-	}
-	VADDPD(part, a.hi, a.hi)
-	VADDPD(sub(small, sub(a.hi, large)), a.low, a.low)
+	each(func(i int) {
+		VFMADD231PD(q[i], s[i], a.low)
+		// Of numbers of one sign, what the sum loses is known in two operations
+		// once it is known which is larger.
+		var large, small reg.VecVirtual
+		if ordered {
+			large, small = copyOf(a.hi), s[i]
+		} else {
+			large, small = maximum(a.hi, s[i]), minimum(a.hi, s[i])
+		}
+		VADDPD(s[i], a.hi, a.hi)
+		VADDPD(sub(small, sub(a.hi, large)), a.low, a.low)
+	})
 }
 
 // twoSum is the function of that name.

@@ -353,7 +353,7 @@ func vectorJacobian(byColumn bool) {
 		special := compare(notLessEqual, y, c("zero"))
 		// The second operand is what a NaN gives.
 		y = maximum(y, c("minusFarthest"))
-		k, r := reduce(y, c("scaledMagic"))
+		k, r := reduce(copyOf(y), c("scaledMagic"))
 		power, q := t.lookUp(k)
 		s := intAdd(power, shiftLeft(k, 48))
 		tail := expTail(r)

@@ -89,24 +89,41 @@ columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 0, 16)
 }
 
 func (g *generator) columnsExpSum() {
-	g.function("columnsExpSumNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+	g.columnsSum("columnsExpSumNEON", `
 columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0,
 on slices whose maximum is finite. For each lane of a group of slices in turn
-it goes through the lane's entries, of eight slices at a time.`, 0, 56)
+it goes through the lane's entries, of eight slices at a time.`, true)
+}
+
+func (g *generator) columnsTotal() {
+	g.columnsSum("columnsTotalNEON", `
+columnsTotalNEON does what columnsTotalGo does, for n > 0 and groups > 0, on
+slices whose maximum is finite and whose frames and sums columnsFrame has set.
+It goes through eight entries after another, of eight slices at a time.`, false)
+}
+
+// columnsSum is a kernel that adds the entries of lane after lane, or else
+// eight entries after another to lane 0. Either is a run.
+func (g *generator) columnsSum(name, doc string, byLane bool) {
+	g.function(name, "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", doc, 0, 56)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	t := g.keepTermNumbers()
 	sum, low, count := g.pin(4), g.pin(4), g.pin(4)
-	// R2 and R4 are the strides in bytes, R15 and R17 those from one entry of
-	// a lane to the next.
+	// R2 and R4 are the strides in bytes, R15 and R17 eight times that. A step
+	// is from one entry of a run to the next, next from a run to the next.
 	g.raw(`
 		LSL $3, R2
 		LSL $3, R4
 		LSL $3, R2, R15
 		LSL $3, R4, R17`)
+	step, dstStep, next, dstNext := "R4", "R2", "R17", "R15"
+	if byLane {
+		step, dstStep, next, dstNext = "R17", "R15", "R4", "R2"
+	}
 	g.label("group")
-	// R14 counts the lanes; R7 is how many entries there are from the lane's
-	// first, R8 where the lane's sums are, R9 and R10 its first entries.
+	// R7 is how many entries there are from the run's first, R8 where its sums
+	// are, R9 and R10 its first entries. R14 counts the lanes.
 	g.raw(`
 		MOVD $const_lanes, R14
 		MOVD R5, R7
@@ -114,12 +131,22 @@ it goes through the lane's entries, of eight slices at a time.`, 0, 56)
 		MOVD R3, R9
 		MOVD R1, R10`)
 	g.clear(count)
-	g.label("lane")
-	// R11 and R13 go through the lane's entries, R12 counts them.
+	g.label("run")
+	// R11 and R13 go through the run's entries. R12 counts them, by eight in
+	// a lane.
 	g.raw(`
 		MOVD R9, R11
 		MOVD R10, R13
 		MOVD R7, R12`)
+	counted := "$8"
+	if !byLane {
+		counted = "$1"
+		g.raw(`
+			CMP $8, R12
+			BLE runLength
+			MOVD $8, R12
+			runLength:`)
+	}
 	for i := range sum {
 		g.emit(sum[i:i+1], "FMOVQ "+displaced("columns_hi", 16*i)+"(R8), F%[1]d", false)
 	}
@@ -128,25 +155,35 @@ it goes through the lane's entries, of eight slices at a time.`, 0, 56)
 	field := func(name string) vector { return g.load(4, "columns_"+name, "R0") }
 	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R11"), field("shift")), field("lower")), func() vector { return field("magic") })
 	largest := g.equal(g.load(4, "", "R11"), field("max"))
-	g.storeTerms(s, q, "R13", "R15")
+	g.storeTerms(s, q, "R13", dstStep)
 	g.integer(count, "VSUB", count, largest)
 	g.addParts(sum, low, g.without(s, largest), q)
 	g.raw(`
-		ADD R17, R11
-		SUBS $8, R12
+		ADD ` + step + `, R11
+		SUBS ` + counted + `, R12
 		BGT entry`)
 	g.store(sum, "columns_hi", "R8")
 	g.store(g.add(g.load(4, "columns_lo", "R8"), low), "columns_lo", "R8")
+	if byLane {
+		g.raw(`
+			SUBS $1, R7
+			BEQ counted
+			ADD $` + columnBytes + `, R8`)
+	} else {
+		g.raw(`
+			SUBS $8, R7
+			BLE counted`)
+	}
 	g.raw(`
-		SUBS $1, R7
-		BEQ counted
-		ADD $` + columnBytes + `, R8
-		ADD R4, R9
+		ADD ` + next + `, R9
 		CBZ R10, next
-		ADD R2, R10
-		next:
-		SUBS $1, R14
-		BNE lane`)
+		ADD ` + dstNext + `, R10
+		next:`)
+	if byLane {
+		g.raw("SUBS $1, R14\nBNE run")
+	} else {
+		g.raw("B run")
+	}
 	g.label("counted")
 	g.store(g.add(g.load(4, "columns_count", "R0"), g.unary("SCVTF2D", count)), "columns_count", "R0")
 	g.raw(`
@@ -182,9 +219,14 @@ columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 0, 16)
 	end()
 }
 
-func (g *generator) columnsConclude() {
-	g.function("columnsConcludeNEON", "c *columns, groups int", `
-columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.`, 0, 16)
+// columnsConclude is columnsConcludeGo, or without all columnsLogGo.
+func (g *generator) columnsConclude(all bool) {
+	name := "columnsLog"
+	if all {
+		name = "columnsConclude"
+	}
+	g.function(name+"NEON", "c *columns, groups int", `
+`+name+`NEON does what `+name+`Go does, for groups > 0.`, 0, 16)
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
@@ -197,23 +239,24 @@ columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.`, 0, 16)
 	uLow := g.fma(hi, scale, g.neg(u))
 	uLow = g.add(uLow, g.fma(hi, scaleLow, g.mul(lo, scale)))
 	u, uLow = g.fastTwoSum(u, uLow)
-	// conclude.
+	// negLogSum.
 	unscale := g.number(g.constant("unscale"))
 	t, tLow := g.mul(u, unscale), g.mul(uLow, unscale)
-	count := g.field("count")
-	s, sLow := g.twoSum(count, t)
-	sLow = g.add(sLow, tLow)
-	v, vLow := g.twoSum(g.sub(count, g.number(float(1))), t)
-	l := g.newLogarithm(v, g.add(vLow, tLow))
-	both := g.div(g.number(float(1)), g.mul(l.d, s))
-	reciprocal := g.mul(both, l.d)
 	set := func(name string, v vector) {
 		finite := g.isFinite(g.field("max"))
 		g.setField(name, g.where(finite, v, g.number(canonicalNaN)))
 	}
-	logSum, logSumLow := g.logarithmValue(l, g.mul(both, s))
-	set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
-	set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
+	count := g.field("count")
+	v, vLow := g.twoSum(g.sub(count, g.number(float(1))), t)
+	if all {
+		// conclude.
+		s, sLow := g.twoSum(count, t)
+		sLow = g.add(sLow, tLow)
+		reciprocal := g.div(g.number(float(1)), s)
+		set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
+		set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
+	}
+	logSum, logSumLow := g.logarithmValue(g.newLogarithm(v, g.add(vLow, tLow)))
 	set("negLogSum", g.neg(logSum))
 	set("logSumLow", logSumLow)
 	end()

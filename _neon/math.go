@@ -136,7 +136,8 @@ func (g *generator) newLogarithm(u, uLow vector) logarithm {
 }
 
 // logarithmValue is the method value of l.
-func (g *generator) logarithmValue(l logarithm, reciprocal vector) (hi, lo vector) {
+func (g *generator) logarithmValue(l logarithm) (hi, lo vector) {
+	reciprocal := g.div(g.number(float(1)), l.d)
 	f2 := g.add(l.f, l.f)
 	w := g.mul(f2, reciprocal)
 	wLow := g.fnma(w, l.d, f2)
