@@ -391,7 +391,7 @@ func (t *entropy) do(w *workspace, unit int) {
 	} else {
 		b.weighted(n)
 	}
-	t.sums[unit], t.correct[unit] = b.sum, b.correct
+	t.sums[unit], t.correct[unit] = b.sum.total(), b.correct
 }
 
 // panelOf is panel with a buffer that it grows.
@@ -409,7 +409,7 @@ type batch struct {
 	begin   int // the first row
 	x       []float64
 	stride  int
-	sum     accumulator
+	sum     rowSum
 	correct int
 }
 
@@ -442,7 +442,7 @@ func (b *batch) result(i int) []float64 {
 
 // add takes in the loss of row i.
 func (b *batch) add(i int, l float64) {
-	b.sum.add(l)
+	b.sum.add(i, l)
 	if b.each != nil {
 		b.each[b.begin+i] = l
 	}

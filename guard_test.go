@@ -210,6 +210,7 @@ func TestGuardedFewClasses(t *testing.T) {
 					}{
 						{"pack", func() { pack(tile, x, stride, cols, rows/group) }},
 						{"unpack", func() { unpack(dst, stride, tile, cols, rows/group) }},
+						{"scaled unpack", func() { unpackScaled(c, dst, stride, tile, cols, rows/group) }},
 						{"columnsLabel", func() { columnsLabel(c, x, stride, target, l, rows, nil, 0) }},
 						{"rowsShift", func() { rowsShift(c, dst[:rows*cols], x[:rows*cols], cols, rows) }},
 						{"rowsShift at the end", func() { rowsShift(c, dst[len(dst)-rows*cols:], x[len(x)-rows*cols:], cols, rows) }},

@@ -322,6 +322,20 @@ func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
 	}
 }
 
+// unpackScaledGo is unpackGo of the columns times their factors, leaving no -0.
+func unpackScaledGo(c *columns, dst []float64, stride int, tile []float64, cols, groups int) {
+	for i := range groups * group {
+		row, factor := dst[i*stride:][:cols], c.factor[i]
+		for j := range row {
+			if factor != factor {
+				row[j] = nan
+			} else {
+				row[j] = float64(tile[j*columnsWidth+i]*factor) + 0
+			}
+		}
+	}
+}
+
 // labels is what columnsLabel finds out about the labels of rows side by side.
 // The order of its fields is known to the assembly.
 type labels struct {
@@ -330,6 +344,8 @@ type labels struct {
 	// How many labels are the only largest entry, and how many one of
 	// several, by vector lane.
 	single, tied [lanes]int
+	// The sum of the losses, to which those of the rows are added.
+	sum rowSum
 }
 
 // columnsLabelGo finds, for n rows of x from row first on, whose sums are in c,
@@ -341,6 +357,7 @@ func columnsLabelGo(c *columns, x []float64, stride int, target []int, l *labels
 		y := target[k]
 		logit := x[k*stride+y]
 		l.loss[k] = canonical(0 - (c.negLogSum[k] + (logit - c.max[k])))
+		l.sum.add(k, l.loss[k])
 		single := logit == c.max[k] && c.count[k] == 1
 		switch {
 		case single:

@@ -415,6 +415,21 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	}
 }
 
+// unpackScaled is unpackScaledGo, which may use tile up.
+func unpackScaled(c *columns, dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		unpackScaledGo(c, dst, stride, tile, cols, groups)
+		return
+	}
+	raceWriteRows(dst, stride, groups*group, cols)
+	switch {
+	case active == tierAVX512:
+		unpackScaledAVX512(c.base(), &dst[0], stride, &tile[0], cols, groups)
+	default:
+		unpackScaledAVX2(c.base(), &dst[0], stride, &tile[0], cols, groups)
+	}
+}
+
 // rowsShift is columnsShift for n rows of dst and x that lie one behind the
 // other, cols to a row, where there is a kernel for that; else it returns
 // false.

@@ -30,6 +30,12 @@ func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, 
 	columnsLabelGo(c, x, stride, target, l, 0, n, terms, g)
 }
 
+// unpackScaled uses tile up.
+func unpackScaled(c *columns, dst []float64, stride int, tile []float64, cols, groups int) {
+	columnsScale(c, tile, columnsWidth, cols, groups)
+	unpack(dst, stride, tile, cols, groups)
+}
+
 func rowsShift(*columns, []float64, []float64, int, int) bool { return false }
 
 // columnsExpSumAhead is columnsExpSum without dst.

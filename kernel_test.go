@@ -829,6 +829,19 @@ func TestPack(t *testing.T) {
 						t.Fatalf("unpack of %d groups of %d columns, stride %d: entry %d of row %d is %#x, want %#x", groups, cols, stride,
 							p%stride, p/stride, math.Float64bits(back.x[p]), math.Float64bits(wantBack.x[p]))
 					}
+					c := new(columns)
+					fillWith(c.factor[:], func() float64 { return uniform(r) })
+					c.factor[r.IntN(columnsWidth)] = nan
+					fill(back.x, canary)
+					fill(wantBack.x, canary)
+					unpackScaledGo(c, wantBack.x, stride, got.x, cols, groups)
+					unpackScaled(c, back.x, stride, got.x, cols, groups)
+					for p, v := range back.x {
+						if w := wantBack.x[p]; !identical(v, w) && (v == v || w == w || !isFinite(c.factor[p/stride])) {
+							t.Fatalf("unpackScaled of %d groups of %d columns, stride %d: entry %d of row %d is %#x, want %#x", groups, cols, stride,
+								p%stride, p/stride, math.Float64bits(v), math.Float64bits(w))
+						}
+					}
 					if !in.intact() || !got.intact() || !back.intact() {
 						t.Fatalf("a kernel wrote outside of %d groups of %d columns, stride %d", groups, cols, stride)
 					}
@@ -939,6 +952,9 @@ func TestColumnsLabel(t *testing.T) {
 					}
 					if i := difference(l.atLabel[:], wantL.atLabel[:]); i >= 0 && some != nil {
 						t.Fatalf("columnsLabel of %d×%d: the gradient of row %d is %v, want %v", rows, cols, i, l.atLabel[i], wantL.atLabel[i])
+					}
+					if l.sum != wantL.sum && isFinite(wantL.sum.total().hi) {
+						t.Fatalf("columnsLabel of %d×%d: the sum of the losses is %v, want %v", rows, cols, l.sum, wantL.sum)
 					}
 					// A tier counts by its own vectors' lanes.
 					if total(l.single) != total(wantL.single) || total(l.tied) != total(wantL.tied) {

@@ -128,6 +128,11 @@ func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 //go:noescape
 func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 
+// unpackScaledAVX2 is unpackScaledGo for cols ≥ 2.
+//
+//go:noescape
+func unpackScaledAVX2(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+
 // weightedLossAVX2 is weightedLossGo for n > 0 entries.
 //
 //go:noescape

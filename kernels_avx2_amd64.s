@@ -4243,74 +4243,74 @@ vectors:
 	VSUBPD       Y4, Y1, Y1
 	VADDPD       Y1, Y2, Y1
 	VADDPD       Y0, Y1, Y0
-	VMOVUPD      (AX), Y1
-	VPAND        ·kernelConstants+896(SB), Y1, Y1
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
-	VMOVUPD      ·kernelConstants+544(SB), Y2
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y2, Y2
-	VSUBPD       Y5, Y3, Y5
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y0, Y2, Y2
-	VPSUBQ       ·kernelConstants+992(SB), Y4, Y5
-	VPSRLQ       $0x34, Y5, Y5
-	VPADDQ       ·kernelConstants+864(SB), Y5, Y6
-	VSUBPD       ·kernelConstants+864(SB), Y6, Y6
-	VMOVUPD      ·kernelConstants+1056(SB), Y7
-	VPSUBQ       Y5, Y7, Y5
-	VPSLLQ       $0x34, Y5, Y5
-	VMOVUPD      ·kernelConstants+1088(SB), Y7
-	VMOVAPD      Y7, Y7
-	VFMADD231PD  Y5, Y4, Y7
-	VMULPD       Y5, Y2, Y2
-	VXORPD       Y4, Y4, Y4
-	VCMPPD       $0x00, Y4, Y6, Y4
-	VBLENDVPD    Y4, Y3, Y7, Y3
-	VBLENDVPD    Y4, Y0, Y2, Y0
-	VADDPD       ·kernelConstants+576(SB), Y3, Y2
-	VSUBPD       ·kernelConstants+576(SB), Y2, Y4
+	VMOVUPD      ·kernelConstants+544(SB), Y1
+	VADDPD       Y3, Y1, Y2
+	VSUBPD       Y1, Y2, Y4
+	VSUBPD       Y4, Y2, Y5
+	VSUBPD       Y5, Y1, Y1
 	VSUBPD       Y4, Y3, Y4
-	VADDPD       Y0, Y4, Y4
-	VMOVUPD      ·kernelConstants+544(SB), Y5
-	VDIVPD       Y2, Y5, Y5
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y0, Y1, Y1
+	VPSUBQ       ·kernelConstants+992(SB), Y2, Y4
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       ·kernelConstants+864(SB), Y4, Y5
+	VSUBPD       ·kernelConstants+864(SB), Y5, Y5
+	VMOVUPD      ·kernelConstants+1056(SB), Y6
+	VPSUBQ       Y4, Y6, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      ·kernelConstants+1088(SB), Y6
+	VMOVAPD      Y6, Y6
+	VFMADD231PD  Y4, Y2, Y6
+	VMULPD       Y4, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VCMPPD       $0x00, Y2, Y5, Y2
+	VBLENDVPD    Y2, Y3, Y6, Y3
+	VBLENDVPD    Y2, Y0, Y1, Y0
+	VADDPD       ·kernelConstants+576(SB), Y3, Y1
+	VSUBPD       ·kernelConstants+576(SB), Y1, Y2
+	VSUBPD       Y2, Y3, Y2
+	VADDPD       Y0, Y2, Y2
+	VMOVUPD      (AX), Y4
+	VPAND        ·kernelConstants+896(SB), Y4, Y4
+	VCMPPD       $0x11, ·kernelConstants+640(SB), Y4, Y4
+	VMOVUPD      ·kernelConstants+544(SB), Y6
+	VDIVPD       Y1, Y6, Y6
 	VADDPD       Y3, Y3, Y3
-	VMULPD       Y5, Y3, Y7
+	VMULPD       Y6, Y3, Y7
 	VMOVAPD      Y3, Y3
-	VFNMADD231PD Y2, Y7, Y3
+	VFNMADD231PD Y1, Y7, Y3
 	VADDPD       Y0, Y0, Y0
 	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y4, Y7, Y0
+	VFNMADD231PD Y2, Y7, Y0
 	VADDPD       Y0, Y3, Y0
-	VMULPD       Y5, Y0, Y0
-	VMULPD       Y7, Y7, Y2
-	VMOVUPD      ·kernelConstants+448(SB), Y3
-	VFMADD213PD  ·kernelConstants+416(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+384(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+352(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+320(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+288(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+256(SB), Y2, Y3
-	VMULPD       Y7, Y2, Y2
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y7, Y7, Y1
+	VMOVUPD      ·kernelConstants+448(SB), Y2
+	VFMADD213PD  ·kernelConstants+416(SB), Y1, Y2
+	VFMADD213PD  ·kernelConstants+384(SB), Y1, Y2
+	VFMADD213PD  ·kernelConstants+352(SB), Y1, Y2
+	VFMADD213PD  ·kernelConstants+320(SB), Y1, Y2
+	VFMADD213PD  ·kernelConstants+288(SB), Y1, Y2
+	VFMADD213PD  ·kernelConstants+256(SB), Y1, Y2
+	VMULPD       Y7, Y1, Y1
 	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y3, Y2, Y0
-	VMULPD       ·kernelConstants+480(SB), Y6, Y2
-	VADDPD       Y7, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y2
+	VFMADD231PD  Y2, Y1, Y0
+	VMULPD       ·kernelConstants+480(SB), Y5, Y1
+	VADDPD       Y7, Y1, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y7, Y1
 	VMOVAPD      Y0, Y0
-	VFMADD231PD  ·kernelConstants+512(SB), Y6, Y0
-	VADDPD       Y0, Y2, Y0
-	VADDPD       Y0, Y3, Y2
-	VSUBPD       Y3, Y2, Y3
-	VSUBPD       Y3, Y0, Y0
-	VPXOR        ·kernelConstants+928(SB), Y2, Y2
-	VMOVUPD      ·kernelConstants+704(SB), Y3
-	VBLENDVPD    Y1, Y2, Y3, Y2
-	VMOVUPD      Y2, 2560(AX)
+	VFMADD231PD  ·kernelConstants+512(SB), Y5, Y0
+	VADDPD       Y0, Y1, Y0
+	VADDPD       Y0, Y2, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y0, Y0
+	VPXOR        ·kernelConstants+928(SB), Y1, Y1
 	VMOVUPD      ·kernelConstants+704(SB), Y2
-	VBLENDVPD    Y1, Y0, Y2, Y0
+	VBLENDVPD    Y4, Y1, Y2, Y1
+	VMOVUPD      Y1, 2560(AX)
+	VMOVUPD      ·kernelConstants+704(SB), Y1
+	VBLENDVPD    Y4, Y0, Y1, Y0
 	VMOVUPD      Y0, 12800(AX)
 	ADDQ         $0x20, AX
 	SUBQ         $0x01, CX
@@ -4400,67 +4400,60 @@ vectors:
 	VMULPD       ·kernelConstants+608(SB), Y3, Y0
 	VMULPD       ·kernelConstants+608(SB), Y2, Y1
 	VMOVUPD      512(AX), Y2
-	VSUBPD       ·kernelConstants+544(SB), Y2, Y3
-	VADDPD       Y0, Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y3
-	VSUBPD       Y5, Y0, Y5
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y1, Y3, Y3
-	VADDPD       Y0, Y2, Y5
-	VSUBPD       Y2, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y2, Y2
-	VSUBPD       Y6, Y0, Y6
-	VADDPD       Y6, Y2, Y2
-	VMOVUPD      Y5, 128(SP)
+	VSUBPD       ·kernelConstants+544(SB), Y2, Y2
+	VADDPD       Y0, Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y0, Y4
+	VADDPD       Y4, Y2, Y2
 	VADDPD       Y1, Y2, Y2
-	VMOVUPD      Y2, 160(SP)
+	VMOVUPD      ·kernelConstants+544(SB), Y4
+	VADDPD       Y3, Y4, Y5
+	VSUBPD       Y4, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y4, Y4
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y2, Y4, Y4
+	VPSUBQ       ·kernelConstants+992(SB), Y5, Y6
+	VPSRLQ       $0x34, Y6, Y6
+	VPADDQ       ·kernelConstants+864(SB), Y6, Y7
+	VSUBPD       ·kernelConstants+864(SB), Y7, Y7
+	VMOVUPD      ·kernelConstants+1056(SB), Y8
+	VPSUBQ       Y6, Y8, Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VMOVUPD      ·kernelConstants+1088(SB), Y8
+	VMOVAPD      Y8, Y8
+	VFMADD231PD  Y6, Y5, Y8
+	VMULPD       Y6, Y4, Y6
+	VXORPD       Y9, Y9, Y9
+	VCMPPD       $0x00, Y9, Y7, Y9
+	VBLENDVPD    Y9, Y3, Y8, Y3
+	VBLENDVPD    Y9, Y2, Y6, Y2
+	VADDPD       ·kernelConstants+576(SB), Y3, Y6
+	VSUBPD       ·kernelConstants+576(SB), Y6, Y8
+	VSUBPD       Y8, Y3, Y8
+	VADDPD       Y2, Y8, Y8
+	VMOVUPD      Y5, 128(SP)
+	VMOVUPD      Y4, 160(SP)
 	VMOVUPD      Y0, 64(SP)
 	VMOVUPD      Y1, 96(SP)
 	VMOVUPD      (AX), Y0
 	VPAND        ·kernelConstants+896(SB), Y0, Y0
 	VCMPPD       $0x11, ·kernelConstants+640(SB), Y0, Y0
 	VMOVUPD      ·kernelConstants+544(SB), Y1
-	VADDPD       Y4, Y1, Y2
-	VSUBPD       Y1, Y2, Y5
-	VSUBPD       Y5, Y2, Y6
-	VSUBPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y4, Y5
-	VADDPD       Y5, Y1, Y1
-	VADDPD       Y3, Y1, Y1
-	VPSUBQ       ·kernelConstants+992(SB), Y2, Y5
-	VPSRLQ       $0x34, Y5, Y5
-	VPADDQ       ·kernelConstants+864(SB), Y5, Y6
-	VSUBPD       ·kernelConstants+864(SB), Y6, Y6
-	VMOVUPD      ·kernelConstants+1056(SB), Y7
-	VPSUBQ       Y5, Y7, Y5
-	VPSLLQ       $0x34, Y5, Y5
-	VMOVUPD      ·kernelConstants+1088(SB), Y7
-	VMOVAPD      Y7, Y7
-	VFMADD231PD  Y5, Y2, Y7
-	VMULPD       Y5, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VCMPPD       $0x00, Y2, Y6, Y2
-	VBLENDVPD    Y2, Y4, Y7, Y4
-	VBLENDVPD    Y2, Y3, Y1, Y1
-	VADDPD       ·kernelConstants+576(SB), Y4, Y2
-	VSUBPD       ·kernelConstants+576(SB), Y2, Y3
-	VSUBPD       Y3, Y4, Y3
-	VADDPD       Y1, Y3, Y3
-	VMOVUPD      ·kernelConstants+544(SB), Y5
-	VDIVPD       Y2, Y5, Y5
-	VADDPD       Y4, Y4, Y4
-	VMULPD       Y5, Y4, Y7
-	VMOVAPD      Y4, Y4
-	VFNMADD231PD Y2, Y7, Y4
-	VADDPD       Y1, Y1, Y1
-	VMOVAPD      Y1, Y1
-	VFNMADD231PD Y3, Y7, Y1
-	VADDPD       Y1, Y4, Y1
-	VMULPD       Y5, Y1, Y1
-	VMULPD       Y7, Y7, Y2
+	VDIVPD       Y6, Y1, Y1
+	VADDPD       Y3, Y3, Y3
+	VMULPD       Y1, Y3, Y4
+	VMOVAPD      Y3, Y3
+	VFNMADD231PD Y6, Y4, Y3
+	VADDPD       Y2, Y2, Y2
+	VMOVAPD      Y2, Y2
+	VFNMADD231PD Y8, Y4, Y2
+	VADDPD       Y2, Y3, Y2
+	VMULPD       Y1, Y2, Y1
+	VMULPD       Y4, Y4, Y2
 	VMOVUPD      ·kernelConstants+448(SB), Y3
 	VFMADD213PD  ·kernelConstants+416(SB), Y2, Y3
 	VFMADD213PD  ·kernelConstants+384(SB), Y2, Y3
@@ -4468,15 +4461,15 @@ vectors:
 	VFMADD213PD  ·kernelConstants+320(SB), Y2, Y3
 	VFMADD213PD  ·kernelConstants+288(SB), Y2, Y3
 	VFMADD213PD  ·kernelConstants+256(SB), Y2, Y3
-	VMULPD       Y7, Y2, Y2
+	VMULPD       Y4, Y2, Y2
 	VMOVAPD      Y1, Y1
 	VFMADD231PD  Y3, Y2, Y1
-	VMULPD       ·kernelConstants+480(SB), Y6, Y2
-	VADDPD       Y7, Y2, Y3
+	VMULPD       ·kernelConstants+480(SB), Y7, Y2
+	VADDPD       Y4, Y2, Y3
 	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y2, Y4, Y2
 	VMOVAPD      Y1, Y1
-	VFMADD231PD  ·kernelConstants+512(SB), Y6, Y1
+	VFMADD231PD  ·kernelConstants+512(SB), Y7, Y1
 	VADDPD       Y1, Y2, Y1
 	VADDPD       Y1, Y3, Y2
 	VSUBPD       Y3, Y2, Y3
@@ -4989,6 +4982,60 @@ cols:
 	ADDQ         $-8, DI
 	SUBQ         $0x00000200, R9
 	INCQ         R10
+	JMP          cols
+
+nextRows:
+	LEAQ (AX)(CX*2), AX
+	LEAQ (AX)(CX*2), AX
+	ADDQ $0x20, DX
+	DECQ SI
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func unpackScaledAVX2(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+// Requires: AVX
+TEXT ·unpackScaledAVX2(SB), NOSPLIT, $0-48
+	MOVQ   dst+8(FP), AX
+	MOVQ   stride+16(FP), CX
+	MOVQ   tile+24(FP), DX
+	MOVQ   cols+32(FP), BX
+	MOVQ   groups+40(FP), SI
+	MOVQ   c+0(FP), DI
+	VXORPD Y0, Y0, Y0
+	SHLQ   $0x03, CX
+	SHLQ   $0x01, SI
+
+rows:
+	MOVQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    DX, R10
+	VMOVUPD 4096(DI), Y1
+	ADDQ    $0x20, DI
+	MOVQ    BX, R11
+
+cols:
+	VMOVUPD      (R10), Y2
+	VMOVUPD      512(R10), Y3
+	VMULPD       Y2, Y1, Y2
+	VADDPD       Y0, Y2, Y2
+	VMULPD       Y3, Y1, Y3
+	VADDPD       Y0, Y3, Y3
+	VUNPCKLPD    Y3, Y2, Y4
+	VUNPCKHPD    Y3, Y2, Y2
+	VMOVUPD      X4, (R8)
+	VEXTRACTF128 $0x01, Y4, (R8)(CX*2)
+	VMOVUPD      X2, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y2, (R8)(R9*1)
+	ADDQ         $+16, R8
+	ADDQ         $0x00000400, R10
+	SUBQ         $0x02, R11
+	JZ           nextRows
+	CMPQ         R11, $0x01
+	JNE          cols
+	ADDQ         $-8, R8
+	SUBQ         $0x00000200, R10
+	INCQ         R11
 	JMP          cols
 
 nextRows:
@@ -6387,7 +6434,7 @@ entries:
 	RET
 
 // func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, CMOV
 TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -6405,6 +6452,7 @@ TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3
+	MOVQ         R8, R9
 	SHLQ         $0x01, DI
 
 vectors:
@@ -6422,6 +6470,20 @@ vectors:
 	VBROADCASTSD ·kernelConstants+704(SB), Y8
 	VBLENDVPD    Y7, Y8, Y6, Y6
 	VMOVUPD      Y6, (SI)
+	VMOVUPD      1152(R9), Y7
+	VADDPD       Y6, Y7, Y8
+	VSUBPD       Y7, Y8, Y9
+	VSUBPD       Y9, Y8, Y10
+	VSUBPD       Y10, Y7, Y7
+	VSUBPD       Y9, Y6, Y6
+	VADDPD       Y6, Y7, Y6
+	VMOVUPD      Y8, 1152(R9)
+	VADDPD       1216(R9), Y6, Y6
+	VMOVUPD      Y6, 1216(R9)
+	LEAQ         32(R8), R10
+	CMPQ         R9, R8
+	MOVQ         R8, R9
+	CMOVQEQ      R10, R9
 	VCMPPD       $0x00, Y4, Y5, Y4
 	VBROADCASTSD ·kernelConstants+544(SB), Y5
 	VCMPPD       $0x00, 512(AX), Y5, Y5
@@ -6442,7 +6504,7 @@ vectors:
 	RET
 
 // func columnsLabelGradAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, CMOV
 TEXT ·columnsLabelGradAVX2(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -6462,6 +6524,7 @@ TEXT ·columnsLabelGradAVX2(SB), NOSPLIT, $0-64
 	VXORPD       Y3, Y3, Y3
 	VXORPD       Y4, Y4, Y4
 	VXORPD       Y5, Y5, Y5
+	MOVQ         R9, R10
 	SHLQ         $0x01, DI
 
 vectors:
@@ -6479,6 +6542,20 @@ vectors:
 	VBROADCASTSD ·kernelConstants+704(SB), Y12
 	VBLENDVPD    Y11, Y12, Y10, Y10
 	VMOVUPD      Y10, (SI)
+	VMOVUPD      1152(R10), Y11
+	VADDPD       Y10, Y11, Y12
+	VSUBPD       Y11, Y12, Y13
+	VSUBPD       Y13, Y12, Y14
+	VSUBPD       Y14, Y11, Y11
+	VSUBPD       Y13, Y10, Y10
+	VADDPD       Y10, Y11, Y10
+	VMOVUPD      Y12, 1152(R10)
+	VADDPD       1216(R10), Y10, Y10
+	VMOVUPD      Y10, 1216(R10)
+	LEAQ         32(R9), R11
+	CMPQ         R10, R9
+	MOVQ         R9, R10
+	CMOVQEQ      R11, R10
 	VCMPPD       $0x00, Y7, Y8, Y7
 	VBROADCASTSD ·kernelConstants+544(SB), Y8
 	VCMPPD       $0x00, 512(AX), Y8, Y8

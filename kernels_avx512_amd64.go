@@ -134,6 +134,11 @@ func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int,
 //go:noescape
 func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 
+// unpackScaledAVX512 is unpackScaledGo for cols ≥ 2.
+//
+//go:noescape
+func unpackScaledAVX512(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+
 // weightedLossAVX512 is weightedLossGo for n > 0 entries.
 //
 //go:noescape

@@ -3180,157 +3180,157 @@ pairs:
 	VADDPD       Z3, Z5, Z3
 	VADDPD       Z0, Z2, Z0
 	VADDPD       Z1, Z3, Z1
-	VMOVUPD      (AX), Z2
-	VMOVUPD      64(AX), Z3
-	VBROADCASTSD ·kernelConstants+896(SB), Z4
-	VPANDQ       Z4, Z2, Z2
-	VPANDQ       Z4, Z3, Z3
-	VBROADCASTSD ·kernelConstants+640(SB), Z4
-	VCMPPD       $0x11, Z4, Z2, K1
-	VCMPPD       $0x11, Z4, Z3, K2
-	VBROADCASTSD ·kernelConstants+704(SB), Z2
-	VBROADCASTSD ·kernelConstants+544(SB), Z3
-	VADDPD       Z6, Z3, Z4
-	VADDPD       Z7, Z3, Z5
-	VSUBPD       Z3, Z4, Z8
-	VSUBPD       Z3, Z5, Z9
+	VBROADCASTSD ·kernelConstants+544(SB), Z2
+	VADDPD       Z6, Z2, Z3
+	VADDPD       Z7, Z2, Z4
+	VSUBPD       Z2, Z3, Z5
+	VSUBPD       Z2, Z4, Z8
+	VSUBPD       Z5, Z3, Z9
 	VSUBPD       Z8, Z4, Z10
-	VSUBPD       Z9, Z5, Z11
-	VSUBPD       Z10, Z3, Z10
-	VSUBPD       Z11, Z3, Z3
-	VSUBPD       Z8, Z6, Z8
-	VSUBPD       Z9, Z7, Z9
-	VADDPD       Z8, Z10, Z8
-	VADDPD       Z9, Z3, Z3
-	VADDPD       Z0, Z8, Z8
-	VADDPD       Z1, Z3, Z3
-	VBROADCASTSD ·kernelConstants+992(SB), Z9
-	VPSUBQ       Z9, Z4, Z10
-	VPSUBQ       Z9, Z5, Z9
-	VPSRLQ       $0x34, Z10, Z10
+	VSUBPD       Z9, Z2, Z9
+	VSUBPD       Z10, Z2, Z2
+	VSUBPD       Z5, Z6, Z5
+	VSUBPD       Z8, Z7, Z8
+	VADDPD       Z5, Z9, Z5
+	VADDPD       Z8, Z2, Z2
+	VADDPD       Z0, Z5, Z5
+	VADDPD       Z1, Z2, Z2
+	VBROADCASTSD ·kernelConstants+992(SB), Z8
+	VPSUBQ       Z8, Z3, Z9
+	VPSUBQ       Z8, Z4, Z8
 	VPSRLQ       $0x34, Z9, Z9
-	VBROADCASTSD ·kernelConstants+864(SB), Z11
-	VPADDQ       Z11, Z10, Z12
-	VPADDQ       Z11, Z9, Z13
-	VSUBPD       Z11, Z12, Z12
-	VSUBPD       Z11, Z13, Z11
-	VBROADCASTSD ·kernelConstants+1056(SB), Z13
-	VPSUBQ       Z10, Z13, Z10
-	VPSUBQ       Z9, Z13, Z9
-	VPSLLQ       $0x34, Z10, Z10
+	VPSRLQ       $0x34, Z8, Z8
+	VBROADCASTSD ·kernelConstants+864(SB), Z10
+	VPADDQ       Z10, Z9, Z11
+	VPADDQ       Z10, Z8, Z12
+	VSUBPD       Z10, Z11, Z11
+	VSUBPD       Z10, Z12, Z10
+	VBROADCASTSD ·kernelConstants+1056(SB), Z12
+	VPSUBQ       Z9, Z12, Z9
+	VPSUBQ       Z8, Z12, Z8
 	VPSLLQ       $0x34, Z9, Z9
-	VBROADCASTSD ·kernelConstants+1088(SB), Z13
-	VMOVAPD      Z13, Z14
-	VFMADD231PD  Z10, Z4, Z14
-	VMOVAPD      Z13, Z4
-	VFMADD231PD  Z9, Z5, Z4
-	VMULPD       Z10, Z8, Z5
-	VMULPD       Z9, Z3, Z3
-	VXORPD       Z8, Z8, Z8
-	VCMPPD       $0x00, Z8, Z12, K3
-	VMOVAPD      Z14, Z9
-	VMOVUPD      Z6, K3, Z9
-	VMOVAPD      Z5, Z5
-	VMOVUPD      Z0, K3, Z5
-	VCMPPD       $0x00, Z8, Z11, K3
-	VMOVAPD      Z4, Z0
-	VMOVUPD      Z7, K3, Z0
-	VMOVAPD      Z3, Z3
-	VMOVUPD      Z1, K3, Z3
-	VBROADCASTSD ·kernelConstants+576(SB), Z1
-	VADDPD       Z1, Z9, Z4
-	VADDPD       Z1, Z0, Z6
-	VSUBPD       Z1, Z4, Z7
-	VSUBPD       Z1, Z6, Z1
-	VSUBPD       Z7, Z9, Z7
-	VSUBPD       Z1, Z0, Z1
-	VADDPD       Z5, Z7, Z7
-	VADDPD       Z3, Z1, Z1
-	VBROADCASTSD ·kernelConstants+544(SB), Z8
-	VDIVPD       Z4, Z8, Z10
-	VDIVPD       Z6, Z8, Z8
-	VADDPD       Z9, Z9, Z9
-	VADDPD       Z0, Z0, Z0
-	VMULPD       Z10, Z9, Z13
-	VMULPD       Z8, Z0, Z14
-	VMOVAPD      Z9, Z9
-	VFNMADD231PD Z4, Z13, Z9
-	VMOVAPD      Z0, Z0
-	VFNMADD231PD Z6, Z14, Z0
-	VADDPD       Z5, Z5, Z4
-	VADDPD       Z3, Z3, Z3
+	VPSLLQ       $0x34, Z8, Z8
+	VBROADCASTSD ·kernelConstants+1088(SB), Z12
+	VMOVAPD      Z12, Z13
+	VFMADD231PD  Z9, Z3, Z13
+	VMOVAPD      Z12, Z3
+	VFMADD231PD  Z8, Z4, Z3
+	VMULPD       Z9, Z5, Z4
+	VMULPD       Z8, Z2, Z2
+	VXORPD       Z5, Z5, Z5
+	VCMPPD       $0x00, Z5, Z11, K1
+	VMOVAPD      Z13, Z8
+	VMOVUPD      Z6, K1, Z8
 	VMOVAPD      Z4, Z4
-	VFNMADD231PD Z7, Z13, Z4
+	VMOVUPD      Z0, K1, Z4
+	VCMPPD       $0x00, Z5, Z10, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z7, K1, Z0
+	VMOVAPD      Z2, Z2
+	VMOVUPD      Z1, K1, Z2
+	VBROADCASTSD ·kernelConstants+576(SB), Z1
+	VADDPD       Z1, Z8, Z3
+	VADDPD       Z1, Z0, Z5
+	VSUBPD       Z1, Z3, Z6
+	VSUBPD       Z1, Z5, Z1
+	VSUBPD       Z6, Z8, Z6
+	VSUBPD       Z1, Z0, Z1
+	VADDPD       Z4, Z6, Z6
+	VADDPD       Z2, Z1, Z1
+	VMOVUPD      (AX), Z7
+	VMOVUPD      64(AX), Z9
+	VBROADCASTSD ·kernelConstants+896(SB), Z12
+	VPANDQ       Z12, Z7, Z7
+	VPANDQ       Z12, Z9, Z9
+	VBROADCASTSD ·kernelConstants+640(SB), Z12
+	VCMPPD       $0x11, Z12, Z7, K1
+	VCMPPD       $0x11, Z12, Z9, K2
+	VBROADCASTSD ·kernelConstants+704(SB), Z7
+	VBROADCASTSD ·kernelConstants+544(SB), Z9
+	VDIVPD       Z3, Z9, Z12
+	VDIVPD       Z5, Z9, Z9
+	VADDPD       Z8, Z8, Z8
+	VADDPD       Z0, Z0, Z0
+	VMULPD       Z12, Z8, Z13
+	VMULPD       Z9, Z0, Z14
+	VMOVAPD      Z8, Z8
+	VFNMADD231PD Z3, Z13, Z8
+	VMOVAPD      Z0, Z0
+	VFNMADD231PD Z5, Z14, Z0
+	VADDPD       Z4, Z4, Z3
+	VADDPD       Z2, Z2, Z2
 	VMOVAPD      Z3, Z3
-	VFNMADD231PD Z1, Z14, Z3
-	VADDPD       Z4, Z9, Z1
-	VADDPD       Z3, Z0, Z0
-	VMULPD       Z10, Z1, Z1
-	VMULPD       Z8, Z0, Z0
-	VMULPD       Z13, Z13, Z3
-	VMULPD       Z14, Z14, Z4
-	VBROADCASTSD ·kernelConstants+448(SB), Z5
-	VMOVAPD      Z5, Z6
-	VMOVAPD      Z5, Z5
-	VBROADCASTSD ·kernelConstants+416(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VBROADCASTSD ·kernelConstants+384(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VBROADCASTSD ·kernelConstants+352(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VBROADCASTSD ·kernelConstants+320(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VBROADCASTSD ·kernelConstants+288(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VBROADCASTSD ·kernelConstants+256(SB), Z7
-	VFMADD213PD  Z7, Z3, Z6
-	VFMADD213PD  Z7, Z4, Z5
-	VMULPD       Z13, Z3, Z3
-	VMULPD       Z14, Z4, Z4
+	VFNMADD231PD Z6, Z13, Z3
+	VMOVAPD      Z2, Z2
+	VFNMADD231PD Z1, Z14, Z2
+	VADDPD       Z3, Z8, Z1
+	VADDPD       Z2, Z0, Z0
+	VMULPD       Z12, Z1, Z1
+	VMULPD       Z9, Z0, Z0
+	VMULPD       Z13, Z13, Z2
+	VMULPD       Z14, Z14, Z3
+	VBROADCASTSD ·kernelConstants+448(SB), Z4
+	VMOVAPD      Z4, Z5
+	VMOVAPD      Z4, Z4
+	VBROADCASTSD ·kernelConstants+416(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VBROADCASTSD ·kernelConstants+384(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VBROADCASTSD ·kernelConstants+352(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VBROADCASTSD ·kernelConstants+320(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VBROADCASTSD ·kernelConstants+288(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VBROADCASTSD ·kernelConstants+256(SB), Z6
+	VFMADD213PD  Z6, Z2, Z5
+	VFMADD213PD  Z6, Z3, Z4
+	VMULPD       Z13, Z2, Z2
+	VMULPD       Z14, Z3, Z3
 	VMOVAPD      Z1, Z1
-	VFMADD231PD  Z6, Z3, Z1
+	VFMADD231PD  Z5, Z2, Z1
 	VMOVAPD      Z0, Z0
-	VFMADD231PD  Z5, Z4, Z0
-	VBROADCASTSD ·kernelConstants+480(SB), Z3
-	VMULPD       Z3, Z12, Z4
-	VMULPD       Z3, Z11, Z3
-	VADDPD       Z13, Z4, Z5
-	VADDPD       Z14, Z3, Z6
-	VSUBPD       Z4, Z5, Z4
-	VSUBPD       Z3, Z6, Z3
-	VSUBPD       Z4, Z13, Z4
-	VSUBPD       Z3, Z14, Z3
-	VBROADCASTSD ·kernelConstants+512(SB), Z7
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD ·kernelConstants+480(SB), Z2
+	VMULPD       Z2, Z11, Z3
+	VMULPD       Z2, Z10, Z2
+	VADDPD       Z13, Z3, Z4
+	VADDPD       Z14, Z2, Z5
+	VSUBPD       Z3, Z4, Z3
+	VSUBPD       Z2, Z5, Z2
+	VSUBPD       Z3, Z13, Z3
+	VSUBPD       Z2, Z14, Z2
+	VBROADCASTSD ·kernelConstants+512(SB), Z6
 	VMOVAPD      Z1, Z1
-	VFMADD231PD  Z7, Z12, Z1
+	VFMADD231PD  Z6, Z11, Z1
 	VMOVAPD      Z0, Z0
-	VFMADD231PD  Z7, Z11, Z0
-	VADDPD       Z1, Z4, Z1
-	VADDPD       Z0, Z3, Z0
-	VADDPD       Z1, Z5, Z3
-	VADDPD       Z0, Z6, Z4
+	VFMADD231PD  Z6, Z10, Z0
+	VADDPD       Z1, Z3, Z1
+	VADDPD       Z0, Z2, Z0
+	VADDPD       Z1, Z4, Z2
+	VADDPD       Z0, Z5, Z3
+	VSUBPD       Z4, Z2, Z4
 	VSUBPD       Z5, Z3, Z5
-	VSUBPD       Z6, Z4, Z6
-	VSUBPD       Z5, Z1, Z1
-	VSUBPD       Z6, Z0, Z0
-	VBROADCASTSD ·kernelConstants+928(SB), Z5
-	VPXORQ       Z5, Z3, Z3
-	VPXORQ       Z5, Z4, Z4
-	VMOVAPD      Z2, Z5
-	VMOVUPD      Z3, K1, Z5
-	VMOVUPD      Z5, 2560(AX)
-	VMOVAPD      Z2, Z3
-	VMOVUPD      Z4, K2, Z3
-	VMOVUPD      Z3, 2624(AX)
-	VMOVAPD      Z2, Z3
-	VMOVUPD      Z1, K1, Z3
-	VMOVUPD      Z3, 12800(AX)
-	VMOVAPD      Z2, Z1
+	VSUBPD       Z4, Z1, Z1
+	VSUBPD       Z5, Z0, Z0
+	VBROADCASTSD ·kernelConstants+928(SB), Z4
+	VPXORQ       Z4, Z2, Z2
+	VPXORQ       Z4, Z3, Z3
+	VMOVAPD      Z7, Z4
+	VMOVUPD      Z2, K1, Z4
+	VMOVUPD      Z4, 2560(AX)
+	VMOVAPD      Z7, Z2
+	VMOVUPD      Z3, K2, Z2
+	VMOVUPD      Z2, 2624(AX)
+	VMOVAPD      Z7, Z2
+	VMOVUPD      Z1, K1, Z2
+	VMOVUPD      Z2, 12800(AX)
+	VMOVAPD      Z7, Z1
 	VMOVUPD      Z0, K2, Z1
 	VMOVUPD      Z1, 12864(AX)
 	ADDQ         $0x00000080, AX
@@ -3435,91 +3435,91 @@ vectors:
 	VSUBPD       Z4, Z1, Z1
 	VADDPD       Z1, Z2, Z1
 	VADDPD       Z0, Z1, Z0
-	VMOVUPD      (AX), Z1
-	VBROADCASTSD ·kernelConstants+896(SB), Z2
-	VPANDQ       Z2, Z1, Z1
-	VBROADCASTSD ·kernelConstants+640(SB), Z2
-	VCMPPD       $0x11, Z2, Z1, K1
-	VBROADCASTSD ·kernelConstants+704(SB), Z1
-	VBROADCASTSD ·kernelConstants+544(SB), Z2
-	VADDPD       Z3, Z2, Z4
-	VSUBPD       Z2, Z4, Z5
-	VSUBPD       Z5, Z4, Z6
-	VSUBPD       Z6, Z2, Z2
-	VSUBPD       Z5, Z3, Z5
-	VADDPD       Z5, Z2, Z2
-	VADDPD       Z0, Z2, Z2
-	VBROADCASTSD ·kernelConstants+992(SB), Z5
-	VPSUBQ       Z5, Z4, Z5
-	VPSRLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+864(SB), Z6
-	VPADDQ       Z6, Z5, Z7
-	VSUBPD       Z6, Z7, Z6
-	VBROADCASTSD ·kernelConstants+1056(SB), Z7
-	VPSUBQ       Z5, Z7, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+1088(SB), Z7
-	VMOVAPD      Z7, Z7
-	VFMADD231PD  Z5, Z4, Z7
-	VMULPD       Z5, Z2, Z2
-	VXORPD       Z4, Z4, Z4
-	VCMPPD       $0x00, Z4, Z6, K2
-	VMOVAPD      Z7, Z4
-	VMOVUPD      Z3, K2, Z4
-	VMOVAPD      Z2, Z2
-	VMOVUPD      Z0, K2, Z2
-	VBROADCASTSD ·kernelConstants+576(SB), Z0
-	VADDPD       Z0, Z4, Z3
-	VSUBPD       Z0, Z3, Z0
-	VSUBPD       Z0, Z4, Z0
-	VADDPD       Z2, Z0, Z0
-	VBROADCASTSD ·kernelConstants+544(SB), Z5
-	VDIVPD       Z3, Z5, Z5
-	VADDPD       Z4, Z4, Z4
-	VMULPD       Z5, Z4, Z7
-	VMOVAPD      Z4, Z4
-	VFNMADD231PD Z3, Z7, Z4
-	VADDPD       Z2, Z2, Z2
-	VMOVAPD      Z2, Z2
-	VFNMADD231PD Z0, Z7, Z2
-	VADDPD       Z2, Z4, Z0
-	VMULPD       Z5, Z0, Z0
-	VMULPD       Z7, Z7, Z2
-	VBROADCASTSD ·kernelConstants+448(SB), Z3
-	VMOVAPD      Z3, Z3
-	VBROADCASTSD ·kernelConstants+416(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD ·kernelConstants+384(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD ·kernelConstants+352(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD ·kernelConstants+320(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD ·kernelConstants+288(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD ·kernelConstants+256(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VMULPD       Z7, Z2, Z2
-	VMOVAPD      Z0, Z0
-	VFMADD231PD  Z3, Z2, Z0
-	VBROADCASTSD ·kernelConstants+480(SB), Z2
-	VMULPD       Z2, Z6, Z2
-	VADDPD       Z7, Z2, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z7, Z2
-	VBROADCASTSD ·kernelConstants+512(SB), Z4
-	VMOVAPD      Z0, Z0
-	VFMADD231PD  Z4, Z6, Z0
-	VADDPD       Z0, Z2, Z0
-	VADDPD       Z0, Z3, Z2
-	VSUBPD       Z3, Z2, Z3
-	VSUBPD       Z3, Z0, Z0
-	VBROADCASTSD ·kernelConstants+928(SB), Z3
-	VPXORQ       Z3, Z2, Z2
-	VMOVAPD      Z1, Z3
-	VMOVUPD      Z2, K1, Z3
-	VMOVUPD      Z3, 2560(AX)
+	VBROADCASTSD ·kernelConstants+544(SB), Z1
+	VADDPD       Z3, Z1, Z2
+	VSUBPD       Z1, Z2, Z4
+	VSUBPD       Z4, Z2, Z5
+	VSUBPD       Z5, Z1, Z1
+	VSUBPD       Z4, Z3, Z4
+	VADDPD       Z4, Z1, Z1
+	VADDPD       Z0, Z1, Z1
+	VBROADCASTSD ·kernelConstants+992(SB), Z4
+	VPSUBQ       Z4, Z2, Z4
+	VPSRLQ       $0x34, Z4, Z4
+	VBROADCASTSD ·kernelConstants+864(SB), Z5
+	VPADDQ       Z5, Z4, Z6
+	VSUBPD       Z5, Z6, Z5
+	VBROADCASTSD ·kernelConstants+1056(SB), Z6
+	VPSUBQ       Z4, Z6, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VBROADCASTSD ·kernelConstants+1088(SB), Z6
+	VMOVAPD      Z6, Z6
+	VFMADD231PD  Z4, Z2, Z6
+	VMULPD       Z4, Z1, Z1
+	VXORPD       Z2, Z2, Z2
+	VCMPPD       $0x00, Z2, Z5, K1
+	VMOVAPD      Z6, Z2
+	VMOVUPD      Z3, K1, Z2
 	VMOVAPD      Z1, Z1
+	VMOVUPD      Z0, K1, Z1
+	VBROADCASTSD ·kernelConstants+576(SB), Z0
+	VADDPD       Z0, Z2, Z3
+	VSUBPD       Z0, Z3, Z0
+	VSUBPD       Z0, Z2, Z0
+	VADDPD       Z1, Z0, Z0
+	VMOVUPD      (AX), Z4
+	VBROADCASTSD ·kernelConstants+896(SB), Z6
+	VPANDQ       Z6, Z4, Z4
+	VBROADCASTSD ·kernelConstants+640(SB), Z6
+	VCMPPD       $0x11, Z6, Z4, K1
+	VBROADCASTSD ·kernelConstants+704(SB), Z4
+	VBROADCASTSD ·kernelConstants+544(SB), Z6
+	VDIVPD       Z3, Z6, Z6
+	VADDPD       Z2, Z2, Z2
+	VMULPD       Z6, Z2, Z7
+	VMOVAPD      Z2, Z2
+	VFNMADD231PD Z3, Z7, Z2
+	VADDPD       Z1, Z1, Z1
+	VMOVAPD      Z1, Z1
+	VFNMADD231PD Z0, Z7, Z1
+	VADDPD       Z1, Z2, Z0
+	VMULPD       Z6, Z0, Z0
+	VMULPD       Z7, Z7, Z1
+	VBROADCASTSD ·kernelConstants+448(SB), Z2
+	VMOVAPD      Z2, Z2
+	VBROADCASTSD ·kernelConstants+416(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD ·kernelConstants+384(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD ·kernelConstants+352(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD ·kernelConstants+320(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD ·kernelConstants+288(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD ·kernelConstants+256(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VMULPD       Z7, Z1, Z1
+	VMOVAPD      Z0, Z0
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD ·kernelConstants+480(SB), Z1
+	VMULPD       Z1, Z5, Z1
+	VADDPD       Z7, Z1, Z2
+	VSUBPD       Z1, Z2, Z1
+	VSUBPD       Z1, Z7, Z1
+	VBROADCASTSD ·kernelConstants+512(SB), Z3
+	VMOVAPD      Z0, Z0
+	VFMADD231PD  Z3, Z5, Z0
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z0, Z2, Z1
+	VSUBPD       Z2, Z1, Z2
+	VSUBPD       Z2, Z0, Z0
+	VBROADCASTSD ·kernelConstants+928(SB), Z2
+	VPXORQ       Z2, Z1, Z1
+	VMOVAPD      Z4, Z2
+	VMOVUPD      Z1, K1, Z2
+	VMOVUPD      Z2, 2560(AX)
+	VMOVAPD      Z4, Z1
 	VMOVUPD      Z0, K1, Z1
 	VMOVUPD      Z1, 12800(AX)
 	ADDQ         $0x40, AX
@@ -3692,40 +3692,83 @@ pairs:
 	VMOVUPD      512(AX), Z4
 	VMOVUPD      576(AX), Z5
 	VBROADCASTSD ·kernelConstants+544(SB), Z6
-	VSUBPD       Z6, Z4, Z7
-	VSUBPD       Z6, Z5, Z6
-	VADDPD       Z1, Z7, Z8
-	VADDPD       Z2, Z6, Z9
-	VSUBPD       Z7, Z8, Z10
-	VSUBPD       Z6, Z9, Z11
-	VSUBPD       Z10, Z8, Z12
-	VSUBPD       Z11, Z9, Z13
-	VSUBPD       Z12, Z7, Z7
-	VSUBPD       Z13, Z6, Z6
-	VSUBPD       Z10, Z1, Z10
-	VSUBPD       Z11, Z2, Z11
-	VADDPD       Z10, Z7, Z7
-	VADDPD       Z11, Z6, Z6
-	VADDPD       Z3, Z7, Z7
-	VADDPD       Z0, Z6, Z6
-	VADDPD       Z1, Z4, Z10
-	VADDPD       Z2, Z5, Z11
-	VSUBPD       Z4, Z10, Z12
-	VSUBPD       Z5, Z11, Z13
-	VSUBPD       Z12, Z10, Z14
-	VSUBPD       Z13, Z11, Z15
-	VSUBPD       Z14, Z4, Z4
-	VSUBPD       Z15, Z5, Z5
-	VSUBPD       Z12, Z1, Z12
-	VSUBPD       Z13, Z2, Z13
-	VADDPD       Z12, Z4, Z4
-	VADDPD       Z13, Z5, Z5
-	VMOVUPD      Z10, 512(SP)
-	VMOVUPD      Z11, 576(SP)
+	VSUBPD       Z6, Z4, Z4
+	VSUBPD       Z6, Z5, Z5
+	VADDPD       Z1, Z4, Z6
+	VADDPD       Z2, Z5, Z7
+	VSUBPD       Z4, Z6, Z8
+	VSUBPD       Z5, Z7, Z9
+	VSUBPD       Z8, Z6, Z10
+	VSUBPD       Z9, Z7, Z11
+	VSUBPD       Z10, Z4, Z4
+	VSUBPD       Z11, Z5, Z5
+	VSUBPD       Z8, Z1, Z8
+	VSUBPD       Z9, Z2, Z9
+	VADDPD       Z8, Z4, Z4
+	VADDPD       Z9, Z5, Z5
 	VADDPD       Z3, Z4, Z4
 	VADDPD       Z0, Z5, Z5
-	VMOVUPD      Z4, 640(SP)
-	VMOVUPD      Z5, 704(SP)
+	VBROADCASTSD ·kernelConstants+544(SB), Z8
+	VADDPD       Z6, Z8, Z9
+	VADDPD       Z7, Z8, Z10
+	VSUBPD       Z8, Z9, Z11
+	VSUBPD       Z8, Z10, Z12
+	VSUBPD       Z11, Z9, Z13
+	VSUBPD       Z12, Z10, Z14
+	VSUBPD       Z13, Z8, Z13
+	VSUBPD       Z14, Z8, Z8
+	VSUBPD       Z11, Z6, Z11
+	VSUBPD       Z12, Z7, Z12
+	VADDPD       Z11, Z13, Z11
+	VADDPD       Z12, Z8, Z8
+	VADDPD       Z4, Z11, Z11
+	VADDPD       Z5, Z8, Z8
+	VBROADCASTSD ·kernelConstants+992(SB), Z12
+	VPSUBQ       Z12, Z9, Z13
+	VPSUBQ       Z12, Z10, Z12
+	VPSRLQ       $0x34, Z13, Z13
+	VPSRLQ       $0x34, Z12, Z12
+	VBROADCASTSD ·kernelConstants+864(SB), Z14
+	VPADDQ       Z14, Z13, Z15
+	VPADDQ       Z14, Z12, Z16
+	VSUBPD       Z14, Z15, Z15
+	VSUBPD       Z14, Z16, Z14
+	VBROADCASTSD ·kernelConstants+1056(SB), Z16
+	VPSUBQ       Z13, Z16, Z13
+	VPSUBQ       Z12, Z16, Z12
+	VPSLLQ       $0x34, Z13, Z13
+	VPSLLQ       $0x34, Z12, Z12
+	VBROADCASTSD ·kernelConstants+1088(SB), Z16
+	VMOVAPD      Z16, Z17
+	VFMADD231PD  Z13, Z9, Z17
+	VMOVAPD      Z16, Z16
+	VFMADD231PD  Z12, Z10, Z16
+	VMULPD       Z13, Z11, Z13
+	VMULPD       Z12, Z8, Z12
+	VXORPD       Z18, Z18, Z18
+	VCMPPD       $0x00, Z18, Z15, K1
+	VMOVAPD      Z17, Z17
+	VMOVUPD      Z6, K1, Z17
+	VMOVAPD      Z13, Z6
+	VMOVUPD      Z4, K1, Z6
+	VCMPPD       $0x00, Z18, Z14, K1
+	VMOVAPD      Z16, Z4
+	VMOVUPD      Z7, K1, Z4
+	VMOVAPD      Z12, Z7
+	VMOVUPD      Z5, K1, Z7
+	VBROADCASTSD ·kernelConstants+576(SB), Z5
+	VADDPD       Z5, Z17, Z12
+	VADDPD       Z5, Z4, Z13
+	VSUBPD       Z5, Z12, Z16
+	VSUBPD       Z5, Z13, Z5
+	VSUBPD       Z16, Z17, Z16
+	VSUBPD       Z5, Z4, Z5
+	VADDPD       Z6, Z16, Z16
+	VADDPD       Z7, Z5, Z5
+	VMOVUPD      Z9, 512(SP)
+	VMOVUPD      Z10, 576(SP)
+	VMOVUPD      Z11, 640(SP)
+	VMOVUPD      Z8, 704(SP)
 	VMOVUPD      Z1, 256(SP)
 	VMOVUPD      Z2, 320(SP)
 	VMOVUPD      Z3, 384(SP)
@@ -3740,85 +3783,28 @@ pairs:
 	VCMPPD       $0x11, Z2, Z1, K2
 	VBROADCASTSD ·kernelConstants+704(SB), Z0
 	VBROADCASTSD ·kernelConstants+544(SB), Z1
-	VADDPD       Z8, Z1, Z2
-	VADDPD       Z9, Z1, Z3
-	VSUBPD       Z1, Z2, Z4
-	VSUBPD       Z1, Z3, Z5
-	VSUBPD       Z4, Z2, Z10
-	VSUBPD       Z5, Z3, Z11
-	VSUBPD       Z10, Z1, Z10
-	VSUBPD       Z11, Z1, Z1
-	VSUBPD       Z4, Z8, Z4
-	VSUBPD       Z5, Z9, Z5
-	VADDPD       Z4, Z10, Z4
-	VADDPD       Z5, Z1, Z1
+	VDIVPD       Z12, Z1, Z2
+	VDIVPD       Z13, Z1, Z1
+	VADDPD       Z17, Z17, Z3
+	VADDPD       Z4, Z4, Z4
+	VMULPD       Z2, Z3, Z8
+	VMULPD       Z1, Z4, Z9
+	VMOVAPD      Z3, Z3
+	VFNMADD231PD Z12, Z8, Z3
+	VMOVAPD      Z4, Z4
+	VFNMADD231PD Z13, Z9, Z4
+	VADDPD       Z6, Z6, Z6
+	VADDPD       Z7, Z7, Z7
+	VMOVAPD      Z6, Z6
+	VFNMADD231PD Z16, Z8, Z6
+	VMOVAPD      Z7, Z7
+	VFNMADD231PD Z5, Z9, Z7
+	VADDPD       Z6, Z3, Z3
 	VADDPD       Z7, Z4, Z4
-	VADDPD       Z6, Z1, Z1
-	VBROADCASTSD ·kernelConstants+992(SB), Z5
-	VPSUBQ       Z5, Z2, Z10
-	VPSUBQ       Z5, Z3, Z5
-	VPSRLQ       $0x34, Z10, Z10
-	VPSRLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+864(SB), Z11
-	VPADDQ       Z11, Z10, Z12
-	VPADDQ       Z11, Z5, Z13
-	VSUBPD       Z11, Z12, Z12
-	VSUBPD       Z11, Z13, Z11
-	VBROADCASTSD ·kernelConstants+1056(SB), Z13
-	VPSUBQ       Z10, Z13, Z10
-	VPSUBQ       Z5, Z13, Z5
-	VPSLLQ       $0x34, Z10, Z10
-	VPSLLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+1088(SB), Z13
-	VMOVAPD      Z13, Z14
-	VFMADD231PD  Z10, Z2, Z14
-	VMOVAPD      Z13, Z2
-	VFMADD231PD  Z5, Z3, Z2
-	VMULPD       Z10, Z4, Z3
-	VMULPD       Z5, Z1, Z1
-	VXORPD       Z4, Z4, Z4
-	VCMPPD       $0x00, Z4, Z12, K3
-	VMOVAPD      Z14, Z5
-	VMOVUPD      Z8, K3, Z5
-	VMOVAPD      Z3, Z3
-	VMOVUPD      Z7, K3, Z3
-	VCMPPD       $0x00, Z4, Z11, K3
-	VMOVAPD      Z2, Z2
-	VMOVUPD      Z9, K3, Z2
-	VMOVAPD      Z1, Z1
-	VMOVUPD      Z6, K3, Z1
-	VBROADCASTSD ·kernelConstants+576(SB), Z4
-	VADDPD       Z4, Z5, Z6
-	VADDPD       Z4, Z2, Z7
-	VSUBPD       Z4, Z6, Z8
-	VSUBPD       Z4, Z7, Z4
-	VSUBPD       Z8, Z5, Z8
-	VSUBPD       Z4, Z2, Z4
-	VADDPD       Z3, Z8, Z8
-	VADDPD       Z1, Z4, Z4
-	VBROADCASTSD ·kernelConstants+544(SB), Z9
-	VDIVPD       Z6, Z9, Z10
-	VDIVPD       Z7, Z9, Z9
-	VADDPD       Z5, Z5, Z5
-	VADDPD       Z2, Z2, Z2
-	VMULPD       Z10, Z5, Z13
-	VMULPD       Z9, Z2, Z14
-	VMOVAPD      Z5, Z5
-	VFNMADD231PD Z6, Z13, Z5
-	VMOVAPD      Z2, Z2
-	VFNMADD231PD Z7, Z14, Z2
-	VADDPD       Z3, Z3, Z3
-	VADDPD       Z1, Z1, Z1
-	VMOVAPD      Z3, Z3
-	VFNMADD231PD Z8, Z13, Z3
-	VMOVAPD      Z1, Z1
-	VFNMADD231PD Z4, Z14, Z1
-	VADDPD       Z3, Z5, Z3
-	VADDPD       Z1, Z2, Z1
-	VMULPD       Z10, Z3, Z2
-	VMULPD       Z9, Z1, Z1
-	VMULPD       Z13, Z13, Z3
-	VMULPD       Z14, Z14, Z4
+	VMULPD       Z2, Z3, Z2
+	VMULPD       Z1, Z4, Z1
+	VMULPD       Z8, Z8, Z3
+	VMULPD       Z9, Z9, Z4
 	VBROADCASTSD ·kernelConstants+448(SB), Z5
 	VMOVAPD      Z5, Z6
 	VMOVAPD      Z5, Z5
@@ -3840,26 +3826,26 @@ pairs:
 	VBROADCASTSD ·kernelConstants+256(SB), Z7
 	VFMADD213PD  Z7, Z3, Z6
 	VFMADD213PD  Z7, Z4, Z5
-	VMULPD       Z13, Z3, Z3
-	VMULPD       Z14, Z4, Z4
+	VMULPD       Z8, Z3, Z3
+	VMULPD       Z9, Z4, Z4
 	VMOVAPD      Z2, Z2
 	VFMADD231PD  Z6, Z3, Z2
 	VMOVAPD      Z1, Z1
 	VFMADD231PD  Z5, Z4, Z1
 	VBROADCASTSD ·kernelConstants+480(SB), Z3
-	VMULPD       Z3, Z12, Z4
-	VMULPD       Z3, Z11, Z3
-	VADDPD       Z13, Z4, Z5
-	VADDPD       Z14, Z3, Z6
+	VMULPD       Z3, Z15, Z4
+	VMULPD       Z3, Z14, Z3
+	VADDPD       Z8, Z4, Z5
+	VADDPD       Z9, Z3, Z6
 	VSUBPD       Z4, Z5, Z4
 	VSUBPD       Z3, Z6, Z3
-	VSUBPD       Z4, Z13, Z4
-	VSUBPD       Z3, Z14, Z3
+	VSUBPD       Z4, Z8, Z4
+	VSUBPD       Z3, Z9, Z3
 	VBROADCASTSD ·kernelConstants+512(SB), Z7
 	VMOVAPD      Z2, Z2
-	VFMADD231PD  Z7, Z12, Z2
+	VFMADD231PD  Z7, Z15, Z2
 	VMOVAPD      Z1, Z1
-	VFMADD231PD  Z7, Z11, Z1
+	VFMADD231PD  Z7, Z14, Z1
 	VADDPD       Z2, Z4, Z2
 	VADDPD       Z1, Z3, Z1
 	VADDPD       Z2, Z5, Z3
@@ -4033,23 +4019,48 @@ vectors:
 	VMULPD       Z0, Z2, Z0
 	VMOVUPD      512(AX), Z2
 	VBROADCASTSD ·kernelConstants+544(SB), Z3
-	VSUBPD       Z3, Z2, Z3
-	VADDPD       Z1, Z3, Z4
-	VSUBPD       Z3, Z4, Z5
-	VSUBPD       Z5, Z4, Z6
-	VSUBPD       Z6, Z3, Z3
-	VSUBPD       Z5, Z1, Z5
-	VADDPD       Z5, Z3, Z3
-	VADDPD       Z0, Z3, Z3
-	VADDPD       Z1, Z2, Z5
-	VSUBPD       Z2, Z5, Z6
-	VSUBPD       Z6, Z5, Z7
-	VSUBPD       Z7, Z2, Z2
-	VSUBPD       Z6, Z1, Z6
-	VADDPD       Z6, Z2, Z2
-	VMOVUPD      Z5, 256(SP)
+	VSUBPD       Z3, Z2, Z2
+	VADDPD       Z1, Z2, Z3
+	VSUBPD       Z2, Z3, Z4
+	VSUBPD       Z4, Z3, Z5
+	VSUBPD       Z5, Z2, Z2
+	VSUBPD       Z4, Z1, Z4
+	VADDPD       Z4, Z2, Z2
 	VADDPD       Z0, Z2, Z2
-	VMOVUPD      Z2, 320(SP)
+	VBROADCASTSD ·kernelConstants+544(SB), Z4
+	VADDPD       Z3, Z4, Z5
+	VSUBPD       Z4, Z5, Z6
+	VSUBPD       Z6, Z5, Z7
+	VSUBPD       Z7, Z4, Z4
+	VSUBPD       Z6, Z3, Z6
+	VADDPD       Z6, Z4, Z4
+	VADDPD       Z2, Z4, Z4
+	VBROADCASTSD ·kernelConstants+992(SB), Z6
+	VPSUBQ       Z6, Z5, Z6
+	VPSRLQ       $0x34, Z6, Z6
+	VBROADCASTSD ·kernelConstants+864(SB), Z7
+	VPADDQ       Z7, Z6, Z8
+	VSUBPD       Z7, Z8, Z7
+	VBROADCASTSD ·kernelConstants+1056(SB), Z8
+	VPSUBQ       Z6, Z8, Z6
+	VPSLLQ       $0x34, Z6, Z6
+	VBROADCASTSD ·kernelConstants+1088(SB), Z8
+	VMOVAPD      Z8, Z8
+	VFMADD231PD  Z6, Z5, Z8
+	VMULPD       Z6, Z4, Z6
+	VXORPD       Z9, Z9, Z9
+	VCMPPD       $0x00, Z9, Z7, K1
+	VMOVAPD      Z8, Z8
+	VMOVUPD      Z3, K1, Z8
+	VMOVAPD      Z6, Z3
+	VMOVUPD      Z2, K1, Z3
+	VBROADCASTSD ·kernelConstants+576(SB), Z2
+	VADDPD       Z2, Z8, Z6
+	VSUBPD       Z2, Z6, Z2
+	VSUBPD       Z2, Z8, Z2
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      Z5, 256(SP)
+	VMOVUPD      Z4, 320(SP)
 	VMOVUPD      Z1, 128(SP)
 	VMOVUPD      Z0, 192(SP)
 	VMOVUPD      (AX), Z0
@@ -4059,49 +4070,17 @@ vectors:
 	VCMPPD       $0x11, Z1, Z0, K1
 	VBROADCASTSD ·kernelConstants+704(SB), Z0
 	VBROADCASTSD ·kernelConstants+544(SB), Z1
-	VADDPD       Z4, Z1, Z2
-	VSUBPD       Z1, Z2, Z5
-	VSUBPD       Z5, Z2, Z6
-	VSUBPD       Z6, Z1, Z1
-	VSUBPD       Z5, Z4, Z5
-	VADDPD       Z5, Z1, Z1
-	VADDPD       Z3, Z1, Z1
-	VBROADCASTSD ·kernelConstants+992(SB), Z5
-	VPSUBQ       Z5, Z2, Z5
-	VPSRLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+864(SB), Z6
-	VPADDQ       Z6, Z5, Z7
-	VSUBPD       Z6, Z7, Z6
-	VBROADCASTSD ·kernelConstants+1056(SB), Z7
-	VPSUBQ       Z5, Z7, Z5
-	VPSLLQ       $0x34, Z5, Z5
-	VBROADCASTSD ·kernelConstants+1088(SB), Z7
-	VMOVAPD      Z7, Z7
-	VFMADD231PD  Z5, Z2, Z7
-	VMULPD       Z5, Z1, Z1
-	VXORPD       Z2, Z2, Z2
-	VCMPPD       $0x00, Z2, Z6, K2
-	VMOVAPD      Z7, Z2
-	VMOVUPD      Z4, K2, Z2
-	VMOVAPD      Z1, Z1
-	VMOVUPD      Z3, K2, Z1
-	VBROADCASTSD ·kernelConstants+576(SB), Z3
-	VADDPD       Z3, Z2, Z4
-	VSUBPD       Z3, Z4, Z3
-	VSUBPD       Z3, Z2, Z3
-	VADDPD       Z1, Z3, Z3
-	VBROADCASTSD ·kernelConstants+544(SB), Z5
-	VDIVPD       Z4, Z5, Z5
-	VADDPD       Z2, Z2, Z2
-	VMULPD       Z5, Z2, Z7
-	VMOVAPD      Z2, Z2
-	VFNMADD231PD Z4, Z7, Z2
-	VADDPD       Z1, Z1, Z1
-	VMOVAPD      Z1, Z1
-	VFNMADD231PD Z3, Z7, Z1
-	VADDPD       Z1, Z2, Z1
-	VMULPD       Z5, Z1, Z1
-	VMULPD       Z7, Z7, Z2
+	VDIVPD       Z6, Z1, Z1
+	VADDPD       Z8, Z8, Z4
+	VMULPD       Z1, Z4, Z5
+	VMOVAPD      Z4, Z4
+	VFNMADD231PD Z6, Z5, Z4
+	VADDPD       Z3, Z3, Z3
+	VMOVAPD      Z3, Z3
+	VFNMADD231PD Z2, Z5, Z3
+	VADDPD       Z3, Z4, Z2
+	VMULPD       Z1, Z2, Z1
+	VMULPD       Z5, Z5, Z2
 	VBROADCASTSD ·kernelConstants+448(SB), Z3
 	VMOVAPD      Z3, Z3
 	VBROADCASTSD ·kernelConstants+416(SB), Z4
@@ -4116,17 +4095,17 @@ vectors:
 	VFMADD213PD  Z4, Z2, Z3
 	VBROADCASTSD ·kernelConstants+256(SB), Z4
 	VFMADD213PD  Z4, Z2, Z3
-	VMULPD       Z7, Z2, Z2
+	VMULPD       Z5, Z2, Z2
 	VMOVAPD      Z1, Z1
 	VFMADD231PD  Z3, Z2, Z1
 	VBROADCASTSD ·kernelConstants+480(SB), Z2
-	VMULPD       Z2, Z6, Z2
-	VADDPD       Z7, Z2, Z3
+	VMULPD       Z2, Z7, Z2
+	VADDPD       Z5, Z2, Z3
 	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z7, Z2
+	VSUBPD       Z2, Z5, Z2
 	VBROADCASTSD ·kernelConstants+512(SB), Z4
 	VMOVAPD      Z1, Z1
-	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z4, Z7, Z1
 	VADDPD       Z1, Z2, Z1
 	VADDPD       Z1, Z3, Z2
 	VSUBPD       Z3, Z2, Z3
@@ -4683,6 +4662,66 @@ cols:
 	ADDQ          $-8, R9
 	SUBQ          $0x00000200, R10
 	INCQ          R11
+	JMP           cols
+
+nextRows:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x40, DX
+	DECQ SI
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func unpackScaledAVX512(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·unpackScaledAVX512(SB), NOSPLIT, $0-48
+	MOVQ   dst+8(FP), AX
+	MOVQ   stride+16(FP), CX
+	MOVQ   tile+24(FP), DX
+	MOVQ   cols+32(FP), BX
+	MOVQ   groups+40(FP), SI
+	MOVQ   c+0(FP), DI
+	VXORPD Z0, Z0, Z0
+	SHLQ   $0x03, CX
+
+rows:
+	MOVQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (AX)(CX*4), R10
+	MOVQ    DX, R11
+	VMOVUPD 4096(DI), Z1
+	ADDQ    $0x40, DI
+	MOVQ    BX, R12
+
+cols:
+	VMOVUPD       (R11), Z2
+	VMOVUPD       512(R11), Z3
+	VMULPD        Z2, Z1, Z2
+	VADDPD        Z0, Z2, Z2
+	VMULPD        Z3, Z1, Z3
+	VADDPD        Z0, Z3, Z3
+	VUNPCKLPD     Z3, Z2, Z4
+	VUNPCKHPD     Z3, Z2, Z2
+	VMOVUPD       X4, (R8)
+	VEXTRACTF128  $0x01, Y4, (R8)(CX*2)
+	VEXTRACTF64X2 $0x02, Z4, (R10)
+	VEXTRACTF64X2 $0x03, Z4, (R10)(CX*2)
+	VMOVUPD       X2, (R8)(CX*1)
+	VEXTRACTF128  $0x01, Y2, (R8)(R9*1)
+	VEXTRACTF64X2 $0x02, Z2, (R10)(CX*1)
+	VEXTRACTF64X2 $0x03, Z2, (R10)(R9*1)
+	ADDQ          $+16, R8
+	ADDQ          $+16, R10
+	ADDQ          $0x00000400, R11
+	SUBQ          $0x02, R12
+	JZ            nextRows
+	CMPQ          R12, $0x01
+	JNE           cols
+	ADDQ          $-8, R8
+	ADDQ          $-8, R10
+	SUBQ          $0x00000200, R11
+	INCQ          R12
 	JMP           cols
 
 nextRows:
@@ -6005,6 +6044,7 @@ TEXT ·columnsLabelAVX512(SB), NOSPLIT, $0-48
 	VXORPD       Z0, Z0, Z0
 	VXORPD       Z2, Z2, Z2
 	VXORPD       Z3, Z3, Z3
+	MOVQ         R8, R9
 
 vectors:
 	VMOVUPD      (BX), Z4
@@ -6022,6 +6062,16 @@ vectors:
 	VMOVAPD      Z6, Z6
 	VMOVUPD      Z7, K2, Z6
 	VMOVUPD      Z6, (SI)
+	VMOVUPD      1152(R9), Z7
+	VADDPD       Z6, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VSUBPD       Z10, Z7, Z7
+	VSUBPD       Z9, Z6, Z6
+	VADDPD       Z6, Z7, Z6
+	VMOVUPD      Z8, 1152(R9)
+	VADDPD       1216(R9), Z6, Z6
+	VMOVUPD      Z6, 1216(R9)
 	VCMPPD       $0x00, Z4, Z5, K2
 	VBROADCASTSD ·kernelConstants+544(SB), Z4
 	VCMPPD       $0x00, 512(AX), Z4, K3
@@ -6064,6 +6114,7 @@ TEXT ·columnsLabelGradAVX512(SB), NOSPLIT, $0-64
 	VXORPD       Z3, Z3, Z3
 	VXORPD       Z4, Z4, Z4
 	VXORPD       Z5, Z5, Z5
+	MOVQ         R9, R10
 
 vectors:
 	VMOVUPD      (BX), Z6
@@ -6081,6 +6132,16 @@ vectors:
 	VMOVAPD      Z10, Z10
 	VMOVUPD      Z11, K2, Z10
 	VMOVUPD      Z10, (SI)
+	VMOVUPD      1152(R10), Z11
+	VADDPD       Z10, Z11, Z12
+	VSUBPD       Z11, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VSUBPD       Z14, Z11, Z11
+	VSUBPD       Z13, Z10, Z10
+	VADDPD       Z10, Z11, Z10
+	VMOVUPD      Z12, 1152(R10)
+	VADDPD       1216(R10), Z10, Z10
+	VMOVUPD      Z10, 1216(R10)
 	VCMPPD       $0x00, Z7, Z8, K2
 	VBROADCASTSD ·kernelConstants+544(SB), Z7
 	VCMPPD       $0x00, 512(AX), Z7, K4

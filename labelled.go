@@ -64,6 +64,7 @@ func (b *batch) labelledPlain(i, n int) {
 	l := &w.labels
 	clear(l.single[:])
 	clear(l.tied[:])
+	l.sum = b.sum
 	columnsLabel(&w.columns, x, b.stride, target, l, n, terms, g)
 
 	tied := 0
@@ -76,24 +77,18 @@ func (b *batch) labelledPlain(i, n int) {
 			b.correct++
 		}
 	}
-	hi, lo := b.sum.hi, b.sum.lo
-	for _, v := range l.loss[:n] {
-		var e float64
-		hi, e = twoSum(hi, v)
-		lo += e
-	}
-	b.sum = accumulator{hi, lo}
+	b.sum = l.sum
 	if b.each != nil {
 		copy(b.each[b.begin+i:], l.loss[:n])
 	}
 	if terms == nil {
 		return
 	}
-	columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(n))
+	dst := b.out.Data[(b.begin+i)*b.out.Stride:]
+	w.unpackScaled(dst, b.out.Stride, n, cols)
 	for k, y := range target {
-		w.tile[y*columnsWidth+k] = l.atLabel[k]
+		dst[k*b.out.Stride+y] = l.atLabel[k]
 	}
-	w.tile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
 }
 
 // sumLabelled concludes the rows of a panel of more than fewCols classes that

@@ -252,8 +252,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.tile.unpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:
 			w.factor = w.inverse
-			columnsScale(&w.columns, w.tile[:], columnsWidth, cols, groupsFor(n))
-			w.tile.unpackRows(dst, t.out.Stride, n, cols)
+			w.unpackScaled(dst, t.out.Stride, n, cols)
 		}
 	} else if cols <= chunkLen {
 		for k := range n {

@@ -228,9 +228,9 @@ func (p *partial) conclude() sums {
 	if !(math.Abs(p.max) < math.Inf(1)) {
 		return sums{nan, nan, nan, nan}
 	}
-	negLogSum, logSumLow := p.negLogSum()
 	s, sLow := p.sum()
 	reciprocal := 1 / s
+	negLogSum, logSumLow := p.negLogSum()
 	return sums{
 		negLogSum: negLogSum,
 		logSumLow: logSumLow,
@@ -244,8 +244,8 @@ func (p *partial) negLogSum() (negLogSum, logSumLow float64) {
 	if !(math.Abs(p.max) < math.Inf(1)) {
 		return nan, nan
 	}
-	u, uLow := twoSum(p.count-1, float64(p.hi*unscale))
-	l := newLogarithm(u, uLow+float64(p.lo*unscale))
+	u, uLow := p.others()
+	l := newLogarithm(u, uLow)
 	logSum, logSumLow := l.value()
 	return -logSum, logSumLow
 }
@@ -258,10 +258,17 @@ func quotient(a, aLow, b, bLow, reciprocal float64) float64 {
 	return math.FMA(r, reciprocal, q)
 }
 
+// others returns Σ e^(x[j]-max) of the partial's entries but one largest.
+func (p *partial) others() (u, uLow float64) {
+	u, uLow = twoSum(p.count-1, float64(p.hi*unscale))
+	return u, uLow + float64(p.lo*unscale)
+}
+
 // sum returns Σ e^(x[j]-max) of the partial's entries.
 func (p *partial) sum() (s, sLow float64) {
-	s, sLow = twoSum(p.count, float64(p.hi*unscale))
-	return s, sLow + float64(p.lo*unscale)
+	u, uLow := p.others()
+	s, sLow = twoSum(1, u)
+	return s, sLow + uLow
 }
 
 // merge adds the partial of other entries of the same slice. What it leaves

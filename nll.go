@@ -147,7 +147,7 @@ func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
 	var sum accumulator
 	group := groupRows(x.cols)
 	for i0 := 0; i0 < x.rows; i0 += group {
-		var part accumulator
+		var part rowSum
 		for i := i0; i < min(i0+group, x.rows); i++ {
 			l := 0.0
 			if y := target[i]; s.counts(i, y) {
@@ -155,12 +155,12 @@ func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
 					l = hardLoss(c, x.at(i, y))
 				}
 			}
-			part.add(l)
+			part.add(i-i0, l)
 			if each != nil {
 				each[i] = l
 			}
 		}
-		sum.merge(part)
+		sum.merge(part.total())
 	}
 	return sum
 }
@@ -227,12 +227,12 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		defer putBuffer(b)
 		data = *b
 	}
-	var part accumulator
+	var part rowSum
 	if cols <= fewCols && t.x.kind != sourceForeign {
 		for i := 0; i < n; i += columnsWidth {
 			t.doFew(w, &q, &part, data[i*stride:], stride, begin+i, min(columnsWidth, n-i))
 		}
-		t.sums[unit] = part
+		t.sums[unit] = part.total()
 		return
 	}
 	for i := range n {
@@ -244,17 +244,17 @@ func (t *smoothTask) do(w *workspace, unit int) {
 			l = smoothLoss(t.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
 			q.restore(y)
 		}
-		part.add(l)
+		part.add(i, l)
 		if t.each != nil {
 			t.each[begin+i] = l
 		}
 	}
-	t.sums[unit] = part
+	t.sums[unit] = part.total()
 }
 
 // doFew adds the losses of n rows from row i on, of at most fewCols classes,
 // to sum. The rows' log-probabilities are x.
-func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *accumulator, x []float64, stride, i, n int) {
+func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *rowSum, x []float64, stride, i, n int) {
 	cols, groups := t.x.cols, groupsFor(n)
 	w.tile.packRows(x, stride, n, cols)
 	q.pack(&w.coefficientTile, t.target[i:][:n])
@@ -267,7 +267,7 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *accumulator, x []flo
 		if t.counts(i+k, t.target[i+k]) {
 			l = canonical(float64(t.sampleWeightAt(i+k) * accumulator{w.hi[0][k], w.lo[0][k]}.value()))
 		}
-		sum.add(l)
+		sum.add(k, l)
 		if t.each != nil {
 			t.each[i+k] = l
 		}

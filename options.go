@@ -3,7 +3,11 @@
 
 package logsoftmax
 
-import "gonum.org/v1/gonum/mat"
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
 
 // Reduction is how the losses of the rows become the one number that a Grad
 // function differentiates.
@@ -58,6 +62,9 @@ type settings struct {
 	ignore       []int
 	smoothing    float64
 	reduction    Reduction
+	// noneIgnored is that no label of the batch is ignored, as far as
+	// checkTargets saw that without looking at each.
+	noneIgnored bool
 }
 
 // resolve checks the options of the function named fn for a batch of the
@@ -123,12 +130,33 @@ func checkSampleWeight(weight []float64) error {
 // checkTargets returns a *TargetError for the first label that is neither a
 // class nor ignored. A row whose sample weight is 0 is checked as any other.
 func (s *settings) checkTargets(target []int, classes int) error {
+	if areClasses(target, classes) {
+		s.noneIgnored = !slices.ContainsFunc(s.ignore, func(v int) bool { return uint(v) < uint(classes) })
+		return nil
+	}
 	for i, y := range target {
 		if uint(y) >= uint(classes) && !s.ignores(y) {
 			return &TargetError{Row: i, Target: y, Classes: classes}
 		}
 	}
 	return nil
+}
+
+// areClasses reports whether all labels are classes.
+func areClasses(target []int, classes int) bool {
+	for len(target) >= 8 {
+		t := (*[8]int)(target)
+		if max(uint(t[0]), uint(t[1]), uint(t[2]), uint(t[3]), uint(t[4]), uint(t[5]), uint(t[6]), uint(t[7])) >= uint(classes) {
+			return false
+		}
+		target = target[8:]
+	}
+	for _, y := range target {
+		if uint(y) >= uint(classes) {
+			return false
+		}
+	}
+	return true
 }
 
 // ignores reports whether rows with label y do not count.
@@ -172,6 +200,9 @@ func (s *settings) classWeightAt(c int) float64 {
 // and the number of the other rows.
 func (s *settings) lossWeight(target []int) (weight accumulator, ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
+		if s.noneIgnored {
+			return accumulator{hi: float64(len(target))}, 0
+		}
 		for _, y := range target {
 			if s.ignores(y) {
 				ignored++

@@ -86,6 +86,9 @@ var conflicts = func() map[string]conflict {
 		"unpack writes": {func(_, dst []float64) {
 			unpack(dst, conflictCols, make([]float64, columnsWidth*fewCols), fewCols, groups)
 		}, false},
+		"unpackScaled writes": {func(_, dst []float64) {
+			unpackScaled(new(columns), dst, conflictCols, make([]float64, columnsWidth*fewCols), 3, groups)
+		}, false},
 		"unpack writes densely": {func(_, dst []float64) { unpack(dst, fewCols, make([]float64, columnsWidth*fewCols), fewCols, groups) }, false},
 	}
 }()

@@ -99,11 +99,29 @@ func (t *tile) unpackRows(dst []float64, stride, n, cols int) {
 	if full > 0 {
 		unpack(dst, stride, t[:], cols, full)
 	}
-	for i := full * group; i < n; i++ {
+	t.unpackRest(dst, stride, n, cols)
+}
+
+// unpackRest writes those of n rows that fill no group.
+func (t *tile) unpackRest(dst []float64, stride, n, cols int) {
+	for i := n / group * group; i < n; i++ {
 		row := dst[i*stride:][:cols]
 		for j := range row {
 			row[j] = t[j*columnsWidth+i]
 		}
+	}
+}
+
+// unpackScaled writes the columns of the tile, times their factors, as n rows
+// of dst.
+func (w *workspace) unpackScaled(dst []float64, stride, n, cols int) {
+	full := n / group
+	if full > 0 {
+		unpackScaled(&w.columns, dst, stride, w.tile[:], cols, full)
+	}
+	if rest := n - full*group; rest > 0 {
+		columnsScale(&w.columns, w.tile[:], columnsWidth, cols, full+1)
+		w.tile.unpackRest(dst, stride, n, cols)
 	}
 }
 

@@ -59,6 +59,23 @@ func (a accumulator) split() (hi, lo float64) {
 	return canonical(hi), lo
 }
 
+// A rowSum adds up the losses of the rows of a group: those of rows i, i+8 and
+// so on in lane i mod 8, as an accumulator does.
+type rowSum struct {
+	hi, lo [lanes]float64
+}
+
+// add adds the loss of row i of the group.
+func (s *rowSum) add(i int, loss float64) {
+	addTwoSum(&s.hi[i%lanes], &s.lo[i%lanes], loss)
+}
+
+// total returns the sum of the lanes, joined as joinLanes does.
+func (s rowSum) total() accumulator {
+	hi, lo := joinLanes(&s.hi, &s.lo)
+	return accumulator{hi, lo}
+}
+
 // groupRows returns the number of rows whose losses are added up one by one
 // before the sum is merged into that of the batch. It depends on the number
 // of classes alone, so the sums do not depend on how the rows are shared out;

@@ -130,6 +130,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsLabel":               func() { columnsLabel(c, in, 64, target, l, 64, nil, 0) },
 		"columnsLabel with terms":    func() { columnsLabel(c, in, 64, target, l, 64, tile, 0.5) },
 		"unpack":                     func() { unpack(out, 130, tile, 64, 5) },
+		"unpackScaled":               func() { unpackScaled(c, out, 130, tile, 64, 5) },
 		"unpack of adjacent columns": func() { unpack(out, 64, tile, 64, 5) },
 	}
 }

@@ -482,7 +482,8 @@ func packKernels() {
 	if wide {
 		rowsShift()
 	}
-	unpackKernel()
+	unpackKernel(false)
+	unpackKernel(true)
 }
 
 // rowsOfVector are the addresses, from base on, of as many rows as a vector
@@ -588,14 +589,32 @@ func packKernel() {
 	finish()
 }
 
-func unpackKernel() {
-	function("unpack", "func(dst *float64, stride int, tile *float64, cols, groups int)", "unpack"+suffix()+" is unpackGo for cols ≥ 2.")
+func unpackKernel(scaled bool) {
+	name, signature := "unpack", "func(dst *float64, stride int, tile *float64, cols, groups int)"
+	if scaled {
+		name, signature = "unpackScaled", "func(c, dst *float64, stride int, tile *float64, cols, groups int)"
+	}
+	function(name, signature, name+suffix()+" is "+name+"Go for cols ≥ 2.")
 	dst, stride, tile, cols, groups := param("dst"), param("stride"), param("tile"), param("cols"), param("groups")
+	var c reg.GPVirtual
+	if scaled {
+		c = param("c")
+		resident = map[string]reg.VecVirtual{"zero": zero()}
+	}
 	eachRows(tile, dst, stride, groups, func() {
 		rows, from := newRowsOfVector(dst, stride), GP64()
 		MOVQ(tile, from)
+		var factor reg.VecVirtual
+		if scaled {
+			factor = load(columnField(c)(fieldFactor))
+			ADDQ(imm(8*width()), c)
+		}
 		twoColumns(rows, from, cols, func() {
 			first, second := load(Mem{Base: from}), load(Mem{Base: from, Disp: fieldBytes})
+			if scaled {
+				// Of two NaN the product is the first.
+				first, second = add(mul(factor, first), cv("zero")), add(mul(factor, second), cv("zero"))
+			}
 			var half [2]reg.VecVirtual
 			for odd := range half {
 				half[odd] = vec()

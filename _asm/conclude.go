@@ -222,10 +222,11 @@ func (s *chains) conclude(all bool) {
 	count := s.field(fieldCount).load()
 	u, uLow = s.twoSum(count.sub(s.constant("one")), tail)
 	uLow = uLow.add(tailLow)
-	var sum, sumLow multi
+	sum, sumLow := s.twoSum(s.constant("one").inRegisters(), u)
+	sumLow = sumLow.add(uLow)
+	l := s.newLogarithm(sum, sumLow, u, uLow)
 	if all {
-		sum, sumLow = s.twoSum(count, tail)
-		sum, sumLow = s.spill(slotSum, sum), s.spill(slotSumLow, sumLow.add(tailLow))
+		sum, sumLow = s.spill(slotSum, sum), s.spill(slotSumLow, sumLow)
 		tail, tailLow = s.spill(slotTail, tail), s.spill(slotTailLow, tailLow)
 	}
 
@@ -237,7 +238,7 @@ func (s *chains) conclude(all bool) {
 			store(choose(finite[i], nan[i], a[i]), to[i])
 		}
 	}
-	logSum, logSumLow := s.logarithm(s.newLogarithm(u, uLow))
+	logSum, logSumLow := s.logarithm(l)
 	put(each2(xor, logSum, s.constant("signMask")), fieldNegLogSum)
 	put(logSumLow, fieldLogSumLow)
 	if all {
@@ -250,10 +251,8 @@ func (s *chains) conclude(all bool) {
 // logarithm is the type of that name.
 type logarithm struct{ k, f, fLow, d, dLow multi }
 
-// newLogarithm is the function of that name.
-func (s *chains) newLogarithm(u, uLow multi) logarithm {
-	sum, rest := s.twoSum(s.constant("one").inRegisters(), u)
-	rest = rest.add(uLow)
+// newLogarithm is the function of that name, for sum+rest = 1+u+uLow.
+func (s *chains) newLogarithm(sum, rest, u, uLow multi) logarithm {
 	exponent := each1(func(a Op) reg.VecVirtual { return shiftRight(a, 52) }, each2(intSub, sum, s.constant("sqrtHalf")))
 	two52 := s.constant("two52")
 	k := each2(intAdd, exponent, two52).sub(two52)

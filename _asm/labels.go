@@ -15,6 +15,8 @@ const (
 	labelsAtLabel = 512
 	labelsSingle  = 1024
 	labelsTied    = 1088
+	labelsSumHi   = 1152
+	labelsSumLo   = 1216
 )
 
 // labelKernels are columnsLabel without and with a gradient.
@@ -55,12 +57,28 @@ func columnsLabel(gradient bool) {
 	begin := GP64()
 	MOVQ(l, begin)
 	zero, single, tied := zero(), zero(), zero()
+	// Where the sum's lanes for the rows in work are.
+	sum := GP64()
+	MOVQ(begin, sum)
 	eachVector(c1, groups, pointers, func() {
 		y := load(Mem{Base: target})
 		logit := gather(Mem{Base: x}, intAdd(rows, y))
 		max, negLogSum := load(field(fieldMax)), load(field(fieldNegLogSum))
 		loss := sub(zero, add(negLogSum, sub(logit, max)))
-		store(choose(compare(unordered, loss, loss), loss, cv("nan")), Mem{Base: l, Disp: labelsLoss})
+		loss = choose(compare(unordered, loss, loss), loss, cv("nan"))
+		store(loss, Mem{Base: l, Disp: labelsLoss})
+		sumHi, sumLo := Mem{Base: sum, Disp: labelsSumHi}, Mem{Base: sum, Disp: labelsSumLo}
+		total, rest := twoSum(load(sumHi), loss)
+		store(total, sumHi)
+		store(add(rest, sumLo), sumLo)
+		if !wide {
+			// The other four lanes.
+			other := GP64()
+			LEAQ(Mem{Base: begin, Disp: 32}, other)
+			CMPQ(sum, begin)
+			MOVQ(begin, sum)
+			CMOVQEQ(other, sum)
+		}
 		largest, alone := compare(equal, logit, max), compare(equal, cv("one"), field(fieldCount))
 		both, other := newMask(), newMask()
 		if wide {

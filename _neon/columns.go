@@ -246,17 +246,18 @@ func (g *generator) columnsConclude(all bool) {
 		finite := g.isFinite(g.field("max"))
 		g.setField(name, g.where(finite, v, g.number(canonicalNaN)))
 	}
-	count := g.field("count")
-	v, vLow := g.twoSum(g.sub(count, g.number(float(1))), t)
+	v, vLow := g.twoSum(g.sub(g.field("count"), g.number(float(1))), t)
+	vLow = g.add(vLow, tLow)
+	s, sLow := g.twoSum(g.number(float(1)), v)
+	sLow = g.add(sLow, vLow)
+	l := g.newLogarithm(s, sLow, v, vLow)
 	if all {
 		// conclude.
-		s, sLow := g.twoSum(count, t)
-		sLow = g.add(sLow, tLow)
 		reciprocal := g.div(g.number(float(1)), s)
 		set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
 		set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
 	}
-	logSum, logSumLow := g.logarithmValue(g.newLogarithm(v, g.add(vLow, tLow)))
+	logSum, logSumLow := g.logarithmValue(l)
 	set("negLogSum", g.neg(logSum))
 	set("logSumLow", logSumLow)
 	end()

@@ -120,9 +120,8 @@ func (g *generator) expPair(z, base vector) (hi, lo vector) {
 // A logarithm is the type of that name.
 type logarithm struct{ k, f, fLow, d, dLow vector }
 
-func (g *generator) newLogarithm(u, uLow vector) logarithm {
-	sum, rest := g.twoSum(g.number(float(1)), u)
-	rest = g.add(rest, uLow)
+// It is given sum+rest = 1+u+uLow.
+func (g *generator) newLogarithm(sum, rest, u, uLow vector) logarithm {
 	exponent := g.shiftRight(g.subInts(sum, g.number(g.constant("sqrtHalf"))), 52)
 	k := g.sub(g.addInts(exponent, g.number(float(0x1p52))), g.number(float(0x1p52)))
 	power := g.shiftLeft(g.subInts(g.number(bits(1023, "1023")), exponent), 52)
