@@ -3047,19 +3047,22 @@ vectors:
 	LEAQ   4608(AX), R11
 	MOVQ   SI, R12
 
-lanes:
+lanesBy1:
 	MOVQ    R12, R13
 	MOVQ    DX, R14
 	SUBQ    R10, R14
 	VMOVUPD (R11), Y1
 	VXORPD  Y2, Y2, Y2
 
-entries:
+entriesBy1:
 	VMOVUPD      (R13), Y3
 	VCMPPD       $0x04, (AX), Y3, Y4
 	VPSUBQ       Y4, Y0, Y0
 	VSUBPD       1024(AX), Y3, Y3
 	VMAXPD       2048(AX), Y3, Y3
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(R8*1)
+	ADDQ         nextStride+48(FP), R9
 	VMOVUPD      1536(AX), Y5
 	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
 	VSUBPD       1536(AX), Y5, Y6
@@ -3089,22 +3092,19 @@ entries:
 	VSUBPD       Y3, Y1, Y3
 	VSUBPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R9)(R8*1)
-	ADDQ         nextStride+48(FP), R9
 	LEAQ         (R13)(CX*8), R13
 	SUBQ         $0x08, R14
-	JG           entries
+	JG           entriesBy1
 	VMOVUPD      Y1, (R11)
 	VADDPD       4096(R11), Y2, Y1
 	VMOVUPD      Y1, 4096(R11)
-	ADDQ         $0x00000200, R11
+	ADDQ         $+512, R11
 	ADDQ         CX, R12
-	INCQ         R10
+	ADDQ         $0x01, R10
 	CMPQ         R10, $0x08
 	JE           counted
 	CMPQ         R10, DX
-	JLT          lanes
+	JLT          lanesBy1
 
 counted:
 	VMOVQ        DX, X1
@@ -3143,7 +3143,7 @@ vectors:
 	MOVQ   SI, R12
 	MOVQ   DI, R13
 
-lanes:
+lanesBy1:
 	MOVQ    R12, R14
 	MOVQ    R13, BP
 	MOVQ    DX, R15
@@ -3151,7 +3151,7 @@ lanes:
 	VMOVUPD (R11), Y1
 	VXORPD  Y2, Y2, Y2
 
-entries:
+entriesBy1:
 	VMOVUPD      (R14), Y3
 	VCMPPD       $0x04, (AX), Y3, Y4
 	VPSUBQ       Y4, Y0, Y0
@@ -3191,18 +3191,18 @@ entries:
 	LEAQ         (R14)(CX*8), R14
 	LEAQ         (BP)(R8*8), BP
 	SUBQ         $0x08, R15
-	JG           entries
+	JG           entriesBy1
 	VMOVUPD      Y1, (R11)
 	VADDPD       4096(R11), Y2, Y1
 	VMOVUPD      Y1, 4096(R11)
-	ADDQ         $0x00000200, R11
+	ADDQ         $+512, R11
 	ADDQ         CX, R12
 	ADDQ         R8, R13
-	INCQ         R10
+	ADDQ         $0x01, R10
 	CMPQ         R10, $0x08
 	JE           counted
 	CMPQ         R10, DX
-	JLT          lanes
+	JLT          lanesBy1
 
 counted:
 	VMOVQ        DX, X1
@@ -3264,9 +3264,9 @@ vectors:
 	MOVQ         DI, R13
 	LEAQ         (DI)(R9*1), R14
 
-eights:
+eightsShifted:
 	CMPQ         R12, $0x08
-	JLT          eightsDone
+	JLT          eightsShiftedDone
 	VXORPD       Y3, Y3, Y3
 	VMOVUPD      (R11), Y4
 	VCMPPD       $0x04, (AX), Y4, Y5
@@ -3582,14 +3582,14 @@ eights:
 	LEAQ         (R14)(R8*1), R14
 	VADDPD       Y3, Y1, Y1
 	SUBQ         $0x08, R12
-	JMP          eights
+	JMP          eightsShifted
 
-eightsDone:
+eightsShiftedDone:
 	VXORPD Y3, Y3, Y3
 
-one:
+oneShifted:
 	CMPQ         R12, $0x01
-	JLT          oneDone
+	JLT          oneShiftedDone
 	VMOVUPD      (R11), Y4
 	VCMPPD       $0x04, (AX), Y4, Y5
 	VPSUBQ       Y5, Y0, Y0
@@ -3630,9 +3630,9 @@ one:
 	LEAQ         (R13)(R8*1), R13
 	LEAQ         (R14)(R8*1), R14
 	SUBQ         $0x01, R12
-	JMP          one
+	JMP          oneShifted
 
-oneDone:
+oneShiftedDone:
 	VMOVUPD      Y2, 4608(AX)
 	VADDPD       Y1, Y3, Y1
 	VMOVUPD      Y1, 8704(AX)
@@ -3692,9 +3692,9 @@ vectors:
 	MOVQ         BX, R11
 	MOVQ         DI, R12
 
-eights:
+eightsShifted:
 	CMPQ         R11, $0x08
-	JLT          eightsDone
+	JLT          eightsShiftedDone
 	VXORPD       Y3, Y3, Y3
 	VMOVUPD      (R10), Y4
 	VCMPPD       $0x04, (AX), Y4, Y5
@@ -4002,14 +4002,14 @@ eights:
 	LEAQ         (R12)(R8*1), R12
 	VADDPD       Y3, Y1, Y1
 	SUBQ         $0x08, R11
-	JMP          eights
+	JMP          eightsShifted
 
-eightsDone:
+eightsShiftedDone:
 	VXORPD Y3, Y3, Y3
 
-one:
+oneShifted:
 	CMPQ         R11, $0x01
-	JLT          oneDone
+	JLT          oneShiftedDone
 	VMOVUPD      (R10), Y4
 	VCMPPD       $0x04, (AX), Y4, Y5
 	VPSUBQ       Y5, Y0, Y0
@@ -4049,9 +4049,9 @@ one:
 	LEAQ         (R10)(DX*1), R10
 	LEAQ         (R12)(R8*1), R12
 	SUBQ         $0x01, R11
-	JMP          one
+	JMP          oneShifted
 
-oneDone:
+oneShiftedDone:
 	VMOVUPD      Y2, 4608(AX)
 	VADDPD       Y1, Y3, Y1
 	VMOVUPD      Y1, 8704(AX)

@@ -137,8 +137,24 @@ func columnsFrame() {
 	finish()
 }
 
+// clamped is an entry less the shift, if not nil, and not below lower. Of
+// NaN it is lower.
+func clamped(entry reg.VecVirtual, shift, lower Op) reg.VecVirtual {
+	if shift != nil {
+		return maximum(sub(entry, shift), lower)
+	}
+	return maximum(entry, lower)
+}
+
+// jumpIfShifted jumps to the label if any of the slices has a shift.
+func jumpIfShifted(shift reg.VecVirtual, label string) {
+	test(compare(notEqual, shift, zero()))
+	JNZ(LabelRef(label))
+}
+
 // columnsExpSum: lane by lane, the up to eight entries of a lane that a block
-// of up to 64 rows has.
+// of up to 64 rows has. Where there are registers for it, two lanes go side by
+// side that have as many entries and no shift.
 func columnsExpSum(terms bool) {
 	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
 	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
@@ -159,7 +175,7 @@ func columnsExpSum(terms bool) {
 	field := columnField(c)
 	SHLQ(Imm(3), stride)
 	if wide {
-		keep(append([]string{"two52"}, expConstants...)...)
+		keep(expConstants...)
 	}
 	t := newTables()
 	var out reg.GPVirtual
@@ -170,7 +186,7 @@ func columnsExpSum(terms bool) {
 	eachVector(c, groups, pointers, func() {
 		var max, shift, magic, lower Op = field(fieldMax), field(fieldShift), field(fieldMagic), field(fieldLower)
 		if wide {
-			max, shift, magic, lower = load(max), load(shift), load(magic), load(lower)
+			max, magic, lower = load(max), load(magic), load(lower)
 		}
 		var ahead reg.GPVirtual
 		if !terms {
@@ -190,51 +206,81 @@ func columnsExpSum(terms bool) {
 			to = GP64()
 			MOVQ(dst, to)
 		}
-		Label("lanes")
-		p, left := GP64(), GP64()
-		MOVQ(from, p)
-		var q reg.GPVirtual
-		if terms {
-			q = GP64()
-			MOVQ(to, q)
+		lanes := func(together int, shift Op) {
+			label := func(name string) string { return fmt.Sprintf("%sBy%d", name, together) }
+			at := func(base, stride reg.GPVirtual, i int) Mem {
+				if i == 0 {
+					return Mem{Base: base}
+				}
+				return Mem{Base: base, Index: stride, Scale: 1}
+			}
+			Label(label("lanes"))
+			p, left := GP64(), GP64()
+			MOVQ(from, p)
+			var q reg.GPVirtual
+			if terms {
+				q = GP64()
+				MOVQ(to, q)
+			}
+			MOVQ(n, left)
+			SUBQ(lane, left)
+			var totals []laneSum
+			for i := range together {
+				totals = append(totals, laneSum{load(Mem{Base: sums, Disp: fieldBytes * i}), zero()})
+			}
+			Label(label("entries"))
+			var entries []term
+			for i, total := range totals {
+				entry := load(at(p, stride, i))
+				other := compare(notEqual, entry, max)
+				countUp(other, less)
+				entries = append(entries, term{clamped(entry, shift, lower), other, total})
+				if !terms {
+					PREFETCHT0(Mem{Base: ahead})
+					PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
+					ADDQ(address(Param("nextStride")), ahead)
+				}
+			}
+			var put func(i int, e reg.VecVirtual)
+			if terms {
+				put = func(i int, e reg.VecVirtual) { store(e, at(q, dstStride, i)) }
+			}
+			addTerms(t, magic, false, put, entries...)
+			LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
+			if terms {
+				LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
+			}
+			SUBQ(imm(8), left)
+			JG(LabelRef(label("entries")))
+			for i, total := range totals {
+				store(total.hi, Mem{Base: sums, Disp: fieldBytes * i})
+				rest := Mem{Base: sums, Disp: fieldBytes * (8 + i)}
+				store(add(total.low, rest), rest)
+			}
+			ADDQ(I32(int32(fieldBytes*together)), sums)
+			for range together {
+				ADDQ(stride, from)
+				if terms {
+					ADDQ(dstStride, to)
+				}
+			}
+			ADDQ(Imm(uint64(together)), lane)
+			CMPQ(lane, Imm(8))
+			JE(LabelRef("counted"))
+			CMPQ(lane, n)
+			JLT(LabelRef(label("lanes")))
 		}
-		MOVQ(n, left)
-		SUBQ(lane, left)
-		total := laneSum{load(Mem{Base: sums}), zero()}
-		Label("entries")
-		entry := load(Mem{Base: p})
-		other := compare(notEqual, entry, max)
-		countUp(other, less)
-		var put func(i int, e reg.VecVirtual)
-		if terms {
-			put = func(_ int, e reg.VecVirtual) { store(e, Mem{Base: q}) }
+		if wide {
+			whole := GP64()
+			MOVQ(n, whole)
+			ANDQ(Imm(7), whole)
+			JNZ(LabelRef("single"))
+			jumpIfShifted(load(shift), "single")
+			lanes(2, nil)
+			JMP(LabelRef("counted"))
+			Label("single")
 		}
-		// The second operand is what a NaN gives.
-		total.add(t, magic, false, put, term{maximum(sub(entry, shift), lower), other})
-		if !terms {
-			PREFETCHT0(Mem{Base: ahead})
-			PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
-			ADDQ(address(Param("nextStride")), ahead)
-		}
-		LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
-		if terms {
-			LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
-		}
-		SUBQ(imm(8), left)
-		JG(LabelRef("entries"))
-		store(total.hi, Mem{Base: sums})
-		rest := Mem{Base: sums, Disp: 8 * fieldBytes}
-		store(add(total.low, rest), rest)
-		ADDQ(imm(fieldBytes), sums)
-		ADDQ(stride, from)
-		if terms {
-			ADDQ(dstStride, to)
-		}
-		INCQ(lane)
-		CMPQ(lane, Imm(8))
-		JE(LabelRef("counted"))
-		CMPQ(lane, n)
-		JLT(LabelRef("lanes"))
+		lanes(1, shift)
 		Label("counted")
 		// count += n - less, by way of the integers in 2^52 + n.
 		rows := XMM()
@@ -271,9 +317,7 @@ func columnsTotal(terms bool) {
 	}
 	field := columnField(c)
 	SHLQ(Imm(3), stride)
-	together := 1
 	if wide {
-		together = 2
 		keep(expConstants...)
 	}
 	t := newTables()
@@ -310,47 +354,57 @@ func columnsTotal(terms bool) {
 			}
 			return Mem{Base: base, Index: stride, Scale: 1}
 		}
-		// entries adds so many rows.
-		entries := func(count int) {
-			var of []term
-			for i := range count {
-				entry := load(row(from, stride, i))
-				other := compare(notEqual, entry, max)
-				countUp(other, less)
-				of = append(of, term{maximum(sub(entry, shift), lower), other})
-				if !terms {
-					PREFETCHT0(row(ahead, nextStride, i))
-					PREFETCHT0(row(aheadOut, nextStride, i))
+		sum := func(name string, together int, shift Op) {
+			// entries adds so many rows.
+			entries := func(count int) {
+				var of []term
+				for i := range count {
+					entry := load(row(from, stride, i))
+					other := compare(notEqual, entry, max)
+					countUp(other, less)
+					of = append(of, term{clamped(entry, shift, lower), other, total})
+					if !terms {
+						PREFETCHT0(row(ahead, nextStride, i))
+						PREFETCHT0(row(aheadOut, nextStride, i))
+					}
+				}
+				var put func(i int, e reg.VecVirtual)
+				if terms {
+					put = func(i int, e reg.VecVirtual) { store(e, row(to, dstStride, i)) }
+				}
+				addTerms(t, magic, false, put, of...)
+				advance := func(p, stride reg.GPVirtual) {
+					LEAQ(Mem{Base: p, Index: stride, Scale: uint8(count)}, p)
+				}
+				advance(from, stride)
+				if terms {
+					advance(to, dstStride)
+				} else {
+					advance(ahead, nextStride)
+					advance(aheadOut, nextStride)
 				}
 			}
-			var put func(i int, e reg.VecVirtual)
-			if terms {
-				put = func(i int, e reg.VecVirtual) { store(e, row(to, dstStride, i)) }
-			}
-			total.add(t, magic, false, put, of...)
-			advance := func(p, stride reg.GPVirtual) {
-				LEAQ(Mem{Base: p, Index: stride, Scale: uint8(count)}, p)
-			}
-			advance(from, stride)
-			if terms {
-				advance(to, dstStride)
-			} else {
-				advance(ahead, nextStride)
-				advance(aheadOut, nextStride)
-			}
-		}
-		loop("eights", left, 8, func() {
+			loop("eights"+name, left, 8, func() {
+				VXORPD(total.low, total.low, total.low)
+				for i := 0; i < 8; i += together {
+					entries(together)
+				}
+				VADDPD(total.low, lo, lo)
+			})
 			VXORPD(total.low, total.low, total.low)
-			for i := 0; i < 8; i += together {
-				entries(together)
+			if together > 1 {
+				loop("several"+name, left, together, func() { entries(together) })
 			}
-			VADDPD(total.low, lo, lo)
-		})
-		VXORPD(total.low, total.low, total.low)
-		if together > 1 {
-			loop("several", left, together, func() { entries(together) })
+			loop("one"+name, left, 1, func() { entries(1) })
 		}
-		loop("one", left, 1, func() { entries(1) })
+		if wide {
+			jumpIfShifted(s, "shifted")
+			sum("", 2, nil)
+			JMP(LabelRef("summed"))
+			Label("shifted")
+		}
+		sum("Shifted", 1, shift)
+		Label("summed")
 		store(total.hi, field(fieldHi))
 		store(add(total.low, lo), field(fieldLo))
 		rows := XMM()

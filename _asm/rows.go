@@ -176,15 +176,15 @@ func expSum(terms bool) {
 		entry := func(ordered bool, put func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
 			entries := make([]term, len(xs))
 			for i, x := range xs {
-				entries[i].other = compare(notEqual, x, max)
-				countUp(entries[i].other, less)
+				other := compare(notEqual, x, max)
+				countUp(other, less)
 				VMAXPD(lower, x, x)
-				entries[i].y = x
+				entries[i] = term{x, other, laneSum{hi, low}}
 			}
 			if !terms {
 				put = nil
 			}
-			(&laneSum{hi, low}).add(t, magic, ordered, put, entries...)
+			addTerms(t, magic, ordered, put, entries...)
 		}
 		clearLow := func() { VXORPD(low, low, low) }
 		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {

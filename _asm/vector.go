@@ -385,22 +385,22 @@ func expTail(r reg.VecVirtual) reg.VecVirtual {
 	return q
 }
 
-// A term is an entry on its way into a sum: what it becomes, and whether it is
-// one that counts there.
-type term struct {
-	y     reg.VecVirtual // the entry in its frame, used up
-	other mask           // that it is not the maximum
-}
-
 // A laneSum is the sum of the terms of a lane: those of the blocks that are
 // complete, and the low words of the one in work.
 type laneSum struct{ hi, low reg.VecVirtual }
 
-// add is frame.parts and addParts for entries one after the other, whose
-// operations but the last are done side by side. It calls put, if not nil, with
-// the terms of all lanes of each. ordered says that no entry is larger than the
-// sum.
-func (a *laneSum) add(t *tables, base Op, ordered bool, put func(i int, e reg.VecVirtual), entries ...term) {
+// A term is an entry on its way into a sum.
+type term struct {
+	y     reg.VecVirtual // the entry in its frame, used up
+	other mask           // that it is not the maximum, and is added
+	to    laneSum
+}
+
+// addTerms is frame.parts and addParts for some entries, whose operations are
+// done side by side as far as they are for different sums. It calls put, if not
+// nil, with the terms of all entries. ordered says that no entry is larger than
+// its sum.
+func addTerms(t *tables, base Op, ordered bool, put func(i int, e reg.VecVirtual), entries ...term) {
 	n := len(entries)
 	k, power, rest, s, q := make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n), make([]reg.VecVirtual, n)
 	each := func(f func(i int)) {
@@ -439,6 +439,7 @@ func (a *laneSum) add(t *tables, base Op, ordered bool, put func(i int, e reg.Ve
 		})
 	}
 	each(func(i int) {
+		a := entries[i].to
 		VFMADD231PD(q[i], s[i], a.low)
 		// Of numbers of one sign, what the sum loses is known in two operations
 		// once it is known which is larger.
