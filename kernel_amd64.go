@@ -27,7 +27,7 @@ func tiers() []tier {
 // kernelConstants are four times each constant that _asm/vector.go lists.
 //
 //lint:ignore U1000 the assembly reads it
-var kernelConstants = func() (c [46 * 4]uint64) {
+var kernelConstants = func() (c [47 * 4]uint64) {
 	for i, x := range []float64{
 		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
 		exp2, exp3, exp4, exp5, exp6,
@@ -38,6 +38,7 @@ var kernelConstants = func() (c [46 * 4]uint64) {
 		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
 		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
 		-farthest, magic + 16*scaleBits, -50,
+		math.Float64frombits(15 * 16),
 		0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
 	} {
 		for k := range 4 {
@@ -53,6 +54,16 @@ var kernelConstants = func() (c [46 * 4]uint64) {
 var kernelTables = func() (t [2][16]uint64) {
 	for i := range 16 {
 		t[0][i], t[1][i] = power[i], math.Float64bits(powerRest[i])
+	}
+	return t
+}()
+
+// kernelPairs are power and powerRest entry by entry.
+//
+//lint:ignore U1000 the assembly reads it
+var kernelPairs = func() (t [16][2]uint64) {
+	for i := range t {
+		t[i] = [2]uint64{power[i], math.Float64bits(powerRest[i])}
 	}
 	return t
 }()

@@ -87,7 +87,7 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $192-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	MOVQ         s+16(FP), DX
-	LEAQ         ·kernelTables+0(SB), BX
+	LEAQ         ·kernelPairs+0(SB), BX
 	VBROADCASTSD (DX), Y0
 	VBROADCASTSD 8(DX), Y1
 	VBROADCASTSD 16(DX), Y2
@@ -101,536 +101,632 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $192-24
 	VXORPD       Y2, Y2, Y2
 
 blocks0:
-	CMPQ         SI, $0x40
-	JLT          blocks0Done
-	VXORPD       Y3, Y3, Y3
-	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
-	VMOVMSKPD    Y4, R8
-	CMPB         R8, $0x0f
-	JNE          unordered0
-	VMOVUPD      (DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      64(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      128(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      192(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      256(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      320(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      384(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      448(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	JMP          blockJoined0
+	CMPQ           SI, $0x40
+	JLT            blocks0Done
+	VXORPD         Y3, Y3, Y3
+	VCMPPD         $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD      Y4, R8
+	CMPB           R8, $0x0f
+	JNE            unordered0
+	VMOVUPD        (DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        64(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        128(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        192(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        256(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        320(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        384(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        448(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	JMP            blockJoined0
 
 unordered0:
-	VMOVUPD      (DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      64(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      128(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      192(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      256(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      320(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      384(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      448(DI), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VMOVUPD        (DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        64(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        128(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        192(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        256(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        320(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        384(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        448(DI), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
 
 blockJoined0:
 	VADDPD Y3, Y1, Y1
@@ -644,52 +740,58 @@ blocks0Done:
 	VXORPD Y3, Y3, Y3
 
 vectors0:
-	MOVQ         $0x00000004, R9
-	CMPQ         SI, R9
-	MOVQ         SI, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y4
-	VMASKMOVPD   (DI), Y4, Y5
-	VMOVUPD      96(SP), Y6
-	VBLENDVPD    Y4, Y5, Y6, Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, SI
-	JG           vectors0
-	VADDPD       Y3, Y1, Y1
+	MOVQ           $0x00000004, R9
+	CMPQ           SI, R9
+	MOVQ           SI, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           ·laneMasks+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y4
+	VMASKMOVPD     (DI), Y4, Y5
+	VMOVUPD        96(SP), Y6
+	VBLENDVPD      Y4, Y5, Y6, Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y9
+	VMOVQ          X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R8
+	VBROADCASTF128 (BX)(R8*1), Y7
+	VPEXTRQ        $0x01, X8, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	ADDQ           $0x40, DI
+	SUBQ           $0x08, SI
+	JG             vectors0
+	VADDPD         Y3, Y1, Y1
 
 joined0:
 	VMOVUPD Y0, (SP)
@@ -701,536 +803,632 @@ joined0:
 	VXORPD  Y2, Y2, Y2
 
 blocks1:
-	CMPQ         CX, $0x40
-	JLT          blocks1Done
-	VXORPD       Y3, Y3, Y3
-	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
-	VMOVMSKPD    Y4, SI
-	CMPB         SI, $0x0f
-	JNE          unordered1
-	VMOVUPD      32(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      96(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      160(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      224(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      288(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      352(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      416(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      480(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	JMP          blockJoined1
+	CMPQ           CX, $0x40
+	JLT            blocks1Done
+	VXORPD         Y3, Y3, Y3
+	VCMPPD         $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD      Y4, SI
+	CMPB           SI, $0x0f
+	JNE            unordered1
+	VMOVUPD        32(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        96(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        160(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        224(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        288(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        352(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        416(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        480(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	JMP            blockJoined1
 
 unordered1:
-	VMOVUPD      32(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      96(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      160(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      224(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      288(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      352(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      416(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      480(AX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VMOVUPD        32(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        96(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        160(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        224(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        288(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        352(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        416(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        480(AX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
 
 blockJoined1:
 	VADDPD Y3, Y1, Y1
@@ -1245,52 +1443,58 @@ blocks1Done:
 	VXORPD Y3, Y3, Y3
 
 vectors1:
-	MOVQ         $0x00000004, DI
-	CMPQ         CX, DI
-	MOVQ         CX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         ·laneMasks+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y4
-	VMASKMOVPD   32(AX), Y4, Y5
-	VMOVUPD      96(SP), Y6
-	VBLENDVPD    Y4, Y5, Y6, Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (BX)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(BX)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, CX
-	JG           vectors1
-	VADDPD       Y3, Y1, Y1
+	MOVQ           $0x00000004, DI
+	CMPQ           CX, DI
+	MOVQ           CX, SI
+	CMOVQGT        DI, SI
+	NEGQ           SI
+	LEAQ           ·laneMasks+32(SB), DI
+	VMOVUPD        (DI)(SI*8), Y4
+	VMASKMOVPD     32(AX), Y4, Y5
+	VMOVUPD        96(SP), Y6
+	VBLENDVPD      Y4, Y5, Y6, Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y9
+	VMOVQ          X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, SI
+	VBROADCASTF128 (BX)(SI*1), Y7
+	VPEXTRQ        $0x01, X8, SI
+	VINSERTF128    $0x01, (BX)(SI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	ADDQ           $0x40, AX
+	SUBQ           $0x08, CX
+	JG             vectors1
+	VADDPD         Y3, Y1, Y1
 
 joined1:
 	VMOVUPD      (SP), Y4
@@ -1341,7 +1545,7 @@ TEXT ·expTermsAVX2(SB), NOSPLIT, $192-32
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
 	MOVQ         s+24(FP), BX
-	LEAQ         ·kernelTables+0(SB), SI
+	LEAQ         ·kernelPairs+0(SB), SI
 	VBROADCASTSD (BX), Y0
 	VBROADCASTSD 8(BX), Y1
 	VBROADCASTSD 16(BX), Y2
@@ -1356,568 +1560,664 @@ TEXT ·expTermsAVX2(SB), NOSPLIT, $192-32
 	VXORPD       Y2, Y2, Y2
 
 blocks0:
-	CMPQ         DI, $0x40
-	JLT          blocks0Done
-	VXORPD       Y3, Y3, Y3
-	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
-	VMOVMSKPD    Y4, R10
-	CMPB         R10, $0x0f
-	JNE          unordered0
-	VMOVUPD      (R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      64(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 64(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      128(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 128(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      192(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 192(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      256(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 256(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      320(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 320(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      384(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 384(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      448(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 448(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	JMP          blockJoined0
+	CMPQ           DI, $0x40
+	JLT            blocks0Done
+	VXORPD         Y3, Y3, Y3
+	VCMPPD         $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD      Y4, R10
+	CMPB           R10, $0x0f
+	JNE            unordered0
+	VMOVUPD        (R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        64(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 64(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        128(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 128(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        192(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 192(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        256(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 256(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        320(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 320(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        384(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 384(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        448(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 448(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	JMP            blockJoined0
 
 unordered0:
-	VMOVUPD      (R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      64(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 64(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      128(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 128(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      192(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 192(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      256(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 256(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      320(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 320(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      384(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 384(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      448(R8), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 448(R9)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VMOVUPD        (R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        64(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 64(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        128(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 128(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        192(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 192(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        256(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 256(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        320(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 320(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        384(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 384(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        448(R8), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (SI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 448(R9)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
 
 blockJoined0:
 	VADDPD Y3, Y1, Y1
@@ -1932,55 +2232,61 @@ blocks0Done:
 	VXORPD Y3, Y3, Y3
 
 vectors0:
-	MOVQ         $0x00000004, R11
-	CMPQ         DI, R11
-	MOVQ         DI, R10
-	CMOVQGT      R11, R10
-	NEGQ         R10
-	LEAQ         ·laneMasks+32(SB), R11
-	VMOVUPD      (R11)(R10*8), Y4
-	VMASKMOVPD   (R8), Y4, Y5
-	VMOVUPD      96(SP), Y6
-	VBLENDVPD    Y4, Y5, Y6, Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y9
-	VANDPD       Y9, Y6, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y7
-	VFMADD213PD  Y10, Y5, Y7
-	VFMADD231PD  Y7, Y9, Y9
-	VMASKMOVPD   Y9, Y4, (R9)
-	VFMADD231PD  Y7, Y6, Y3
-	VMAXPD       Y6, Y0, Y4
-	VMINPD       Y6, Y0, Y5
-	VADDPD       Y6, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	SUBQ         $0x08, DI
-	JG           vectors0
-	VADDPD       Y3, Y1, Y1
+	MOVQ           $0x00000004, R11
+	CMPQ           DI, R11
+	MOVQ           DI, R10
+	CMOVQGT        R11, R10
+	NEGQ           R10
+	LEAQ           ·laneMasks+32(SB), R11
+	VMOVUPD        (R11)(R10*8), Y4
+	VMASKMOVPD     (R8), Y4, Y5
+	VMOVUPD        96(SP), Y6
+	VBLENDVPD      Y4, Y5, Y6, Y5
+	VCMPPD         $0x04, 96(SP), Y5, Y6
+	VPSUBQ         Y6, Y2, Y2
+	VMAXPD         160(SP), Y5, Y5
+	VMOVUPD        128(SP), Y7
+	VFMADD231PD    ·kernelConstants+0(SB), Y5, Y7
+	VSUBPD         128(SP), Y7, Y8
+	VFNMADD231PD   ·kernelConstants+32(SB), Y8, Y5
+	VFNMADD231PD   ·kernelConstants+64(SB), Y8, Y5
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          ·kernelConstants+1248(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, R10
+	VBROADCASTF128 (SI)(R10*1), Y10
+	VMOVQ          X9, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, R10
+	VBROADCASTF128 (SI)(R10*1), Y8
+	VPEXTRQ        $0x01, X9, R10
+	VINSERTF128    $0x01, (SI)(R10*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y9, Y9
+	VANDPD         Y9, Y6, Y6
+	VMOVUPD        ·kernelConstants+224(SB), Y7
+	VFMADD213PD    ·kernelConstants+192(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+160(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+128(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+96(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+544(SB), Y5, Y7
+	VFMADD213PD    Y8, Y5, Y7
+	VFMADD231PD    Y7, Y9, Y9
+	VMASKMOVPD     Y9, Y4, (R9)
+	VFMADD231PD    Y7, Y6, Y3
+	VMAXPD         Y6, Y0, Y4
+	VMINPD         Y6, Y0, Y5
+	VADDPD         Y6, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	ADDQ           $0x40, R8
+	ADDQ           $0x40, R9
+	SUBQ           $0x08, DI
+	JG             vectors0
+	VADDPD         Y3, Y1, Y1
 
 joined0:
 	VMOVUPD Y0, (SP)
@@ -1992,568 +2298,664 @@ joined0:
 	VXORPD  Y2, Y2, Y2
 
 blocks1:
-	CMPQ         DX, $0x40
-	JLT          blocks1Done
-	VXORPD       Y3, Y3, Y3
-	VCMPPD       $0x1d, ·kernelConstants+1120(SB), Y0, Y4
-	VMOVMSKPD    Y4, DI
-	CMPB         DI, $0x0f
-	JNE          unordered1
-	VMOVUPD      32(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 32(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      96(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 96(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      160(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 160(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      224(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 224(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      288(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 288(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      352(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 352(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      416(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 416(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      480(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 480(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMOVAPD      Y0, Y4
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	JMP          blockJoined1
+	CMPQ           DX, $0x40
+	JLT            blocks1Done
+	VXORPD         Y3, Y3, Y3
+	VCMPPD         $0x1d, ·kernelConstants+1120(SB), Y0, Y4
+	VMOVMSKPD      Y4, DI
+	CMPB           DI, $0x0f
+	JNE            unordered1
+	VMOVUPD        32(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 32(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        96(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 96(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        160(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 160(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        224(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 224(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        288(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 288(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        352(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 352(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        416(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 416(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        480(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 480(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMOVAPD        Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	JMP            blockJoined1
 
 unordered1:
-	VMOVUPD      32(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 32(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      96(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 96(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      160(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 160(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      224(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 224(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      288(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 288(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      352(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 352(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      416(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 416(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      480(CX), Y4
-	VCMPPD       $0x04, 96(SP), Y4, Y5
-	VPSUBQ       Y5, Y2, Y2
-	VMAXPD       160(SP), Y4, Y4
-	VMOVUPD      128(SP), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       128(SP), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (SI)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(SI)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, 480(AX)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y0, Y4
-	VMINPD       Y5, Y0, Y6
-	VADDPD       Y5, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
+	VMOVUPD        32(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 32(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        96(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 96(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        160(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 160(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        224(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 224(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        288(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 288(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        352(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 352(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        416(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 416(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVUPD        480(CX), Y4
+	VCMPPD         $0x04, 96(SP), Y4, Y5
+	VPSUBQ         Y5, Y2, Y2
+	VMAXPD         160(SP), Y4, Y4
+	VMOVUPD        128(SP), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         128(SP), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y9
+	VMOVQ          X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, DI
+	VBROADCASTF128 (SI)(DI*1), Y7
+	VPEXTRQ        $0x01, X8, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, 480(AX)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y0, Y4
+	VMINPD         Y5, Y0, Y6
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
 
 blockJoined1:
 	VADDPD Y3, Y1, Y1
@@ -2569,55 +2971,61 @@ blocks1Done:
 	VXORPD Y3, Y3, Y3
 
 vectors1:
-	MOVQ         $0x00000004, R8
-	CMPQ         DX, R8
-	MOVQ         DX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         ·laneMasks+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y4
-	VMASKMOVPD   32(CX), Y4, Y5
-	VMOVUPD      96(SP), Y6
-	VBLENDVPD    Y4, Y5, Y6, Y5
-	VCMPPD       $0x04, 96(SP), Y5, Y6
-	VPSUBQ       Y6, Y2, Y2
-	VMAXPD       160(SP), Y5, Y5
-	VMOVUPD      128(SP), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y5, Y7
-	VSUBPD       128(SP), Y7, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y5
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y5
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y9
-	VANDPD       Y9, Y6, Y6
-	VMOVUPD      ·kernelConstants+224(SB), Y7
-	VFMADD213PD  ·kernelConstants+192(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+160(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+128(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+96(SB), Y5, Y7
-	VFMADD213PD  ·kernelConstants+544(SB), Y5, Y7
-	VFMADD213PD  Y10, Y5, Y7
-	VFMADD231PD  Y7, Y9, Y9
-	VMASKMOVPD   Y9, Y4, 32(AX)
-	VFMADD231PD  Y7, Y6, Y3
-	VMAXPD       Y6, Y0, Y4
-	VMINPD       Y6, Y0, Y5
-	VADDPD       Y6, Y0, Y0
-	VSUBPD       Y4, Y0, Y4
-	VSUBPD       Y4, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, DX
-	JG           vectors1
-	VADDPD       Y3, Y1, Y1
+	MOVQ           $0x00000004, R8
+	CMPQ           DX, R8
+	MOVQ           DX, DI
+	CMOVQGT        R8, DI
+	NEGQ           DI
+	LEAQ           ·laneMasks+32(SB), R8
+	VMOVUPD        (R8)(DI*8), Y4
+	VMASKMOVPD     32(CX), Y4, Y5
+	VMOVUPD        96(SP), Y6
+	VBLENDVPD      Y4, Y5, Y6, Y5
+	VCMPPD         $0x04, 96(SP), Y5, Y6
+	VPSUBQ         Y6, Y2, Y2
+	VMAXPD         160(SP), Y5, Y5
+	VMOVUPD        128(SP), Y7
+	VFMADD231PD    ·kernelConstants+0(SB), Y5, Y7
+	VSUBPD         128(SP), Y7, Y8
+	VFNMADD231PD   ·kernelConstants+32(SB), Y8, Y5
+	VFNMADD231PD   ·kernelConstants+64(SB), Y8, Y5
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          ·kernelConstants+1248(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, DI
+	VBROADCASTF128 (SI)(DI*1), Y10
+	VMOVQ          X9, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, DI
+	VBROADCASTF128 (SI)(DI*1), Y8
+	VPEXTRQ        $0x01, X9, DI
+	VINSERTF128    $0x01, (SI)(DI*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y9, Y9
+	VANDPD         Y9, Y6, Y6
+	VMOVUPD        ·kernelConstants+224(SB), Y7
+	VFMADD213PD    ·kernelConstants+192(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+160(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+128(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+96(SB), Y5, Y7
+	VFMADD213PD    ·kernelConstants+544(SB), Y5, Y7
+	VFMADD213PD    Y8, Y5, Y7
+	VFMADD231PD    Y7, Y9, Y9
+	VMASKMOVPD     Y9, Y4, 32(AX)
+	VFMADD231PD    Y7, Y6, Y3
+	VMAXPD         Y6, Y0, Y4
+	VMINPD         Y6, Y0, Y5
+	VADDPD         Y6, Y0, Y0
+	VSUBPD         Y4, Y0, Y4
+	VSUBPD         Y4, Y5, Y4
+	VADDPD         Y4, Y3, Y3
+	ADDQ           $0x40, CX
+	ADDQ           $0x40, AX
+	SUBQ           $0x08, DX
+	JG             vectors1
+	VADDPD         Y3, Y1, Y1
 
 joined1:
 	VMOVUPD      (SP), Y4
@@ -3030,84 +3438,89 @@ vectors:
 TEXT ·columnsExpSumAVX2(SB), NOSPLIT, $0-64
 	MOVQ c+0(FP), AX
 	MOVQ stride+16(FP), CX
-	MOVQ n+24(FP), DX
-	MOVQ groups+32(FP), BX
-	MOVQ x+8(FP), SI
+	MOVQ groups+32(FP), DX
+	MOVQ x+8(FP), BX
 	SHLQ $0x03, CX
-	LEAQ ·kernelTables+0(SB), DI
-	MOVQ out+56(FP), R8
+	LEAQ ·kernelPairs+0(SB), SI
+	MOVQ out+56(FP), DI
 	SHLQ $0x03, nextStride+48(FP)
-	SHLQ $0x01, BX
+	SHLQ $0x01, DX
 
 vectors:
-	MOVQ   next+40(FP), R9
+	MOVQ   next+40(FP), R8
 	ADDQ   $0x20, next+40(FP)
 	VXORPD Y0, Y0, Y0
-	XORQ   R10, R10
-	LEAQ   4608(AX), R11
-	MOVQ   SI, R12
+	XORQ   R9, R9
+	LEAQ   4608(AX), R10
+	MOVQ   BX, R11
 
 lanesBy1:
-	MOVQ    R12, R13
-	MOVQ    DX, R14
-	SUBQ    R10, R14
-	VMOVUPD (R11), Y1
+	MOVQ    R11, R12
+	MOVQ    n+24(FP), R13
+	SUBQ    R9, R13
+	VMOVUPD (R10), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1:
-	VMOVUPD      (R13), Y3
-	VCMPPD       $0x04, (AX), Y3, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y3, Y3
-	VMAXPD       2048(AX), Y3, Y3
-	PREFETCHT0   (R9)
-	PREFETCHT0   (R9)(R8*1)
-	ADDQ         nextStride+48(FP), R9
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (DI)(Y6*8), Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(DI)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
-	VFMADD213PD  Y8, Y3, Y5
-	VFMADD231PD  Y5, Y4, Y2
-	VMAXPD       Y4, Y1, Y3
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y3, Y1, Y3
-	VSUBPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	LEAQ         (R13)(CX*8), R13
-	SUBQ         $0x08, R14
-	JG           entriesBy1
-	VMOVUPD      Y1, (R11)
-	VADDPD       4096(R11), Y2, Y1
-	VMOVUPD      Y1, 4096(R11)
-	ADDQ         $+512, R11
-	ADDQ         CX, R12
-	ADDQ         $0x01, R10
-	CMPQ         R10, $0x08
-	JE           counted
-	CMPQ         R10, DX
-	JLT          lanesBy1
+	VMOVUPD        (R12), Y3
+	VCMPPD         $0x04, (AX), Y3, Y4
+	VPSUBQ         Y4, Y0, Y0
+	VSUBPD         1024(AX), Y3, Y3
+	VMAXPD         2048(AX), Y3, Y3
+	PREFETCHT0     (R8)
+	PREFETCHT0     (R8)(DI*1)
+	ADDQ           nextStride+48(FP), R8
+	VMOVUPD        1536(AX), Y5
+	VFMADD231PD    ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD         1536(AX), Y5, Y6
+	VFNMADD231PD   ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD   ·kernelConstants+64(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          ·kernelConstants+1248(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R14
+	VBROADCASTF128 (SI)(R14*1), Y8
+	VMOVQ          X7, R14
+	VINSERTF128    $0x01, (SI)(R14*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R14
+	VBROADCASTF128 (SI)(R14*1), Y6
+	VPEXTRQ        $0x01, X7, R14
+	VINSERTF128    $0x01, (SI)(R14*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        ·kernelConstants+224(SB), Y5
+	VFMADD213PD    ·kernelConstants+192(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+160(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+128(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+96(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+544(SB), Y3, Y5
+	VFMADD213PD    Y6, Y3, Y5
+	VFMADD231PD    Y5, Y4, Y2
+	VMAXPD         Y4, Y1, Y3
+	VMINPD         Y4, Y1, Y5
+	VADDPD         Y4, Y1, Y1
+	VSUBPD         Y3, Y1, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	LEAQ           (R12)(CX*8), R12
+	SUBQ           $0x08, R13
+	JG             entriesBy1
+	VMOVUPD        Y1, (R10)
+	VADDPD         4096(R10), Y2, Y1
+	VMOVUPD        Y1, 4096(R10)
+	ADDQ           $+512, R10
+	ADDQ           CX, R11
+	ADDQ           $0x01, R9
+	CMPQ           R9, $0x08
+	JE             counted
+	CMPQ           R9, n+24(FP)
+	JLT            lanesBy1
 
 counted:
-	VMOVQ        DX, X1
+	VMOVQ        n+24(FP), X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
 	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
@@ -3115,8 +3528,8 @@ counted:
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
 	ADDQ         $0x20, AX
-	ADDQ         $0x20, SI
-	DECQ         BX
+	ADDQ         $0x20, BX
+	DECQ         DX
 	JNZ          vectors
 	VZEROUPPER
 	RET
@@ -3126,86 +3539,91 @@ counted:
 TEXT ·columnsExpTermsAVX2(SB), NOSPLIT, $8-56
 	MOVQ c+0(FP), AX
 	MOVQ stride+32(FP), CX
-	MOVQ n+40(FP), DX
-	MOVQ groups+48(FP), BX
-	MOVQ x+24(FP), SI
-	MOVQ dst+8(FP), DI
-	MOVQ dstStride+16(FP), R8
-	SHLQ $0x03, R8
+	MOVQ groups+48(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ dst+8(FP), SI
+	MOVQ dstStride+16(FP), DI
+	SHLQ $0x03, DI
 	SHLQ $0x03, CX
-	LEAQ ·kernelTables+0(SB), R9
-	SHLQ $0x01, BX
+	LEAQ ·kernelPairs+0(SB), R8
+	SHLQ $0x01, DX
 
 vectors:
 	VXORPD Y0, Y0, Y0
-	XORQ   R10, R10
-	LEAQ   4608(AX), R11
+	XORQ   R9, R9
+	LEAQ   4608(AX), R10
+	MOVQ   BX, R11
 	MOVQ   SI, R12
-	MOVQ   DI, R13
 
 lanesBy1:
-	MOVQ    R12, R14
-	MOVQ    R13, BP
-	MOVQ    DX, R15
-	SUBQ    R10, R15
-	VMOVUPD (R11), Y1
+	MOVQ    R11, R13
+	MOVQ    R12, R15
+	MOVQ    n+40(FP), R14
+	SUBQ    R9, R14
+	VMOVUPD (R10), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1:
-	VMOVUPD      (R14), Y3
-	VCMPPD       $0x04, (AX), Y3, Y4
-	VPSUBQ       Y4, Y0, Y0
-	VSUBPD       1024(AX), Y3, Y3
-	VMAXPD       2048(AX), Y3, Y3
-	VMOVUPD      1536(AX), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y3, Y5
-	VSUBPD       1536(AX), Y5, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y3
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R9)(Y6*8), Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R9)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y7
-	VANDPD       Y7, Y4, Y4
-	VMOVUPD      ·kernelConstants+224(SB), Y5
-	VFMADD213PD  ·kernelConstants+192(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+160(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+128(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+96(SB), Y3, Y5
-	VFMADD213PD  ·kernelConstants+544(SB), Y3, Y5
-	VFMADD213PD  Y8, Y3, Y5
-	VFMADD231PD  Y5, Y7, Y7
-	VMOVUPD      Y7, (BP)
-	VFMADD231PD  Y5, Y4, Y2
-	VMAXPD       Y4, Y1, Y3
-	VMINPD       Y4, Y1, Y5
-	VADDPD       Y4, Y1, Y1
-	VSUBPD       Y3, Y1, Y3
-	VSUBPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	LEAQ         (R14)(CX*8), R14
-	LEAQ         (BP)(R8*8), BP
-	SUBQ         $0x08, R15
-	JG           entriesBy1
-	VMOVUPD      Y1, (R11)
-	VADDPD       4096(R11), Y2, Y1
-	VMOVUPD      Y1, 4096(R11)
-	ADDQ         $+512, R11
-	ADDQ         CX, R12
-	ADDQ         R8, R13
-	ADDQ         $0x01, R10
-	CMPQ         R10, $0x08
-	JE           counted
-	CMPQ         R10, DX
-	JLT          lanesBy1
+	VMOVUPD        (R13), Y3
+	VCMPPD         $0x04, (AX), Y3, Y4
+	VPSUBQ         Y4, Y0, Y0
+	VSUBPD         1024(AX), Y3, Y3
+	VMAXPD         2048(AX), Y3, Y3
+	VMOVUPD        1536(AX), Y5
+	VFMADD231PD    ·kernelConstants+0(SB), Y3, Y5
+	VSUBPD         1536(AX), Y5, Y6
+	VFNMADD231PD   ·kernelConstants+32(SB), Y6, Y3
+	VFNMADD231PD   ·kernelConstants+64(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          ·kernelConstants+1248(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, BP
+	VBROADCASTF128 (R8)(BP*1), Y8
+	VMOVQ          X7, BP
+	VINSERTF128    $0x01, (R8)(BP*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, BP
+	VBROADCASTF128 (R8)(BP*1), Y6
+	VPEXTRQ        $0x01, X7, BP
+	VINSERTF128    $0x01, (R8)(BP*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y7
+	VANDPD         Y7, Y4, Y4
+	VMOVUPD        ·kernelConstants+224(SB), Y5
+	VFMADD213PD    ·kernelConstants+192(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+160(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+128(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+96(SB), Y3, Y5
+	VFMADD213PD    ·kernelConstants+544(SB), Y3, Y5
+	VFMADD213PD    Y6, Y3, Y5
+	VFMADD231PD    Y5, Y7, Y7
+	VMOVUPD        Y7, (R15)
+	VFMADD231PD    Y5, Y4, Y2
+	VMAXPD         Y4, Y1, Y3
+	VMINPD         Y4, Y1, Y5
+	VADDPD         Y4, Y1, Y1
+	VSUBPD         Y3, Y1, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	LEAQ           (R13)(CX*8), R13
+	LEAQ           (R15)(DI*8), R15
+	SUBQ           $0x08, R14
+	JG             entriesBy1
+	VMOVUPD        Y1, (R10)
+	VADDPD         4096(R10), Y2, Y1
+	VMOVUPD        Y1, 4096(R10)
+	ADDQ           $+512, R10
+	ADDQ           CX, R11
+	ADDQ           DI, R12
+	ADDQ           $0x01, R9
+	CMPQ           R9, $0x08
+	JE             counted
+	CMPQ           R9, n+40(FP)
+	JLT            lanesBy1
 
 counted:
-	VMOVQ        DX, X1
+	VMOVQ        n+40(FP), X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
 	VPADDQ       ·kernelConstants+864(SB), Y0, Y0
@@ -3213,9 +3631,9 @@ counted:
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
 	ADDQ         $0x20, AX
+	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
-	ADDQ         $0x20, DI
-	DECQ         BX
+	DECQ         DX
 	JNZ          vectors
 	VZEROUPPER
 	RET
@@ -3233,7 +3651,7 @@ TEXT ·columnsTotalAVX2(SB), NOSPLIT, $0-64
 	MOVQ out+56(FP), R9
 	SHLQ $0x03, R8
 	SHLQ $0x03, DX
-	LEAQ ·kernelTables+0(SB), R10
+	LEAQ ·kernelPairs+0(SB), R10
 	SHLQ $0x01, SI
 
 vectors:
@@ -3265,372 +3683,426 @@ vectors:
 	LEAQ         (DI)(R9*1), R14
 
 eightsShifted:
-	CMPQ         R12, $0x08
-	JLT          eightsShiftedDone
-	VXORPD       Y3, Y3, Y3
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	VADDPD       Y3, Y1, Y1
-	SUBQ         $0x08, R12
-	JMP          eightsShifted
+	CMPQ           R12, $0x08
+	JLT            eightsShiftedDone
+	VXORPD         Y3, Y3, Y3
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	VADDPD         Y3, Y1, Y1
+	SUBQ           $0x08, R12
+	JMP            eightsShifted
 
 eightsShiftedDone:
 	VXORPD Y3, Y3, Y3
 
 oneShifted:
-	CMPQ         R12, $0x01
-	JLT          oneShiftedDone
-	VMOVUPD      (R11), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	PREFETCHT0   (R13)
-	PREFETCHT0   (R14)
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R10)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R10)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R11)(DX*1), R11
-	LEAQ         (R13)(R8*1), R13
-	LEAQ         (R14)(R8*1), R14
-	SUBQ         $0x01, R12
-	JMP          oneShifted
+	CMPQ           R12, $0x01
+	JLT            oneShiftedDone
+	VMOVUPD        (R11), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R13)
+	PREFETCHT0     (R14)
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R10)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R10)(R15*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R11)(DX*1), R11
+	LEAQ           (R13)(R8*1), R13
+	LEAQ           (R14)(R8*1), R14
+	SUBQ           $0x01, R12
+	JMP            oneShifted
 
 oneShiftedDone:
 	VMOVUPD      Y2, 4608(AX)
@@ -3662,7 +4134,7 @@ TEXT ·columnsTotalTermsAVX2(SB), NOSPLIT, $0-56
 	MOVQ dstStride+16(FP), R8
 	SHLQ $0x03, R8
 	SHLQ $0x03, DX
-	LEAQ ·kernelTables+0(SB), R9
+	LEAQ ·kernelPairs+0(SB), R9
 	SHLQ $0x01, SI
 
 vectors:
@@ -3693,363 +4165,417 @@ vectors:
 	MOVQ         DI, R12
 
 eightsShifted:
-	CMPQ         R11, $0x08
-	JLT          eightsShiftedDone
-	VXORPD       Y3, Y3, Y3
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	VADDPD       Y3, Y1, Y1
-	SUBQ         $0x08, R11
-	JMP          eightsShifted
+	CMPQ           R11, $0x08
+	JLT            eightsShiftedDone
+	VXORPD         Y3, Y3, Y3
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	VADDPD         Y3, Y1, Y1
+	SUBQ           $0x08, R11
+	JMP            eightsShifted
 
 eightsShiftedDone:
 	VXORPD Y3, Y3, Y3
 
 oneShifted:
-	CMPQ         R11, $0x01
-	JLT          oneShiftedDone
-	VMOVUPD      (R10), Y4
-	VCMPPD       $0x04, (AX), Y4, Y5
-	VPSUBQ       Y5, Y0, Y0
-	VSUBPD       1024(AX), Y4, Y4
-	VMAXPD       2048(AX), Y4, Y4
-	VMOVUPD      1536(AX), Y6
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y6
-	VSUBPD       1536(AX), Y6, Y7
-	VFNMADD231PD ·kernelConstants+32(SB), Y7, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y7, Y4
-	VPAND        ·kernelConstants+960(SB), Y6, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (R9)(Y7*8), Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, 128(R9)(Y7*8), Y9
-	VPSLLQ       $0x30, Y6, Y6
-	VPADDQ       Y6, Y8, Y8
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD213PD  Y9, Y4, Y6
-	VFMADD231PD  Y6, Y8, Y8
-	VMOVUPD      Y8, (R12)
-	VFMADD231PD  Y6, Y5, Y3
-	VMAXPD       Y5, Y2, Y4
-	VMINPD       Y5, Y2, Y6
-	VADDPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y2, Y4
-	VSUBPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	SUBQ         $0x01, R11
-	JMP          oneShifted
+	CMPQ           R11, $0x01
+	JLT            oneShiftedDone
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   ·kernelConstants+32(SB), Y7, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          ·kernelConstants+1248(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R9)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R9)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y8
+	VANDPD         Y8, Y5, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y6
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y6
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y6
+	VFMADD213PD    Y7, Y4, Y6
+	VFMADD231PD    Y6, Y8, Y8
+	VMOVUPD        Y8, (R12)
+	VFMADD231PD    Y6, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R12)(R8*1), R12
+	SUBQ           $0x01, R11
+	JMP            oneShifted
 
 oneShiftedDone:
 	VMOVUPD      Y2, 4608(AX)
@@ -4165,156 +4691,162 @@ TEXT ·columnsLogAVX2(SB), NOSPLIT, $0-16
 	SHLQ $0x01, CX
 
 vectors:
-	CMPQ         CX, $0x01
-	JLT          vectorsDone
-	VMOVUPD      (AX), Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y1
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y1
-	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y1
-	VSUBPD       Y1, Y0, Y0
-	VMOVUPD      ·kernelConstants+800(SB), Y1
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y1
-	VBROADCASTSD ·kernelConstants+960(SB), Y2
-	VPANDN       Y1, Y2, Y1
-	VPXOR        ·kernelConstants+928(SB), Y0, Y0
-	VMOVAPD      Y1, Y2
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y2
-	VSUBPD       Y1, Y2, Y1
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD ·kernelConstants+32(SB), Y1, Y0
-	VXORPD       Y3, Y3, Y3
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y1, Y3
-	VADDPD       Y3, Y0, Y1
-	LEAQ         ·kernelTables+0(SB), DX
-	VPAND        ·kernelConstants+960(SB), Y2, Y4
-	VXORPD       Y5, Y5, Y5
-	VPCMPEQD     Y6, Y6, Y6
-	VGATHERQPD   Y6, (DX)(Y4*8), Y5
-	VXORPD       Y6, Y6, Y6
-	VPCMPEQD     Y7, Y7, Y7
-	VGATHERQPD   Y7, 128(DX)(Y4*8), Y6
-	VPSLLQ       $0x30, Y2, Y2
-	VPADDQ       Y2, Y5, Y2
-	VMOVUPD      ·kernelConstants+224(SB), Y4
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y4
-	VMULPD       Y1, Y1, Y1
-	VADDPD       Y6, Y3, Y3
-	VMOVAPD      Y3, Y3
-	VFMADD231PD  Y1, Y4, Y3
-	VADDPD       Y3, Y0, Y1
-	VSUBPD       Y0, Y1, Y0
-	VSUBPD       Y0, Y3, Y0
-	VMULPD       Y1, Y2, Y3
-	VMOVAPD      Y3, Y4
-	VFMSUB231PD  Y1, Y2, Y4
-	VMOVAPD      Y4, Y1
-	VFMADD231PD  Y0, Y2, Y1
-	VADDPD       Y3, Y2, Y0
-	VSUBPD       Y2, Y0, Y2
-	VSUBPD       Y2, Y3, Y2
-	VADDPD       Y1, Y2, Y1
-	VMOVUPD      4608(AX), Y2
-	VMOVUPD      8704(AX), Y3
-	VMULPD       Y0, Y2, Y4
-	VMOVAPD      Y4, Y5
-	VFMSUB231PD  Y0, Y2, Y5
-	VMULPD       Y0, Y3, Y0
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y1, Y2, Y0
-	VADDPD       Y0, Y5, Y0
-	VADDPD       Y0, Y4, Y1
-	VSUBPD       Y4, Y1, Y2
-	VSUBPD       Y2, Y0, Y0
-	VMULPD       ·kernelConstants+608(SB), Y1, Y1
-	VMULPD       ·kernelConstants+608(SB), Y0, Y0
-	VMOVUPD      512(AX), Y2
-	VSUBPD       ·kernelConstants+544(SB), Y2, Y2
-	VADDPD       Y1, Y2, Y3
-	VSUBPD       Y2, Y3, Y4
-	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y1, Y1
-	VADDPD       Y1, Y2, Y1
-	VADDPD       Y0, Y1, Y0
-	VMOVUPD      ·kernelConstants+544(SB), Y1
-	VADDPD       Y3, Y1, Y2
-	VSUBPD       Y1, Y2, Y4
-	VSUBPD       Y4, Y2, Y5
-	VSUBPD       Y5, Y1, Y1
-	VSUBPD       Y4, Y3, Y4
-	VADDPD       Y4, Y1, Y1
-	VADDPD       Y0, Y1, Y1
-	VPSUBQ       ·kernelConstants+992(SB), Y2, Y4
-	VPSRLQ       $0x34, Y4, Y4
-	VPADDQ       ·kernelConstants+864(SB), Y4, Y5
-	VSUBPD       ·kernelConstants+864(SB), Y5, Y5
-	VMOVUPD      ·kernelConstants+1056(SB), Y6
-	VPSUBQ       Y4, Y6, Y4
-	VPSLLQ       $0x34, Y4, Y4
-	VMOVUPD      ·kernelConstants+1088(SB), Y6
-	VMOVAPD      Y6, Y6
-	VFMADD231PD  Y4, Y2, Y6
-	VMULPD       Y4, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	VCMPPD       $0x00, Y2, Y5, Y2
-	VBLENDVPD    Y2, Y3, Y6, Y3
-	VBLENDVPD    Y2, Y0, Y1, Y0
-	VADDPD       ·kernelConstants+576(SB), Y3, Y1
-	VSUBPD       ·kernelConstants+576(SB), Y1, Y2
-	VSUBPD       Y2, Y3, Y2
-	VADDPD       Y0, Y2, Y2
-	VMOVUPD      (AX), Y4
-	VPAND        ·kernelConstants+896(SB), Y4, Y4
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y4, Y4
-	VMOVUPD      ·kernelConstants+544(SB), Y6
-	VDIVPD       Y1, Y6, Y6
-	VADDPD       Y3, Y3, Y3
-	VMULPD       Y6, Y3, Y7
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD Y1, Y7, Y3
-	VADDPD       Y0, Y0, Y0
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD Y2, Y7, Y0
-	VADDPD       Y0, Y3, Y0
-	VMULPD       Y6, Y0, Y0
-	VMULPD       Y7, Y7, Y1
-	VMOVUPD      ·kernelConstants+448(SB), Y2
-	VFMADD213PD  ·kernelConstants+416(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+384(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+352(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+320(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+288(SB), Y1, Y2
-	VFMADD213PD  ·kernelConstants+256(SB), Y1, Y2
-	VMULPD       Y7, Y1, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  Y2, Y1, Y0
-	VMULPD       ·kernelConstants+480(SB), Y5, Y1
-	VADDPD       Y7, Y1, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y7, Y1
-	VMOVAPD      Y0, Y0
-	VFMADD231PD  ·kernelConstants+512(SB), Y5, Y0
-	VADDPD       Y0, Y1, Y0
-	VADDPD       Y0, Y2, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y0, Y0
-	VPXOR        ·kernelConstants+928(SB), Y1, Y1
-	VMOVUPD      ·kernelConstants+704(SB), Y2
-	VBLENDVPD    Y4, Y1, Y2, Y1
-	VMOVUPD      Y1, 2560(AX)
-	VMOVUPD      ·kernelConstants+704(SB), Y1
-	VBLENDVPD    Y4, Y0, Y1, Y0
-	VMOVUPD      Y0, 12800(AX)
-	ADDQ         $0x20, AX
-	SUBQ         $0x01, CX
-	JMP          vectors
+	CMPQ           CX, $0x01
+	JLT            vectorsDone
+	VMOVUPD        (AX), Y0
+	VPAND          ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD         $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VANDPD         Y0, Y1, Y0
+	VPAND          ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD         $0x1d, ·kernelConstants+736(SB), Y1, Y1
+	VANDPD         Y0, Y1, Y1
+	VSUBPD         Y1, Y0, Y0
+	VMOVUPD        ·kernelConstants+800(SB), Y1
+	VFMADD231PD    ·kernelConstants+0(SB), Y0, Y1
+	VBROADCASTSD   ·kernelConstants+960(SB), Y2
+	VPANDN         Y1, Y2, Y1
+	VPXOR          ·kernelConstants+928(SB), Y0, Y0
+	VMOVAPD        Y1, Y2
+	VFMADD231PD    ·kernelConstants+0(SB), Y0, Y2
+	VSUBPD         Y1, Y2, Y1
+	VMOVAPD        Y0, Y0
+	VFNMADD231PD   ·kernelConstants+32(SB), Y1, Y0
+	VXORPD         Y3, Y3, Y3
+	VMOVAPD        Y3, Y3
+	VFNMADD231PD   ·kernelConstants+64(SB), Y1, Y3
+	VADDPD         Y3, Y0, Y1
+	LEAQ           ·kernelPairs+0(SB), DX
+	VPSLLQ         $0x04, Y2, Y4
+	VPAND          ·kernelConstants+1248(SB), Y4, Y4
+	VEXTRACTI128   $0x01, Y4, X5
+	VMOVQ          X4, BX
+	VBROADCASTF128 (DX)(BX*1), Y6
+	VMOVQ          X5, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y6, Y6
+	VPEXTRQ        $0x01, X4, BX
+	VBROADCASTF128 (DX)(BX*1), Y4
+	VPEXTRQ        $0x01, X5, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y4, Y4
+	VUNPCKLPD      Y4, Y6, Y5
+	VUNPCKHPD      Y4, Y6, Y4
+	VPSLLQ         $0x30, Y2, Y2
+	VPADDQ         Y2, Y5, Y2
+	VMOVUPD        ·kernelConstants+224(SB), Y5
+	VFMADD213PD    ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+96(SB), Y1, Y5
+	VMULPD         Y1, Y1, Y1
+	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y3, Y3
+	VFMADD231PD    Y1, Y5, Y3
+	VADDPD         Y3, Y0, Y1
+	VSUBPD         Y0, Y1, Y0
+	VSUBPD         Y0, Y3, Y0
+	VMULPD         Y1, Y2, Y3
+	VMOVAPD        Y3, Y4
+	VFMSUB231PD    Y1, Y2, Y4
+	VMOVAPD        Y4, Y1
+	VFMADD231PD    Y0, Y2, Y1
+	VADDPD         Y3, Y2, Y0
+	VSUBPD         Y2, Y0, Y2
+	VSUBPD         Y2, Y3, Y2
+	VADDPD         Y1, Y2, Y1
+	VMOVUPD        4608(AX), Y2
+	VMOVUPD        8704(AX), Y3
+	VMULPD         Y0, Y2, Y4
+	VMOVAPD        Y4, Y5
+	VFMSUB231PD    Y0, Y2, Y5
+	VMULPD         Y0, Y3, Y0
+	VMOVAPD        Y0, Y0
+	VFMADD231PD    Y1, Y2, Y0
+	VADDPD         Y0, Y5, Y0
+	VADDPD         Y0, Y4, Y1
+	VSUBPD         Y4, Y1, Y2
+	VSUBPD         Y2, Y0, Y0
+	VMULPD         ·kernelConstants+608(SB), Y1, Y1
+	VMULPD         ·kernelConstants+608(SB), Y0, Y0
+	VMOVUPD        512(AX), Y2
+	VSUBPD         ·kernelConstants+544(SB), Y2, Y2
+	VADDPD         Y1, Y2, Y3
+	VSUBPD         Y2, Y3, Y4
+	VSUBPD         Y4, Y3, Y5
+	VSUBPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y1, Y1
+	VADDPD         Y1, Y2, Y1
+	VADDPD         Y0, Y1, Y0
+	VMOVUPD        ·kernelConstants+544(SB), Y1
+	VADDPD         Y3, Y1, Y2
+	VSUBPD         Y1, Y2, Y4
+	VSUBPD         Y4, Y2, Y5
+	VSUBPD         Y5, Y1, Y1
+	VSUBPD         Y4, Y3, Y4
+	VADDPD         Y4, Y1, Y1
+	VADDPD         Y0, Y1, Y1
+	VPSUBQ         ·kernelConstants+992(SB), Y2, Y4
+	VPSRLQ         $0x34, Y4, Y4
+	VPADDQ         ·kernelConstants+864(SB), Y4, Y5
+	VSUBPD         ·kernelConstants+864(SB), Y5, Y5
+	VMOVUPD        ·kernelConstants+1056(SB), Y6
+	VPSUBQ         Y4, Y6, Y4
+	VPSLLQ         $0x34, Y4, Y4
+	VMOVUPD        ·kernelConstants+1088(SB), Y6
+	VMOVAPD        Y6, Y6
+	VFMADD231PD    Y4, Y2, Y6
+	VMULPD         Y4, Y1, Y1
+	VXORPD         Y2, Y2, Y2
+	VCMPPD         $0x00, Y2, Y5, Y2
+	VBLENDVPD      Y2, Y3, Y6, Y3
+	VBLENDVPD      Y2, Y0, Y1, Y0
+	VADDPD         ·kernelConstants+576(SB), Y3, Y1
+	VSUBPD         ·kernelConstants+576(SB), Y1, Y2
+	VSUBPD         Y2, Y3, Y2
+	VADDPD         Y0, Y2, Y2
+	VMOVUPD        (AX), Y4
+	VPAND          ·kernelConstants+896(SB), Y4, Y4
+	VCMPPD         $0x11, ·kernelConstants+640(SB), Y4, Y4
+	VMOVUPD        ·kernelConstants+544(SB), Y6
+	VDIVPD         Y1, Y6, Y6
+	VADDPD         Y3, Y3, Y3
+	VMULPD         Y6, Y3, Y7
+	VMOVAPD        Y3, Y3
+	VFNMADD231PD   Y1, Y7, Y3
+	VADDPD         Y0, Y0, Y0
+	VMOVAPD        Y0, Y0
+	VFNMADD231PD   Y2, Y7, Y0
+	VADDPD         Y0, Y3, Y0
+	VMULPD         Y6, Y0, Y0
+	VMULPD         Y7, Y7, Y1
+	VMOVUPD        ·kernelConstants+448(SB), Y2
+	VFMADD213PD    ·kernelConstants+416(SB), Y1, Y2
+	VFMADD213PD    ·kernelConstants+384(SB), Y1, Y2
+	VFMADD213PD    ·kernelConstants+352(SB), Y1, Y2
+	VFMADD213PD    ·kernelConstants+320(SB), Y1, Y2
+	VFMADD213PD    ·kernelConstants+288(SB), Y1, Y2
+	VFMADD213PD    ·kernelConstants+256(SB), Y1, Y2
+	VMULPD         Y7, Y1, Y1
+	VMOVAPD        Y0, Y0
+	VFMADD231PD    Y2, Y1, Y0
+	VMULPD         ·kernelConstants+480(SB), Y5, Y1
+	VADDPD         Y7, Y1, Y2
+	VSUBPD         Y1, Y2, Y1
+	VSUBPD         Y1, Y7, Y1
+	VMOVAPD        Y0, Y0
+	VFMADD231PD    ·kernelConstants+512(SB), Y5, Y0
+	VADDPD         Y0, Y1, Y0
+	VADDPD         Y0, Y2, Y1
+	VSUBPD         Y2, Y1, Y2
+	VSUBPD         Y2, Y0, Y0
+	VPXOR          ·kernelConstants+928(SB), Y1, Y1
+	VMOVUPD        ·kernelConstants+704(SB), Y2
+	VBLENDVPD      Y4, Y1, Y2, Y1
+	VMOVUPD        Y1, 2560(AX)
+	VMOVUPD        ·kernelConstants+704(SB), Y1
+	VBLENDVPD      Y4, Y0, Y1, Y0
+	VMOVUPD        Y0, 12800(AX)
+	ADDQ           $0x20, AX
+	SUBQ           $0x01, CX
+	JMP            vectors
 
 vectorsDone:
 	VZEROUPPER
@@ -4328,189 +4860,195 @@ TEXT ·columnsConcludeAVX2(SB), NOSPLIT, $384-16
 	SHLQ $0x01, CX
 
 vectors:
-	CMPQ         CX, $0x01
-	JLT          vectorsDone
-	VMOVUPD      (AX), Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y1
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y1
-	VCMPPD       $0x1d, ·kernelConstants+736(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y1
-	VSUBPD       Y1, Y0, Y0
-	VMOVUPD      ·kernelConstants+800(SB), Y1
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y1
-	VBROADCASTSD ·kernelConstants+960(SB), Y2
-	VPANDN       Y1, Y2, Y1
-	VPXOR        ·kernelConstants+928(SB), Y0, Y0
-	VMOVAPD      Y1, Y2
-	VFMADD231PD  ·kernelConstants+0(SB), Y0, Y2
-	VSUBPD       Y1, Y2, Y1
-	VMOVAPD      Y0, Y0
-	VFNMADD231PD ·kernelConstants+32(SB), Y1, Y0
-	VXORPD       Y3, Y3, Y3
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD ·kernelConstants+64(SB), Y1, Y3
-	VADDPD       Y3, Y0, Y1
-	LEAQ         ·kernelTables+0(SB), DX
-	VPAND        ·kernelConstants+960(SB), Y2, Y4
-	VXORPD       Y5, Y5, Y5
-	VPCMPEQD     Y6, Y6, Y6
-	VGATHERQPD   Y6, (DX)(Y4*8), Y5
-	VXORPD       Y6, Y6, Y6
-	VPCMPEQD     Y7, Y7, Y7
-	VGATHERQPD   Y7, 128(DX)(Y4*8), Y6
-	VPSLLQ       $0x30, Y2, Y2
-	VPADDQ       Y2, Y5, Y2
-	VMOVUPD      ·kernelConstants+224(SB), Y4
-	VFMADD213PD  ·kernelConstants+192(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+160(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+128(SB), Y1, Y4
-	VFMADD213PD  ·kernelConstants+96(SB), Y1, Y4
-	VMULPD       Y1, Y1, Y1
-	VADDPD       Y6, Y3, Y3
-	VMOVAPD      Y3, Y3
-	VFMADD231PD  Y1, Y4, Y3
-	VADDPD       Y3, Y0, Y1
-	VSUBPD       Y0, Y1, Y0
-	VSUBPD       Y0, Y3, Y0
-	VMULPD       Y1, Y2, Y3
-	VMOVAPD      Y3, Y4
-	VFMSUB231PD  Y1, Y2, Y4
-	VMOVAPD      Y4, Y1
-	VFMADD231PD  Y0, Y2, Y1
-	VADDPD       Y3, Y2, Y0
-	VSUBPD       Y2, Y0, Y2
-	VSUBPD       Y2, Y3, Y2
-	VADDPD       Y1, Y2, Y1
-	VMOVUPD      4608(AX), Y2
-	VMOVUPD      8704(AX), Y3
-	VMULPD       Y0, Y2, Y4
-	VMOVAPD      Y4, Y5
-	VFMSUB231PD  Y0, Y2, Y5
-	VMULPD       Y0, Y3, Y3
-	VMOVAPD      Y3, Y3
-	VFMADD231PD  Y1, Y2, Y3
-	VADDPD       Y3, Y5, Y2
-	VADDPD       Y2, Y4, Y3
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y2, Y2
-	VMOVUPD      Y0, (SP)
-	VMOVUPD      Y1, 32(SP)
-	VMULPD       ·kernelConstants+608(SB), Y3, Y0
-	VMULPD       ·kernelConstants+608(SB), Y2, Y1
-	VMOVUPD      512(AX), Y2
-	VSUBPD       ·kernelConstants+544(SB), Y2, Y2
-	VADDPD       Y0, Y2, Y3
-	VSUBPD       Y2, Y3, Y4
-	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y0, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y1, Y2, Y2
-	VMOVUPD      ·kernelConstants+544(SB), Y4
-	VADDPD       Y3, Y4, Y5
-	VSUBPD       Y4, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y4, Y4
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y2, Y4, Y4
-	VPSUBQ       ·kernelConstants+992(SB), Y5, Y6
-	VPSRLQ       $0x34, Y6, Y6
-	VPADDQ       ·kernelConstants+864(SB), Y6, Y7
-	VSUBPD       ·kernelConstants+864(SB), Y7, Y7
-	VMOVUPD      ·kernelConstants+1056(SB), Y8
-	VPSUBQ       Y6, Y8, Y6
-	VPSLLQ       $0x34, Y6, Y6
-	VMOVUPD      ·kernelConstants+1088(SB), Y8
-	VMOVAPD      Y8, Y8
-	VFMADD231PD  Y6, Y5, Y8
-	VMULPD       Y6, Y4, Y6
-	VXORPD       Y9, Y9, Y9
-	VCMPPD       $0x00, Y9, Y7, Y9
-	VBLENDVPD    Y9, Y3, Y8, Y3
-	VBLENDVPD    Y9, Y2, Y6, Y2
-	VADDPD       ·kernelConstants+576(SB), Y3, Y6
-	VSUBPD       ·kernelConstants+576(SB), Y6, Y8
-	VSUBPD       Y8, Y3, Y8
-	VADDPD       Y2, Y8, Y8
-	VMOVUPD      Y5, 128(SP)
-	VMOVUPD      Y4, 160(SP)
-	VMOVUPD      Y0, 64(SP)
-	VMOVUPD      Y1, 96(SP)
-	VMOVUPD      (AX), Y0
-	VPAND        ·kernelConstants+896(SB), Y0, Y0
-	VCMPPD       $0x11, ·kernelConstants+640(SB), Y0, Y0
-	VMOVUPD      ·kernelConstants+544(SB), Y1
-	VDIVPD       Y6, Y1, Y1
-	VADDPD       Y3, Y3, Y3
-	VMULPD       Y1, Y3, Y4
-	VMOVAPD      Y3, Y3
-	VFNMADD231PD Y6, Y4, Y3
-	VADDPD       Y2, Y2, Y2
-	VMOVAPD      Y2, Y2
-	VFNMADD231PD Y8, Y4, Y2
-	VADDPD       Y2, Y3, Y2
-	VMULPD       Y1, Y2, Y1
-	VMULPD       Y4, Y4, Y2
-	VMOVUPD      ·kernelConstants+448(SB), Y3
-	VFMADD213PD  ·kernelConstants+416(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+384(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+352(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+320(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+288(SB), Y2, Y3
-	VFMADD213PD  ·kernelConstants+256(SB), Y2, Y3
-	VMULPD       Y4, Y2, Y2
-	VMOVAPD      Y1, Y1
-	VFMADD231PD  Y3, Y2, Y1
-	VMULPD       ·kernelConstants+480(SB), Y7, Y2
-	VADDPD       Y4, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y4, Y2
-	VMOVAPD      Y1, Y1
-	VFMADD231PD  ·kernelConstants+512(SB), Y7, Y1
-	VADDPD       Y1, Y2, Y1
-	VADDPD       Y1, Y3, Y2
-	VSUBPD       Y3, Y2, Y3
-	VSUBPD       Y3, Y1, Y1
-	VPXOR        ·kernelConstants+928(SB), Y2, Y2
-	VMOVUPD      ·kernelConstants+704(SB), Y3
-	VBLENDVPD    Y0, Y2, Y3, Y2
-	VMOVUPD      Y2, 2560(AX)
-	VMOVUPD      ·kernelConstants+704(SB), Y2
-	VBLENDVPD    Y0, Y1, Y2, Y1
-	VMOVUPD      Y1, 12800(AX)
-	VMOVUPD      ·kernelConstants+544(SB), Y1
-	VDIVPD       128(SP), Y1, Y1
-	VMOVUPD      64(SP), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      64(SP), Y3
-	VFNMADD231PD 128(SP), Y2, Y3
-	VMOVUPD      96(SP), Y4
-	VFNMADD231PD 160(SP), Y2, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD231PD  Y1, Y3, Y2
-	VMOVUPD      ·kernelConstants+704(SB), Y3
-	VBLENDVPD    Y0, Y2, Y3, Y2
-	VMOVUPD      Y2, 3584(AX)
-	VMOVUPD      (SP), Y2
-	VMULPD       Y1, Y2, Y2
-	VMOVUPD      (SP), Y3
-	VFNMADD231PD 128(SP), Y2, Y3
-	VMOVUPD      32(SP), Y4
-	VFNMADD231PD 160(SP), Y2, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD231PD  Y1, Y3, Y2
-	VMULPD       ·kernelConstants+608(SB), Y2, Y1
-	VMOVUPD      ·kernelConstants+704(SB), Y2
-	VBLENDVPD    Y0, Y1, Y2, Y0
-	VMOVUPD      Y0, 3072(AX)
-	ADDQ         $0x20, AX
-	SUBQ         $0x01, CX
-	JMP          vectors
+	CMPQ           CX, $0x01
+	JLT            vectorsDone
+	VMOVUPD        (AX), Y0
+	VPAND          ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD         $0x11, ·kernelConstants+640(SB), Y1, Y1
+	VANDPD         Y0, Y1, Y0
+	VPAND          ·kernelConstants+896(SB), Y0, Y1
+	VCMPPD         $0x1d, ·kernelConstants+736(SB), Y1, Y1
+	VANDPD         Y0, Y1, Y1
+	VSUBPD         Y1, Y0, Y0
+	VMOVUPD        ·kernelConstants+800(SB), Y1
+	VFMADD231PD    ·kernelConstants+0(SB), Y0, Y1
+	VBROADCASTSD   ·kernelConstants+960(SB), Y2
+	VPANDN         Y1, Y2, Y1
+	VPXOR          ·kernelConstants+928(SB), Y0, Y0
+	VMOVAPD        Y1, Y2
+	VFMADD231PD    ·kernelConstants+0(SB), Y0, Y2
+	VSUBPD         Y1, Y2, Y1
+	VMOVAPD        Y0, Y0
+	VFNMADD231PD   ·kernelConstants+32(SB), Y1, Y0
+	VXORPD         Y3, Y3, Y3
+	VMOVAPD        Y3, Y3
+	VFNMADD231PD   ·kernelConstants+64(SB), Y1, Y3
+	VADDPD         Y3, Y0, Y1
+	LEAQ           ·kernelPairs+0(SB), DX
+	VPSLLQ         $0x04, Y2, Y4
+	VPAND          ·kernelConstants+1248(SB), Y4, Y4
+	VEXTRACTI128   $0x01, Y4, X5
+	VMOVQ          X4, BX
+	VBROADCASTF128 (DX)(BX*1), Y6
+	VMOVQ          X5, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y6, Y6
+	VPEXTRQ        $0x01, X4, BX
+	VBROADCASTF128 (DX)(BX*1), Y4
+	VPEXTRQ        $0x01, X5, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y4, Y4
+	VUNPCKLPD      Y4, Y6, Y5
+	VUNPCKHPD      Y4, Y6, Y4
+	VPSLLQ         $0x30, Y2, Y2
+	VPADDQ         Y2, Y5, Y2
+	VMOVUPD        ·kernelConstants+224(SB), Y5
+	VFMADD213PD    ·kernelConstants+192(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+160(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+128(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+96(SB), Y1, Y5
+	VMULPD         Y1, Y1, Y1
+	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y3, Y3
+	VFMADD231PD    Y1, Y5, Y3
+	VADDPD         Y3, Y0, Y1
+	VSUBPD         Y0, Y1, Y0
+	VSUBPD         Y0, Y3, Y0
+	VMULPD         Y1, Y2, Y3
+	VMOVAPD        Y3, Y4
+	VFMSUB231PD    Y1, Y2, Y4
+	VMOVAPD        Y4, Y1
+	VFMADD231PD    Y0, Y2, Y1
+	VADDPD         Y3, Y2, Y0
+	VSUBPD         Y2, Y0, Y2
+	VSUBPD         Y2, Y3, Y2
+	VADDPD         Y1, Y2, Y1
+	VMOVUPD        4608(AX), Y2
+	VMOVUPD        8704(AX), Y3
+	VMULPD         Y0, Y2, Y4
+	VMOVAPD        Y4, Y5
+	VFMSUB231PD    Y0, Y2, Y5
+	VMULPD         Y0, Y3, Y3
+	VMOVAPD        Y3, Y3
+	VFMADD231PD    Y1, Y2, Y3
+	VADDPD         Y3, Y5, Y2
+	VADDPD         Y2, Y4, Y3
+	VSUBPD         Y4, Y3, Y4
+	VSUBPD         Y4, Y2, Y2
+	VMOVUPD        Y0, (SP)
+	VMOVUPD        Y1, 32(SP)
+	VMULPD         ·kernelConstants+608(SB), Y3, Y0
+	VMULPD         ·kernelConstants+608(SB), Y2, Y1
+	VMOVUPD        512(AX), Y2
+	VSUBPD         ·kernelConstants+544(SB), Y2, Y2
+	VADDPD         Y0, Y2, Y3
+	VSUBPD         Y2, Y3, Y4
+	VSUBPD         Y4, Y3, Y5
+	VSUBPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y0, Y4
+	VADDPD         Y4, Y2, Y2
+	VADDPD         Y1, Y2, Y2
+	VMOVUPD        ·kernelConstants+544(SB), Y4
+	VADDPD         Y3, Y4, Y5
+	VSUBPD         Y4, Y5, Y6
+	VSUBPD         Y6, Y5, Y7
+	VSUBPD         Y7, Y4, Y4
+	VSUBPD         Y6, Y3, Y6
+	VADDPD         Y6, Y4, Y4
+	VADDPD         Y2, Y4, Y4
+	VPSUBQ         ·kernelConstants+992(SB), Y5, Y6
+	VPSRLQ         $0x34, Y6, Y6
+	VPADDQ         ·kernelConstants+864(SB), Y6, Y7
+	VSUBPD         ·kernelConstants+864(SB), Y7, Y7
+	VMOVUPD        ·kernelConstants+1056(SB), Y8
+	VPSUBQ         Y6, Y8, Y6
+	VPSLLQ         $0x34, Y6, Y6
+	VMOVUPD        ·kernelConstants+1088(SB), Y8
+	VMOVAPD        Y8, Y8
+	VFMADD231PD    Y6, Y5, Y8
+	VMULPD         Y6, Y4, Y6
+	VXORPD         Y9, Y9, Y9
+	VCMPPD         $0x00, Y9, Y7, Y9
+	VBLENDVPD      Y9, Y3, Y8, Y3
+	VBLENDVPD      Y9, Y2, Y6, Y2
+	VADDPD         ·kernelConstants+576(SB), Y3, Y6
+	VSUBPD         ·kernelConstants+576(SB), Y6, Y8
+	VSUBPD         Y8, Y3, Y8
+	VADDPD         Y2, Y8, Y8
+	VMOVUPD        Y5, 128(SP)
+	VMOVUPD        Y4, 160(SP)
+	VMOVUPD        Y0, 64(SP)
+	VMOVUPD        Y1, 96(SP)
+	VMOVUPD        (AX), Y0
+	VPAND          ·kernelConstants+896(SB), Y0, Y0
+	VCMPPD         $0x11, ·kernelConstants+640(SB), Y0, Y0
+	VMOVUPD        ·kernelConstants+544(SB), Y1
+	VDIVPD         Y6, Y1, Y1
+	VADDPD         Y3, Y3, Y3
+	VMULPD         Y1, Y3, Y4
+	VMOVAPD        Y3, Y3
+	VFNMADD231PD   Y6, Y4, Y3
+	VADDPD         Y2, Y2, Y2
+	VMOVAPD        Y2, Y2
+	VFNMADD231PD   Y8, Y4, Y2
+	VADDPD         Y2, Y3, Y2
+	VMULPD         Y1, Y2, Y1
+	VMULPD         Y4, Y4, Y2
+	VMOVUPD        ·kernelConstants+448(SB), Y3
+	VFMADD213PD    ·kernelConstants+416(SB), Y2, Y3
+	VFMADD213PD    ·kernelConstants+384(SB), Y2, Y3
+	VFMADD213PD    ·kernelConstants+352(SB), Y2, Y3
+	VFMADD213PD    ·kernelConstants+320(SB), Y2, Y3
+	VFMADD213PD    ·kernelConstants+288(SB), Y2, Y3
+	VFMADD213PD    ·kernelConstants+256(SB), Y2, Y3
+	VMULPD         Y4, Y2, Y2
+	VMOVAPD        Y1, Y1
+	VFMADD231PD    Y3, Y2, Y1
+	VMULPD         ·kernelConstants+480(SB), Y7, Y2
+	VADDPD         Y4, Y2, Y3
+	VSUBPD         Y2, Y3, Y2
+	VSUBPD         Y2, Y4, Y2
+	VMOVAPD        Y1, Y1
+	VFMADD231PD    ·kernelConstants+512(SB), Y7, Y1
+	VADDPD         Y1, Y2, Y1
+	VADDPD         Y1, Y3, Y2
+	VSUBPD         Y3, Y2, Y3
+	VSUBPD         Y3, Y1, Y1
+	VPXOR          ·kernelConstants+928(SB), Y2, Y2
+	VMOVUPD        ·kernelConstants+704(SB), Y3
+	VBLENDVPD      Y0, Y2, Y3, Y2
+	VMOVUPD        Y2, 2560(AX)
+	VMOVUPD        ·kernelConstants+704(SB), Y2
+	VBLENDVPD      Y0, Y1, Y2, Y1
+	VMOVUPD        Y1, 12800(AX)
+	VMOVUPD        ·kernelConstants+544(SB), Y1
+	VDIVPD         128(SP), Y1, Y1
+	VMOVUPD        64(SP), Y2
+	VMULPD         Y1, Y2, Y2
+	VMOVUPD        64(SP), Y3
+	VFNMADD231PD   128(SP), Y2, Y3
+	VMOVUPD        96(SP), Y4
+	VFNMADD231PD   160(SP), Y2, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y2, Y2
+	VFMADD231PD    Y1, Y3, Y2
+	VMOVUPD        ·kernelConstants+704(SB), Y3
+	VBLENDVPD      Y0, Y2, Y3, Y2
+	VMOVUPD        Y2, 3584(AX)
+	VMOVUPD        (SP), Y2
+	VMULPD         Y1, Y2, Y2
+	VMOVUPD        (SP), Y3
+	VFNMADD231PD   128(SP), Y2, Y3
+	VMOVUPD        32(SP), Y4
+	VFNMADD231PD   160(SP), Y2, Y4
+	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y2, Y2
+	VFMADD231PD    Y1, Y3, Y2
+	VMULPD         ·kernelConstants+608(SB), Y2, Y1
+	VMOVUPD        ·kernelConstants+704(SB), Y2
+	VBLENDVPD      Y0, Y1, Y2, Y0
+	VMOVUPD        Y0, 3072(AX)
+	ADDQ           $0x20, AX
+	SUBQ           $0x01, CX
+	JMP            vectors
 
 vectorsDone:
 	VZEROUPPER
@@ -5897,160 +6435,172 @@ TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $0-56
 	VXORPD       Y0, Y0, Y0
 	VBROADCASTSD hi+32(FP), Y1
 	VBROADCASTSD lo+40(FP), Y2
-	LEAQ         ·kernelTables+0(SB), SI
+	LEAQ         ·kernelPairs+0(SB), SI
 	MOVQ         BX, DI
 
 vectors:
-	CMPQ         BX, $0x04
-	JLT          vectorsDone
-	VMOVUPD      (CX), Y3
-	VMOVUPD      (DX), Y4
-	VCMPPD       $0x16, Y0, Y3, Y5
-	VMAXPD       ·kernelConstants+1152(SB), Y3, Y3
-	VMOVAPD      Y3, Y6
-	VMOVUPD      ·kernelConstants+1184(SB), Y7
-	VFMADD231PD  ·kernelConstants+0(SB), Y6, Y7
-	VSUBPD       ·kernelConstants+1184(SB), Y7, Y8
-	VFNMADD231PD ·kernelConstants+32(SB), Y8, Y6
-	VFNMADD231PD ·kernelConstants+64(SB), Y8, Y6
-	VPAND        ·kernelConstants+960(SB), Y7, Y8
-	VXORPD       Y9, Y9, Y9
-	VPCMPEQD     Y10, Y10, Y10
-	VGATHERQPD   Y10, (SI)(Y8*8), Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, 128(SI)(Y8*8), Y10
-	VPSLLQ       $0x30, Y7, Y7
-	VPADDQ       Y7, Y9, Y7
-	VMOVUPD      ·kernelConstants+224(SB), Y8
-	VFMADD213PD  ·kernelConstants+192(SB), Y6, Y8
-	VFMADD213PD  ·kernelConstants+160(SB), Y6, Y8
-	VFMADD213PD  ·kernelConstants+128(SB), Y6, Y8
-	VFMADD213PD  ·kernelConstants+96(SB), Y6, Y8
-	VFMADD213PD  ·kernelConstants+544(SB), Y6, Y8
-	VFMADD231PD  Y8, Y6, Y10
-	VMOVAPD      Y7, Y6
-	VFMADD231PD  Y10, Y7, Y6
-	VMULPD       ·kernelConstants+608(SB), Y6, Y6
-	VMULPD       ·kernelConstants+608(SB), Y7, Y7
-	VBROADCASTSD ·kernelConstants+544(SB), Y8
-	VSUBPD       Y7, Y8, Y8
-	VMOVAPD      Y8, Y8
-	VFNMADD231PD Y10, Y7, Y8
-	VBROADCASTSD ·kernelConstants+1440(SB), Y9
-	VFMADD213PD  ·kernelConstants+1408(SB), Y3, Y9
-	VFMADD213PD  ·kernelConstants+1376(SB), Y3, Y9
-	VFMADD213PD  ·kernelConstants+1344(SB), Y3, Y9
-	VFMADD213PD  ·kernelConstants+1312(SB), Y3, Y9
-	VFMADD213PD  ·kernelConstants+1280(SB), Y3, Y9
-	VFMADD213PD  ·kernelConstants+1248(SB), Y3, Y9
-	VMULPD       Y3, Y3, Y10
-	VMOVAPD      Y3, Y11
-	VFMADD231PD  Y10, Y9, Y11
-	VSUBPD       Y11, Y0, Y9
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y7, Y7
-	VBLENDVPD    Y7, Y9, Y8, Y7
-	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y3, Y3
-	VBROADCASTSD ·kernelConstants+544(SB), Y8
-	VSUBPD       Y6, Y8, Y8
-	VBLENDVPD    Y3, Y8, Y7, Y3
-	VSUBPD       Y4, Y1, Y7
-	VADDPD       Y2, Y7, Y7
-	VMULPD       Y3, Y4, Y3
-	VMULPD       Y7, Y6, Y4
-	VSUBPD       Y4, Y3, Y3
-	VADDPD       Y0, Y3, Y3
-	VCMPPD       $0x03, Y3, Y3, Y4
-	VORPD        Y5, Y4, Y5
-	VMOVMSKPD    Y5, R8
-	TESTL        R8, R8
-	JNZ          stop
-	VMOVUPD      Y3, (AX)
-	PREFETCHT0   2048(AX)
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2048(DX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	SUBQ         $0x04, BX
-	JMP          vectors
+	CMPQ           BX, $0x04
+	JLT            vectorsDone
+	VMOVUPD        (CX), Y3
+	VMOVUPD        (DX), Y4
+	VCMPPD         $0x16, Y0, Y3, Y5
+	VMAXPD         ·kernelConstants+1152(SB), Y3, Y3
+	VMOVAPD        Y3, Y6
+	VMOVUPD        ·kernelConstants+1184(SB), Y7
+	VFMADD231PD    ·kernelConstants+0(SB), Y6, Y7
+	VSUBPD         ·kernelConstants+1184(SB), Y7, Y8
+	VFNMADD231PD   ·kernelConstants+32(SB), Y8, Y6
+	VFNMADD231PD   ·kernelConstants+64(SB), Y8, Y6
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          ·kernelConstants+1248(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, R8
+	VBROADCASTF128 (SI)(R8*1), Y10
+	VMOVQ          X9, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, R8
+	VBROADCASTF128 (SI)(R8*1), Y8
+	VPEXTRQ        $0x01, X9, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y9, Y7
+	VMOVUPD        ·kernelConstants+224(SB), Y9
+	VFMADD213PD    ·kernelConstants+192(SB), Y6, Y9
+	VFMADD213PD    ·kernelConstants+160(SB), Y6, Y9
+	VFMADD213PD    ·kernelConstants+128(SB), Y6, Y9
+	VFMADD213PD    ·kernelConstants+96(SB), Y6, Y9
+	VFMADD213PD    ·kernelConstants+544(SB), Y6, Y9
+	VFMADD231PD    Y9, Y6, Y8
+	VMOVAPD        Y7, Y6
+	VFMADD231PD    Y8, Y7, Y6
+	VMULPD         ·kernelConstants+608(SB), Y6, Y6
+	VMULPD         ·kernelConstants+608(SB), Y7, Y7
+	VBROADCASTSD   ·kernelConstants+544(SB), Y9
+	VSUBPD         Y7, Y9, Y9
+	VMOVAPD        Y9, Y9
+	VFNMADD231PD   Y8, Y7, Y9
+	VBROADCASTSD   ·kernelConstants+1472(SB), Y8
+	VFMADD213PD    ·kernelConstants+1440(SB), Y3, Y8
+	VFMADD213PD    ·kernelConstants+1408(SB), Y3, Y8
+	VFMADD213PD    ·kernelConstants+1376(SB), Y3, Y8
+	VFMADD213PD    ·kernelConstants+1344(SB), Y3, Y8
+	VFMADD213PD    ·kernelConstants+1312(SB), Y3, Y8
+	VFMADD213PD    ·kernelConstants+1280(SB), Y3, Y8
+	VMULPD         Y3, Y3, Y10
+	VMOVAPD        Y3, Y11
+	VFMADD231PD    Y10, Y8, Y11
+	VSUBPD         Y11, Y0, Y8
+	VCMPPD         $0x00, ·kernelConstants+544(SB), Y7, Y7
+	VBLENDVPD      Y7, Y8, Y9, Y7
+	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y3, Y3
+	VBROADCASTSD   ·kernelConstants+544(SB), Y8
+	VSUBPD         Y6, Y8, Y8
+	VBLENDVPD      Y3, Y8, Y7, Y3
+	VSUBPD         Y4, Y1, Y7
+	VADDPD         Y2, Y7, Y7
+	VMULPD         Y3, Y4, Y3
+	VMULPD         Y7, Y6, Y4
+	VSUBPD         Y4, Y3, Y3
+	VADDPD         Y0, Y3, Y3
+	VCMPPD         $0x03, Y3, Y3, Y4
+	VORPD          Y5, Y4, Y5
+	VMOVMSKPD      Y5, R8
+	TESTL          R8, R8
+	JNZ            stop
+	VMOVUPD        Y3, (AX)
+	PREFETCHT0     2048(AX)
+	PREFETCHT0     2048(CX)
+	PREFETCHT0     2048(DX)
+	ADDQ           $0x20, AX
+	ADDQ           $0x20, CX
+	ADDQ           $0x20, DX
+	SUBQ           $0x04, BX
+	JMP            vectors
 
 vectorsDone:
-	TESTQ        BX, BX
-	JZ           stop
-	MOVQ         $0x00000004, R9
-	CMPQ         BX, R9
-	MOVQ         BX, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y3
-	VMASKMOVPD   (CX), Y3, Y4
-	VBLENDVPD    Y3, Y4, Y0, Y4
-	VMASKMOVPD   (DX), Y3, Y5
-	VBLENDVPD    Y3, Y5, Y0, Y5
-	VCMPPD       $0x16, Y0, Y4, Y6
-	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
-	VMOVAPD      Y4, Y7
-	VMOVUPD      ·kernelConstants+1184(SB), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y8
-	VSUBPD       ·kernelConstants+1184(SB), Y8, Y9
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y7
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (SI)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(SI)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+544(SB), Y7, Y9
-	VFMADD231PD  Y9, Y7, Y11
-	VMOVAPD      Y8, Y7
-	VFMADD231PD  Y11, Y8, Y7
-	VMULPD       ·kernelConstants+608(SB), Y7, Y7
-	VMULPD       ·kernelConstants+608(SB), Y8, Y8
-	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y8, Y9, Y9
-	VMOVAPD      Y9, Y9
-	VFNMADD231PD Y11, Y8, Y9
-	VBROADCASTSD ·kernelConstants+1440(SB), Y10
-	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1344(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1312(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1280(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1248(SB), Y4, Y10
-	VMULPD       Y4, Y4, Y11
-	VMOVAPD      Y4, Y12
-	VFMADD231PD  Y11, Y10, Y12
-	VSUBPD       Y12, Y0, Y10
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y8, Y8
-	VBLENDVPD    Y8, Y10, Y9, Y8
-	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
-	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y7, Y9, Y9
-	VBLENDVPD    Y4, Y9, Y8, Y4
-	VSUBPD       Y5, Y1, Y1
-	VADDPD       Y2, Y1, Y1
-	VMULPD       Y4, Y5, Y2
-	VMULPD       Y1, Y7, Y1
-	VSUBPD       Y1, Y2, Y1
-	VADDPD       Y0, Y1, Y0
-	VCMPPD       $0x03, Y0, Y0, Y1
-	VORPD        Y6, Y1, Y6
-	VMOVMSKPD    Y6, CX
-	TESTL        CX, CX
-	JNZ          stop
-	VMASKMOVPD   Y0, Y3, (AX)
-	XORQ         BX, BX
+	TESTQ          BX, BX
+	JZ             stop
+	MOVQ           $0x00000004, R9
+	CMPQ           BX, R9
+	MOVQ           BX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           ·laneMasks+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y3
+	VMASKMOVPD     (CX), Y3, Y4
+	VBLENDVPD      Y3, Y4, Y0, Y4
+	VMASKMOVPD     (DX), Y3, Y5
+	VBLENDVPD      Y3, Y5, Y0, Y5
+	VCMPPD         $0x16, Y0, Y4, Y6
+	VMAXPD         ·kernelConstants+1152(SB), Y4, Y4
+	VMOVAPD        Y4, Y7
+	VMOVUPD        ·kernelConstants+1184(SB), Y8
+	VFMADD231PD    ·kernelConstants+0(SB), Y7, Y8
+	VSUBPD         ·kernelConstants+1184(SB), Y8, Y9
+	VFNMADD231PD   ·kernelConstants+32(SB), Y9, Y7
+	VFNMADD231PD   ·kernelConstants+64(SB), Y9, Y7
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          ·kernelConstants+1248(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X10
+	VMOVQ          X9, CX
+	VBROADCASTF128 (SI)(CX*1), Y11
+	VMOVQ          X10, CX
+	VINSERTF128    $0x01, (SI)(CX*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, CX
+	VBROADCASTF128 (SI)(CX*1), Y9
+	VPEXTRQ        $0x01, X10, CX
+	VINSERTF128    $0x01, (SI)(CX*1), Y9, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y10, Y8
+	VMOVUPD        ·kernelConstants+224(SB), Y10
+	VFMADD213PD    ·kernelConstants+192(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+160(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+128(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+96(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+544(SB), Y7, Y10
+	VFMADD231PD    Y10, Y7, Y9
+	VMOVAPD        Y8, Y7
+	VFMADD231PD    Y9, Y8, Y7
+	VMULPD         ·kernelConstants+608(SB), Y7, Y7
+	VMULPD         ·kernelConstants+608(SB), Y8, Y8
+	VBROADCASTSD   ·kernelConstants+544(SB), Y10
+	VSUBPD         Y8, Y10, Y10
+	VMOVAPD        Y10, Y10
+	VFNMADD231PD   Y9, Y8, Y10
+	VBROADCASTSD   ·kernelConstants+1472(SB), Y9
+	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1280(SB), Y4, Y9
+	VMULPD         Y4, Y4, Y11
+	VMOVAPD        Y4, Y12
+	VFMADD231PD    Y11, Y9, Y12
+	VSUBPD         Y12, Y0, Y9
+	VCMPPD         $0x00, ·kernelConstants+544(SB), Y8, Y8
+	VBLENDVPD      Y8, Y9, Y10, Y8
+	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y4, Y4
+	VBROADCASTSD   ·kernelConstants+544(SB), Y9
+	VSUBPD         Y7, Y9, Y9
+	VBLENDVPD      Y4, Y9, Y8, Y4
+	VSUBPD         Y5, Y1, Y1
+	VADDPD         Y2, Y1, Y1
+	VMULPD         Y4, Y5, Y2
+	VMULPD         Y1, Y7, Y1
+	VSUBPD         Y1, Y2, Y1
+	VADDPD         Y0, Y1, Y0
+	VCMPPD         $0x03, Y0, Y0, Y1
+	VORPD          Y6, Y1, Y6
+	VMOVMSKPD      Y6, CX
+	TESTL          CX, CX
+	JNZ            stop
+	VMASKMOVPD     Y0, Y3, (AX)
+	XORQ           BX, BX
 
 stop:
 	SUBQ BX, DI
@@ -6071,167 +6621,179 @@ TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-80
 	MOVQ   nextDst+48(FP), R8
 	MOVQ   nextLogp+56(FP), R9
 	MOVQ   nextU+64(FP), R10
-	LEAQ   ·kernelTables+0(SB), R11
+	LEAQ   ·kernelPairs+0(SB), R11
 	MOVQ   BX, R12
 
 vectors:
-	CMPQ         BX, $0x04
-	JLT          vectorsDone
-	VMOVUPD      (CX), Y1
-	VMOVUPD      (DX), Y2
-	VCMPPD       $0x16, Y0, Y1, Y3
-	VMAXPD       ·kernelConstants+1152(SB), Y1, Y1
-	VMOVAPD      Y1, Y4
-	VMOVUPD      ·kernelConstants+1184(SB), Y5
-	VFMADD231PD  ·kernelConstants+0(SB), Y4, Y5
-	VSUBPD       ·kernelConstants+1184(SB), Y5, Y6
-	VFNMADD231PD ·kernelConstants+32(SB), Y6, Y4
-	VFNMADD231PD ·kernelConstants+64(SB), Y6, Y4
-	VPAND        ·kernelConstants+960(SB), Y5, Y6
-	VXORPD       Y7, Y7, Y7
-	VPCMPEQD     Y8, Y8, Y8
-	VGATHERQPD   Y8, (R11)(Y6*8), Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, 128(R11)(Y6*8), Y8
-	VPSLLQ       $0x30, Y5, Y5
-	VPADDQ       Y5, Y7, Y5
-	VMOVUPD      ·kernelConstants+224(SB), Y6
-	VFMADD213PD  ·kernelConstants+192(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+160(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+128(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+96(SB), Y4, Y6
-	VFMADD213PD  ·kernelConstants+544(SB), Y4, Y6
-	VFMADD231PD  Y6, Y4, Y8
-	VMOVAPD      Y5, Y4
-	VFMADD231PD  Y8, Y5, Y4
-	VMULPD       ·kernelConstants+608(SB), Y4, Y4
-	VMULPD       ·kernelConstants+608(SB), Y5, Y5
-	VBROADCASTSD ·kernelConstants+544(SB), Y6
-	VSUBPD       Y5, Y6, Y6
-	VMOVAPD      Y6, Y6
-	VFNMADD231PD Y8, Y5, Y6
-	VBROADCASTSD ·kernelConstants+1440(SB), Y7
-	VFMADD213PD  ·kernelConstants+1408(SB), Y1, Y7
-	VFMADD213PD  ·kernelConstants+1376(SB), Y1, Y7
-	VFMADD213PD  ·kernelConstants+1344(SB), Y1, Y7
-	VFMADD213PD  ·kernelConstants+1312(SB), Y1, Y7
-	VFMADD213PD  ·kernelConstants+1280(SB), Y1, Y7
-	VFMADD213PD  ·kernelConstants+1248(SB), Y1, Y7
-	VMULPD       Y1, Y1, Y8
-	VMOVAPD      Y1, Y9
-	VFMADD231PD  Y8, Y7, Y9
-	VSUBPD       Y9, Y0, Y7
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y5, Y5
-	VBLENDVPD    Y5, Y7, Y6, Y5
-	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y1, Y1
-	VBROADCASTSD ·kernelConstants+544(SB), Y6
-	VSUBPD       Y4, Y6, Y6
-	VBLENDVPD    Y1, Y6, Y5, Y1
-	VMOVUPD      (SI), Y5
-	VSUBPD       Y2, Y5, Y5
-	VADDPD       (DI), Y5, Y5
-	VMULPD       Y1, Y2, Y1
-	VMULPD       Y5, Y4, Y2
-	VSUBPD       Y2, Y1, Y1
-	VADDPD       Y0, Y1, Y1
-	VCMPPD       $0x03, Y1, Y1, Y2
-	VORPD        Y3, Y2, Y3
-	VMOVMSKPD    Y3, R13
-	TESTL        R13, R13
-	JNZ          stop
-	VMOVUPD      Y1, (AX)
-	PREFETCHT0   (AX)(R8*1)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   (DX)(R10*1)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, DI
-	SUBQ         $0x04, BX
-	JMP          vectors
+	CMPQ           BX, $0x04
+	JLT            vectorsDone
+	VMOVUPD        (CX), Y1
+	VMOVUPD        (DX), Y2
+	VCMPPD         $0x16, Y0, Y1, Y3
+	VMAXPD         ·kernelConstants+1152(SB), Y1, Y1
+	VMOVAPD        Y1, Y4
+	VMOVUPD        ·kernelConstants+1184(SB), Y5
+	VFMADD231PD    ·kernelConstants+0(SB), Y4, Y5
+	VSUBPD         ·kernelConstants+1184(SB), Y5, Y6
+	VFNMADD231PD   ·kernelConstants+32(SB), Y6, Y4
+	VFNMADD231PD   ·kernelConstants+64(SB), Y6, Y4
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          ·kernelConstants+1248(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R13
+	VBROADCASTF128 (R11)(R13*1), Y8
+	VMOVQ          X7, R13
+	VINSERTF128    $0x01, (R11)(R13*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R13
+	VBROADCASTF128 (R11)(R13*1), Y6
+	VPEXTRQ        $0x01, X7, R13
+	VINSERTF128    $0x01, (R11)(R13*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VMOVUPD        ·kernelConstants+224(SB), Y7
+	VFMADD213PD    ·kernelConstants+192(SB), Y4, Y7
+	VFMADD213PD    ·kernelConstants+160(SB), Y4, Y7
+	VFMADD213PD    ·kernelConstants+128(SB), Y4, Y7
+	VFMADD213PD    ·kernelConstants+96(SB), Y4, Y7
+	VFMADD213PD    ·kernelConstants+544(SB), Y4, Y7
+	VFMADD231PD    Y7, Y4, Y6
+	VMOVAPD        Y5, Y4
+	VFMADD231PD    Y6, Y5, Y4
+	VMULPD         ·kernelConstants+608(SB), Y4, Y4
+	VMULPD         ·kernelConstants+608(SB), Y5, Y5
+	VBROADCASTSD   ·kernelConstants+544(SB), Y7
+	VSUBPD         Y5, Y7, Y7
+	VMOVAPD        Y7, Y7
+	VFNMADD231PD   Y6, Y5, Y7
+	VBROADCASTSD   ·kernelConstants+1472(SB), Y6
+	VFMADD213PD    ·kernelConstants+1440(SB), Y1, Y6
+	VFMADD213PD    ·kernelConstants+1408(SB), Y1, Y6
+	VFMADD213PD    ·kernelConstants+1376(SB), Y1, Y6
+	VFMADD213PD    ·kernelConstants+1344(SB), Y1, Y6
+	VFMADD213PD    ·kernelConstants+1312(SB), Y1, Y6
+	VFMADD213PD    ·kernelConstants+1280(SB), Y1, Y6
+	VMULPD         Y1, Y1, Y8
+	VMOVAPD        Y1, Y9
+	VFMADD231PD    Y8, Y6, Y9
+	VSUBPD         Y9, Y0, Y6
+	VCMPPD         $0x00, ·kernelConstants+544(SB), Y5, Y5
+	VBLENDVPD      Y5, Y6, Y7, Y5
+	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y1, Y1
+	VBROADCASTSD   ·kernelConstants+544(SB), Y6
+	VSUBPD         Y4, Y6, Y6
+	VBLENDVPD      Y1, Y6, Y5, Y1
+	VMOVUPD        (SI), Y5
+	VSUBPD         Y2, Y5, Y5
+	VADDPD         (DI), Y5, Y5
+	VMULPD         Y1, Y2, Y1
+	VMULPD         Y5, Y4, Y2
+	VSUBPD         Y2, Y1, Y1
+	VADDPD         Y0, Y1, Y1
+	VCMPPD         $0x03, Y1, Y1, Y2
+	VORPD          Y3, Y2, Y3
+	VMOVMSKPD      Y3, R13
+	TESTL          R13, R13
+	JNZ            stop
+	VMOVUPD        Y1, (AX)
+	PREFETCHT0     (AX)(R8*1)
+	PREFETCHT0     (CX)(R9*1)
+	PREFETCHT0     (DX)(R10*1)
+	ADDQ           $0x20, AX
+	ADDQ           $0x20, CX
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, SI
+	ADDQ           $0x20, DI
+	SUBQ           $0x04, BX
+	JMP            vectors
 
 vectorsDone:
-	TESTQ        BX, BX
-	JZ           stop
-	MOVQ         $0x00000004, R9
-	CMPQ         BX, R9
-	MOVQ         BX, R8
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         ·laneMasks+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y1
-	VMASKMOVPD   (SI), Y1, Y2
-	VBLENDVPD    Y1, Y2, Y0, Y2
-	VMASKMOVPD   (DI), Y1, Y3
-	VBLENDVPD    Y1, Y3, Y0, Y3
-	VMASKMOVPD   (CX), Y1, Y4
-	VBLENDVPD    Y1, Y4, Y0, Y4
-	VMASKMOVPD   (DX), Y1, Y5
-	VBLENDVPD    Y1, Y5, Y0, Y5
-	VCMPPD       $0x16, Y0, Y4, Y6
-	VMAXPD       ·kernelConstants+1152(SB), Y4, Y4
-	VMOVAPD      Y4, Y7
-	VMOVUPD      ·kernelConstants+1184(SB), Y8
-	VFMADD231PD  ·kernelConstants+0(SB), Y7, Y8
-	VSUBPD       ·kernelConstants+1184(SB), Y8, Y9
-	VFNMADD231PD ·kernelConstants+32(SB), Y9, Y7
-	VFNMADD231PD ·kernelConstants+64(SB), Y9, Y7
-	VPAND        ·kernelConstants+960(SB), Y8, Y9
-	VXORPD       Y10, Y10, Y10
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (R11)(Y9*8), Y10
-	VXORPD       Y11, Y11, Y11
-	VPCMPEQD     Y12, Y12, Y12
-	VGATHERQPD   Y12, 128(R11)(Y9*8), Y11
-	VPSLLQ       $0x30, Y8, Y8
-	VPADDQ       Y8, Y10, Y8
-	VMOVUPD      ·kernelConstants+224(SB), Y9
-	VFMADD213PD  ·kernelConstants+192(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+160(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+128(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+96(SB), Y7, Y9
-	VFMADD213PD  ·kernelConstants+544(SB), Y7, Y9
-	VFMADD231PD  Y9, Y7, Y11
-	VMOVAPD      Y8, Y7
-	VFMADD231PD  Y11, Y8, Y7
-	VMULPD       ·kernelConstants+608(SB), Y7, Y7
-	VMULPD       ·kernelConstants+608(SB), Y8, Y8
-	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y8, Y9, Y9
-	VMOVAPD      Y9, Y9
-	VFNMADD231PD Y11, Y8, Y9
-	VBROADCASTSD ·kernelConstants+1440(SB), Y10
-	VFMADD213PD  ·kernelConstants+1408(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1376(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1344(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1312(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1280(SB), Y4, Y10
-	VFMADD213PD  ·kernelConstants+1248(SB), Y4, Y10
-	VMULPD       Y4, Y4, Y11
-	VMOVAPD      Y4, Y12
-	VFMADD231PD  Y11, Y10, Y12
-	VSUBPD       Y12, Y0, Y10
-	VCMPPD       $0x00, ·kernelConstants+544(SB), Y8, Y8
-	VBLENDVPD    Y8, Y10, Y9, Y8
-	VCMPPD       $0x11, ·kernelConstants+1216(SB), Y4, Y4
-	VBROADCASTSD ·kernelConstants+544(SB), Y9
-	VSUBPD       Y7, Y9, Y9
-	VBLENDVPD    Y4, Y9, Y8, Y4
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y3, Y2, Y2
-	VMULPD       Y4, Y5, Y3
-	VMULPD       Y2, Y7, Y2
-	VSUBPD       Y2, Y3, Y2
-	VADDPD       Y0, Y2, Y0
-	VCMPPD       $0x03, Y0, Y0, Y2
-	VORPD        Y6, Y2, Y6
-	VMOVMSKPD    Y6, CX
-	TESTL        CX, CX
-	JNZ          stop
-	VMASKMOVPD   Y0, Y1, (AX)
-	XORQ         BX, BX
+	TESTQ          BX, BX
+	JZ             stop
+	MOVQ           $0x00000004, R9
+	CMPQ           BX, R9
+	MOVQ           BX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           ·laneMasks+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y1
+	VMASKMOVPD     (SI), Y1, Y2
+	VBLENDVPD      Y1, Y2, Y0, Y2
+	VMASKMOVPD     (DI), Y1, Y3
+	VBLENDVPD      Y1, Y3, Y0, Y3
+	VMASKMOVPD     (CX), Y1, Y4
+	VBLENDVPD      Y1, Y4, Y0, Y4
+	VMASKMOVPD     (DX), Y1, Y5
+	VBLENDVPD      Y1, Y5, Y0, Y5
+	VCMPPD         $0x16, Y0, Y4, Y6
+	VMAXPD         ·kernelConstants+1152(SB), Y4, Y4
+	VMOVAPD        Y4, Y7
+	VMOVUPD        ·kernelConstants+1184(SB), Y8
+	VFMADD231PD    ·kernelConstants+0(SB), Y7, Y8
+	VSUBPD         ·kernelConstants+1184(SB), Y8, Y9
+	VFNMADD231PD   ·kernelConstants+32(SB), Y9, Y7
+	VFNMADD231PD   ·kernelConstants+64(SB), Y9, Y7
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          ·kernelConstants+1248(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X10
+	VMOVQ          X9, CX
+	VBROADCASTF128 (R11)(CX*1), Y11
+	VMOVQ          X10, CX
+	VINSERTF128    $0x01, (R11)(CX*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, CX
+	VBROADCASTF128 (R11)(CX*1), Y9
+	VPEXTRQ        $0x01, X10, CX
+	VINSERTF128    $0x01, (R11)(CX*1), Y9, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y10, Y8
+	VMOVUPD        ·kernelConstants+224(SB), Y10
+	VFMADD213PD    ·kernelConstants+192(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+160(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+128(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+96(SB), Y7, Y10
+	VFMADD213PD    ·kernelConstants+544(SB), Y7, Y10
+	VFMADD231PD    Y10, Y7, Y9
+	VMOVAPD        Y8, Y7
+	VFMADD231PD    Y9, Y8, Y7
+	VMULPD         ·kernelConstants+608(SB), Y7, Y7
+	VMULPD         ·kernelConstants+608(SB), Y8, Y8
+	VBROADCASTSD   ·kernelConstants+544(SB), Y10
+	VSUBPD         Y8, Y10, Y10
+	VMOVAPD        Y10, Y10
+	VFNMADD231PD   Y9, Y8, Y10
+	VBROADCASTSD   ·kernelConstants+1472(SB), Y9
+	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y9
+	VFMADD213PD    ·kernelConstants+1280(SB), Y4, Y9
+	VMULPD         Y4, Y4, Y11
+	VMOVAPD        Y4, Y12
+	VFMADD231PD    Y11, Y9, Y12
+	VSUBPD         Y12, Y0, Y9
+	VCMPPD         $0x00, ·kernelConstants+544(SB), Y8, Y8
+	VBLENDVPD      Y8, Y9, Y10, Y8
+	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y4, Y4
+	VBROADCASTSD   ·kernelConstants+544(SB), Y9
+	VSUBPD         Y7, Y9, Y9
+	VBLENDVPD      Y4, Y9, Y8, Y4
+	VSUBPD         Y5, Y2, Y2
+	VADDPD         Y3, Y2, Y2
+	VMULPD         Y4, Y5, Y3
+	VMULPD         Y2, Y7, Y2
+	VSUBPD         Y2, Y3, Y2
+	VADDPD         Y0, Y2, Y0
+	VCMPPD         $0x03, Y0, Y0, Y2
+	VORPD          Y6, Y2, Y6
+	VMOVMSKPD      Y6, CX
+	TESTL          CX, CX
+	JNZ            stop
+	VMASKMOVPD     Y0, Y1, (AX)
+	XORQ           BX, BX
 
 stop:
 	SUBQ BX, R12

@@ -1747,9 +1747,8 @@ vectors:
 TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+16(FP), CX
-	MOVQ         n+24(FP), DX
-	MOVQ         groups+32(FP), BX
-	MOVQ         x+8(FP), SI
+	MOVQ         groups+32(FP), DX
+	MOVQ         x+8(FP), BX
 	SHLQ         $0x03, CX
 	VBROADCASTSD ·kernelConstants+0(SB), Z0
 	VBROADCASTSD ·kernelConstants+32(SB), Z1
@@ -1761,58 +1760,58 @@ TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD ·kernelConstants+192(SB), Z7
 	VBROADCASTSD ·kernelConstants+224(SB), Z8
 	VBROADCASTSD ·kernelConstants+1024(SB), Z9
-	LEAQ         ·kernelTables+0(SB), DI
-	VMOVUPD      (DI), Z10
-	VMOVUPD      128(DI), Z11
-	VMOVUPD      64(DI), Z12
-	VMOVUPD      192(DI), Z13
-	MOVQ         out+56(FP), DI
+	LEAQ         ·kernelTables+0(SB), SI
+	VMOVUPD      (SI), Z10
+	VMOVUPD      128(SI), Z11
+	VMOVUPD      64(SI), Z12
+	VMOVUPD      192(SI), Z13
+	MOVQ         out+56(FP), SI
 	SHLQ         $0x03, nextStride+48(FP)
 
 vectors:
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
-	MOVQ    next+40(FP), R8
+	MOVQ    next+40(FP), DI
 	ADDQ    $0x40, next+40(FP)
 	VXORPD  Z17, Z17, Z17
-	XORQ    R9, R9
-	LEAQ    4608(AX), R10
-	MOVQ    SI, R11
-	MOVQ    DX, R12
-	ANDQ    $0x07, R12
+	XORQ    R8, R8
+	LEAQ    4608(AX), R9
+	MOVQ    BX, R10
+	MOVQ    n+24(FP), R11
+	ANDQ    $0x07, R11
 	JNZ     single
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K1
-	KMOVB   K1, R12
-	TESTL   R12, R12
+	KMOVB   K1, R11
+	TESTL   R11, R11
 	JNZ     single
 
 lanesBy2:
-	MOVQ    R11, R12
-	MOVQ    DX, R13
-	SUBQ    R9, R13
-	VMOVUPD (R10), Z18
+	MOVQ    R10, R11
+	MOVQ    n+24(FP), R12
+	SUBQ    R8, R12
+	VMOVUPD (R9), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R10), Z20
+	VMOVUPD 512(R9), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2:
-	VMOVUPD      (R12), Z22
+	VMOVUPD      (R11), Z22
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R8)(DI*1)
-	ADDQ         nextStride+48(FP), R8
-	VMOVUPD      (R12)(CX*1), Z23
+	PREFETCHT0   (DI)
+	PREFETCHT0   (DI)(SI*1)
+	ADDQ         nextStride+48(FP), DI
+	VMOVUPD      (R11)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R8)(DI*1)
-	ADDQ         nextStride+48(FP), R8
+	PREFETCHT0   (DI)
+	PREFETCHT0   (DI)(SI*1)
+	ADDQ         nextStride+48(FP), DI
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -1863,42 +1862,42 @@ entriesBy2:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R12)(CX*8), R12
-	SUBQ         $0x08, R13
+	LEAQ         (R11)(CX*8), R11
+	SUBQ         $0x08, R12
 	JG           entriesBy2
-	VMOVUPD      Z18, (R10)
-	VADDPD       4096(R10), Z19, Z18
-	VMOVUPD      Z18, 4096(R10)
-	VMOVUPD      Z20, 512(R10)
-	VADDPD       4608(R10), Z21, Z18
-	VMOVUPD      Z18, 4608(R10)
-	ADDQ         $+1024, R10
-	ADDQ         CX, R11
-	ADDQ         CX, R11
-	ADDQ         $0x02, R9
-	CMPQ         R9, $0x08
+	VMOVUPD      Z18, (R9)
+	VADDPD       4096(R9), Z19, Z18
+	VMOVUPD      Z18, 4096(R9)
+	VMOVUPD      Z20, 512(R9)
+	VADDPD       4608(R9), Z21, Z18
+	VMOVUPD      Z18, 4608(R9)
+	ADDQ         $+1024, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R10
+	ADDQ         $0x02, R8
+	CMPQ         R8, $0x08
 	JE           counted
-	CMPQ         R9, DX
+	CMPQ         R8, n+24(FP)
 	JLT          lanesBy2
 	JMP          counted
 
 single:
 lanesBy1:
-	MOVQ    R11, R12
-	MOVQ    DX, R13
-	SUBQ    R9, R13
-	VMOVUPD (R10), Z18
+	MOVQ    R10, R11
+	MOVQ    n+24(FP), R12
+	SUBQ    R8, R12
+	VMOVUPD (R9), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1:
-	VMOVUPD      (R12), Z20
+	VMOVUPD      (R11), Z20
 	VCMPPD       $0x04, Z14, Z20, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
-	PREFETCHT0   (R8)
-	PREFETCHT0   (R8)(DI*1)
-	ADDQ         nextStride+48(FP), R8
+	PREFETCHT0   (DI)
+	PREFETCHT0   (DI)(SI*1)
+	ADDQ         nextStride+48(FP), DI
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -1924,22 +1923,22 @@ entriesBy1:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z22, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R12)(CX*8), R12
-	SUBQ         $0x08, R13
+	LEAQ         (R11)(CX*8), R11
+	SUBQ         $0x08, R12
 	JG           entriesBy1
-	VMOVUPD      Z18, (R10)
-	VADDPD       4096(R10), Z19, Z18
-	VMOVUPD      Z18, 4096(R10)
-	ADDQ         $+512, R10
-	ADDQ         CX, R11
-	ADDQ         $0x01, R9
-	CMPQ         R9, $0x08
+	VMOVUPD      Z18, (R9)
+	VADDPD       4096(R9), Z19, Z18
+	VMOVUPD      Z18, 4096(R9)
+	ADDQ         $+512, R9
+	ADDQ         CX, R10
+	ADDQ         $0x01, R8
+	CMPQ         R8, $0x08
 	JE           counted
-	CMPQ         R9, DX
+	CMPQ         R8, n+24(FP)
 	JLT          lanesBy1
 
 counted:
-	VMOVQ        DX, X14
+	VMOVQ        n+24(FP), X14
 	VPBROADCASTQ X14, Z14
 	VPSUBQ       Z17, Z14, Z14
 	VBROADCASTSD ·kernelConstants+864(SB), Z15
@@ -1949,8 +1948,8 @@ counted:
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
 	ADDQ         $0x40, AX
-	ADDQ         $0x40, SI
-	DECQ         BX
+	ADDQ         $0x40, BX
+	DECQ         DX
 	JNZ          vectors
 	VZEROUPPER
 	RET
@@ -1960,12 +1959,11 @@ counted:
 TEXT ·columnsExpTermsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+32(FP), CX
-	MOVQ         n+40(FP), DX
-	MOVQ         groups+48(FP), BX
-	MOVQ         x+24(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         dstStride+16(FP), R8
-	SHLQ         $0x03, R8
+	MOVQ         groups+48(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         dst+8(FP), SI
+	MOVQ         dstStride+16(FP), DI
+	SHLQ         $0x03, DI
 	SHLQ         $0x03, CX
 	VBROADCASTSD ·kernelConstants+0(SB), Z0
 	VBROADCASTSD ·kernelConstants+32(SB), Z1
@@ -1977,47 +1975,47 @@ TEXT ·columnsExpTermsAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSD ·kernelConstants+192(SB), Z7
 	VBROADCASTSD ·kernelConstants+224(SB), Z8
 	VBROADCASTSD ·kernelConstants+1024(SB), Z9
-	LEAQ         ·kernelTables+0(SB), R9
-	VMOVUPD      (R9), Z10
-	VMOVUPD      128(R9), Z11
-	VMOVUPD      64(R9), Z12
-	VMOVUPD      192(R9), Z13
+	LEAQ         ·kernelTables+0(SB), R8
+	VMOVUPD      (R8), Z10
+	VMOVUPD      128(R8), Z11
+	VMOVUPD      64(R8), Z12
+	VMOVUPD      192(R8), Z13
 
 vectors:
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
 	VXORPD  Z17, Z17, Z17
-	XORQ    R9, R9
-	LEAQ    4608(AX), R10
+	XORQ    R8, R8
+	LEAQ    4608(AX), R9
+	MOVQ    BX, R10
 	MOVQ    SI, R11
-	MOVQ    DI, R12
-	MOVQ    DX, R13
-	ANDQ    $0x07, R13
+	MOVQ    n+40(FP), R12
+	ANDQ    $0x07, R12
 	JNZ     single
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K1
-	KMOVB   K1, R13
-	TESTL   R13, R13
+	KMOVB   K1, R12
+	TESTL   R12, R12
 	JNZ     single
 
 lanesBy2:
-	MOVQ    R11, R13
-	MOVQ    R12, R15
-	MOVQ    DX, R14
-	SUBQ    R9, R14
-	VMOVUPD (R10), Z18
+	MOVQ    R10, R12
+	MOVQ    R11, R14
+	MOVQ    n+40(FP), R13
+	SUBQ    R8, R13
+	VMOVUPD (R9), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R10), Z20
+	VMOVUPD 512(R9), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2:
-	VMOVUPD      (R13), Z22
+	VMOVUPD      (R12), Z22
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
-	VMOVUPD      (R13)(CX*1), Z23
+	VMOVUPD      (R12)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
@@ -2060,9 +2058,9 @@ entriesBy2:
 	VFMADD213PD  Z27, Z22, Z30
 	VFMADD213PD  Z29, Z23, Z31
 	VFMADD231PD  Z30, Z26, Z26
-	VMOVUPD      Z26, (R15)
+	VMOVUPD      Z26, (R14)
 	VFMADD231PD  Z31, Z28, Z28
-	VMOVUPD      Z28, (R15)(R8*1)
+	VMOVUPD      Z28, (R14)(DI*1)
 	VFMADD231PD  Z30, Z24, Z19
 	VMAXPD       Z24, Z18, Z22
 	VMINPD       Z24, Z18, Z23
@@ -2077,39 +2075,39 @@ entriesBy2:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R13)(CX*8), R13
-	LEAQ         (R15)(R8*8), R15
-	SUBQ         $0x08, R14
+	LEAQ         (R12)(CX*8), R12
+	LEAQ         (R14)(DI*8), R14
+	SUBQ         $0x08, R13
 	JG           entriesBy2
-	VMOVUPD      Z18, (R10)
-	VADDPD       4096(R10), Z19, Z18
-	VMOVUPD      Z18, 4096(R10)
-	VMOVUPD      Z20, 512(R10)
-	VADDPD       4608(R10), Z21, Z18
-	VMOVUPD      Z18, 4608(R10)
-	ADDQ         $+1024, R10
-	ADDQ         CX, R11
-	ADDQ         R8, R12
-	ADDQ         CX, R11
-	ADDQ         R8, R12
-	ADDQ         $0x02, R9
-	CMPQ         R9, $0x08
+	VMOVUPD      Z18, (R9)
+	VADDPD       4096(R9), Z19, Z18
+	VMOVUPD      Z18, 4096(R9)
+	VMOVUPD      Z20, 512(R9)
+	VADDPD       4608(R9), Z21, Z18
+	VMOVUPD      Z18, 4608(R9)
+	ADDQ         $+1024, R9
+	ADDQ         CX, R10
+	ADDQ         DI, R11
+	ADDQ         CX, R10
+	ADDQ         DI, R11
+	ADDQ         $0x02, R8
+	CMPQ         R8, $0x08
 	JE           counted
-	CMPQ         R9, DX
+	CMPQ         R8, n+40(FP)
 	JLT          lanesBy2
 	JMP          counted
 
 single:
 lanesBy1:
-	MOVQ    R11, R13
-	MOVQ    R12, R15
-	MOVQ    DX, R14
-	SUBQ    R9, R14
-	VMOVUPD (R10), Z18
+	MOVQ    R10, R12
+	MOVQ    R11, R14
+	MOVQ    n+40(FP), R13
+	SUBQ    R8, R13
+	VMOVUPD (R9), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1:
-	VMOVUPD      (R13), Z20
+	VMOVUPD      (R12), Z20
 	VCMPPD       $0x04, Z14, Z20, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
@@ -2134,7 +2132,7 @@ entriesBy1:
 	VFMADD213PD  Z3, Z20, Z24
 	VFMADD213PD  Z23, Z20, Z24
 	VFMADD231PD  Z24, Z22, Z22
-	VMOVUPD      Z22, (R15)
+	VMOVUPD      Z22, (R14)
 	VFMADD231PD  Z24, Z21, Z19
 	VMAXPD       Z21, Z18, Z20
 	VMINPD       Z21, Z18, Z22
@@ -2142,24 +2140,24 @@ entriesBy1:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z22, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R13)(CX*8), R13
-	LEAQ         (R15)(R8*8), R15
-	SUBQ         $0x08, R14
+	LEAQ         (R12)(CX*8), R12
+	LEAQ         (R14)(DI*8), R14
+	SUBQ         $0x08, R13
 	JG           entriesBy1
-	VMOVUPD      Z18, (R10)
-	VADDPD       4096(R10), Z19, Z18
-	VMOVUPD      Z18, 4096(R10)
-	ADDQ         $+512, R10
-	ADDQ         CX, R11
-	ADDQ         R8, R12
-	ADDQ         $0x01, R9
-	CMPQ         R9, $0x08
+	VMOVUPD      Z18, (R9)
+	VADDPD       4096(R9), Z19, Z18
+	VMOVUPD      Z18, 4096(R9)
+	ADDQ         $+512, R9
+	ADDQ         CX, R10
+	ADDQ         DI, R11
+	ADDQ         $0x01, R8
+	CMPQ         R8, $0x08
 	JE           counted
-	CMPQ         R9, DX
+	CMPQ         R8, n+40(FP)
 	JLT          lanesBy1
 
 counted:
-	VMOVQ        DX, X14
+	VMOVQ        n+40(FP), X14
 	VPBROADCASTQ X14, Z14
 	VPSUBQ       Z17, Z14, Z14
 	VBROADCASTSD ·kernelConstants+864(SB), Z15
@@ -2169,9 +2167,9 @@ counted:
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
 	ADDQ         $0x40, AX
+	ADDQ         $0x40, BX
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	DECQ         BX
+	DECQ         DX
 	JNZ          vectors
 	VZEROUPPER
 	RET
@@ -6375,7 +6373,9 @@ vectors:
 	VSUBPD       Z22, Z3, Z23
 	VMOVAPD      Z23, Z23
 	VFNMADD231PD Z24, Z22, Z23
-	VBROADCASTSD ·kernelConstants+1440(SB), Z24
+	VBROADCASTSD ·kernelConstants+1472(SB), Z24
+	VBROADCASTSD ·kernelConstants+1440(SB), Z25
+	VFMADD213PD  Z25, Z19, Z24
 	VBROADCASTSD ·kernelConstants+1408(SB), Z25
 	VFMADD213PD  Z25, Z19, Z24
 	VBROADCASTSD ·kernelConstants+1376(SB), Z25
@@ -6385,8 +6385,6 @@ vectors:
 	VBROADCASTSD ·kernelConstants+1312(SB), Z25
 	VFMADD213PD  Z25, Z19, Z24
 	VBROADCASTSD ·kernelConstants+1280(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1248(SB), Z25
 	VFMADD213PD  Z25, Z19, Z24
 	VMULPD       Z19, Z19, Z25
 	VMOVAPD      Z19, Z26
@@ -6459,7 +6457,9 @@ vectorsDone:
 	VSUBPD       Z0, Z3, Z4
 	VMOVAPD      Z4, Z4
 	VFNMADD231PD Z1, Z0, Z4
-	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VBROADCASTSD ·kernelConstants+1472(SB), Z1
+	VBROADCASTSD ·kernelConstants+1440(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1408(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1376(SB), Z5
@@ -6469,8 +6469,6 @@ vectorsDone:
 	VBROADCASTSD ·kernelConstants+1312(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1280(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1248(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VMULPD       Z9, Z9, Z5
 	VMOVAPD      Z9, Z6
@@ -6569,7 +6567,9 @@ vectors:
 	VSUBPD       Z20, Z3, Z21
 	VMOVAPD      Z21, Z21
 	VFNMADD231PD Z22, Z20, Z21
-	VBROADCASTSD ·kernelConstants+1440(SB), Z22
+	VBROADCASTSD ·kernelConstants+1472(SB), Z22
+	VBROADCASTSD ·kernelConstants+1440(SB), Z23
+	VFMADD213PD  Z23, Z17, Z22
 	VBROADCASTSD ·kernelConstants+1408(SB), Z23
 	VFMADD213PD  Z23, Z17, Z22
 	VBROADCASTSD ·kernelConstants+1376(SB), Z23
@@ -6579,8 +6579,6 @@ vectors:
 	VBROADCASTSD ·kernelConstants+1312(SB), Z23
 	VFMADD213PD  Z23, Z17, Z22
 	VBROADCASTSD ·kernelConstants+1280(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1248(SB), Z23
 	VFMADD213PD  Z23, Z17, Z22
 	VMULPD       Z17, Z17, Z23
 	VMOVAPD      Z17, Z24
@@ -6660,7 +6658,9 @@ vectorsDone:
 	VSUBPD       Z0, Z3, Z4
 	VMOVAPD      Z4, Z4
 	VFNMADD231PD Z1, Z0, Z4
-	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VBROADCASTSD ·kernelConstants+1472(SB), Z1
+	VBROADCASTSD ·kernelConstants+1440(SB), Z5
+	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1408(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1376(SB), Z5
@@ -6670,8 +6670,6 @@ vectorsDone:
 	VBROADCASTSD ·kernelConstants+1312(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VBROADCASTSD ·kernelConstants+1280(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1248(SB), Z5
 	VFMADD213PD  Z5, Z9, Z1
 	VMULPD       Z9, Z9, Z5
 	VMOVAPD      Z9, Z6

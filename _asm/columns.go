@@ -163,8 +163,8 @@ func columnsExpSum(terms bool) {
 		doc = " is columnsExpSumGo with dst, for 0 < n ≤ 64."
 	}
 	function(name, signature, name+suffix()+doc)
-	c, stride, n, groups := param("c"), param("stride"), param("n"), param("groups")
-	x := param("x")
+	c, stride, groups := param("c"), param("stride"), param("groups")
+	x, n := param("x"), address(Param("n"))
 	pointers := []reg.GPVirtual{x}
 	var dst, dstStride reg.GPVirtual
 	if terms {
