@@ -394,7 +394,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 		if t.op == opSoftmax {
 			terms = x
 		}
-		w.partials[u] = chunkPartial(terms, x, nil, nil, 0)
+		w.partials[u] = chunkPartial(terms, x, nil, nil, 0, nil)
 		if t.op == opSoftmax {
 			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
 			for i, e := range x {

@@ -391,6 +391,7 @@ func (t *entropy) do(w *workspace, unit int) {
 	} else {
 		b.weighted(n)
 	}
+	w.settle()
 	t.sums[unit], t.correct[unit] = b.sum.total(), b.correct
 }
 

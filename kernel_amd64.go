@@ -116,6 +116,33 @@ func expSumAhead(dst, x []float64, max float64, next, out []float64) (count, hi,
 	return expSumFrame(dst, x, max, &f, distance(x, next), distance(x, out))
 }
 
+// expSumBeside is expSumAhead, which beside that writes a chunk of what is
+// deferred. d.finish must follow.
+func expSumBeside(dst, x []float64, max float64, next []float64, d *deferral, chunk int) (count, hi, lo float64) {
+	to, from := chunkOf(d.dst, chunk), chunkOf(d.from, chunk)
+	f, head := newFrame(max), untilLine(to)
+	blocks := min(len(to)-head, len(x)) / blockLen
+	if active != tierAVX512 || f.shift != 0 || blocks == 0 {
+		d.writeChunk(chunk)
+		return expSumAhead(dst, x, max, next, nil)
+	}
+	end := head + blocks*blockLen
+	d.write(to[:head], from[:head], chunk)
+	s := expState{max: max, magic: f.magic, lower: f.lower, next: distance(x, next)}
+	at := (*float64)(unsafe.Pointer(&s))
+	raceReadSlice(x)
+	raceReadSlice(from)
+	raceWriteSlice(to)
+	if dst == nil {
+		expSumBesideAVX512(&x[0], len(x), at, &to[head], &from[head], blocks, d.max, d.negLogSum)
+	} else {
+		raceWriteSlice(dst[:len(x)])
+		expTermsBesideAVX512(&dst[0], &x[0], len(x), at, &to[head], &from[head], blocks, d.factors[chunk])
+	}
+	d.write(to[end:], from[end:], chunk)
+	return float64(len(x) - s.less), s.hi, s.lo
+}
+
 // distance returns how many bytes lie between the entries of a and b, 0 for
 // an empty b.
 func distance(a, b []float64) int {

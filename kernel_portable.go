@@ -12,6 +12,12 @@ func expSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo f
 	return expSum(dst, x, max)
 }
 
+// expSumBeside is expSum, and writes a chunk of what is deferred.
+func expSumBeside(dst, x []float64, max float64, _ []float64, d *deferral, chunk int) (count, hi, lo float64) {
+	d.writeChunk(chunk)
+	return expSum(dst, x, max)
+}
+
 // shiftAway is shiftBy to a dst that is not x.
 func shiftAway(dst, x []float64, max, negLogSum float64) { shiftBy(dst, x, max, negLogSum) }
 

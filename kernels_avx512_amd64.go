@@ -18,12 +18,27 @@ func maxAVX512(x *float64, n int) float64
 //go:noescape
 func expSumAVX512(x *float64, n int, s *float64)
 
+// expSumBesideAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
+// at an expState: max, magic, lower, next and out in; less, hi and lo out.
+// Beside that it is shiftStreamAVX512 of from to to, 64·blocks ≤ n of them, without a fence.
+//
+//go:noescape
+func expSumBesideAVX512(x *float64, n int, s *float64, to *float64, from *float64, blocks int, max float64, negLogSum float64)
+
 // expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
 // terms go to dst. s points at an expState: max, magic, lower, next and out in;
 // less, hi and lo out.
 //
 //go:noescape
 func expTermsAVX512(dst *float64, x *float64, n int, s *float64)
+
+// expTermsBesideAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
+// terms go to dst. s points at an expState: max, magic, lower, next and out in;
+// less, hi and lo out.
+// Beside that it is scaleStreamAVX512 of from to to, 64·blocks ≤ n of them, without a fence.
+//
+//go:noescape
+func expTermsBesideAVX512(dst *float64, x *float64, n int, s *float64, to *float64, from *float64, blocks int, factor float64)
 
 // shiftAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
 //

@@ -35,7 +35,7 @@ func (b *batch) labelled(i, n int) {
 			}
 		}
 	} else {
-		b.sumLabelled(i, label[:n])
+		b.sumLabelled(i, label[:n], logit[:n])
 	}
 	for k, y := range label[:n] {
 		if y < 0 {
@@ -94,30 +94,39 @@ func (b *batch) labelledPlain(i, n int) {
 // sumLabelled concludes the rows of a panel of more than fewCols classes that
 // have a label, leaves their terms in the result if there is one, and counts
 // the correct ones.
-func (b *batch) sumLabelled(i int, label []int) {
+func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 	w, cols := b.workspace, b.logits.cols
 	for k, y := range label {
 		if y < 0 {
 			w.max[k], w.count[k], w.hi[0][k], w.lo[0][k] = 0, 1, 0, 0
 			continue
 		}
-		x := b.row(i + k)
+		x, terms := b.row(i+k), b.terms(k, i+k)
+		// Terms that replace the row leave nothing to tell which of several
+		// largest in a chunk is the first.
+		replaced, firstInChunk := terms != nil && &terms[0] == &x[0], false
+		if replaced {
+			chunk := chunkOf(x, y/chunkLen)
+			firstInChunk = isFirstMax(chunk, y%chunkLen, logit[k])
+		}
 		if cols <= chunkLen {
 			w.max[k] = maxOf(x)
-			if isFirstMax(x, y, w.max[k]) {
-				b.correct++
+			w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
+		} else {
+			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
+		}
+		first := logit[k] == w.max[k]
+		switch {
+		case !first || w.count[k] == 1:
+		case replaced:
+			first = firstInChunk
+			for u := range y / chunkLen {
+				first = first && w.partials[u].max < w.max[k]
 			}
-			w.sumRow(k, b.terms(k, i+k), x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
-			continue
+		default:
+			first = isFirstMax(x, y, w.max[k])
 		}
-		// Such a panel is one row, whose terms may replace it.
-		chunk := chunkOf(x, y/chunkLen)
-		first := isFirstMax(chunk, y%chunkLen, maxOf(chunk))
-		w.sumLong(b.terms(k, i+k), x, nil, b.rowAfter(i+k+1))
-		for u := range y / chunkLen {
-			first = first && w.partials[u].max < w.max[k]
-		}
-		if first && w.partials[y/chunkLen].max == w.max[k] {
+		if first {
 			b.correct++
 		}
 	}
@@ -161,7 +170,11 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 			continue
 		}
 		if !few {
-			w.scaleTerms(k, row, b.terms(k, i+k), g[k])
+			terms := b.terms(k, i+k)
+			if w.deferScale(row, terms, g[k], y, atLabel[k]) {
+				continue
+			}
+			w.scaleTerms(k, row, terms, g[k])
 		}
 		row[y] = atLabel[k]
 	}

@@ -214,10 +214,17 @@ func elements(rows, cols int) int {
 }
 
 // unitRows is how many rows of a matrix are a unit: whole panels, of some
-// 2^14 elements together.
+// 2^14 elements together, or 2^16 where results are deferred.
 func unitRows(cols int) int {
 	p := panelRows(cols)
-	return p * max(1, (1<<14)/(p*cols))
+	return p * max(1, unitEntries(cols)/(p*cols))
+}
+
+func unitEntries(cols int) int {
+	if cols > chunkLen {
+		return 1 << 16
+	}
+	return 1 << 14
 }
 
 func (t *normalization) do(w *workspace, unit int) {
@@ -231,6 +238,7 @@ func (t *normalization) do(w *workspace, unit int) {
 	for i := unit * size; i < end; i += panelRows(t.in.Cols) {
 		t.doRows(w, i, min(panelRows(t.in.Cols), end-i))
 	}
+	w.settle()
 }
 
 // doRows does n rows from row i, a panel.
@@ -289,7 +297,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		case opSoftmax:
 			terms := w.termsOf(0, dst[:cols])
 			w.sumLong(terms, row, nil, next)
-			w.scaleTerms(0, dst[:cols], terms, 1)
+			if !w.deferScale(dst[:cols], terms, 1, -1, 0) {
+				w.scaleTerms(0, dst[:cols], terms, 1)
+			}
 		}
 	}
 	if t.op == opLogSumExp {

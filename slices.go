@@ -41,8 +41,12 @@ type workspace struct {
 	// the state of the last one and the maxima of the next.
 	strips       [2][]float64
 	before, next columns
-	// away has results written past the caches.
-	away bool
+	// away has results written past the caches; that of the row before may be
+	// deferred.
+	away     bool
+	deferred deferral
+	// otherTerms says which of two places the terms of a long row go to.
+	otherTerms bool
 }
 
 // A tile holds up to columnsWidth slices of at most fewCols entries side by
@@ -182,7 +186,10 @@ func (w *workspace) termsOf(i int, dst []float64) []float64 {
 		return dst
 	}
 	n := len(dst)
-	w.terms = grow(w.terms, max(n, panelEntries))
+	w.terms = grow(w.terms, max(2*n, panelEntries))
+	if w.otherTerms && n > chunkLen {
+		i++
+	}
 	return w.terms[i*n:][:n]
 }
 
@@ -205,8 +212,9 @@ func chunkOf(x []float64, chunk int) []float64 {
 
 // chunkPartial returns the partial of a chunk of x, whose terms go to the
 // same chunk of terms where that is not nil. out is where the row's result
-// will be written, and next the row after it, to be prefetched if not nil.
-func chunkPartial(terms, x, out, next []float64, chunk int) partial {
+// will be written, and next the row after it, to be prefetched if not nil. The
+// same chunk of what is deferred, if not nil, is written beside.
+func chunkPartial(terms, x, out, next []float64, chunk int, beside *deferral) partial {
 	if end := (chunk + 1) * chunkLen; end < len(x) {
 		next = x[end:]
 	}
@@ -222,19 +230,29 @@ func chunkPartial(terms, x, out, next []float64, chunk int) partial {
 		if terms != nil {
 			fill(terms, 0)
 		}
+		if beside != nil {
+			beside.writeChunk(chunk)
+		}
 		return partial{max: m}
 	}
-	count, hi, lo := expSumAhead(terms, x, m, next, out)
+	var count, hi, lo float64
+	if beside != nil {
+		count, hi, lo = expSumBeside(terms, x, m, next, beside, chunk)
+	} else {
+		count, hi, lo = expSumAhead(terms, x, m, next, out)
+	}
 	return newPartial(m, count, hi, lo)
 }
 
 // sumLong concludes one row of any length, as row 0 of a panel; w.partials
 // are its chunks'. Where terms is not nil it receives the row's terms; it may
 // be x. out is where the row's result will be written, and next the row after
-// it, to be prefetched if not nil.
+// it, to be prefetched if not nil. What is deferred, of a row of the same
+// length, is written.
 func (w *workspace) sumLong(terms, x, out, next []float64) {
 	w.partials = grow(w.partials, chunks(len(x)))
 	w.eachChunk(longRow{kind: longSum, dst: terms, x: x, out: out, next: next}, len(x))
+	w.deferred.finish()
 	w.concludeLong()
 }
 
@@ -247,8 +265,13 @@ func (w *workspace) shiftRow(i int, dst, x []float64) {
 	}
 }
 
-// shiftLong sets dst to the log-probabilities of the row x of sumLong.
+// shiftLong sets dst to the log-probabilities of the row x of sumLong, or
+// defers that.
 func (w *workspace) shiftLong(dst, x []float64) {
+	if w.negLogSum[0] == w.negLogSum[0] && w.defers(len(x)) {
+		w.deferShift(dst, x)
+		return
+	}
 	w.eachChunk(longRow{kind: longShift, dst: dst, x: x}, len(x))
 }
 
@@ -326,7 +349,11 @@ func (t *longRow) do(_ *workspace, unit int) {
 func (t *longRow) doChunk(u int) {
 	switch t.kind {
 	case longSum:
-		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, t.next, u)
+		var beside *deferral
+		if t.w.deferred.dst != nil {
+			beside = &t.w.deferred
+		}
+		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, t.next, u, beside)
 	case longShift:
 		t.w.shiftRow(0, chunkOf(t.dst, u), chunkOf(t.x, u))
 	case longScale:

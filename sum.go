@@ -82,8 +82,7 @@ func (s rowSum) total() accumulator {
 // and it is a multiple of 8 where it is not less, so that rows in lanes fill
 // their vectors.
 func groupRows(classes int) int {
-	const entries = 1 << 14
-	n := entries / classes
+	n := unitEntries(classes) / classes
 	if n >= 8 {
 		return n &^ 7
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
@@ -14,8 +15,12 @@ import (
 
 func rowKernels() {
 	rowMax()
-	expSum(false)
-	expSum(true)
+	for _, terms := range []bool{false, true} {
+		expSum(terms, false)
+		if wide {
+			expSum(terms, true)
+		}
+	}
 	for _, stream := range []bool{false, true} {
 		rowMap("shift", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.", stream,
 			[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
@@ -115,7 +120,11 @@ func rowMax() {
 
 // expSum: blocks of 64 entries as eight vectors of eight lanes, or in two
 // passes as eight of four. Entries beyond the end are taken for the maximum.
-func expSum(terms bool) {
+//
+// Beside that, if asked to, it writes the result of another row past the
+// caches, as many blocks as there are: memory has time for them while the
+// processor is busy with exponentials.
+func expSum(terms, beside bool) {
 	name, signature := "expSum", "func(x *float64, n int, s *float64)"
 	doc := []string{
 		"expSum" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift. s points",
@@ -126,6 +135,16 @@ func expSum(terms bool) {
 		doc[0] = "expTerms" + suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift, whose"
 		doc[1] = "terms go to dst. s points at an expState: max, magic, lower, next and out in;"
 		doc = append(doc, "less, hi and lo out.")
+	}
+	if beside {
+		parameters, as := "max, negLogSum", "shift"
+		if terms {
+			parameters, as = "factor", "scale"
+		}
+		doc[0] = strings.Replace(doc[0], name, name+"Beside", 1)
+		name += "Beside"
+		signature = strings.TrimSuffix(signature, ")") + ", to, from *float64, blocks int, " + parameters + " float64)"
+		doc = append(doc, "Beside that it is "+as+"Stream"+suffix()+" of from to to, 64·blocks ≤ n of them, without a fence.")
 	}
 	function(name, signature, doc...)
 	w := width()
@@ -143,6 +162,21 @@ func expSum(terms bool) {
 		next, out = GP64(), GP64()
 		MOVQ(Mem{Base: s, Disp: 48}, next)
 		MOVQ(Mem{Base: s, Disp: 56}, out)
+	}
+	var to, from, blocks reg.GPVirtual
+	var result func(x reg.VecVirtual)
+	if beside {
+		to, from, blocks = param("to"), param("from"), param("blocks")
+		// There are no registers left for parameters.
+		result = func(x reg.VecVirtual) {
+			if terms {
+				VMULPD_BCST(address(Param("factor")), x, x)
+				VADDPD(zero(), x, x)
+			} else {
+				VSUBPD_BCST(address(Param("max")), x, x)
+				VADDPD_BCST(address(Param("negLogSum")), x, x)
+			}
+		}
 	}
 	t := newTables()
 	field := func(i int) Mem { return Mem{Base: s, Disp: 8 * i} }
@@ -189,7 +223,7 @@ func expSum(terms bool) {
 		clearLow := func() { VXORPD(low, low, low) }
 		loop(fmt.Sprintf("blocks%d", pass), n, 64, func() {
 			clearLow()
-			block := func(ordered bool) {
+			block := func(ordered, beside bool) {
 				for v := 0; v < 8; v += together {
 					xs := make([]reg.VecVirtual, together)
 					for i := range xs {
@@ -197,6 +231,11 @@ func expSum(terms bool) {
 						if wide {
 							PREFETCHT0(Mem{Base: p, Index: next, Scale: 1, Disp: 64 * (v + i)})
 							PREFETCHT0(Mem{Base: p, Index: out, Scale: 1, Disp: 64 * (v + i)})
+						}
+						if beside {
+							r := load(at(from, v+i))
+							result(r)
+							VMOVNTPD(r, at(to, v+i))
 						}
 					}
 					entry(ordered, func(i int, e reg.VecVirtual) { store(e, at(q, v+i)) }, xs...)
@@ -215,10 +254,23 @@ func expSum(terms bool) {
 			}
 			unordered, joined := fmt.Sprintf("unordered%d", pass), fmt.Sprintf("blockJoined%d", pass)
 			JNE(LabelRef(unordered))
-			block(true)
+			either := func(ordered bool) {
+				if beside {
+					alone := fmt.Sprintf("alone%v", ordered)
+					SUBQ(Imm(1), blocks)
+					JLT(LabelRef(alone))
+					block(ordered, true)
+					ADDQ(imm(512), to)
+					ADDQ(imm(512), from)
+					JMP(LabelRef(joined))
+					Label(alone)
+				}
+				block(ordered, false)
+			}
+			either(true)
 			JMP(LabelRef(joined))
 			Label(unordered)
-			block(false)
+			either(false)
 			Label(joined)
 			VADDPD(low, lo, lo)
 			ADDQ(imm(512), p)
