@@ -250,6 +250,9 @@ func TestGuardedMatrices(t *testing.T) {
 					m.SetRawMatrix(blas64.General{Rows: s.rows, Cols: s.cols, Stride: s.stride, Data: ends[place%2].take(g, size)})
 					return &m
 				}
+				// Half of them as matrices that are written past the caches.
+				defer func(before int) { farBytes = before }(farBytes)
+				farBytes = []int{1 << 25, 1}[(e+s.cols)%2]
 				x, dst, soft := take(&a, e), take(&b, e+1), take(&c, e)
 				fillWith(x.RawMatrix().Data, func() float64 { return 20 * uniform(r) })
 				fillWith(soft.RawMatrix().Data, func() float64 { return uniform(r) * uniform(r) })

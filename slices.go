@@ -409,8 +409,8 @@ func scaleTermsBy(dst, terms []float64, first, second, g float64) {
 }
 
 // farBytes is the size from which a result is written past the caches, which
-// it would only push other things out of.
-const farBytes = 1 << 25
+// it would only push other things out of. Tests set it.
+var farBytes = 1 << 25
 
 // isFar reports whether an r×c result is.
 func isFar(r, c int) bool { return elements(r, c) >= farBytes/8 }
