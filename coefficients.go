@@ -89,7 +89,7 @@ func (b *batch) softCoefficients(dst, t []float64) []float64 {
 // classes.
 func (b *batch) weightedFew(i, n int, q *coefficients) {
 	w, cols, groups := b.workspace, b.logits.cols, groupsFor(n)
-	w.tile.packRows(b.x[i*b.stride:], b.stride, n, cols)
+	w.packLogits(b.x[i*b.stride:], b.stride, n, cols)
 	if b.out.Data != nil {
 		w.sumTile(w.termTile[:], cols, groups)
 	} else {

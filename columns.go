@@ -362,6 +362,8 @@ func (t *normalization) doGroup(w *workspace, first int) {
 		to := w.tile[i*columnsWidth:][:group]
 		clear(to[copy(to, t.in.Data[i*t.in.Stride+first:][:n]):])
 	}
+	w.reset()
+	columnsMax(&w.columns, w.tile[:], columnsWidth, rows, 1)
 	w.sumTile(terms, rows, 1)
 	switch t.op {
 	case opLogSumExp:

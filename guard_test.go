@@ -209,6 +209,7 @@ func TestGuardedFewClasses(t *testing.T) {
 						call func()
 					}{
 						{"pack", func() { pack(tile, x, stride, cols, rows/group) }},
+						{"max and pack", func() { packMax(c, tile, x, stride, cols, rows/group) }},
 						{"unpack", func() { unpack(dst, stride, tile, cols, rows/group) }},
 						{"scaled unpack", func() { unpackScaled(c, dst, stride, tile, cols, rows/group) }},
 						{"columnsLabel", func() { columnsLabel(c, x, stride, target, l, rows, nil, 0) }},

@@ -312,6 +312,13 @@ func packGo(tile []float64, x []float64, stride, cols, groups int) {
 	}
 }
 
+// packMaxGo is packGo, and sets c.max for these rows.
+func packMaxGo(c *columns, tile []float64, x []float64, stride, cols, groups int) {
+	packGo(tile, x, stride, cols, groups)
+	fill(c.max[:groups*group], math.Inf(-1))
+	columnsMaxGo(c, tile, columnsWidth, cols, groups)
+}
+
 // unpackGo writes the columns of tile back as rows of dst.
 func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
 	for i := range groups * group {

@@ -439,6 +439,20 @@ func pack(tile, x []float64, stride, cols, groups int) {
 	}
 }
 
+func packMax(c *columns, tile, x []float64, stride, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		packMaxGo(c, tile, x, stride, cols, groups)
+		return
+	}
+	raceReadRows(x, stride, groups*group, cols)
+	switch {
+	case active == tierAVX512:
+		packMaxAVX512(c.base(), &tile[0], &x[0], stride, cols, groups)
+	default:
+		packMaxAVX2(c.base(), &tile[0], &x[0], stride, cols, groups)
+	}
+}
+
 func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	if active == tierGo || cols < 2 {
 		unpackGo(dst, stride, tile, cols, groups)

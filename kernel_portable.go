@@ -5,6 +5,8 @@
 
 package logsoftmax
 
+import "math"
+
 // What only amd64 has kernels of its own for.
 
 // expSumAhead is expSum.
@@ -34,6 +36,12 @@ func columnsTotalAhead(c *columns, x []float64, stride, n, groups int, _, _ []fl
 
 func columnsLabel(c *columns, x []float64, stride int, target []int, l *labels, n int, terms []float64, g float64) {
 	columnsLabelGo(c, x, stride, target, l, 0, n, terms, g)
+}
+
+func packMax(c *columns, tile, x []float64, stride, cols, groups int) {
+	pack(tile, x, stride, cols, groups)
+	fill(c.max[:groups*group], math.Inf(-1))
+	columnsMax(c, tile, columnsWidth, cols, groups)
 }
 
 // unpackScaled uses tile up.

@@ -829,7 +829,12 @@ func TestPack(t *testing.T) {
 						t.Fatalf("unpack of %d groups of %d columns, stride %d: entry %d of row %d is %#x, want %#x", groups, cols, stride,
 							p%stride, p/stride, math.Float64bits(back.x[p]), math.Float64bits(wantBack.x[p]))
 					}
-					c := new(columns)
+					c, wantC := new(columns), new(columns)
+					packMax(c, got.x, in.x, stride, cols, groups)
+					packMaxGo(wantC, want.x, in.x, stride, cols, groups)
+					if s := c.differs(wantC, groups, false, everything...); s != "" || difference(got.x, want.x) >= 0 {
+						t.Fatalf("packMax of %d groups of %d columns, stride %d, is wrong: %s", groups, cols, stride, s)
+					}
 					fillWith(c.factor[:], func() float64 { return uniform(r) })
 					c.factor[r.IntN(columnsWidth)] = nan
 					fill(back.x, canary)

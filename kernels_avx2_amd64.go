@@ -123,6 +123,11 @@ func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, strid
 //go:noescape
 func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 
+// packMaxAVX2 is packMaxGo for cols ≥ 2.
+//
+//go:noescape
+func packMaxAVX2(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+
 // unpackAVX2 is unpackGo for cols ≥ 2.
 //
 //go:noescape

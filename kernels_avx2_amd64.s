@@ -5485,6 +5485,65 @@ nextRows:
 	VZEROUPPER
 	RET
 
+// func packMaxAVX2(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+// Requires: AVX
+TEXT ·packMaxAVX2(SB), NOSPLIT, $0-48
+	MOVQ c+0(FP), AX
+	MOVQ tile+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, BX
+	SHLQ $0x01, DI
+
+rows:
+	MOVQ         DX, R8
+	LEAQ         (BX)(BX*2), R9
+	MOVQ         CX, R10
+	VBROADCASTSD ·kernelConstants+672(SB), Y0
+	VMOVAPD      Y0, Y1
+	VCMPPD       $0x03, Y0, Y0, Y2
+	MOVQ         SI, R11
+
+cols:
+	VMOVUPD     (R8), X3
+	VINSERTF128 $0x01, (R8)(BX*2), Y3, Y3
+	VMOVUPD     (R8)(BX*1), X4
+	VINSERTF128 $0x01, (R8)(R9*1), Y4, Y4
+	VUNPCKLPD   Y4, Y3, Y5
+	VUNPCKHPD   Y4, Y3, Y6
+	VMOVUPD     Y5, (R10)
+	VMOVUPD     Y6, 512(R10)
+	VMAXPD      Y5, Y0, Y0
+	VMAXPD      Y6, Y1, Y1
+	VCMPPD      $0x03, Y6, Y5, Y5
+	VORPD       Y2, Y5, Y2
+	ADDQ        $+16, R8
+	ADDQ        $0x00000400, R10
+	SUBQ        $0x02, R11
+	JZ          nextRows
+	CMPQ        R11, $0x01
+	JNE         cols
+	ADDQ        $-8, R8
+	SUBQ        $0x00000200, R10
+	INCQ        R11
+	JMP         cols
+
+nextRows:
+	VMAXPD       Y1, Y0, Y0
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VBLENDVPD    Y2, Y1, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	ADDQ         $0x20, AX
+	LEAQ         (DX)(BX*2), DX
+	LEAQ         (DX)(BX*2), DX
+	ADDQ         $0x20, CX
+	DECQ         DI
+	JNZ          rows
+	VZEROUPPER
+	RET
+
 // func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 // Requires: AVX
 TEXT ·unpackAVX2(SB), NOSPLIT, $0-40

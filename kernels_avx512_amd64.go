@@ -138,6 +138,11 @@ func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, str
 //go:noescape
 func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 
+// packMaxAVX512 is packMaxGo for cols ≥ 2.
+//
+//go:noescape
+func packMaxAVX512(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+
 // rowsShiftAVX512 is columnsShiftGo for rows, of dst and x, that lie one behind the other.
 // row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.
 //

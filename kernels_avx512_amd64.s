@@ -7962,6 +7962,72 @@ nextRows:
 	VZEROUPPER
 	RET
 
+// func packMaxAVX512(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·packMaxAVX512(SB), NOSPLIT, $0-48
+	MOVQ c+0(FP), AX
+	MOVQ tile+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, BX
+
+rows:
+	MOVQ         DX, R8
+	LEAQ         (BX)(BX*2), R9
+	LEAQ         (DX)(BX*4), R10
+	MOVQ         CX, R11
+	VBROADCASTSD ·kernelConstants+672(SB), Z0
+	VMOVAPD      Z0, Z1
+	VCMPPD       $0x03, Z0, Z0, K1
+	MOVQ         SI, R12
+
+cols:
+	VMOVUPD      (R8), X2
+	VINSERTF128  $0x01, (R8)(BX*2), Y2, Y2
+	VINSERTF64X2 $0x02, (R10), Z2, Z2
+	VINSERTF64X2 $0x03, (R10)(BX*2), Z2, Z2
+	VMOVUPD      (R8)(BX*1), X3
+	VINSERTF128  $0x01, (R8)(R9*1), Y3, Y3
+	VINSERTF64X2 $0x02, (R10)(BX*1), Z3, Z3
+	VINSERTF64X2 $0x03, (R10)(R9*1), Z3, Z3
+	VUNPCKLPD    Z3, Z2, Z4
+	VUNPCKHPD    Z3, Z2, Z5
+	VMOVUPD      Z4, (R11)
+	VMOVUPD      Z5, 512(R11)
+	VMAXPD       Z4, Z0, Z0
+	VMAXPD       Z5, Z1, Z1
+	VCMPPD       $0x03, Z5, Z4, K2
+	KORB         K1, K2, K1
+	ADDQ         $+16, R8
+	ADDQ         $+16, R10
+	ADDQ         $0x00000400, R11
+	SUBQ         $0x02, R12
+	JZ           nextRows
+	CMPQ         R12, $0x01
+	JNE          cols
+	ADDQ         $-8, R8
+	ADDQ         $-8, R10
+	SUBQ         $0x00000200, R11
+	INCQ         R12
+	JMP          cols
+
+nextRows:
+	VMAXPD       Z1, Z0, Z0
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, (AX)
+	ADDQ         $0x40, AX
+	LEAQ         (DX)(BX*4), DX
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x40, CX
+	DECQ         DI
+	JNZ          rows
+	VZEROUPPER
+	RET
+
 // func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
 // Requires: AVX, AVX512F
 TEXT ·rowsShiftAVX512(SB), NOSPLIT, $0-48

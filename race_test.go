@@ -83,6 +83,9 @@ var conflicts = func() map[string]conflict {
 		"rowsShift reads":     {func(x, _ []float64) { rowsShiftAnyway(on(x), make([]float64, len(x)), x) }, true},
 		"rowsShift writes":    {func(_, dst []float64) { rowsShiftAnyway(on(nil), dst, make([]float64, len(dst))) }, false},
 		"pack reads":          {func(x, _ []float64) { pack(make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups) }, true},
+		"packMax reads": {func(x, _ []float64) {
+			packMax(new(columns), make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups)
+		}, true},
 		"unpack writes": {func(_, dst []float64) {
 			unpack(dst, conflictCols, make([]float64, columnsWidth*fewCols), fewCols, groups)
 		}, false},

@@ -80,11 +80,15 @@ func groupsFor(n int) int { return (n + group - 1) / group }
 // packRows packs n rows of x, at most columnsWidth, into the tile; what is
 // left of the last group becomes 0.
 func (t *tile) packRows(x []float64, stride, n, cols int) {
-	full := n / group
-	if full > 0 {
+	if full := n / group; full > 0 {
 		pack(t[:], x, stride, cols, full)
 	}
-	for i := full * group; i < groupsFor(n)*group; i++ {
+	t.packRest(x, stride, n, cols)
+}
+
+// packRest packs those of n rows that fill no group, and zeros.
+func (t *tile) packRest(x []float64, stride, n, cols int) {
+	for i := n / group * group; i < groupsFor(n)*group; i++ {
 		if i < n {
 			for j, v := range x[i*stride:][:cols] {
 				t[j*columnsWidth+i] = v
@@ -93,6 +97,21 @@ func (t *tile) packRows(x []float64, stride, n, cols int) {
 		}
 		for j := range cols {
 			t[j*columnsWidth+i] = 0
+		}
+	}
+}
+
+// packLogits is packRows to w.tile, and sets w.max.
+func (w *workspace) packLogits(x []float64, stride, n, cols int) {
+	full := n / group
+	if full > 0 {
+		packMax(&w.columns, w.tile[:], x, stride, cols, full)
+	}
+	w.tile.packRest(x, stride, n, cols)
+	for i := full * group; i < groupsFor(n)*group; i++ {
+		w.max[i] = 0
+		if i < n {
+			w.max[i] = maxOfGo(x[i*stride:][:cols])
 		}
 	}
 }
@@ -132,7 +151,7 @@ func (w *workspace) unpackScaled(dst []float64, stride, n, cols int) {
 // sumFew concludes n rows of at most fewCols entries, which it packs. With
 // keep the tile then holds their terms, else the rows themselves.
 func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
-	w.tile.packRows(x, stride, n, cols)
+	w.packLogits(x, stride, n, cols)
 	if keep {
 		w.sumTile(w.tile[:], cols, groupsFor(n))
 	} else {
@@ -140,12 +159,11 @@ func (w *workspace) sumFew(x []float64, stride, n, cols int, keep bool) {
 	}
 }
 
-// sumTile concludes the slices in the tile, of cols entries. Where terms is
-// not nil it is a tile that receives the terms; it may be that one.
+// sumTile concludes the slices in the tile, of cols entries, whose maxima are
+// set. Where terms is not nil it is a tile that receives the terms; it may be
+// that one.
 func (w *workspace) sumTile(terms []float64, cols, groups int) {
 	c, tile := &w.columns, w.tile[:]
-	c.reset()
-	columnsMax(c, tile, columnsWidth, cols, groups)
 	columnsTotal(c, terms, columnsWidth, tile, columnsWidth, cols, groups)
 	c.conclude(groups, terms != nil)
 }

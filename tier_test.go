@@ -126,6 +126,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsShift":               func() { columnsShift(c, out, 130, in, 130, 40, 8) },
 		"columnsScale":               func() { columnsScale(c, out, 130, 40, 8) },
 		"pack":                       func() { pack(tile, in, 130, 64, 5) },
+		"packMax":                    func() { packMax(c, tile, in, 130, 64, 5) },
 		"rowsShift":                  func() { rowsShift(c, out, in, 64, 64) },
 		"columnsLabel":               func() { columnsLabel(c, in, 64, target, l, 64, nil, 0) },
 		"columnsLabel with terms":    func() { columnsLabel(c, in, 64, target, l, 64, tile, 0.5) },

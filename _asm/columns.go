@@ -532,7 +532,8 @@ func fence() {
 }
 
 func packKernels() {
-	packKernel()
+	packKernel(false)
+	packKernel(true)
 	if wide {
 		rowsShift()
 	}
@@ -615,12 +616,27 @@ func eachRows(tile, x, stride, groups reg.GPVirtual, body func()) {
 }
 
 // pack: two columns of even rows and of odd ones make two vectors.
-func packKernel() {
-	function("pack", "func(tile, x *float64, stride, cols, groups int)", "pack"+suffix()+" is packGo for cols ≥ 2.")
+func packKernel(max bool) {
+	name, signature := "pack", "func(tile, x *float64, stride, cols, groups int)"
+	if max {
+		name, signature = "packMax", "func(c, tile, x *float64, stride, cols, groups int)"
+	}
+	function(name, signature, name+suffix()+" is "+name+"Go for cols ≥ 2.")
+	var state reg.GPVirtual
+	if max {
+		state = param("c")
+	}
 	tile, x, stride, cols, groups := param("tile"), param("x"), param("stride"), param("cols"), param("groups")
 	eachRows(tile, x, stride, groups, func() {
 		rows, to := newRowsOfVector(x, stride), GP64()
 		MOVQ(tile, to)
+		var largest [2]reg.VecVirtual
+		var nan mask
+		if max {
+			largest[0] = broadcast(constantMem("minusInf"))
+			largest[1] = copyOf(largest[0])
+			nan = compare(unordered, largest[0], largest[0])
+		}
 		twoColumns(rows, to, cols, func() {
 			var half [2]reg.VecVirtual
 			for odd := range half {
@@ -638,7 +654,16 @@ func packKernel() {
 			VUNPCKHPD(half[1], half[0], second)
 			store(first, Mem{Base: to})
 			store(second, Mem{Base: to, Disp: fieldBytes})
+			if max {
+				VMAXPD(first, largest[0], largest[0])
+				VMAXPD(second, largest[1], largest[1])
+				or(nan, compare(unordered, first, second))
+			}
 		})
+		if max {
+			store(choose(nan, maximum(largest[0], largest[1]), cv("nan")), columnField(state)(fieldMax))
+			ADDQ(imm(8*width()), state)
+		}
 	})
 	finish()
 }
