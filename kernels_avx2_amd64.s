@@ -1510,30 +1510,30 @@ joined1:
 	VPADDQ       64(SP), Y2, Y1
 	VEXTRACTF128 $0x01, Y3, X2
 	VEXTRACTF128 $0x01, Y0, X4
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPD       X2, X3, X6
-	VSUBPD       X3, X6, X7
-	VSUBPD       X7, X6, X8
-	VSUBPD       X8, X3, X8
-	VSUBPD       X7, X2, X2
-	VADDPD       X2, X8, X8
-	VADDPD       X4, X0, X0
-	VADDPD       X8, X0, X0
-	VPADDQ       X5, X1, X1
-	VPERMILPD    $0x01, X6, X2
-	VPERMILPD    $0x01, X0, X3
-	VPERMILPD    $0x01, X1, X4
-	VADDPD       X2, X6, X5
+	VADDPD       X2, X3, X5
+	VSUBPD       X3, X5, X6
 	VSUBPD       X6, X5, X7
-	VSUBPD       X7, X5, X8
-	VSUBPD       X8, X6, X8
-	VSUBPD       X7, X2, X2
-	VADDPD       X2, X8, X8
+	VSUBPD       X7, X3, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
+	VADDPD       X4, X0, X0
+	VADDPD       X7, X0, X0
+	VEXTRACTF128 $0x01, Y1, X2
+	VPADDQ       X2, X1, X1
+	VPERMILPD    $0x01, X5, X2
+	VPERMILPD    $0x01, X0, X3
+	VADDPD       X2, X5, X4
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X4, X7
+	VSUBPD       X7, X5, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
 	VADDPD       X3, X0, X0
-	VADDPD       X8, X0, X0
-	VPADDQ       X4, X1, X1
+	VADDPD       X7, X0, X0
+	VPERMILPD    $0x01, X1, X2
+	VPADDQ       X2, X1, X1
 	VMOVQ        X1, 24(DX)
-	VMOVSD       X5, 32(DX)
+	VMOVSD       X4, 32(DX)
 	VMOVSD       X0, 40(DX)
 	VZEROUPPER
 	RET
@@ -3041,30 +3041,30 @@ joined1:
 	VPADDQ       64(SP), Y2, Y1
 	VEXTRACTF128 $0x01, Y3, X2
 	VEXTRACTF128 $0x01, Y0, X4
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPD       X2, X3, X6
-	VSUBPD       X3, X6, X7
-	VSUBPD       X7, X6, X8
-	VSUBPD       X8, X3, X8
-	VSUBPD       X7, X2, X2
-	VADDPD       X2, X8, X8
-	VADDPD       X4, X0, X0
-	VADDPD       X8, X0, X0
-	VPADDQ       X5, X1, X1
-	VPERMILPD    $0x01, X6, X2
-	VPERMILPD    $0x01, X0, X3
-	VPERMILPD    $0x01, X1, X4
-	VADDPD       X2, X6, X5
+	VADDPD       X2, X3, X5
+	VSUBPD       X3, X5, X6
 	VSUBPD       X6, X5, X7
-	VSUBPD       X7, X5, X8
-	VSUBPD       X8, X6, X8
-	VSUBPD       X7, X2, X2
-	VADDPD       X2, X8, X8
+	VSUBPD       X7, X3, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
+	VADDPD       X4, X0, X0
+	VADDPD       X7, X0, X0
+	VEXTRACTF128 $0x01, Y1, X2
+	VPADDQ       X2, X1, X1
+	VPERMILPD    $0x01, X5, X2
+	VPERMILPD    $0x01, X0, X3
+	VADDPD       X2, X5, X4
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X4, X7
+	VSUBPD       X7, X5, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
 	VADDPD       X3, X0, X0
-	VADDPD       X8, X0, X0
-	VPADDQ       X4, X1, X1
+	VADDPD       X7, X0, X0
+	VPERMILPD    $0x01, X1, X2
+	VPADDQ       X2, X1, X1
 	VMOVQ        X1, 24(BX)
-	VMOVSD       X5, 32(BX)
+	VMOVSD       X4, 32(BX)
 	VMOVSD       X0, 40(BX)
 	VZEROUPPER
 	RET

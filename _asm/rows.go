@@ -193,7 +193,12 @@ func expSum(terms, beside bool) {
 			*v = at
 		}
 	}
+	// The number of entries that are not the maximum, or that of each lane.
+	counted := GP64()
 	var hi, lo, less reg.VecVirtual
+	if wide {
+		XORQ(counted, counted)
+	}
 	for pass := range passes {
 		offset := 8 * w * pass
 		n, p := GP64(), GP64()
@@ -204,14 +209,25 @@ func expSum(terms, beside bool) {
 			q = GP64()
 			MOVQ(dst, q)
 		}
-		hi, lo, less = zero(), zero(), zero()
+		hi, lo = zero(), zero()
+		if !wide {
+			less = zero()
+		}
 		at := func(base reg.GPVirtual, v int) Mem { return Mem{Base: base, Disp: 64*v + offset} }
 		low := vec()
 		entry := func(ordered bool, put func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
 			entries := make([]term, len(xs))
 			for i, x := range xs {
 				other := compare(notEqual, x, max)
-				countUp(other, less)
+				if wide {
+					// The vector units have more to do than the others.
+					bits := GP32()
+					KMOVB(other, bits)
+					POPCNTL(bits, bits)
+					ADDQ(bits.As64(), counted)
+				} else {
+					countUp(other, less)
+				}
 				VMAXPD(lower, x, x)
 				entries[i] = term{x, other, laneSum{hi, low}}
 			}
@@ -304,11 +320,14 @@ func expSum(terms, beside bool) {
 			VMOVUPD(less, saved.Offset(64))
 		}
 	}
+	if wide {
+		MOVQ(counted, field(3))
+	}
 	joinLanes(hi, lo, less, saved, field)
 	finish()
 }
 
-// joinLanes adds up the lanes and writes less, hi and lo.
+// joinLanes adds up the lanes and writes less, with AVX2, hi and lo.
 func joinLanes(hi, lo, less reg.VecVirtual, saved Mem, field func(int) Mem) {
 	y := func(v reg.VecVirtual) reg.VecVirtual { return v.AsY().(reg.VecVirtual) }
 	upper := func(v reg.VecVirtual) Op {
@@ -318,10 +337,9 @@ func joinLanes(hi, lo, less reg.VecVirtual, saved Mem, field func(int) Mem) {
 	}
 	var h, l, n reg.VecVirtual
 	if wide {
-		uh, ul, un := upper(hi), upper(lo), upper(less)
-		h, l, n = YMM(), YMM(), YMM()
+		uh, ul := upper(hi), upper(lo)
+		h, l = YMM(), YMM()
 		sumInto(h, l, y(hi), y(lo), uh, ul, YMM)
-		VPADDQ(un, y(less), n)
 	} else {
 		h, l, n = YMM(), YMM(), YMM()
 		// Lanes 0 to 3 are those of the first pass.
@@ -332,13 +350,19 @@ func joinLanes(hi, lo, less reg.VecVirtual, saved Mem, field func(int) Mem) {
 		func(v reg.VecVirtual) reg.VecVirtual { u := XMM(); VEXTRACTF128(Imm(1), v.AsY(), u); return u },
 		func(v reg.VecVirtual) reg.VecVirtual { u := XMM(); VPERMILPD(Imm(1), v.AsX(), u); return u },
 	} {
-		uh, ul, un := step(h), step(l), step(n)
-		sh, sl, sn := XMM(), XMM(), XMM()
+		uh, ul := step(h), step(l)
+		sh, sl := XMM(), XMM()
 		sumInto(sh, sl, h.AsX(), l.AsX(), uh, ul, XMM)
-		VPADDQ(un, n.AsX(), sn)
-		h, l, n = sh, sl, sn
+		h, l = sh, sl
+		if !wide {
+			un, sn := step(n), XMM()
+			VPADDQ(un, n.AsX(), sn)
+			n = sn
+		}
 	}
-	VMOVQ(n, field(3))
+	if !wide {
+		VMOVQ(n, field(3))
+	}
 	VMOVSD(h, field(4))
 	VMOVSD(l, field(5))
 }
