@@ -11,10 +11,10 @@ import "runtime"
 // Memory is what counts: every row of a few columns is on another page, and
 // where the stride is a power of two in the same few cache sets too. Columns of
 // one chunk are therefore copied, in narrow strips, to where they stay close
-// to the processor, unless the rows are short; the next strip is read, and the last one written, while the
-// exponentials of this one are formed. Columns of several chunks would not
-// stay: the matrix is gone through three times, in pieces so wide that memory
-// is read almost in its order.
+// to the processor, unless the rows are short; the next strip is read, and the
+// last one written, while the exponentials of this one are formed. Columns of
+// many chunks would not stay: the matrix is gone through three times, in pieces
+// so wide that memory is read almost in its order.
 
 // runColumns does the operation on every column of in.
 func (t *normalization) runColumns() {
@@ -25,7 +25,7 @@ func (t *normalization) runColumns() {
 		t.doSingleRow()
 		return
 	case full == 0:
-	case rows <= chunkLen:
+	case rows <= chunkLen, rows <= mostStripRows && t.op != opSoftmax:
 		t.part = partStrips
 		strips := countStrips(rows, full)
 		t.stripsInUnit = stripsInUnit(strips)
@@ -89,16 +89,19 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 type columnsPart uint8
 
 const (
-	partStrips     columnsPart = iota // whole groups of columns of one chunk
+	partStrips     columnsPart = iota // whole groups of columns of one chunk, or few
 	partLongSums                      // whole groups of longer ones: partials,
 	partLongResult                    // and what follows from them
 	partSingle                        // what fills no group: column by column, or short ones at once
 )
 
-// stripWidth is the number of columns of a strip: some 2^12 entries, but two
-// lines of memory at least.
+// mostStripRows is how long the columns of a strip may be.
+const mostStripRows = 2 * chunkLen
+
+// stripWidth is the number of columns of a strip: some 2^15 entries, of which
+// the second cache holds two, but four lines of memory at least.
 func stripWidth(rows int) int {
-	return max(2*group, min(columnsWidth, blockLen*columnsWidth/rows/group*group))
+	return max(4*group, min(columnsWidth, (1<<15)/rows/group*group))
 }
 
 func countStrips(rows, full int) int { return (full + stripWidth(rows) - 1) / stripWidth(rows) }
@@ -106,11 +109,19 @@ func countStrips(rows, full int) int { return (full + stripWidth(rows) - 1) / st
 // stripsInUnit is as many of some strips as leave units for every goroutine,
 // of which there may be another number at the next call.
 func stripsInUnit(strips int) int {
-	return max(1, min(16, strips/(4*runtime.GOMAXPROCS(0))))
+	procs := runtime.GOMAXPROCS(0)
+	if procs == 1 {
+		return strips
+	}
+	return max(1, strips/(4*procs))
 }
 
-// A columnStrip is some columns of one chunk and their entries, or a copy of
-// them.
+// A stripState is what is known of the strips before and after the one in work:
+// the results of the last one and the maxima of the next. The kernels know where
+// it has them.
+type stripState struct{ before, next columns }
+
+// A columnStrip is some columns and their entries, or a copy of them.
 type columnStrip struct {
 	first, groups int
 	x             []float64
@@ -136,51 +147,31 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 	for i := range w.strips {
 		w.strips[i] = grow(w.strips[i], rows*width)
 	}
+	w.maxima = grow(w.maxima, chunks(rows))
+	w.partials = grow(w.partials, chunks(rows)*columnsWidth)
 	last, next := columnStrip{}, t.strip(w, begin)
-	w.next.reset()
-	for i := 0; i < rows; i += blockLen {
-		t.readStrip(w, &next, i)
+	for u := range w.maxima {
+		w.next.reset()
+		for i := u * chunkLen; i < min(rows, (u+1)*chunkLen); i += blockLen {
+			t.readStrip(w, &next, i)
+		}
+		w.maxima[u] = w.next.max
 	}
-	c, oneLane := &w.columns, rows <= blockLen
+	c := &w.columns
 	for k := begin; k < end; k++ {
 		s := next
 		next = columnStrip{}
 		if k+1 < end {
 			next = t.strip(w, k+1)
 		}
-		c.max = w.next.max
-		w.next.reset()
-		if !oneLane {
-			columnsFrame(c, s.groups)
+		for u := range w.maxima {
+			t.sumStrip(w, &last, &s, &next, u)
 		}
-		for i := 0; i < rows; i += blockLen {
-			n, x := min(blockLen, rows-i), s.x[i*s.stride:]
-			switch {
-			case t.op == opSoftmax && oneLane:
-				columnsTotal(c, x, s.stride, x, s.stride, n, s.groups)
-			case t.op == opSoftmax:
-				columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
-			default:
-				var in, out []float64
-				if next.groups > 0 {
-					in = t.in.Data[i*t.in.Stride+next.first:]
-				}
-				if last.groups > 0 && !t.away && t.out.Stride == t.in.Stride {
-					out = t.out.Data[i*t.out.Stride+last.first:]
-				}
-				if oneLane {
-					columnsTotalAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
-				} else {
-					columnsExpSumAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
-				}
-			}
-			t.writeStrip(w, &last, i)
-			t.readStrip(w, &next, i)
+		if chunks(rows) == 1 {
+			c.conclude(s.groups, t.op == opSoftmax)
+		} else {
+			w.concludeStrip(s.groups)
 		}
-		if !oneLane {
-			columnsJoin(c, s.groups)
-		}
-		c.conclude(s.groups, t.op == opSoftmax)
 		if t.op == opLogSumExp {
 			for i := range s.groups * group {
 				t.values[s.first+i] = c.logSumExp(i)
@@ -195,6 +186,79 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 	}
 	if t.away {
 		writeFence()
+	}
+}
+
+// sumStrip sums a chunk of s, and meanwhile writes that of the last strip and
+// reads that of the next.
+func (t *normalization) sumStrip(w *workspace, last, s, next *columnStrip, chunk int) {
+	c, rows := &w.columns, min(t.in.Rows, (chunk+1)*chunkLen)
+	oneLane := t.in.Rows <= blockLen
+	c.max = w.maxima[chunk]
+	w.next.reset()
+	if !oneLane {
+		columnsFrame(c, s.groups)
+	}
+	for i := chunk * chunkLen; i < rows; i += blockLen {
+		n, x := min(blockLen, rows-i), s.x[i*s.stride:]
+		var in, out []float64
+		if next.groups > 0 {
+			in = t.in.Data[i*t.in.Stride+next.first:]
+		}
+		if last.groups > 0 {
+			out = t.out.Data[i*t.out.Stride+last.first:]
+		}
+		switch {
+		case t.op == opSoftmax && oneLane:
+			columnsTotal(c, x, s.stride, x, s.stride, n, s.groups)
+		case t.op == opSoftmax:
+			columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
+		default:
+			if s.copied && last.groups == s.groups && next.groups == s.groups &&
+				columnsMove(c, x, n, s.groups, oneLane, &w.stripState, next.x[i*s.stride:], in, t.in.Stride, out, t.out.Stride, t.in.Rows-i, t.in.Rows, t.away) {
+				continue
+			}
+			if t.away || t.out.Stride != t.in.Stride {
+				out = nil
+			}
+			if oneLane {
+				columnsTotalAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
+			} else {
+				columnsExpSumAhead(c, x, s.stride, n, s.groups, in, out, t.in.Stride)
+			}
+		}
+		t.writeStrip(w, last, i)
+		t.readStrip(w, next, i)
+	}
+	w.maxima[chunk] = w.next.max
+	if !oneLane {
+		columnsJoin(c, s.groups)
+	}
+	if t.in.Rows > chunkLen {
+		for i := range s.groups * group {
+			w.partials[chunk*columnsWidth+i] = c.partial(i)
+		}
+	}
+}
+
+// partial returns the partial of slice i, whose lanes are joined.
+func (c *columns) partial(i int) partial {
+	if !isFinite(c.max[i]) {
+		return partial{max: c.max[i]}
+	}
+	return newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
+}
+
+// concludeStrip merges the partials of every column of several chunks, and
+// concludes but for probabilities.
+func (w *workspace) concludeStrip(groups int) {
+	for i := range groups * group {
+		whole := w.partials[i]
+		for u := 1; u < len(w.maxima); u++ {
+			whole.merge(w.partials[u*columnsWidth+i])
+		}
+		w.max[i] = whole.max
+		w.negLogSum[i], w.logSumLow[i] = whole.negLogSum()
 	}
 }
 
@@ -288,11 +352,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 	}
 	full := t.in.Cols / group * group
 	for k := range cols {
-		c, i := &w.strip[k/columnsWidth], k%columnsWidth
-		p := &t.partials[chunk*full+first+k]
-		if *p = (partial{max: c.max[i]}); isFinite(c.max[i]) {
-			*p = newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
-		}
+		t.partials[chunk*full+first+k] = w.strip[k/columnsWidth].partial(k % columnsWidth)
 	}
 }
 

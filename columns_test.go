@@ -75,6 +75,93 @@ func TestColumnMemoryKernels(t *testing.T) {
 	})
 }
 
+// TestColumnsMove holds the kernels that sum a strip and meanwhile write the
+// last one and read the next to those that do one thing after another.
+func TestColumnsMove(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(43, 44))
+		for _, n := range []int{1, 2, 7, 8, 9, 16, 40, 63, 64} {
+			for groups := 1; groups <= columnsWidth/group; groups++ {
+				for round := range 8 {
+					oneLane, away := round%2 == 0, round/2%2 == 0
+					width := groups * group
+					inStride, outStride := width+r.IntN(20), width+r.IntN(20)
+					outAlign := r.IntN(8)
+					if round >= 4 {
+						outStride, outAlign = width+8, 0
+					}
+					fillings := fillings[:7] // without large numbers
+					if round == 7 {
+						fillings = fillings[6:]
+					}
+					filled := func(stride, align int) strip {
+						s := newStrip(stride, n, groups, align)
+						for j := range n {
+							fillings[r.IntN(len(fillings))].fill(r, s.at(j))
+						}
+						return s
+					}
+					x, buffer, in := filled(width, r.IntN(8)), filled(width, r.IntN(8)), filled(inStride, r.IntN(8))
+					special := []float64{math.NaN(), math.Inf(1), math.Inf(-1), -500}
+					for range r.IntN(3) {
+						in.x[r.IntN(n)*inStride+r.IntN(width)] = special[r.IntN(4)]
+						x.at(r.IntN(n))[r.IntN(width)] = special[r.IntN(4)]
+					}
+					got := new(columns)
+					got.reset()
+					columnsMaxGo(got, x.x, width, n, groups)
+					columnsFrameGo(got, groups)
+					state := new(stripState)
+					fillWith(state.before.max[:], func() float64 { return uniform(r) })
+					fillWith(state.before.negLogSum[:], func() float64 { return uniform(r) })
+					state.before.negLogSum[r.IntN(columnsWidth)] = nan
+					state.next.reset()
+					state.next.max[r.IntN(columnsWidth)] = nan
+
+					want, wantState := new(columns), new(stripState)
+					*want, *wantState = *got, *state
+					wantBuffer, wantOut := newStrip(width, n, groups, 0), newStrip(outStride, n, groups, 0)
+					if oneLane {
+						columnsTotalGo(want, nil, 0, x.x, width, n, groups)
+					} else {
+						columnsExpSumGo(want, nil, 0, x.x, width, n, groups)
+					}
+					columnsShiftGo(&wantState.before, wantOut.x, outStride, buffer.x, width, n, groups)
+					columnsCopyGo(wantBuffer.x, width, in.x, inStride, n, groups)
+					columnsMaxGo(&wantState.next, in.x, inStride, n, groups)
+
+					out := newStrip(outStride, n, groups, outAlign)
+					if !columnsMove(got, x.x, n, groups, oneLane, state, buffer.x, in.x, inStride, out.x, outStride, n+5, 64, away) {
+						if active == tierAVX512 && (oneLane || n%lanes == 0) && round < 7 {
+							t.Errorf("%d rows of %d groups: not done", n, groups)
+						}
+						continue
+					}
+					writeFence()
+					name := fmt.Sprintf("%d rows of %d groups, in one lane: %v, away: %v", n, groups, oneLane, away)
+					fields := []string{"max", "count", "sums"}
+					if oneLane {
+						fields = []string{"max", "count", "sum"}
+					}
+					if s := got.differs(want, groups, true, fields...); s != "" {
+						t.Errorf("%s: %s", name, s)
+					}
+					if s := state.next.differs(&wantState.next, groups, false, "max"); s != "" {
+						t.Errorf("%s: of the next strip %s", name, s)
+					}
+					every := func(int) bool { return true }
+					if s := out.differs(&wantOut, every); s != "" {
+						t.Errorf("%s: of the last strip %s", name, s)
+					}
+					if s := buffer.differs(&wantBuffer, every); s != "" {
+						t.Errorf("%s: of the copy %s", name, s)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestColumnRoutes compares matrices of all shapes for which columns are
 // worked on differently with their columns one by one, which go as rows do.
 func TestColumnRoutes(t *testing.T) {
@@ -82,7 +169,8 @@ func TestColumnRoutes(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	for _, shape := range [][2]int{
 		{1, 100}, {2, 100}, {63, 1000}, {64, 2100}, {65, 513}, {100, 700}, {1000, 520}, {2048, 41},
-		{2049, 1}, {2049, 8}, {2049, 31}, {4096, 64}, {4100, 1100}, {30000, 10},
+		{64, 1000}, {300, 600}, {1024, 200},
+		{2049, 1}, {2049, 8}, {2049, 31}, {2049, 200}, {4096, 64}, {4096, 133}, {4097, 70}, {4100, 1100}, {30000, 10},
 	} {
 		rows, cols := shape[0], shape[1]
 		for _, extra := range []int{0, 5} {

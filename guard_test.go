@@ -130,6 +130,8 @@ func TestGuardedColumnKernels(t *testing.T) {
 	const widest = columnsWidth + 5
 	a, b := newGuarded(t, blockLen*widest), newGuarded(t, blockLen*widest)
 	state := newGuarded(t, int(unsafe.Sizeof(columns{}))/8)
+	strips := [2]guarded{newGuarded(t, blockLen*columnsWidth), newGuarded(t, blockLen*columnsWidth)}
+	moves := new(stripState)
 	eachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(23, 24))
 		for n := 1; n <= blockLen; n++ {
@@ -158,6 +160,10 @@ func TestGuardedColumnKernels(t *testing.T) {
 							{"columnsShift", func() { columnsShift(c, dst, stride, x, stride, n, groups) }},
 							{"columnsTotal without dst", func() { columnsTotal(c, nil, 0, x, stride, n, groups) }},
 							{"columnsTotal", func() { columnsTotal(c, dst, stride, x, stride, n, groups) }},
+							{"columnsMove", func() {
+								strip, buffer := from.take(&strips[0], n*groups*group), to.take(&strips[1], n*groups*group)
+								columnsMove(c, strip, n, groups, n%3 == 0, moves, buffer, x, stride, dst, stride, n, n, false)
+							}},
 							{"columnsScale", func() { columnsScale(c, dst, stride, n, groups) }},
 							{"columnsShift in place", func() { columnsShift(c, x, stride, x, stride, n, groups) }},
 							{"columnsExpSum in place", func() { columnsExpSum(c, x, stride, x, stride, n, groups) }},

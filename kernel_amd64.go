@@ -556,6 +556,45 @@ func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, next, ou
 	}
 }
 
+// columnsMove is, where there are kernels for that, columnsTotal or else
+// columnsExpSum without dst for a strip x, whose rows have no gaps, together
+// with what is done meanwhile: columnsShift by s.before of buffer, as large a
+// strip, to out, which nobody reads soon if it is away, and then columnsCopy of
+// in to buffer and columnsMax by s.next. Else it returns false. writeFence must
+// follow the last of those that are away.
+//
+// The strips have left rows more, from those in work on, of so many in all.
+func columnsMove(c *columns, x []float64, n, groups int, oneLane bool, s *stripState, buffer, in []float64, inStride int, out []float64, outStride, left, rows int, away bool) bool {
+	if active != tierAVX512 || !oneLane && n%lanes != 0 {
+		return false
+	}
+	for _, m := range c.max[:groups*group] {
+		if a := math.Abs(m); a >= shiftFrom && a < math.Inf(1) {
+			return false
+		}
+	}
+	raceReadRows(x, groups*group, n, groups*group)
+	raceReadRows(in, inStride, n, groups*group)
+	raceWriteRows(buffer, groups*group, n, groups*group)
+	raceWriteRows(out, outStride, n, groups*group)
+	away = away && untilLine(out) == 0 && outStride%lanes == 0
+	// As far ahead as memory takes to answer, and not so many rows that, a
+	// power of two apart, they push each other out of the caches.
+	ahead := max(4, min(8, 32/groups))
+	turn := max(1, left-ahead)
+	switch before := s.before.base(); {
+	case oneLane && away:
+		columnsTotalMoveStreamAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
+	case oneLane:
+		columnsTotalMoveAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
+	case away:
+		columnsExpSumMoveStreamAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
+	default:
+		columnsExpSumMoveAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
+	}
+	return true
+}
+
 // columnsCopy copies n rows of whole groups.
 func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	if active == tierGo || n == 0 {

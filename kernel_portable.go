@@ -57,6 +57,10 @@ func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, _, _ []f
 	columnsExpSum(c, nil, 0, x, stride, n, groups)
 }
 
+func columnsMove(*columns, []float64, int, int, bool, *stripState, []float64, []float64, int, []float64, int, int, int, bool) bool {
+	return false
+}
+
 // columnsCopy copies n rows of whole groups.
 func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	columnsCopyGo(dst, dstStride, x, stride, n, groups)

@@ -92,6 +92,40 @@ func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int, n
 //go:noescape
 func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
+// columnsExpSumMoveAVX512 is columnsExpSumGo without dst, for n a multiple of 8, at most 64, and no shift.
+// Beside that it sets n rows at out to those at buffer less before.max plus before.negLogSum,
+// and those to rows at in, of which it raises next.max. before is in a stripState. It prefetches
+// as many rows ahead, from row turn on those of the next strips, strips being so many rows long.
+//
+//go:noescape
+func columnsExpSumMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+
+// columnsTotalMoveAVX512 is columnsTotalGo without dst, for n > 0 and no shift.
+// Beside that it sets n rows at out to those at buffer less before.max plus before.negLogSum,
+// and those to rows at in, of which it raises next.max. before is in a stripState. It prefetches
+// as many rows ahead, from row turn on those of the next strips, strips being so many rows long.
+//
+//go:noescape
+func columnsTotalMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+
+// columnsExpSumMoveStreamAVX512 is columnsExpSumGo without dst, for n a multiple of 8, at most 64, and no shift.
+// Beside that it sets n rows at out to those at buffer less before.max plus before.negLogSum,
+// and those to rows at in, of which it raises next.max. before is in a stripState. It prefetches
+// as many rows ahead, from row turn on those of the next strips, strips being so many rows long.
+// It writes past the caches, without a fence. The rows of out must be aligned to 64 bytes.
+//
+//go:noescape
+func columnsExpSumMoveStreamAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+
+// columnsTotalMoveStreamAVX512 is columnsTotalGo without dst, for n > 0 and no shift.
+// Beside that it sets n rows at out to those at buffer less before.max plus before.negLogSum,
+// and those to rows at in, of which it raises next.max. before is in a stripState. It prefetches
+// as many rows ahead, from row turn on those of the next strips, strips being so many rows long.
+// It writes past the caches, without a fence. The rows of out must be aligned to 64 bytes.
+//
+//go:noescape
+func columnsTotalMoveStreamAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+
 // columnsJoinAVX512 is columnsJoinGo.
 //
 //go:noescape

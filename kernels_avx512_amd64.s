@@ -6471,6 +6471,1747 @@ summed:
 	VZEROUPPER
 	RET
 
+// func columnsExpSumMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·columnsExpSumMoveAVX512(SB), NOSPLIT, $40-104
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         groups+24(FP), DX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1024(SB), Z9
+	MOVQ         before+32(FP), R8
+	MOVQ         buffer+40(FP), R9
+	MOVQ         in+48(FP), R10
+	MOVQ         out+64(FP), R11
+	MOVQ         DX, BX
+	SHLQ         $0x06, BX
+	MOVQ         BX, (SP)
+	MOVQ         inStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, SI
+	IMULQ        ahead+80(FP), SI
+	MOVQ         DI, R12
+	IMULQ        rows+96(FP), R12
+	NEGQ         R12
+	ADDQ         BX, R12
+	MOVQ         R12, 24(SP)
+	SUBQ         BX, DI
+	MOVQ         DI, 8(SP)
+	MOVQ         outStride+72(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R12, DI
+	IMULQ        ahead+80(FP), DI
+	MOVQ         R12, R13
+	IMULQ        rows+96(FP), R13
+	NEGQ         R13
+	ADDQ         BX, R13
+	MOVQ         R13, 32(SP)
+	SUBQ         BX, R12
+	MOVQ         R12, 16(SP)
+	XORQ         BX, BX
+	LEAQ         ·kernelTables+0(SB), R12
+	VMOVUPD      (R12), Z10
+	VMOVUPD      128(R12), Z11
+	VMOVUPD      64(R12), Z12
+	VMOVUPD      192(R12), Z13
+
+vectors:
+	VMOVUPD (AX), Z14
+	VMOVUPD 1536(AX), Z15
+	VMOVUPD 2048(AX), Z16
+	VXORPD  Z17, Z17, Z17
+	LEAQ    4608(AX), R12
+	MOVQ    CX, R13
+
+lanes:
+	MOVQ    R13, R14
+	MOVQ    n+16(FP), R15
+	VMOVUPD (R12), Z18
+	VXORPD  Z19, Z19, Z19
+	VMOVUPD 512(R12), Z20
+	VXORPD  Z21, Z21, Z21
+
+entries:
+	MOVQ         (SP), BP
+	VMOVUPD      (R14), Z22
+	VCMPPD       $0x04, Z14, Z22, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z16, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVUPD      Z24, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K2
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K2, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow1
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow1
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow1:
+	VMOVUPD      (R14), Z23
+	VMOVUPD      (R14)(BP*1), Z23
+	VCMPPD       $0x04, Z14, Z23, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z16, Z23, Z23
+	VMOVUPD      (R9), Z24
+	VSUBPD       (R8)(BX*1), Z24, Z24
+	VMOVUPD      2560(R8)(BX*1), Z25
+	VADDPD       Z24, Z25, Z25
+	VMOVUPD      Z25, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z24
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z24, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z25
+	VCMPPD       $0x03, Z25, Z24, K3
+	VMAXPD       Z24, Z25, Z25
+	VBROADCASTSD ·kernelConstants+704(SB), Z24
+	VMOVUPD      Z24, K3, Z25
+	VMOVUPD      Z25, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow2
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow2
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow2:
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VMOVAPD      Z15, Z25
+	VFMADD231PD  Z0, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VSUBPD       Z15, Z25, Z27
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z1, Z27, Z23
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z2, Z27, Z23
+	VMOVAPD      Z24, Z26
+	VMOVAPD      Z24, Z27
+	VPERMI2PD    Z12, Z10, Z26
+	VPERMI2PD    Z13, Z11, Z27
+	VMOVAPD      Z25, Z28
+	VMOVAPD      Z25, Z29
+	VPERMI2PD    Z12, Z10, Z28
+	VPERMI2PD    Z13, Z11, Z29
+	VPSLLQ       $0x30, Z24, Z24
+	VPSLLQ       $0x30, Z25, Z25
+	VPADDQ.Z     Z24, Z26, K1, Z24
+	VPADDQ.Z     Z25, Z28, K2, Z25
+	VMOVAPD      Z8, Z26
+	VMOVAPD      Z8, Z28
+	VFMADD213PD  Z7, Z22, Z26
+	VFMADD213PD  Z7, Z23, Z28
+	VFMADD213PD  Z6, Z22, Z26
+	VFMADD213PD  Z6, Z23, Z28
+	VFMADD213PD  Z5, Z22, Z26
+	VFMADD213PD  Z5, Z23, Z28
+	VFMADD213PD  Z4, Z22, Z26
+	VFMADD213PD  Z4, Z23, Z28
+	VFMADD213PD  Z3, Z22, Z26
+	VFMADD213PD  Z3, Z23, Z28
+	VFMADD213PD  Z27, Z22, Z26
+	VFMADD213PD  Z29, Z23, Z28
+	VFMADD231PD  Z26, Z24, Z19
+	VMAXPD       Z24, Z18, Z22
+	VMINPD       Z24, Z18, Z23
+	VADDPD       Z24, Z18, Z18
+	VSUBPD       Z22, Z18, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z19, Z19
+	VFMADD231PD  Z28, Z25, Z21
+	VMAXPD       Z25, Z20, Z22
+	VMINPD       Z25, Z20, Z23
+	VADDPD       Z25, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (R14)(BP*8), R14
+	SUBQ         $0x08, R15
+	JG           entries
+	VMOVUPD      Z18, (R12)
+	VADDPD       4096(R12), Z19, Z18
+	VMOVUPD      Z18, 4096(R12)
+	VMOVUPD      Z20, 512(R12)
+	VADDPD       4608(R12), Z21, Z18
+	VMOVUPD      Z18, 4608(R12)
+	ADDQ         $+1024, R12
+	ADDQ         (SP), R13
+	ADDQ         (SP), R13
+	LEAQ         8704(AX), R14
+	CMPQ         R12, R14
+	JNE          lanes
+	VPBROADCASTQ n+16(FP), Z14
+	VPSUBQ       Z17, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VPADDQ       Z15, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VSUBPD       Z15, Z14, Z14
+	VADDPD       512(AX), Z14, Z14
+	VMOVUPD      Z14, 512(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func columnsTotalMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·columnsTotalMoveAVX512(SB), NOSPLIT, $40-104
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         groups+24(FP), DX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1024(SB), Z9
+	MOVQ         before+32(FP), R8
+	MOVQ         buffer+40(FP), R9
+	MOVQ         in+48(FP), R10
+	MOVQ         out+64(FP), R11
+	MOVQ         DX, BX
+	SHLQ         $0x06, BX
+	MOVQ         BX, (SP)
+	MOVQ         inStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, SI
+	IMULQ        ahead+80(FP), SI
+	MOVQ         DI, R12
+	IMULQ        rows+96(FP), R12
+	NEGQ         R12
+	ADDQ         BX, R12
+	MOVQ         R12, 24(SP)
+	SUBQ         BX, DI
+	MOVQ         DI, 8(SP)
+	MOVQ         outStride+72(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R12, DI
+	IMULQ        ahead+80(FP), DI
+	MOVQ         R12, R13
+	IMULQ        rows+96(FP), R13
+	NEGQ         R13
+	ADDQ         BX, R13
+	MOVQ         R13, 32(SP)
+	SUBQ         BX, R12
+	MOVQ         R12, 16(SP)
+	XORQ         BX, BX
+	LEAQ         ·kernelTables+0(SB), R12
+	VMOVUPD      (R12), Z10
+	VMOVUPD      128(R12), Z11
+	VMOVUPD      64(R12), Z12
+	VMOVUPD      192(R12), Z13
+
+vectors:
+	VMOVUPD      (AX), Z14
+	VMOVUPD      (AX), Z15
+	VBROADCASTSD ·kernelConstants+896(SB), Z16
+	VPANDQ       Z16, Z15, Z16
+	VBROADCASTSD ·kernelConstants+640(SB), Z17
+	VCMPPD       $0x11, Z17, Z16, K1
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD ·kernelConstants+896(SB), Z16
+	VPANDQ       Z16, Z15, Z16
+	VBROADCASTSD ·kernelConstants+736(SB), Z17
+	VCMPPD       $0x1d, Z17, Z16, K1
+	VMOVAPD.Z    Z15, K1, Z16
+	VSUBPD       Z16, Z15, Z15
+	VBROADCASTSD ·kernelConstants+832(SB), Z16
+	VBROADCASTSD ·kernelConstants+960(SB), Z17
+	VBROADCASTSD ·kernelConstants+800(SB), Z18
+	VMOVAPD      Z18, Z18
+	VFMADD231PD  Z0, Z15, Z18
+	VPANDNQ      Z18, Z17, Z17
+	VSUBPD       Z17, Z16, Z16
+	VBROADCASTSD ·kernelConstants+768(SB), Z17
+	VSUBPD       Z17, Z15, Z15
+	VXORPD       Z17, Z17, Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	VXORPD       Z20, Z20, Z20
+	MOVQ         CX, R12
+	MOVQ         n+16(FP), R13
+
+eights:
+	CMPQ         R13, $0x08
+	JLT          eightsDone
+	VXORPD       Z20, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVUPD      Z23, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow1
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow1
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow1:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVUPD      Z24, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow2
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow2
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow2:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVUPD      Z23, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow3
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow3
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow3:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVUPD      Z24, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow4
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow4
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow4:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVUPD      Z23, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow5
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow5
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow5:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVUPD      Z24, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow6
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow6
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow6:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVUPD      Z23, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow7
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow7
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow7:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVUPD      Z24, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow8
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow8
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow8:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VADDPD       Z20, Z18, Z18
+	SUBQ         $0x08, R13
+	JMP          eights
+
+eightsDone:
+	VXORPD Z20, Z20, Z20
+
+one:
+	CMPQ         R13, $0x01
+	JLT          oneDone
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVUPD      Z23, (R11)
+	PREFETCHT0   56(R11)(DI*1)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow9
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow9
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow9:
+	VMOVAPD      Z16, Z22
+	VFMADD231PD  Z0, Z21, Z22
+	VSUBPD       Z16, Z22, Z23
+	VFNMADD231PD Z1, Z23, Z21
+	VFNMADD231PD Z2, Z23, Z21
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z12, Z10, Z23
+	VPERMI2PD    Z13, Z11, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ.Z     Z22, Z23, K1, Z22
+	VMOVAPD      Z8, Z23
+	VFMADD213PD  Z7, Z21, Z23
+	VFMADD213PD  Z6, Z21, Z23
+	VFMADD213PD  Z5, Z21, Z23
+	VFMADD213PD  Z4, Z21, Z23
+	VFMADD213PD  Z3, Z21, Z23
+	VFMADD213PD  Z24, Z21, Z23
+	VFMADD231PD  Z23, Z22, Z20
+	VMAXPD       Z22, Z19, Z21
+	VMINPD       Z22, Z19, Z23
+	VADDPD       Z22, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z23, Z21
+	VADDPD       Z21, Z20, Z20
+	SUBQ         $0x01, R13
+	JMP          one
+
+oneDone:
+	VMOVUPD      Z19, 4608(AX)
+	VADDPD       Z18, Z20, Z14
+	VMOVUPD      Z14, 8704(AX)
+	VPBROADCASTQ n+16(FP), Z14
+	VPSUBQ       Z17, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VPADDQ       Z15, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VSUBPD       Z15, Z14, Z14
+	VMOVUPD      Z14, 512(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func columnsExpSumMoveStreamAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·columnsExpSumMoveStreamAVX512(SB), NOSPLIT, $40-104
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         groups+24(FP), DX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1024(SB), Z9
+	MOVQ         before+32(FP), R8
+	MOVQ         buffer+40(FP), R9
+	MOVQ         in+48(FP), R10
+	MOVQ         out+64(FP), R11
+	MOVQ         DX, BX
+	SHLQ         $0x06, BX
+	MOVQ         BX, (SP)
+	MOVQ         inStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, SI
+	IMULQ        ahead+80(FP), SI
+	MOVQ         DI, R12
+	IMULQ        rows+96(FP), R12
+	NEGQ         R12
+	ADDQ         BX, R12
+	MOVQ         R12, 24(SP)
+	SUBQ         BX, DI
+	MOVQ         DI, 8(SP)
+	MOVQ         outStride+72(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R12, DI
+	IMULQ        ahead+80(FP), DI
+	MOVQ         R12, R13
+	IMULQ        rows+96(FP), R13
+	NEGQ         R13
+	ADDQ         BX, R13
+	MOVQ         R13, 32(SP)
+	SUBQ         BX, R12
+	MOVQ         R12, 16(SP)
+	XORQ         BX, BX
+	LEAQ         ·kernelTables+0(SB), R12
+	VMOVUPD      (R12), Z10
+	VMOVUPD      128(R12), Z11
+	VMOVUPD      64(R12), Z12
+	VMOVUPD      192(R12), Z13
+
+vectors:
+	VMOVUPD (AX), Z14
+	VMOVUPD 1536(AX), Z15
+	VMOVUPD 2048(AX), Z16
+	VXORPD  Z17, Z17, Z17
+	LEAQ    4608(AX), R12
+	MOVQ    CX, R13
+
+lanes:
+	MOVQ    R13, R14
+	MOVQ    n+16(FP), R15
+	VMOVUPD (R12), Z18
+	VXORPD  Z19, Z19, Z19
+	VMOVUPD 512(R12), Z20
+	VXORPD  Z21, Z21, Z21
+
+entries:
+	MOVQ         (SP), BP
+	VMOVUPD      (R14), Z22
+	VCMPPD       $0x04, Z14, Z22, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z16, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVNTPD     Z24, (R11)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K2
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K2, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow1
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow1
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow1:
+	VMOVUPD      (R14), Z23
+	VMOVUPD      (R14)(BP*1), Z23
+	VCMPPD       $0x04, Z14, Z23, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z16, Z23, Z23
+	VMOVUPD      (R9), Z24
+	VSUBPD       (R8)(BX*1), Z24, Z24
+	VMOVUPD      2560(R8)(BX*1), Z25
+	VADDPD       Z24, Z25, Z25
+	VMOVNTPD     Z25, (R11)
+	VMOVUPD      (R10), Z24
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z24, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z25
+	VCMPPD       $0x03, Z25, Z24, K3
+	VMAXPD       Z24, Z25, Z25
+	VBROADCASTSD ·kernelConstants+704(SB), Z24
+	VMOVUPD      Z24, K3, Z25
+	VMOVUPD      Z25, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow2
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow2
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow2:
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VMOVAPD      Z15, Z25
+	VFMADD231PD  Z0, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VSUBPD       Z15, Z25, Z27
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z1, Z27, Z23
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z2, Z27, Z23
+	VMOVAPD      Z24, Z26
+	VMOVAPD      Z24, Z27
+	VPERMI2PD    Z12, Z10, Z26
+	VPERMI2PD    Z13, Z11, Z27
+	VMOVAPD      Z25, Z28
+	VMOVAPD      Z25, Z29
+	VPERMI2PD    Z12, Z10, Z28
+	VPERMI2PD    Z13, Z11, Z29
+	VPSLLQ       $0x30, Z24, Z24
+	VPSLLQ       $0x30, Z25, Z25
+	VPADDQ.Z     Z24, Z26, K1, Z24
+	VPADDQ.Z     Z25, Z28, K2, Z25
+	VMOVAPD      Z8, Z26
+	VMOVAPD      Z8, Z28
+	VFMADD213PD  Z7, Z22, Z26
+	VFMADD213PD  Z7, Z23, Z28
+	VFMADD213PD  Z6, Z22, Z26
+	VFMADD213PD  Z6, Z23, Z28
+	VFMADD213PD  Z5, Z22, Z26
+	VFMADD213PD  Z5, Z23, Z28
+	VFMADD213PD  Z4, Z22, Z26
+	VFMADD213PD  Z4, Z23, Z28
+	VFMADD213PD  Z3, Z22, Z26
+	VFMADD213PD  Z3, Z23, Z28
+	VFMADD213PD  Z27, Z22, Z26
+	VFMADD213PD  Z29, Z23, Z28
+	VFMADD231PD  Z26, Z24, Z19
+	VMAXPD       Z24, Z18, Z22
+	VMINPD       Z24, Z18, Z23
+	VADDPD       Z24, Z18, Z18
+	VSUBPD       Z22, Z18, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z19, Z19
+	VFMADD231PD  Z28, Z25, Z21
+	VMAXPD       Z25, Z20, Z22
+	VMINPD       Z25, Z20, Z23
+	VADDPD       Z25, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (R14)(BP*8), R14
+	SUBQ         $0x08, R15
+	JG           entries
+	VMOVUPD      Z18, (R12)
+	VADDPD       4096(R12), Z19, Z18
+	VMOVUPD      Z18, 4096(R12)
+	VMOVUPD      Z20, 512(R12)
+	VADDPD       4608(R12), Z21, Z18
+	VMOVUPD      Z18, 4608(R12)
+	ADDQ         $+1024, R12
+	ADDQ         (SP), R13
+	ADDQ         (SP), R13
+	LEAQ         8704(AX), R14
+	CMPQ         R12, R14
+	JNE          lanes
+	VPBROADCASTQ n+16(FP), Z14
+	VPSUBQ       Z17, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VPADDQ       Z15, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VSUBPD       Z15, Z14, Z14
+	VADDPD       512(AX), Z14, Z14
+	VMOVUPD      Z14, 512(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func columnsTotalMoveStreamAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·columnsTotalMoveStreamAVX512(SB), NOSPLIT, $40-104
+	MOVQ         c+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         groups+24(FP), DX
+	VBROADCASTSD ·kernelConstants+0(SB), Z0
+	VBROADCASTSD ·kernelConstants+32(SB), Z1
+	VBROADCASTSD ·kernelConstants+64(SB), Z2
+	VBROADCASTSD ·kernelConstants+544(SB), Z3
+	VBROADCASTSD ·kernelConstants+96(SB), Z4
+	VBROADCASTSD ·kernelConstants+128(SB), Z5
+	VBROADCASTSD ·kernelConstants+160(SB), Z6
+	VBROADCASTSD ·kernelConstants+192(SB), Z7
+	VBROADCASTSD ·kernelConstants+224(SB), Z8
+	VBROADCASTSD ·kernelConstants+1024(SB), Z9
+	MOVQ         before+32(FP), R8
+	MOVQ         buffer+40(FP), R9
+	MOVQ         in+48(FP), R10
+	MOVQ         out+64(FP), R11
+	MOVQ         DX, BX
+	SHLQ         $0x06, BX
+	MOVQ         BX, (SP)
+	MOVQ         inStride+56(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, SI
+	IMULQ        ahead+80(FP), SI
+	MOVQ         DI, R12
+	IMULQ        rows+96(FP), R12
+	NEGQ         R12
+	ADDQ         BX, R12
+	MOVQ         R12, 24(SP)
+	SUBQ         BX, DI
+	MOVQ         DI, 8(SP)
+	MOVQ         outStride+72(FP), R12
+	SHLQ         $0x03, R12
+	MOVQ         R12, DI
+	IMULQ        ahead+80(FP), DI
+	MOVQ         R12, R13
+	IMULQ        rows+96(FP), R13
+	NEGQ         R13
+	ADDQ         BX, R13
+	MOVQ         R13, 32(SP)
+	SUBQ         BX, R12
+	MOVQ         R12, 16(SP)
+	XORQ         BX, BX
+	LEAQ         ·kernelTables+0(SB), R12
+	VMOVUPD      (R12), Z10
+	VMOVUPD      128(R12), Z11
+	VMOVUPD      64(R12), Z12
+	VMOVUPD      192(R12), Z13
+
+vectors:
+	VMOVUPD      (AX), Z14
+	VMOVUPD      (AX), Z15
+	VBROADCASTSD ·kernelConstants+896(SB), Z16
+	VPANDQ       Z16, Z15, Z16
+	VBROADCASTSD ·kernelConstants+640(SB), Z17
+	VCMPPD       $0x11, Z17, Z16, K1
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD ·kernelConstants+896(SB), Z16
+	VPANDQ       Z16, Z15, Z16
+	VBROADCASTSD ·kernelConstants+736(SB), Z17
+	VCMPPD       $0x1d, Z17, Z16, K1
+	VMOVAPD.Z    Z15, K1, Z16
+	VSUBPD       Z16, Z15, Z15
+	VBROADCASTSD ·kernelConstants+832(SB), Z16
+	VBROADCASTSD ·kernelConstants+960(SB), Z17
+	VBROADCASTSD ·kernelConstants+800(SB), Z18
+	VMOVAPD      Z18, Z18
+	VFMADD231PD  Z0, Z15, Z18
+	VPANDNQ      Z18, Z17, Z17
+	VSUBPD       Z17, Z16, Z16
+	VBROADCASTSD ·kernelConstants+768(SB), Z17
+	VSUBPD       Z17, Z15, Z15
+	VXORPD       Z17, Z17, Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	VXORPD       Z20, Z20, Z20
+	MOVQ         CX, R12
+	MOVQ         n+16(FP), R13
+
+eights:
+	CMPQ         R13, $0x08
+	JLT          eightsDone
+	VXORPD       Z20, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVNTPD     Z23, (R11)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow1
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow1
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow1:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVNTPD     Z24, (R11)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow2
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow2
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow2:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVNTPD     Z23, (R11)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow3
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow3
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow3:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVNTPD     Z24, (R11)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow4
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow4
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow4:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVNTPD     Z23, (R11)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow5
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow5
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow5:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVNTPD     Z24, (R11)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow6
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow6
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow6:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVNTPD     Z23, (R11)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow7
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow7
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow7:
+	VMOVUPD      (R12), Z22
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z15, Z22, Z22
+	VMOVUPD      (R9), Z23
+	VSUBPD       (R8)(BX*1), Z23, Z23
+	VMOVUPD      2560(R8)(BX*1), Z24
+	VADDPD       Z23, Z24, Z24
+	VMOVNTPD     Z24, (R11)
+	VMOVUPD      (R10), Z23
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z23, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z24
+	VCMPPD       $0x03, Z24, Z23, K3
+	VMAXPD       Z23, Z24, Z24
+	VBROADCASTSD ·kernelConstants+704(SB), Z23
+	VMOVUPD      Z23, K3, Z24
+	VMOVUPD      Z24, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow8
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow8
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow8:
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z21, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z21
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K1, Z23
+	VPADDQ.Z     Z24, Z27, K2, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z21, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD213PD  Z26, Z21, Z25
+	VFMADD213PD  Z28, Z22, Z27
+	VFMADD231PD  Z25, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z27, Z24, Z20
+	VMAXPD       Z24, Z19, Z21
+	VMINPD       Z24, Z19, Z22
+	VADDPD       Z24, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VADDPD       Z20, Z18, Z18
+	SUBQ         $0x08, R13
+	JMP          eights
+
+eightsDone:
+	VXORPD Z20, Z20, Z20
+
+one:
+	CMPQ         R13, $0x01
+	JLT          oneDone
+	VMOVUPD      (R12), Z21
+	ADDQ         (SP), R12
+	VCMPPD       $0x04, Z14, Z21, K1
+	VPADDQ       Z9, Z17, K1, Z17
+	VMAXPD       Z15, Z21, Z21
+	VMOVUPD      (R9), Z22
+	VSUBPD       (R8)(BX*1), Z22, Z22
+	VMOVUPD      2560(R8)(BX*1), Z23
+	VADDPD       Z22, Z23, Z23
+	VMOVNTPD     Z23, (R11)
+	VMOVUPD      (R10), Z22
+	PREFETCHT0   56(R10)(SI*1)
+	VMOVUPD      Z22, (R9)
+	VMOVUPD      13312(R8)(BX*1), Z23
+	VCMPPD       $0x03, Z23, Z22, K2
+	VMAXPD       Z22, Z23, Z23
+	VBROADCASTSD ·kernelConstants+704(SB), Z22
+	VMOVUPD      Z22, K2, Z23
+	VMOVUPD      Z23, 13312(R8)(BX*1)
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, BX
+	CMPQ         BX, (SP)
+	JNE          sameRow9
+	ADDQ         8(SP), R10
+	ADDQ         16(SP), R11
+	XORQ         BX, BX
+	DECQ         turn+88(FP)
+	JNE          sameRow9
+	ADDQ         24(SP), SI
+	ADDQ         32(SP), DI
+
+sameRow9:
+	VMOVAPD      Z16, Z22
+	VFMADD231PD  Z0, Z21, Z22
+	VSUBPD       Z16, Z22, Z23
+	VFNMADD231PD Z1, Z23, Z21
+	VFNMADD231PD Z2, Z23, Z21
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z12, Z10, Z23
+	VPERMI2PD    Z13, Z11, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ.Z     Z22, Z23, K1, Z22
+	VMOVAPD      Z8, Z23
+	VFMADD213PD  Z7, Z21, Z23
+	VFMADD213PD  Z6, Z21, Z23
+	VFMADD213PD  Z5, Z21, Z23
+	VFMADD213PD  Z4, Z21, Z23
+	VFMADD213PD  Z3, Z21, Z23
+	VFMADD213PD  Z24, Z21, Z23
+	VFMADD231PD  Z23, Z22, Z20
+	VMAXPD       Z22, Z19, Z21
+	VMINPD       Z22, Z19, Z23
+	VADDPD       Z22, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z23, Z21
+	VADDPD       Z21, Z20, Z20
+	SUBQ         $0x01, R13
+	JMP          one
+
+oneDone:
+	VMOVUPD      Z19, 4608(AX)
+	VADDPD       Z18, Z20, Z14
+	VMOVUPD      Z14, 8704(AX)
+	VPBROADCASTQ n+16(FP), Z14
+	VPSUBQ       Z17, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VPADDQ       Z15, Z14, Z14
+	VBROADCASTSD ·kernelConstants+864(SB), Z15
+	VSUBPD       Z15, Z14, Z14
+	VMOVUPD      Z14, 512(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
 // func columnsJoinAVX512(c *float64, groups int)
 // Requires: AVX, AVX512F
 TEXT ·columnsJoinAVX512(SB), NOSPLIT, $0-16

@@ -83,6 +83,8 @@ var conflicts = func() map[string]conflict {
 		"rowsShift reads":     {func(x, _ []float64) { rowsShiftAnyway(on(x), make([]float64, len(x)), x) }, true},
 		"rowsShift writes":    {func(_, dst []float64) { rowsShiftAnyway(on(nil), dst, make([]float64, len(dst))) }, false},
 		"pack reads":          {func(x, _ []float64) { pack(make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups) }, true},
+		"columnsMove reads":   {func(x, _ []float64) { columnsMoveAnyway(x, make([]float64, len(x))) }, true},
+		"columnsMove writes":  {func(_, dst []float64) { columnsMoveAnyway(make([]float64, len(dst)), dst) }, false},
 		"packMax reads": {func(x, _ []float64) {
 			packMax(new(columns), make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups)
 		}, true},
@@ -90,7 +92,7 @@ var conflicts = func() map[string]conflict {
 			unpack(dst, conflictCols, make([]float64, columnsWidth*fewCols), fewCols, groups)
 		}, false},
 		"unpackScaled writes": {func(_, dst []float64) {
-			unpackScaled(new(columns), dst, conflictCols, make([]float64, columnsWidth*fewCols), 3, groups)
+			unpackScaled(new(columns), dst, conflictCols, make([]float64, columnsWidth*fewCols), fewCols, groups)
 		}, false},
 		"unpack writes densely": {func(_, dst []float64) { unpack(dst, fewCols, make([]float64, columnsWidth*fewCols), fewCols, groups) }, false},
 	}
@@ -100,6 +102,17 @@ var conflicts = func() map[string]conflict {
 func rowsShiftAnyway(c *columns, dst, x []float64) {
 	if !rowsShift(c, dst, x, fewCols, columnsWidth) {
 		shiftBy(dst, x, 0, -1)
+	}
+}
+
+// columnsMoveAnyway reads x as the next strip and writes dst as the last one, also
+// where there is no kernel for it.
+func columnsMoveAnyway(x, dst []float64) {
+	const groups = columnsWidth / group
+	strip, buffer := make([]float64, columnsWidth*blockLen), make([]float64, columnsWidth*blockLen)
+	if !columnsMove(new(columns), strip, blockLen, groups, true, new(stripState), buffer, x, conflictCols, dst, conflictCols, blockLen, blockLen, false) {
+		columnsShift(new(columns), dst, conflictCols, buffer, columnsWidth, blockLen, groups)
+		columnsCopy(buffer, columnsWidth, x, conflictCols, blockLen, groups)
 	}
 }
 

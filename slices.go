@@ -37,10 +37,11 @@ type workspace struct {
 	spread bool
 	// strip is the state of long columns that are worked on together.
 	strip []columns
-	// Of strips of columns one after the other: the entries of two of them,
-	// the state of the last one and the maxima of the next.
-	strips       [2][]float64
-	before, next columns
+	// Of strips of columns one after the other: the entries of two of them, and
+	// the maxima of the chunks of the one to come.
+	strips [2][]float64
+	maxima [][columnsWidth]float64
+	stripState
 	// away has results written past the caches; that of the row before may be
 	// deferred.
 	away     bool

@@ -93,7 +93,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 	columnsMaxGo(c, in, 130, 40, 8)
 	columnsFrameGo(c, 8)
 	tile := make([]float64, columnsWidth*fewCols)
-	target, l := make([]int, columnsWidth), new(labels)
+	target, l, state := make([]int, columnsWidth), new(labels), new(stripState)
 	return map[string]func(){
 		"maxOf":                      func() { maxOf(in[:2000]) },
 		"expSum without dst":         func() { expSum(nil, in[:2000], 0) },
@@ -117,6 +117,8 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsTotal without dst":   func() { columnsTotal(c, nil, 0, in, 130, 40, 8) },
 		"columnsTotal":               func() { columnsTotal(c, out, 130, in, 130, 40, 8) },
 		"columnsMax":                 func() { columnsMax(c, in, 130, 40, 8) },
+		"columnsMove":                func() { columnsMove(c, in, 40, 8, false, state, out, in[4000:], 130, out[4000:], 130, 40, 40, false) },
+		"columnsMove in one lane":    func() { columnsMove(c, in, 40, 8, true, state, out, in[4000:], 130, out[4000:], 130, 40, 40, false) },
 		"columnsFrame":               func() { columnsFrame(c, 8) },
 		"columnsExpSum without dst":  func() { columnsExpSum(c, nil, 0, in, 130, 40, 8) },
 		"columnsExpSum":              func() { columnsExpSum(c, out, 130, in, 130, 40, 8) },

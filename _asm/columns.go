@@ -36,6 +36,12 @@ func columnKernels() {
 	columnsExpSum(true)
 	columnsTotal(false)
 	columnsTotal(true)
+	if wide {
+		for _, stream := range []bool{false, true} {
+			columnsExpSumMove(stream)
+			columnsTotalMove(stream)
+		}
+	}
 	columnsJoin()
 	columnsConclude(false)
 	columnsConclude(true)
@@ -413,6 +419,236 @@ func columnsTotal(terms bool) {
 		VPBROADCASTQ(rows, every)
 		store(sub(intAdd(intSub(every, less), cOp("two52")), cOp("two52")), field(fieldCount))
 	})
+	finish()
+}
+
+// A mover does, a vector at a time, what has nothing to do with the
+// exponentials that it is done beside: it writes the result of the last strip
+// and reads the next one to the same place. Strips have n rows of so many bytes;
+// rows in memory are further apart.
+type mover struct {
+	stream                 bool
+	state                  reg.GPVirtual // a stripState
+	buffer, in, out        reg.GPVirtual // the vector in work
+	column                 reg.GPVirtual // its first column, in bytes
+	inAhead, outAhead      reg.GPVirtual // as far ahead is prefetched
+	width, inSkip, outSkip Mem           // of a strip, and what lies between its rows
+	inTurn, outTurn        Mem           // from below a strip to the top of the next
+	label                  int
+}
+
+const moverSignature = "before, buffer, in *float64, inStride int, out *float64, outStride, ahead, turn, rows int"
+
+// nextMax is where stripState.next.max is.
+const nextMax = 26 * fieldBytes
+
+func newMover(groups reg.GPVirtual, stream bool) *mover {
+	m := &mover{stream: stream, column: GP64(), inAhead: GP64(), outAhead: GP64()}
+	m.state, m.buffer, m.in, m.out = param("before"), param("buffer"), param("in"), param("out")
+	local := AllocLocal(5 * 8)
+	m.width, m.inSkip, m.outSkip, m.inTurn, m.outTurn = local, local.Offset(8), local.Offset(16), local.Offset(24), local.Offset(32)
+	width := GP64()
+	MOVQ(groups, width)
+	SHLQ(Imm(6), width)
+	MOVQ(width, m.width)
+	for _, side := range []struct {
+		stride     string
+		ahead      reg.GPVirtual
+		skip, turn Mem
+	}{{"inStride", m.inAhead, m.inSkip, m.inTurn}, {"outStride", m.outAhead, m.outSkip, m.outTurn}} {
+		stride := param(side.stride)
+		SHLQ(Imm(3), stride)
+		MOVQ(stride, side.ahead)
+		IMULQ(address(Param("ahead")), side.ahead)
+		turned := GP64()
+		MOVQ(stride, turned)
+		IMULQ(address(Param("rows")), turned)
+		NEGQ(turned)
+		ADDQ(width, turned)
+		MOVQ(turned, side.turn)
+		SUBQ(width, stride)
+		MOVQ(stride, side.skip)
+	}
+	XORQ(m.column, m.column)
+	return m
+}
+
+// move does a vector.
+func (m *mover) move() {
+	at := func(disp int) Mem { return Mem{Base: m.state, Index: m.column, Scale: 1, Disp: disp} }
+	buffer := Mem{Base: m.buffer}
+	v := load(buffer)
+	VSUBPD(at(fieldBytes*fieldMax), v, v)
+	// Of two NaN the sum is the first.
+	r := load(at(fieldBytes * fieldNegLogSum))
+	VADDPD(v, r, r)
+	if m.stream {
+		VMOVNTPD(r, Mem{Base: m.out})
+	} else {
+		store(r, Mem{Base: m.out})
+		PREFETCHT0(Mem{Base: m.out, Index: m.outAhead, Scale: 1, Disp: 56})
+	}
+	x := load(Mem{Base: m.in})
+	PREFETCHT0(Mem{Base: m.in, Index: m.inAhead, Scale: 1, Disp: 56})
+	store(x, buffer)
+	largest := load(at(nextMax))
+	nan := compare(unordered, x, largest)
+	VMAXPD(x, largest, largest)
+	VMOVUPD(cv("nan"), nan, largest)
+	store(largest, at(nextMax))
+
+	for _, p := range []reg.GPVirtual{m.buffer, m.in, m.out, m.column} {
+		ADDQ(imm(64), p)
+	}
+	m.label++
+	same := fmt.Sprintf("sameRow%d", m.label)
+	CMPQ(m.column, m.width)
+	JNE(LabelRef(same))
+	ADDQ(m.inSkip, m.in)
+	ADDQ(m.outSkip, m.out)
+	XORQ(m.column, m.column)
+	DECQ(address(Param("turn")))
+	JNE(LabelRef(same))
+	for _, side := range []struct {
+		turn  Mem
+		ahead reg.GPVirtual
+	}{{m.inTurn, m.inAhead}, {m.outTurn, m.outAhead}} {
+		ADDQ(side.turn, side.ahead)
+	}
+	Label(same)
+}
+
+func moverDoc(name, of, condition string, stream bool) []string {
+	doc := []string{name + suffix() + " is " + of + "Go without dst, for " + condition + " and no shift.",
+		"Beside that it sets n rows at out to those at buffer less before.max plus before.negLogSum,",
+		"and those to rows at in, of which it raises next.max. before is in a stripState. It prefetches",
+		"as many rows ahead, from row turn on those of the next strips, strips being so many rows long."}
+	if stream {
+		doc = append(doc, "It writes past the caches, without a fence. The rows of out must be aligned to 64 bytes.")
+	}
+	return doc
+}
+
+// columnsExpSumMove: two lanes side by side, as in columnsExpSum.
+func columnsExpSumMove(stream bool) {
+	name := "columnsExpSumMove"
+	if stream {
+		name += "Stream"
+	}
+	function(name, "func(c, x *float64, n, groups int, "+moverSignature+")", moverDoc(name, "columnsExpSum", "n a multiple of 8, at most 64,", stream)...)
+	c, x, n, groups := param("c"), param("x"), address(Param("n")), param("groups")
+	keep(expConstants...)
+	m := newMover(groups, stream)
+	t := newTables()
+	field := columnField(c)
+	stride := m.width
+	Label("vectors")
+	max, magic, lower := load(field(fieldMax)), load(field(fieldMagic)), load(field(fieldLower))
+	less := zero()
+	sums, from := GP64(), GP64()
+	LEAQ(field(fieldHi), sums)
+	MOVQ(x, from)
+	Label("lanes")
+	p, left := GP64(), GP64()
+	MOVQ(from, p)
+	MOVQ(n, left)
+	var totals []laneSum
+	for i := range 2 {
+		totals = append(totals, laneSum{load(Mem{Base: sums, Disp: fieldBytes * i}), zero()})
+	}
+	Label("entries")
+	rows := GP64()
+	MOVQ(stride, rows)
+	var entries []term
+	for i, total := range totals {
+		entry := load(Mem{Base: p})
+		if i > 0 {
+			entry = load(Mem{Base: p, Index: rows, Scale: 1})
+		}
+		other := compare(notEqual, entry, max)
+		countUp(other, less)
+		entries = append(entries, term{clamped(entry, nil, lower), other, total})
+		m.move()
+	}
+	addTerms(t, magic, false, nil, entries...)
+	LEAQ(Mem{Base: p, Index: rows, Scale: 8}, p)
+	SUBQ(imm(8), left)
+	JG(LabelRef("entries"))
+	for i, total := range totals {
+		store(total.hi, Mem{Base: sums, Disp: fieldBytes * i})
+		rest := Mem{Base: sums, Disp: fieldBytes * (8 + i)}
+		store(add(total.low, rest), rest)
+	}
+	ADDQ(I32(2*fieldBytes), sums)
+	ADDQ(stride, from)
+	ADDQ(stride, from)
+	end := GP64()
+	LEAQ(field(fieldHi+8), end)
+	CMPQ(sums, end)
+	JNE(LabelRef("lanes"))
+	all := vec()
+	VPBROADCASTQ(n, all)
+	equal := sub(intAdd(intSub(all, less), cOp("two52")), cOp("two52"))
+	store(add(equal, field(fieldCount)), field(fieldCount))
+	ADDQ(imm(64), c)
+	ADDQ(imm(64), x)
+	DECQ(groups)
+	JNZ(LabelRef("vectors"))
+	finish()
+}
+
+// columnsTotalMove: two entries side by side, as in columnsTotal.
+func columnsTotalMove(stream bool) {
+	name := "columnsTotalMove"
+	if stream {
+		name += "Stream"
+	}
+	function(name, "func(c, x *float64, n, groups int, "+moverSignature+")", moverDoc(name, "columnsTotal", "n > 0", stream)...)
+	c, x, n, groups := param("c"), param("x"), address(Param("n")), param("groups")
+	keep(expConstants...)
+	m := newMover(groups, stream)
+	t := newTables()
+	field := columnField(c)
+	Label("vectors")
+	max := load(field(fieldMax))
+	_, top := frameTop(finiteOrZero(field(fieldMax)))
+	magic := sub(cOp("frameMagic"), exponentMagic(top))
+	lower := sub(top, cOp("farthest"))
+	less, lo := zero(), zero()
+	total := laneSum{zero(), zero()}
+	from, left := GP64(), GP64()
+	MOVQ(x, from)
+	MOVQ(n, left)
+	entries := func(count int) {
+		var of []term
+		for range count {
+			entry := load(Mem{Base: from})
+			ADDQ(m.width, from)
+			other := compare(notEqual, entry, max)
+			countUp(other, less)
+			of = append(of, term{clamped(entry, nil, lower), other, total})
+			m.move()
+		}
+		addTerms(t, magic, false, nil, of...)
+	}
+	loop("eights", left, 8, func() {
+		VXORPD(total.low, total.low, total.low)
+		for range 4 {
+			entries(2)
+		}
+		VADDPD(total.low, lo, lo)
+	})
+	VXORPD(total.low, total.low, total.low)
+	loop("one", left, 1, func() { entries(1) })
+	store(total.hi, field(fieldHi))
+	store(add(total.low, lo), field(fieldLo))
+	every := vec()
+	VPBROADCASTQ(n, every)
+	store(sub(intAdd(intSub(every, less), cOp("two52")), cOp("two52")), field(fieldCount))
+	ADDQ(imm(64), c)
+	ADDQ(imm(64), x)
+	DECQ(groups)
+	JNZ(LabelRef("vectors"))
 	finish()
 }
 
