@@ -344,7 +344,11 @@ func (r *fuzzReader) loss(soft bool) *fuzzLoss {
 			row := c.soft.RawRowView(i)
 			switch r.byte() % 4 {
 			case 0:
-				row[r.below(c.cols)] = 1
+				y := r.below(c.cols)
+				if r.byte()%2 == 0 {
+					y = largest(c.x.RawRowView(i))
+				}
+				row[y] = 1
 			case 1:
 				for j := range row {
 					row[j] = float64(r.byte()) / 256
@@ -360,13 +364,29 @@ func (r *fuzzReader) loss(soft bool) *fuzzLoss {
 	c.target = make([]int, c.rows)
 	for i := range c.target {
 		c.target[i] = r.below(c.cols)
-		if r.byte()%8 == 0 {
+		switch r.byte() % 8 {
+		case 0:
 			if ignore := c.ignore(); len(ignore) > 0 {
 				c.target[i] = ignore[0]
 			}
+		case 1, 2:
+			// A confident row, if one is far ahead.
+			c.target[i] = largest(c.x.RawRowView(i))
 		}
 	}
 	return c
+}
+
+// largest returns the index of the largest number, before which there may be
+// NaNs.
+func largest(x []float64) int {
+	y := 0
+	for j, v := range x {
+		if v > x[y] {
+			y = j
+		}
+	}
+	return y
 }
 
 func (c *fuzzLoss) ignore() []int {
@@ -1329,6 +1349,8 @@ func FuzzClassWeights(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Counts of any size, in some runs.
+		anySize := r.byte()%4 == 0
 		total := exactNew()
 		for c := range got {
 			var allowed allowance
@@ -1340,6 +1362,9 @@ func FuzzClassWeights(f *testing.F) {
 			if got[c] == 0 {
 				got[c] = math.Ldexp(1+r.rest.Float64(), int(r.byte()%60)-30)
 			}
+			if anySize {
+				got[c] = math.Ldexp(1+r.rest.Float64(), 8*int(r.byte())-1020)
+			}
 			total.Add(total, exactFloat(got[c]))
 		}
 		balanced, err := logsoftmax.BalancedWeights(got)
@@ -1348,7 +1373,9 @@ func FuzzClassWeights(f *testing.F) {
 		}
 		for c, w := range balanced {
 			want := exactNew().Quo(total, exactNew().Mul(exactFloat(float64(classes)), exactFloat(got[c])))
-			// The sum, the product and the quotient are rounded.
+			// The sum, the product and the quotient are rounded. A count is so
+			// only if it is below 2^-894, beside one above 2^900: then its weight
+			// is too large for a double.
 			var allowed allowance
 			allowed.sum(classes, want)
 			allowed.roundings(3, want)
@@ -1356,7 +1383,11 @@ func FuzzClassWeights(f *testing.F) {
 				t.Errorf("balanced weight %d of %v is %v, want %.17g", c, got, w, want)
 			}
 		}
-		beta := 1 - math.Ldexp(1+r.rest.Float64(), -2-int(r.byte()%50))
+		// Next to 1, or next to 0.
+		beta := math.Ldexp(1+r.rest.Float64(), -2-int(r.byte()%50))
+		if r.byte()%8 > 0 {
+			beta = 1 - beta
+		}
 		effective, err := logsoftmax.EffectiveNumberWeights(got, beta)
 		if err != nil {
 			t.Fatal(err)
@@ -1371,9 +1402,13 @@ func FuzzClassWeights(f *testing.F) {
 		for c, w := range effective {
 			want := exactNew().Quo(v[c], sum)
 			want.Mul(want, exactFloat(float64(classes)))
-			// Right to the last digit.
+			// Right to the last digit, but below 2^-1000, where the parts of it
+			// are numbers with fewer.
 			var allowed allowance
 			allowed.roundings(1, want)
+			if want.MantExp(nil) < -1000+3 {
+				allowed += allowance(classes) * 0x1p-1074 * (1 << allowanceBits)
+			}
 			if !allowed.admits(w, want) {
 				t.Errorf("effective weight %d of %v, beta %v, is %v, want %.17g", c, got, beta, w, want)
 			}
