@@ -961,16 +961,17 @@ func FuzzLogSoftmaxGrad(f *testing.F) {
 // checkVectorJacobian checks u·(1-p) - p·(Σ-u) for p = e^logp, where Σ is the
 // sum of a slice's u.
 //
-// The probability is within 1.2 ulp, and 1-p within 3, and from |logp| of some
-// ln2/32 on within 2^-56 of p besides, which shows where 1-p is small. Each of the products is
-// rounded, and so is their difference. Σ is a sum in two words, the high one
-// being Σ rounded: less u, and then with the low word added, that is Σ-u with
-// two roundings.
+// The probability is within 1.2 ulp. 1-p is within 3 ulp, but for what the
+// exponential's polynomial leaves of p, 2^-56, where it is used: from |logp| of
+// ln2/32 on, and there 1-p is small enough for that to show. Each of the
+// products is rounded, and so is their difference. Σ is a sum in two words, the
+// high one being Σ rounded: less u, and then with the low word added, that is
+// Σ-u with two roundings.
 func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
 	t.Helper()
 	sum, size := exactNew(), exactNew()
 	for _, v := range u {
-		sum.Add(sum, exactFloat(v)) // of at most 53+256 bits
+		sum.Add(sum, exactFloat(v))
 		size.Add(size, exactFloat(math.Abs(v)))
 	}
 	for j, y := range logp {
@@ -997,7 +998,7 @@ func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
 		ofOthers.relative(2, others)
 		ofRest.ulps(3, rest)
 		if math.Abs(y) > 0x1.6p-6 {
-			// What the polynomial of the exponential leaves of it, 2^-56.
+			// 2^-56 of p.
 			ofRest.relative(0x1p-3, p)
 		}
 		allowed := ofRest.times(exactFloat(u[j])) + ofP.times(others) + ofOthers.times(p)
