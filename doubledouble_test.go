@@ -94,15 +94,20 @@ func init() {
 
 // ddExp returns m and k with e^x = m·2^k, for |x| < 2^20.
 func ddExp(x dd) (m dd, k int) {
-	const halvings = 9
 	n := math.RoundToEven(x.hi / math.Ln2)
 	r := x.add(ddOf(-float64(n * ddLn2[0]))) // the product is exact
 	p := float64(n * ddLn2[1])
 	r = r.add(dd{-p, -math.FMA(n, ddLn2[1], -p)})
 	r = r.add(ddOf(-float64(n * ddLn2[2])))
+	return ddExpm1(r).add(ddOf(1)), int(n)
+}
+
+// ddExpm1 returns e^r - 1 for |r| < 0.4.
+func ddExpm1(r dd) dd {
+	const halvings = 9
 	r = r.scale(1. / (1 << halvings))
 	// e^r - 1, and then e^(2r) - 1 = 2(e^r - 1) + (e^r - 1)²
-	m = ddInverseFactorial[9]
+	m := ddInverseFactorial[9]
 	for i := 8; i >= 1; i-- {
 		m = m.mul(r).add(ddInverseFactorial[i])
 	}
@@ -110,7 +115,7 @@ func ddExp(x dd) (m dd, k int) {
 	for range halvings {
 		m = m.scale(2).add(m.mul(m))
 	}
-	return m.add(ddOf(1)), int(n)
+	return m
 }
 
 // ddLog1p returns log(1+t) for 0 <= t < 2^100.
@@ -170,6 +175,7 @@ type ddRow struct {
 	x        []float64
 	max      float64
 	argmax   int
+	count    int  // of the entries equal to max
 	gap      []dd // x - max, hi = -Inf beyond the range
 	e        []dd // exp(gap)·ddScale
 	others   dd   // the sum of e but for entry argmax
@@ -190,7 +196,11 @@ func (r *ddRow) set(x []float64) {
 	r.gap = r.gap[:0]
 	r.e = r.e[:0]
 	r.others = dd{}
+	r.count = 0
 	for j, v := range x {
+		if v == r.max {
+			r.count++
+		}
 		gap := dd{hi: v - r.max}
 		var e dd
 		if !math.IsInf(gap.hi, -1) {
@@ -252,8 +262,8 @@ func (r *ddRow) complement(j int) scaled {
 
 // logSumExp is +Inf where it is beyond the range of a double.
 func (r *ddRow) logSumExp() scaled {
-	if r.max == 0 && r.logSum.small {
-		return r.logSum
+	if r.logSum.small && math.Abs(r.max) < 0x1p400 {
+		return scaled{ddOf(float64(r.max * ddScale)).add(r.logSum.v), true}
 	}
 	s := ddTwoSum(r.max, r.logSumDD.hi)
 	if s.hi == 0 {

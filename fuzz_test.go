@@ -257,6 +257,9 @@ func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
 		} else if u := want.ulpsFrom(logp[j], want.v.hi); !(u <= maxUlpLogProb) {
 			t.Errorf("log-probability %d of %v is %v, off by %v ulp", j, x, logp[j], u)
 		}
+		if logp[j] == 0 && math.Signbit(logp[j]) {
+			t.Errorf("log-probability %d of %v is -0", j, x)
+		}
 		prob := exact.prob(j)
 		if u := prob.ulpsFrom(p[j], prob.v.hi); !(u <= maxUlpProb) {
 			t.Errorf("probability %d of %v is %v, off by %v ulp", j, x, p[j], u)
@@ -269,14 +272,17 @@ func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
 		}
 		return
 	}
-	unit := math.Max(math.Max(math.Abs(exact.max), math.Abs(exact.logSumDD.hi)), math.Abs(want.v.hi))
+	unit := max(math.Abs(exact.max), exact.logSumDD.hi)
 	if want.small {
-		unit = exact.logSum.v.hi
+		unit = max(math.Abs(float64(exact.max*ddScale)), exact.logSum.v.hi)
 	}
-	if u := want.ulpsFrom(lse, unit); !(u <= maxUlpLogSumExp) {
+	if u := want.ulpsFrom(lse, max(unit, math.Abs(want.v.hi))); !(u <= maxUlpLogSumExp) || lse == 0 && math.Signbit(lse) {
 		t.Errorf("LogSumExp of %v is %v, off by %v ulp", x, lse, u)
 	}
 }
+
+// fuzzSmoothing are values of LabelSmoothing.
+var fuzzSmoothing = []float64{1. / 16, 1. / 8, 0.1, 1. / 4, 0.3, 3. / 8, 1e-9, 1. / 2, 2. / 3, 5. / 8, 1e-300, 3. / 4, 0.9, 7. / 8, 1 - 0x1p-53, 1}
 
 // A fuzzLoss is the arguments of the losses.
 type fuzzLoss struct {
@@ -323,7 +329,7 @@ func (r *fuzzReader) loss(soft bool) *fuzzLoss {
 			}
 		}
 		if mode&4 > 0 {
-			c.opts.LabelSmoothing = float64(1+r.below(16)) / 16
+			c.opts.LabelSmoothing = fuzzSmoothing[r.below(len(fuzzSmoothing))]
 		}
 		switch mode >> 4 % 4 {
 		case 1:
@@ -338,7 +344,11 @@ func (r *fuzzReader) loss(soft bool) *fuzzLoss {
 			row := c.soft.RawRowView(i)
 			switch r.byte() % 4 {
 			case 0:
-				row[r.below(c.cols)] = 1
+				y := r.below(c.cols)
+				if r.byte()%2 == 0 {
+					y = largest(c.x.RawRowView(i))
+				}
+				row[y] = 1
 			case 1:
 				for j := range row {
 					row[j] = float64(r.byte()) / 256
@@ -354,13 +364,29 @@ func (r *fuzzReader) loss(soft bool) *fuzzLoss {
 	c.target = make([]int, c.rows)
 	for i := range c.target {
 		c.target[i] = r.below(c.cols)
-		if r.byte()%8 == 0 {
+		switch r.byte() % 8 {
+		case 0:
 			if ignore := c.ignore(); len(ignore) > 0 {
 				c.target[i] = ignore[0]
 			}
+		case 1, 2:
+			// A confident row, if one is far ahead.
+			c.target[i] = largest(c.x.RawRowView(i))
 		}
 	}
 	return c
+}
+
+// largest returns the index of the largest number, before which there may be
+// NaNs.
+func largest(x []float64) int {
+	y := 0
+	for j, v := range x {
+		if v > x[y] {
+			y = j
+		}
+	}
+	return y
 }
 
 func (c *fuzzLoss) ignore() []int {
@@ -396,24 +422,29 @@ func (c *fuzzLoss) coefficients(i int) []*big.Float {
 	return exactCoefficients(t, c.opts.Weight, c.opts.LabelSmoothing)
 }
 
+// rowWeight returns what row i counts in Loss.Weight.
+func (c *fuzzLoss) rowWeight(i int) float64 {
+	w := c.sampleWeight(i)
+	if w != 0 && c.soft == nil && c.opts != nil && c.opts.Weight != nil {
+		w *= c.opts.Weight[c.target[i]]
+	}
+	return w
+}
+
 // weight returns the sum that the mean divides by, of rounded products.
 func (c *fuzzLoss) weight() (sum *big.Float, ignored int) {
 	sum = exactNew()
 	for i := range c.rows {
-		w := c.sampleWeight(i)
-		if w == 0 {
+		if c.sampleWeight(i) == 0 {
 			ignored++
 			continue
 		}
-		if c.soft == nil && c.opts != nil && c.opts.Weight != nil {
-			w *= c.opts.Weight[c.target[i]]
-		}
-		sum.Add(sum, exactFloat(w))
+		sum.Add(sum, exactFloat(c.rowWeight(i)))
 	}
 	return sum, ignored
 }
 
-// ddBig returns s as a big.Float.
+// big returns s as a big.Float.
 func (s scaled) big() *big.Float {
 	v := exactFloat(s.v.hi)
 	v.Add(v, exactFloat(s.v.lo))
@@ -423,23 +454,86 @@ func (s scaled) big() *big.Float {
 	return v
 }
 
-// near reports whether got is within some units of 2^-53 of size, or of the
-// smallest numbers, from want; got may overflow where size does.
-func near(got float64, want, size *big.Float, units float64) bool {
-	if math.IsNaN(got) {
-		return false
+// An allowance is how far a result may be from its exact value: what the claims
+// of the documentation and the roundings on the way to it allow, added up to
+// first order. What is multiplied on the way is multiplied here by scale. It is
+// kept times 2^allowanceBits, so that neither what a rounding of the smallest
+// numbers loses nor what one of the largest does is out of range.
+type allowance float64
+
+const allowanceBits = 50
+
+// ulps allows for an error of n ulp of v.
+func (a *allowance) ulps(n float64, v *big.Float) {
+	e := -1074
+	if v.Sign() != 0 {
+		e = max(v.MantExp(nil)-53, e)
 	}
-	if s, _ := size.Float64(); math.IsInf(s, 0) || math.Abs(s) > math.MaxFloat64/1e6 {
-		return true
-	}
-	if math.IsInf(got, 0) {
-		return false
-	}
-	d := exactNew().Sub(exactFloat(got), want)
-	bound := exactNew().Mul(exactNew().Abs(size), exactFloat(units*0x1p-53))
-	bound.Add(bound, exactFloat(units*0x1p20*math.SmallestNonzeroFloat64))
-	return d.Abs(d).Cmp(bound) <= 0
+	*a += allowance(math.Ldexp(n, e+allowanceBits))
 }
+
+// relative allows for n roundings of v that do not underflow.
+func (a *allowance) relative(n float64, v *big.Float) {
+	f, _ := v.Float64()
+	*a += allowance(n * 0x1p-53 * (1 << allowanceBits) * math.Abs(f))
+}
+
+// roundings allows for n roundings of v.
+func (a *allowance) roundings(n float64, v *big.Float) {
+	a.relative(n, v)
+	*a += allowance(math.Ldexp(n, -1075+allowanceBits))
+}
+
+// sum allows for a sum in two words of n numbers whose magnitudes add up to
+// size, before it is rounded to one. Each addition leaves at most 2^-53·size
+// to the low word exactly, and the low word, at most n·2^-53·size, is rounded
+// at each of them; merging words rounds it a few times more.
+func (a *allowance) sum(n int, size *big.Float) {
+	a.relative(float64(n)*float64(n+4)*0x1p-53, size)
+}
+
+// scale multiplies by |f|.
+func (a *allowance) scale(f *big.Float) {
+	v, _ := f.Float64()
+	*a *= allowance(math.Abs(v))
+}
+
+// times returns what a allows for times |f|.
+func (a allowance) times(f *big.Float) allowance {
+	a.scale(f)
+	return a
+}
+
+// admits reports whether got is near enough to want. It is infinite only where
+// a number so near is too large for a double, and never -0.
+func (a allowance) admits(got float64, want *big.Float) bool {
+	if math.IsNaN(got) || got == 0 && math.Signbit(got) {
+		return false
+	}
+	// And what is not of first order, and the last digits of what is exact.
+	bound := float64(a) * (1 + 0x1p-30)
+	if math.IsInf(got, 0) {
+		top := exactNew().Abs(want)
+		f, _ := top.Add(top, exactNew().SetMantExp(exactFloat(bound), -allowanceBits)).Float64()
+		return math.IsInf(f, 1) && want.Signbit() == math.Signbit(got)
+	}
+	if want.MantExp(nil) > 1024 {
+		return false
+	}
+	d := exactFloat(got)
+	d.Sub(d, want)
+	off, _ := d.SetMantExp(d, allowanceBits).Float64()
+	return math.Abs(off) <= bound
+}
+
+// within returns a for a message.
+func (a allowance) within() *big.Float {
+	return exactNew().SetMantExp(exactFloat(float64(a)), -allowanceBits)
+}
+
+// overflows reports whether terms whose magnitudes add up to size may
+// overflow before they cancel.
+func overflows(size *big.Float) bool { return size.MantExp(nil) >= 1024 }
 
 // check calls the functions and holds what they return to the definition.
 // logProbs is set where x holds log-probabilities, for NLL.
@@ -471,6 +565,13 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 	}
 
 	weight, ignored := c.weight()
+	var wantWeight allowance
+	weightSize := exactNew()
+	wantWeight.roundings(1, weight)
+	for i := range c.rows {
+		weightSize.Add(weightSize, exactFloat(math.Abs(c.rowWeight(i))))
+	}
+	wantWeight.sum(c.rows, weightSize)
 	sum, magnitude, special, correct := exactNew(), exactNew(), 0.0, 0
 	mean := c.opts == nil || c.opts.Reduction == logsoftmax.Mean
 	var exact ddRow
@@ -512,10 +613,14 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 		}
 		scale := exactFloat(s)
 		if mean && !zeroGrad {
-			scale.Quo(scale, weight)
+			// What the mean divides by is the Weight that is returned.
+			scale.Quo(scale, exactFloat(loss.Weight))
 		}
 		if logProbs {
-			c.checkNLLRow(t, i, x, row, each[i], q, scale, zeroGrad)
+			c.checkLoss(t, i, each[i], x, nil, q)
+			if !zeroGrad {
+				c.checkNLLGradient(t, i, row, q, scale)
+			}
 			continue
 		}
 		if isNaNRow(x) {
@@ -530,56 +635,26 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 			continue
 		}
 		exact.set(x)
-		want, infinite := exactNew(), false
-		for j := range x {
-			lp := exact.logProb(j)
-			switch {
-			case q[j].Sign() == 0:
-			case math.IsInf(x[j], -1) || math.IsInf(lp.v.hi, -1):
-				infinite = true
-			default:
-				want.Sub(want, lp.big().Mul(lp.big(), q[j]))
-			}
-		}
-		if infinite {
-			if each[i] != math.Inf(1)*s {
-				t.Errorf("row %d: the loss is %v, want %v", i, each[i], math.Inf(1)*s)
-			}
-		} else if want.Mul(want, exactFloat(s)); !near(each[i], want, want, 12) {
-			t.Errorf("row %d: the loss is %v, want %.17g", i, each[i], want)
-		}
-		if zeroGrad {
-			continue
-		}
-		for j, v := range row {
-			p, rest := exact.prob(j).big(), exact.complement(j).big()
-			others := exactNew().Sub(total, q[j])
-			plus, minus := p.Mul(p, others), rest.Mul(rest, q[j])
-			want := exactNew().Sub(plus, minus)
-			size := plus
-			if plus.Cmp(minus) < 0 {
-				size = minus
-			}
-			want.Mul(want, scale)
-			size = exactNew().Mul(size, scale)
-			if !near(v, want, size, 20) {
-				t.Errorf("row %d: gradient %d is %v, want %.17g", i, j, v, want)
-			}
-			if v == 0 && math.Signbit(v) {
-				t.Errorf("row %d: gradient %d is -0", i, j)
-			}
+		c.checkLoss(t, i, each[i], x, &exact, q)
+		if !zeroGrad {
+			c.checkGradient(t, i, row, &exact, q, total, scale)
 		}
 	}
-	if w, _ := weight.Float64(); math.Abs(loss.Weight-w) > 0x1p-52*math.Abs(w) || loss.Rows != c.rows || loss.Ignored != ignored || loss.Correct != correct {
-		t.Errorf("%+v, want weight %v, %d rows, %d ignored, %d correct", loss, w, c.rows, ignored, correct)
+	if !wantWeight.admits(loss.Weight, weight) || loss.Rows != c.rows || loss.Ignored != ignored || loss.Correct != correct {
+		t.Errorf("%+v, want weight %.17g, %d rows, %d ignored, %d correct", loss, weight, c.rows, ignored, correct)
 	}
+	// Sum is the exact sum of the rows' losses, rounded.
+	var allowed allowance
+	allowed.roundings(1, sum)
+	allowed.sum(c.rows, magnitude)
 	switch {
+	case overflows(magnitude):
+		// To either infinity, before an infinite loss or another finite one.
 	case special != 0 || math.IsNaN(special):
-		// Finite losses may have overflowed to the other infinity.
-		if m, _ := magnitude.Float64(); m < math.MaxFloat64/1e6 && special != loss.Sum && !(math.IsNaN(special) && math.Float64bits(loss.Sum) == oneNaN) {
+		if special != loss.Sum && !(math.IsNaN(special) && math.Float64bits(loss.Sum) == oneNaN) {
 			t.Errorf("Sum is %v, want %v", loss.Sum, special)
 		}
-	case !near(loss.Sum, sum, sum, 2.01) && !near(loss.Sum, sum, magnitude, 0x1p-40):
+	case !allowed.admits(loss.Sum, sum):
 		t.Errorf("Sum is %v, want %.17g", loss.Sum, sum)
 	}
 	if t.Failed() {
@@ -587,51 +662,197 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 	}
 }
 
-func hasNaN(x []float64) bool { return slices.ContainsFunc(x, math.IsNaN) }
+// one returns 1 if a condition holds, and else 0.
+func one(condition bool) float64 {
+	if condition {
+		return 1
+	}
+	return 0
+}
 
-// checkNLLRow checks the loss and gradient of a row of log-probabilities, for
-// coefficients of which not all are zero.
-func (c *fuzzLoss) checkNLLRow(t *testing.T, i int, x, row []float64, loss float64, q []*big.Float, scale *big.Float, zeroGrad bool) {
+// factors says what there is to multiply by.
+func (c *fuzzLoss) factors() (weight, sampleWeight, smoothing, mean bool) {
+	if c.opts == nil {
+		return false, false, false, true
+	}
+	return c.opts.Weight != nil, c.opts.SampleWeight != nil, c.opts.LabelSmoothing > 0, c.opts.Reduction == logsoftmax.Mean
+}
+
+// coefficientRoundings returns how often a coefficient w[c]·((1-e)·t[c] + e/C)
+// is rounded, at most. Of the two numbers that are added, neither negative, one
+// is rounded twice, or once where t[c] is 1 for a label.
+func (c *fuzzLoss) coefficientRoundings() float64 {
+	weight, _, smoothing, _ := c.factors()
+	if smoothing && c.soft != nil {
+		return 3 + one(weight)
+	}
+	return 2*one(smoothing) + one(weight)
+}
+
+// checkLoss checks the loss of a row whose coefficients q are not all zero, of
+// logits for which exact is set, or of log-probabilities x.
+//
+// A log-probability is within 2 ulp, and those of NLL are what they are. That
+// of a label is multiplied by w·s, rounded. Where all classes have a
+// coefficient, each of the terms is rounded, then the sum, then what s makes of
+// it.
+func (c *fuzzLoss) checkLoss(t *testing.T, i int, loss float64, x []float64, exact *ddRow, q []*big.Float) {
 	t.Helper()
-	want, size, special := exactNew(), exactNew(), 0.0
+	weight, sampleWeight, smoothing, _ := c.factors()
+	label := c.soft == nil && !smoothing
+	want, size, special, n := exactNew(), exactNew(), 0.0, 0
+	var allowed allowance
 	for j, v := range x {
-		if q[j].Sign() != 0 {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				special -= v
-				continue
-			}
-			term := exactNew().Mul(q[j], exactFloat(-v))
-			want.Add(want, term)
-			size.Add(size, term.Abs(term))
-		}
-		if zeroGrad {
+		if q[j].Sign() == 0 {
 			continue
 		}
-		g := exactNew().Mul(q[j], scale)
-		g.Neg(g)
-		if !near(row[j], g, g, 10) || row[j] == 0 && math.Signbit(row[j]) {
-			t.Errorf("row %d: gradient %d is %v, want %.17g", i, j, row[j], g)
+		logProb, a := exactNew(), allowance(0)
+		switch {
+		case exact == nil && (math.IsNaN(v) || math.IsInf(v, 0)):
+			special -= v
+			continue
+		case exact == nil:
+			logProb.SetFloat64(v)
+		case math.IsInf(v, -1) || math.IsInf(exact.logProb(j).v.hi, -1):
+			special = math.Inf(1)
+			continue
+		default:
+			logProb = exact.logProb(j).big()
+			a.ulps(maxUlpLogProb, logProb)
 		}
+		term := exactNew().Mul(q[j], logProb)
+		a.scale(q[j])
+		if !label {
+			a.relative(c.coefficientRoundings(), term)
+			a.roundings(1, term)
+		}
+		allowed += a
+		want.Sub(want, term)
+		size.Add(size, term.Abs(term))
+		n++
 	}
 	s := exactFloat(c.sampleWeight(i))
+	if label {
+		want.Mul(want, s)
+		allowed.scale(s)
+		allowed.roundings(one(weight && sampleWeight)+one(weight || sampleWeight), want)
+	} else {
+		if overflows(size) {
+			return
+		}
+		allowed.sum(n, size)
+		allowed.roundings(1, want)
+		allowed.scale(s)
+		want.Mul(want, s)
+		allowed.roundings(one(sampleWeight), want)
+	}
 	if special != 0 || math.IsNaN(special) {
 		special *= c.sampleWeight(i)
 		if special != loss && !(math.IsNaN(special) && math.Float64bits(loss) == oneNaN) {
-			// Finite terms may have overflowed before.
-			if v, _ := size.Float64(); v < math.MaxFloat64/1e6 {
-				t.Errorf("row %d: the loss is %v, want %v", i, loss, special)
-			}
+			t.Errorf("row %d: the loss is %v, want %v", i, loss, special)
 		}
 		return
 	}
-	unscaled := exactNew().Set(size)
-	if v, _ := unscaled.Float64(); v > math.MaxFloat64/1e6 {
-		return
-	}
-	if want.Mul(want, s); !near(loss, want, size.Mul(size, s), 12) {
-		t.Errorf("row %d: the loss is %v, want %.17g", i, loss, want)
+	if !allowed.admits(loss, want) {
+		t.Errorf("row %d: the loss is %v, want %.17g within %.3g", i, loss, want, allowed.within())
 	}
 }
+
+// sumsWithout returns for each of the numbers x the sum of the others, which is
+// not a difference, lest one of 2^-1000 next to 1 be lost.
+func sumsWithout(x []*big.Float) []*big.Float {
+	sums := make([]*big.Float, len(x))
+	before := exactNew()
+	for j, v := range x {
+		sums[j] = exactNew().Set(before)
+		before.Add(before, v)
+	}
+	after := exactNew()
+	for j := len(x) - 1; j >= 0; j-- {
+		sums[j].Add(sums[j], after)
+		after.Add(after, x[j])
+	}
+	return sums
+}
+
+// checkNLLGradient checks the gradient -q·s/Weight of a row: the coefficients
+// are rounded as they are formed, then the product, then the quotient.
+func (c *fuzzLoss) checkNLLGradient(t *testing.T, i int, row []float64, q []*big.Float, scale *big.Float) {
+	t.Helper()
+	weight, sampleWeight, smoothing, mean := c.factors()
+	n := one(weight && sampleWeight) + one(mean)
+	if smoothing {
+		n = c.coefficientRoundings() + one(sampleWeight) + one(mean)
+	}
+	for j, v := range row {
+		want := exactNew().Mul(q[j], scale)
+		want.Neg(want)
+		var allowed allowance
+		allowed.roundings(n, want)
+		if !allowed.admits(v, want) {
+			t.Errorf("row %d: gradient %d is %v, want %.17g", i, j, v, want)
+		}
+	}
+}
+
+// checkGradient checks the gradient p·(Q-q) - q·(1-p), times scale, of a row
+// whose coefficients q add up to total.
+//
+// p is within 4 ulp, and so is 1-p where it is the gradient of a label, times a
+// weight, or where p is the only largest. Any other 1-p is a difference, and has
+// the error of p and a rounding. Q is a sum in two words: Q-q is rounded twice,
+// q·(1-p) once, and the rest of the formula once. Before that the coefficients
+// were rounded as they were formed; the one of a label, w·s, rounds once. Then
+// s/Weight is rounded, and so is what it multiplies.
+func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, exact *ddRow, q []*big.Float, total, scale *big.Float) {
+	t.Helper()
+	weight, sampleWeight, smoothing, mean := c.factors()
+	label := c.soft == nil && !smoothing
+	n := one(mean) + one(sampleWeight || mean)
+	if label {
+		n = one(weight && sampleWeight) + one(mean) + one(weight || sampleWeight || mean)
+	}
+	without := sumsWithout(q)
+	for j, v := range row {
+		p, rest, others := exact.prob(j).big(), exact.complement(j).big(), without[j]
+		var want *big.Float
+		var allowed allowance
+		switch {
+		case label && j == c.target[i]:
+			allowed.ulps(maxUlpLabelGrad, rest)
+			allowed.scale(q[j])
+			want = rest.Neg(rest.Mul(rest, q[j]))
+		case label:
+			allowed.ulps(maxUlpProb, p)
+			allowed.scale(others)
+			want = p.Mul(p, others)
+		default:
+			var ofP, ofRest, ofSum allowance
+			ofP.ulps(maxUlpProb, p)
+			if exact.count == 1 && j == exact.argmax {
+				ofRest.ulps(maxUlpProb, rest)
+			} else {
+				ofRest = ofP
+				ofRest.relative(1, rest)
+			}
+			ofSum.sum(len(q), total)
+			allowed = ofP.times(others) + ofRest.times(q[j]) + ofSum.times(p)
+			plus, minus := p.Mul(p, others), rest.Mul(rest, q[j])
+			allowed.relative(2+c.coefficientRoundings(), plus)
+			allowed.roundings(1+c.coefficientRoundings(), minus)
+			want = exactNew().Sub(plus, minus)
+			allowed.roundings(1, want)
+		}
+		allowed.scale(scale)
+		want.Mul(want, scale)
+		allowed.roundings(n, want)
+		if !allowed.admits(v, want) {
+			t.Errorf("row %d: gradient %d is %v, want %.17g within %.3g", i, j, v, want, allowed.within())
+		}
+	}
+}
+
+func hasNaN(x []float64) bool { return slices.ContainsFunc(x, math.IsNaN) }
 
 func FuzzCrossEntropy(f *testing.F) {
 	fuzzSeeds(f)
@@ -679,6 +900,17 @@ func FuzzIdentity(f *testing.F) {
 		if !sameBits(a, b) {
 			t.Fatalf("%d×%d, %+v: CrossEntropyEach %v, NLLEach of LogSoftmax %v", c.rows, c.cols, c.opts, a, b)
 		}
+		l, err := logsoftmax.CrossEntropy(r.in(c.x), c.target, c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := logsoftmax.NLL(r.in(&logp), c.target, c.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sameBits([]float64{l.Sum, l.Weight, l.Mean()}, []float64{m.Sum, m.Weight, m.Mean()}) || l.Rows != m.Rows || l.Ignored != m.Ignored {
+			t.Fatalf("%d×%d, %+v: CrossEntropy %+v, NLL of LogSoftmax %+v", c.rows, c.cols, c.opts, l, m)
+		}
 	})
 }
 
@@ -715,58 +947,90 @@ func FuzzLogSoftmaxGrad(f *testing.F) {
 		if dim == 0 || dim == -2 {
 			slicesOf = func(m *mat.Dense) mat.Matrix { return m.T() }
 		}
-		n, length := slicesOf(dst).Dims()
+		n, _ := slicesOf(dst).Dims()
 		for i := range n {
-			sum := exactNew()
-			for j := range length {
-				sum.Add(sum, exactFloat(slicesOf(upstream).At(i, j)))
-			}
-			for j := range length {
-				y, u, got := slicesOf(logp).At(i, j), slicesOf(upstream).At(i, j), slicesOf(dst).At(i, j)
-				if math.IsNaN(y) {
-					if math.Float64bits(got) != oneNaN {
-						t.Fatalf("entry %d of slice %d for a log-probability NaN is %v (%#x)", j, i, got, math.Float64bits(got))
-					}
-					continue
-				}
-				if y > 700 {
-					// The probability is about to overflow, or has.
-					continue
-				}
-				p, rest := exactNew(), exactFloat(1)
-				switch {
-				case y < -1100:
-				case math.Abs(y) < 0x1p-40:
-					// 1-e^y = -(y + y²/2 + …)
-					rest = exactFloat(y)
-					rest.Mul(rest, exactFloat(-1-y/2))
-					p.Sub(exactFloat(1), rest)
-				default:
-					m, k := ddExp(ddOf(y))
-					p = (scaled{v: m}).big()
-					p.SetMantExp(p, k)
-					rest.Sub(rest, p)
-				}
-				own, others := rest.Mul(rest, exactFloat(u)), exactNew().Sub(sum, exactFloat(u))
-				// The probability is a double, subnormal maybe.
-				rounding := exactNew().Mul(exactNew().Abs(others), exactFloat(math.SmallestNonzeroFloat64))
-				others.Mul(others, p)
-				want := exactNew().Sub(own, others)
-				size := exactNew().Abs(own)
-				if a := exactNew().Abs(others); a.Cmp(size) > 0 {
-					size = a
-				}
-				size.Add(size, rounding.SetMantExp(rounding, 53))
-				if v, _ := size.Float64(); v > math.MaxFloat64/1e6 {
-					// What is subtracted may overflow.
-					continue
-				}
-				if !near(got, want, size, 16) || got == 0 && math.Signbit(got) {
-					t.Fatalf("entry %d of slice %d of %d×%d along %d for log-probability %v, upstream %v is %v, want %.17g", j, i, rows, cols, dim, y, u, got, want)
-				}
+			logp, u, got := mat.Row(nil, i, slicesOf(logp)), mat.Row(nil, i, slicesOf(upstream)), mat.Row(nil, i, slicesOf(dst))
+			checkVectorJacobian(t, logp, u, got)
+			if t.Failed() {
+				t.Fatalf("slice %d of %d×%d along %d", i, rows, cols, dim)
 			}
 		}
 	})
+}
+
+// checkVectorJacobian checks u·(1-p) - p·(Σ-u) for p = e^logp, where Σ is the
+// sum of a slice's u.
+//
+// The probability is within 1.2 ulp. 1-p is within 3 ulp, but for what the
+// exponential's polynomial leaves of p, 2^-56, where it is used: from |logp| of
+// ln2/32 on, and there 1-p is small enough for that to show. Each of the
+// products is rounded, and so is their difference. Σ is a sum in two words, the
+// high one being Σ rounded: less u, and then with the low word added, that is
+// Σ-u with two roundings.
+func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
+	t.Helper()
+	sum, size := exactNew(), exactNew()
+	for _, v := range u {
+		sum.Add(sum, exactFloat(v))
+		size.Add(size, exactFloat(math.Abs(v)))
+	}
+	for j, y := range logp {
+		if math.IsNaN(y) {
+			if math.Float64bits(got[j]) != oneNaN {
+				t.Errorf("entry %d for a log-probability NaN is %v (%#x)", j, got[j], math.Float64bits(got[j]))
+			}
+			continue
+		}
+		if y > 709 {
+			// The probability is about to overflow, or has.
+			continue
+		}
+		p, rest := ddProbability(y)
+		own, others := exactNew().Mul(rest, exactFloat(u[j])), exactNew().Sub(sum, exactFloat(u[j]))
+		product := exactNew().Mul(p, others)
+		if overflows(own) || overflows(product) {
+			continue
+		}
+		want := exactNew().Sub(own, product)
+		var ofP, ofRest, ofOthers allowance
+		ofP.ulps(1.2, p)
+		ofOthers.sum(len(u), size)
+		ofOthers.relative(2, others)
+		ofRest.ulps(3, rest)
+		if math.Abs(y) > 0x1.6p-6 {
+			// 2^-56 of p.
+			ofRest.relative(0x1p-3, p)
+		}
+		allowed := ofRest.times(exactFloat(u[j])) + ofP.times(others) + ofOthers.times(p)
+		allowed.roundings(1, product)
+		allowed.roundings(1, own)
+		allowed.relative(1, want)
+		if !allowed.admits(got[j], want) {
+			t.Errorf("entry %d of %d for log-probability %v, upstream %v is %v, want %.17g within %.3g", j, len(u), y, u[j], got[j], want, allowed.within())
+		}
+	}
+}
+
+// ddProbability returns e^y and 1 - e^y for y below 2^10.
+func ddProbability(y float64) (p, rest *big.Float) {
+	p, rest = exactNew(), exactFloat(1)
+	switch {
+	case y < -1100:
+	case math.Abs(y) < 0x1p-60:
+		// 1-e^y = -(y + y²/2 + …)
+		rest = exactFloat(y)
+		rest.Mul(rest, exactNew().Add(exactFloat(-1), exactFloat(-y/2)))
+		p.Sub(exactFloat(1), rest)
+	case math.Abs(y) < 0.25:
+		rest = scaled{v: ddExpm1(ddOf(y)).neg()}.big()
+		p.Sub(exactFloat(1), rest)
+	default:
+		m, k := ddExp(ddOf(y))
+		p = scaled{v: m}.big()
+		p.SetMantExp(p, k)
+		rest.Sub(rest, p)
+	}
+	return p, rest
 }
 
 // FuzzOverlap has arguments share storage: a result on exactly the region of
@@ -1029,20 +1293,30 @@ func FuzzLoss(f *testing.F) {
 			parts = slices.Delete(parts, k+1, k+2)
 		}
 		l := parts[0]
-		if !near(l.Sum, sum, sum, 2.01) && !near(l.Sum, sum, magnitude, 0x1p-40) {
+		var ofSum, ofWeight, ofMean allowance
+		ofSum.sum(rows, magnitude)
+		ofWeight.sum(rows, weights)
+		// Before the two are rounded, what makes Mean: Sum/Weight, rounded once.
+		mean := exactNew()
+		if l.Weight != 0 {
+			mean.Quo(sum, weight)
+			ofMean = ofWeight.times(mean) + ofSum
+			ofMean.scale(exactNew().Quo(exactFloat(1), weight))
+			ofMean.roundings(1, mean)
+		}
+		ofSum.roundings(1, sum)
+		ofWeight.roundings(1, weight)
+		if !ofSum.admits(l.Sum, sum) {
 			t.Errorf("Sum is %v, want %.17g", l.Sum, sum)
 		}
-		if !near(l.Weight, weight, weight, 2.01) && !near(l.Weight, weight, weights, 0x1p-40) {
+		if !ofWeight.admits(l.Weight, weight) {
 			t.Errorf("Weight is %v, want %.17g", l.Weight, weight)
 		}
 		if l.Rows != rows {
 			t.Errorf("%d rows, want %d", l.Rows, rows)
 		}
-		if l.Weight != 0 {
-			q := exactNew().Quo(exactFloat(l.Sum), exactFloat(l.Weight))
-			if !near(l.Mean(), q, q, 5) {
-				t.Errorf("Mean is %v, want %.17g", l.Mean(), q)
-			}
+		if l.Weight != 0 && !ofMean.admits(l.Mean(), mean) {
+			t.Errorf("Mean is %v, want %.17g", l.Mean(), mean)
 		}
 	})
 }
@@ -1076,13 +1350,21 @@ func FuzzClassWeights(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Counts of any size, in some runs.
+		anySize := r.byte()%4 == 0
 		total := exactNew()
 		for c := range got {
-			if !near(got[c], counts[c], counts[c], 1) {
+			var allowed allowance
+			allowed.sum(len(target), counts[c])
+			allowed.roundings(1, counts[c])
+			if !allowed.admits(got[c], counts[c]) {
 				t.Errorf("count %d is %v, want %.17g", c, got[c], counts[c])
 			}
 			if got[c] == 0 {
 				got[c] = math.Ldexp(1+r.rest.Float64(), int(r.byte()%60)-30)
+			}
+			if anySize {
+				got[c] = math.Ldexp(1+r.rest.Float64(), 8*int(r.byte())-1020)
 			}
 			total.Add(total, exactFloat(got[c]))
 		}
@@ -1092,11 +1374,21 @@ func FuzzClassWeights(f *testing.F) {
 		}
 		for c, w := range balanced {
 			want := exactNew().Quo(total, exactNew().Mul(exactFloat(float64(classes)), exactFloat(got[c])))
-			if !near(w, want, want, 4) {
+			// The sum, the product and the quotient are rounded. A count is so
+			// only if it is below 2^-894, beside one above 2^900: then its weight
+			// is too large for a double.
+			var allowed allowance
+			allowed.sum(classes, want)
+			allowed.roundings(3, want)
+			if !allowed.admits(w, want) {
 				t.Errorf("balanced weight %d of %v is %v, want %.17g", c, got, w, want)
 			}
 		}
-		beta := 1 - math.Ldexp(1+r.rest.Float64(), -2-int(r.byte()%50))
+		// Next to 1, or next to 0.
+		beta := math.Ldexp(1+r.rest.Float64(), -2-int(r.byte()%50))
+		if r.byte()%8 > 0 {
+			beta = 1 - beta
+		}
 		effective, err := logsoftmax.EffectiveNumberWeights(got, beta)
 		if err != nil {
 			t.Fatal(err)
@@ -1111,7 +1403,14 @@ func FuzzClassWeights(f *testing.F) {
 		for c, w := range effective {
 			want := exactNew().Quo(v[c], sum)
 			want.Mul(want, exactFloat(float64(classes)))
-			if !near(w, want, want, 2.1) {
+			// Right to the last digit, but below 2^-1000, where the parts of it
+			// are numbers with fewer.
+			var allowed allowance
+			allowed.roundings(1, want)
+			if want.MantExp(nil) < -1000+3 {
+				allowed += allowance(classes) * 0x1p-1074 * (1 << allowanceBits)
+			}
+			if !allowed.admits(w, want) {
 				t.Errorf("effective weight %d of %v, beta %v, is %v, want %.17g", c, got, beta, w, want)
 			}
 		}
