@@ -250,32 +250,32 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	}
 }
 
-// weightedGradient sets row, which is row k of a panel, to g·(p·(Q-q) -
-// q·(1-p)), for the probabilities p of the given terms, coefficients q and
-// their sum Q.
+// weightedGradient sets row, which is row k of a panel, to g·(p·Q - q), for the
+// probabilities p of the given terms, coefficients q and their sum Q.
 func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum accumulator, g float64) {
 	w := b.workspace
+	factorsOf := func(int) factors { return factors{w.inverse[k], w.inverseLow[k], 1} }
+	if len(x) > chunkLen {
+		whole := w.wholePartial()
+		factorsOf = func(u int) factors { return w.partials[u].factors(&whole) }
+	}
 	// What is special about a single largest entry: 1-p.
 	largest, pLargest, qLargest := -1, 0.0, 0.0
 	if w.count[k] == 1 {
 		largest = w.indexOfMax(k, x)
-		pLargest, qLargest = w.probability(k, len(x), largest, terms[largest]), q[largest]
+		f := factorsOf(largest / chunkLen)
+		qLargest = q[largest]
+		pLargest = weightedProbability(terms[largest], qLargest, &f, sum)
 	}
 	set := weightedGradient
 	if b.away {
 		set = weightedGradientAway
 	}
-	if len(x) <= chunkLen {
-		set(row, terms, q, w.inverse[k], 1, sum, g)
-	} else {
-		whole := w.wholePartial()
-		for u := range w.partials {
-			first, second := w.partials[u].factors(&whole)
-			set(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), first, second, sum, g)
-		}
+	for u := range chunks(len(x)) {
+		set(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), factorsOf(u), sum, g)
 	}
 	if largest >= 0 {
-		row[largest] = weightedEntry(pLargest, w.rest[k], qLargest, sum, g)
+		row[largest] = weightedLargest(pLargest, w.rest[k], qLargest, sum, g)
 	}
 }
 

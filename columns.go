@@ -25,7 +25,7 @@ func (t *normalization) runColumns() {
 		t.doSingleRow()
 		return
 	case full == 0:
-	case rows <= chunkLen, rows <= mostStripRows && t.op != opSoftmax:
+	case t.stripped():
 		t.part = partStrips
 		strips := countStrips(rows, full)
 		t.stripsInUnit = stripsInUnit(strips)
@@ -95,16 +95,24 @@ const (
 	partSingle                        // what fills no group: column by column, or short ones at once
 )
 
-// mostStripRows is how long the columns of a strip may be.
-const mostStripRows = 2 * chunkLen
-
-// stripWidth is the number of columns of a strip: some 2^15 entries, of which
-// the second cache holds two, but four lines of memory at least.
-func stripWidth(rows int) int {
-	return max(4*group, min(columnsWidth, (1<<15)/rows/group*group))
+// stripped reports whether columns are worked on in strips: those of one chunk,
+// and those of two of a matrix so wide that strips are small beside it.
+func (t *normalization) stripped() bool {
+	rows, cols := t.in.Rows, t.in.Cols
+	return rows <= chunkLen || rows <= 2*chunkLen && cols >= 128*group && t.op != opSoftmax
 }
 
-func countStrips(rows, full int) int { return (full + stripWidth(rows) - 1) / stripWidth(rows) }
+// stripWidth is the number of columns of a strip: some 2^15 entries, of which
+// the second cache holds two, and four lines of memory at least, but no more
+// than a small part of the matrix.
+func stripWidth(rows, cols int) int {
+	width := max(4*group, min(columnsWidth, (1<<15)/rows/group*group))
+	return max(2*group, min(width, cols/32/group*group))
+}
+
+func countStrips(rows, full int) int {
+	return (full + stripWidth(rows, full) - 1) / stripWidth(rows, full)
+}
 
 // stripsInUnit is as many of some strips as leave units for every goroutine,
 // of which there may be another number at the next call.
@@ -130,8 +138,9 @@ type columnStrip struct {
 }
 
 func (t *normalization) strip(w *workspace, i int) columnStrip {
-	width := stripWidth(t.in.Rows)
-	s := columnStrip{first: i * width, groups: min(width, t.in.Cols-i*width) / group}
+	full := t.in.Cols / group * group
+	width := stripWidth(t.in.Rows, full)
+	s := columnStrip{first: i * width, groups: min(width, full-i*width) / group}
 	if t.op != opSoftmax && t.in.Stride < pageStride {
 		s.x, s.stride = t.in.Data[s.first:], t.in.Stride
 	} else {
@@ -143,7 +152,7 @@ func (t *normalization) strip(w *workspace, i int) columnStrip {
 // doStrips does strips from begin to end. Block by block, the place in memory
 // of the strip that was done is written and then takes the one to come.
 func (t *normalization) doStrips(w *workspace, begin, end int) {
-	rows, width := t.in.Rows, stripWidth(t.in.Rows)
+	rows, width := t.in.Rows, stripWidth(t.in.Rows, t.in.Cols/group*group)
 	for i := range w.strips {
 		w.strips[i] = grow(w.strips[i], rows*width)
 	}
@@ -383,7 +392,8 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 		if t.op == opLogSoftmax {
 			c.max[i], c.negLogSum[i] = whole.max, whole.conclude().negLogSum
 		} else {
-			c.factor[i], c.rest[i] = t.partials[chunk*full+first+k].factors(whole)
+			f := t.partials[chunk*full+first+k].factors(whole)
+			c.factor[i], c.rest[i] = f.first, f.second
 			again = again || c.rest[i] != 1
 		}
 	}
@@ -485,8 +495,8 @@ func (t *normalization) doColumn(w *workspace, col int) {
 			for i := range x {
 				x[i] = data[i*t.out.Stride]
 			}
-			first, second := w.partials[u].factors(&whole)
-			scaleTermsBy(x, x, first, second, 1)
+			f := w.partials[u].factors(&whole)
+			scaleTermsBy(x, x, f.first, f.second, 1)
 			for i, p := range x {
 				data[i*t.out.Stride] = p
 			}

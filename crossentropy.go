@@ -74,10 +74,10 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 //	dst[i,c] = (p[c]·Q - q[c])·s[i]           of the sum
 //
 // where p is the softmax of the row, q is as for CrossEntropy (without
-// smoothing: w[y] for the label and 0 for all others) and Q = Σ_c q[c]. It is
-// computed as p·(Q-q) - q·(1-p), with 1-p as the sum of the other
-// probabilities, so that the gradient of a confident row keeps its digits: for
-// the sum without weights and smoothing it is within 4 ulp.
+// smoothing: w[y] for the label and 0 for all others) and Q = Σ_c q[c]. Where p
+// is close to 1 it is computed as p·(Q-q) - q·(1-p), with 1-p as the sum of the
+// other probabilities, so that the gradient of a confident row keeps its
+// digits: for the sum without weights and smoothing it is within 4 ulp.
 //
 // The gradient is 0 in the rows that do not count, and everywhere if the mean
 // is asked for and Weight is 0. It is NaN in a row whose log-probabilities are
@@ -151,7 +151,8 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 //
 // where p is the softmax of the row, q is as for SoftCrossEntropy, and
 // Q = Σ_c q[c], which is 1 only where target and weights make it so. It is
-// computed as p·(Q-q) - q·(1-p), within 4 ulp of the larger of the two terms.
+// within 4 ulp of the larger of p·(Q-q) and q·(1-p), whose difference it is,
+// and with smoothing, which rounds the coefficients, within 8.
 //
 // The gradient is 0 in the rows that do not count, and everywhere if the mean
 // is asked for and Weight is 0. It is NaN in a row whose log-probabilities are

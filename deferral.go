@@ -40,11 +40,11 @@ func (w *workspace) deferScale(dst, terms []float64, g float64, label int, atLab
 	}
 	factors, whole := w.deferred.factors[:0], w.wholePartial()
 	for u := range w.partials {
-		first, second := w.partials[u].factors(&whole)
-		if second != 1 {
+		f := w.partials[u].factors(&whole)
+		if f.second != 1 {
 			return false
 		}
-		factors = append(factors, float64(first*g))
+		factors = append(factors, float64(f.first*g))
 	}
 	w.deferred = deferral{dst: dst, from: terms, factors: factors, label: label, atLabel: atLabel}
 	// The next row's terms go elsewhere.

@@ -180,18 +180,20 @@
 //	log-probability, loss of a row      2      1.26    1.26    1.31
 //	probability, label's gradient       4      1.98    2.78    2.08
 //	log-sum-exp                         1      0.58    0.84    0.74
-//	distribution's gradient             4              3.61
-//	LogSoftmaxGrad                      4              2.80
+//	distribution's gradient             4              2.50    3.81
+//	the same with smoothing             8              2.50    5.65
+//	LogSoftmaxGrad                      4              2.37
 //
 // Normal are rows of 2 to 50257 logits from N(0, s²) for s of 1e-9, 1, 10 and
 // 100; hard are rows made to be so: two classes at every gap up to 760, one
 // logit far ahead, all others equal, ties, logits about 1e300, and more;
 // search are the worst that climbing from bad rows finds. The log-sum-exp is
 // in ulp of the largest of |max|, log Σ e^(x-max) and itself, and the gradient
-// for a distribution, or with smoothing, in ulp of the larger of the two terms
-// p·(Q-q) and q·(1-p) that it subtracts; LogSoftmaxGrad's in ulp of the larger
-// of |u|·(1-p) and p·Σ|u| over the other entries of the upstream u. The
-// largest errors belong to
+// for a distribution in ulp of the larger of the two terms p·(Q-q) and q·(1-p)
+// whose difference it is; LogSoftmaxGrad's in ulp of the larger of |u|·(1-p)
+// and p·Σ|u| over the other entries of the upstream u. Where both terms are of
+// one size an error of p counts twice, and smoothing adds the roundings of the
+// coefficients. The largest errors belong to
 //
 //	log-probability   1.31: entry 0 of (0x1.b4e86e45c0356p-02,
 //	                  0x1.e45fb9d5fa3ap-03, -0x1.5f71057ec7b76p-02,
@@ -212,11 +214,15 @@
 // lead of some 37 on, where 1+e^-37 rounds to 1; so do PyTorch
 // (pytorch#113708) and SciPy (scipy#19521). See LogSoftmax's example.
 //
-// Weights and smoothing round on top of that, once each, as does the division
-// by Weight. Loss.Sum is the exact sum of the rows' losses, rounded, to the
-// last digit for any number of rows, and so is a sum by Loss.Add, for a Loss
-// has unexported fields with what the rounding left. These do not survive JSON
-// or gob; the exported fields do, each rounded once.
+// Weights and smoothing round on top of that: each product of weights, the
+// division by Weight and the product with what is left of these once, and a
+// smoothed coefficient two or three times. Where a probability or 1-p is below
+// the normal numbers, a weight multiplies the rounding to those too.
+//
+// Loss.Sum is the exact sum of the rows' losses, rounded, to the last digit for
+// any number of rows, and so is a sum by Loss.Add, for a Loss has unexported
+// fields with what the rounding left. These do not survive JSON or gob; the
+// exported fields do, each rounded once.
 //
 // # How it is computed
 //
@@ -245,7 +251,9 @@
 // architecture to the next.
 //
 // The sum has one fixed order: chunks of 2048 entries, each relative to its
-// own largest, and in a chunk eight lanes, entry j belonging to lane j mod 8.
+// own largest, and in a chunk eight lanes, entry j belonging to lane j mod 8. A
+// slice of at most 64 entries is a single lane, for many such slices are worked
+// on side by side.
 // What is added is not the exponential but the two parts 2^(k/16) and
 // 2^(k/16)·(e^r-1) before they are rounded to one number; the rounding error
 // of adding the first is kept (Knuth's TwoSum), and the second is small enough
@@ -253,8 +261,10 @@
 // exponentials would be wrong by 124 ulp for 50257 classes of which all but
 // one are equal, as all roundings fall the same way.
 //
-// 1-p of the only largest entry is T/(1+T), not a difference, and gradients
-// are computed as p·(Q-q) - q·(1-p), so that they keep their digits too.
+// 1-p of the only largest entry is T/(1+T), not a difference, and its gradient
+// is computed as p·(Q-q) - q·(1-p) where it is above one half, so that it keeps
+// its digits too. Elsewhere p·Q - q has fewer roundings; there p is formed with
+// a low word, for its error counts in both terms.
 //
 // # The same bits everywhere
 //

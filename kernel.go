@@ -137,18 +137,19 @@ const columnsWidth = 64
 // that was packed. The kernels for it work on whole groups of eight slices.
 // The order of its fields is known to the assembly.
 type columns struct {
-	max       [columnsWidth]float64
-	count     [columnsWidth]float64
-	shift     [columnsWidth]float64
-	magic     [columnsWidth]float64
-	lower     [columnsWidth]float64
-	negLogSum [columnsWidth]float64
-	inverse   [columnsWidth]float64
-	rest      [columnsWidth]float64
-	factor    [columnsWidth]float64
-	hi        [lanes][columnsWidth]float64
-	lo        [lanes][columnsWidth]float64
-	logSumLow [columnsWidth]float64
+	max        [columnsWidth]float64
+	count      [columnsWidth]float64
+	shift      [columnsWidth]float64
+	magic      [columnsWidth]float64
+	lower      [columnsWidth]float64
+	negLogSum  [columnsWidth]float64
+	inverse    [columnsWidth]float64
+	rest       [columnsWidth]float64
+	factor     [columnsWidth]float64
+	hi         [lanes][columnsWidth]float64
+	lo         [lanes][columnsWidth]float64
+	logSumLow  [columnsWidth]float64
+	inverseLow [columnsWidth]float64
 }
 
 const group = 8
@@ -263,12 +264,13 @@ func columnsLogGo(c *columns, groups int) {
 	}
 }
 
-// columnsConcludeGo is columnsLogGo, and also sets inverse and rest.
+// columnsConcludeGo is columnsLogGo, and also sets inverse, inverseLow and rest.
 func columnsConcludeGo(c *columns, groups int) {
 	for i := range groups * group {
 		p := newPartial(c.max[i], c.count[i], c.hi[0][i], c.lo[0][i])
 		s := p.conclude()
-		c.negLogSum[i], c.logSumLow[i], c.inverse[i], c.rest[i] = s.negLogSum, s.logSumLow, s.inverse, s.rest
+		c.negLogSum[i], c.logSumLow[i] = s.negLogSum, s.logSumLow
+		c.inverse[i], c.inverseLow[i], c.rest[i] = s.inverse, s.inverseLow, s.rest
 	}
 }
 

@@ -27,7 +27,7 @@ func tiers() []tier {
 // kernelConstants are four times each constant that _asm/vector.go lists.
 //
 //lint:ignore U1000 the assembly reads it
-var kernelConstants = func() (c [47 * 4]uint64) {
+var kernelConstants = func() (c [48 * 4]uint64) {
 	for i, x := range []float64{
 		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
 		exp2, exp3, exp4, exp5, exp6,
@@ -38,7 +38,7 @@ var kernelConstants = func() (c [47 * 4]uint64) {
 		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
 		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
 		-farthest, magic + 16*scaleBits, -50,
-		math.Float64frombits(15 * 16),
+		math.Float64frombits(15 * 16), -seriesEnd,
 		0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
 	} {
 		for k := range 4 {
@@ -573,10 +573,13 @@ func columnsMove(c *columns, x []float64, n, groups int, oneLane bool, s *stripS
 			return false
 		}
 	}
-	raceReadRows(x, groups*group, n, groups*group)
-	raceReadRows(in, inStride, n, groups*group)
-	raceWriteRows(buffer, groups*group, n, groups*group)
-	raceWriteRows(out, outStride, n, groups*group)
+	width := groups * group
+	x, buffer = x[:n*width], buffer[:n*width]
+	in, out = in[:(n-1)*inStride+width], out[:(n-1)*outStride+width]
+	raceReadRows(x, width, n, width)
+	raceReadRows(in, inStride, n, width)
+	raceWriteRows(buffer, width, n, width)
+	raceWriteRows(out, outStride, n, width)
 	away = away && untilLine(out) == 0 && outStride%lanes == 0
 	// As far ahead as memory takes to answer, and not so many rows that, a
 	// power of two apart, they push each other out of the caches.

@@ -446,6 +446,8 @@ func (c *columns) differs(want *columns, groups int, finite bool, fields ...stri
 			s = compare(name, &c.logSumLow, &want.logSumLow)
 		case "inverse":
 			s = compare(name, &c.inverse, &want.inverse)
+		case "inverseLow":
+			s = compare(name, &c.inverseLow, &want.inverseLow)
 		case "rest":
 			s = compare(name, &c.rest, &want.rest)
 		case "factor":
@@ -475,12 +477,12 @@ func (c *columns) differs(want *columns, groups int, finite bool, fields ...stri
 }
 
 // everything is the fields of columns.
-var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "rest", "factor", "sums"}
+var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "sums"}
 
 // canaries returns a columns of canaries.
 func canaries() *columns {
 	c := new(columns)
-	for _, a := range []*[columnsWidth]float64{&c.max, &c.count, &c.shift, &c.magic, &c.lower, &c.negLogSum, &c.logSumLow, &c.inverse, &c.rest, &c.factor} {
+	for _, a := range []*[columnsWidth]float64{&c.max, &c.count, &c.shift, &c.magic, &c.lower, &c.negLogSum, &c.logSumLow, &c.inverse, &c.inverseLow, &c.rest, &c.factor} {
 		fill(a[:], canary)
 	}
 	for l := range lanes {
@@ -644,7 +646,7 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	got.hi, got.lo = want.hi, want.lo
 	columnsJoin(got, groups)
 	columnsJoinGo(want, groups)
-	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
+	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
 		t.Errorf("columnsJoin: %s", s)
 	}
 
@@ -672,7 +674,7 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 				columnsTotal(total, nil, 0, in.x, in.stride, n, groups)
 			}
 			unchanged(kind)
-			if s := total.differs(wantTotal, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
+			if s := total.differs(wantTotal, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
 				t.Errorf("%s: %s", kind, s)
 			}
 			// What it leaves undefined it leaves so for these slices alone.
@@ -688,12 +690,12 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 
 	columnsLog(got, groups)
 	columnsLogGo(want, groups)
-	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "rest", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "max"); s != "" {
 		t.Errorf("columnsLog: %s", s)
 	}
 	columnsConclude(got, groups)
 	columnsConcludeGo(want, groups)
-	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "rest", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "max"); s != "" {
 		t.Errorf("columnsConclude: %s", s)
 	}
 
@@ -798,7 +800,7 @@ func TestColumnsConclude(t *testing.T) {
 			}
 			columnsConclude(got, groups)
 			columnsConcludeGo(&want, groups)
-			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "logSumLow", "inverse", "rest", "factor"); s != "" {
+			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
 				t.Fatalf("columnsConclude of %d groups: %s", groups, s)
 			}
 		}

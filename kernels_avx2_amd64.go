@@ -156,13 +156,13 @@ func sumAVX2(x *float64, n int) (hi float64, lo float64)
 // weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms or q.
 //
 //go:noescape
-func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 
 // weightedGradientStreamAVX2 is weightedGradientGo for n entries. It writes past the caches.
 // dst must be aligned to 64 bytes.
 //
 //go:noescape
-func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 
 // areSoftTargetsAVX2 is areSoftTargetsGo for n > 0 entries.
 //

@@ -5040,12 +5040,19 @@ vectors:
 	VMOVUPD        32(SP), Y4
 	VFNMADD231PD   160(SP), Y2, Y4
 	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y2, Y4
+	VFMADD231PD    Y1, Y3, Y4
+	VSUBPD         Y4, Y2, Y2
 	VMOVAPD        Y2, Y2
 	VFMADD231PD    Y1, Y3, Y2
+	VMULPD         ·kernelConstants+608(SB), Y4, Y1
+	VMOVUPD        ·kernelConstants+704(SB), Y3
+	VBLENDVPD      Y0, Y1, Y3, Y1
+	VMOVUPD        Y1, 3072(AX)
 	VMULPD         ·kernelConstants+608(SB), Y2, Y1
 	VMOVUPD        ·kernelConstants+704(SB), Y2
 	VBLENDVPD      Y0, Y1, Y2, Y0
-	VMOVUPD        Y0, 3072(AX)
+	VMOVUPD        Y0, 13312(AX)
 	ADDQ           $0x20, AX
 	SUBQ           $0x01, CX
 	JMP            vectors
@@ -6105,21 +6112,21 @@ join:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
+TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
 	MOVQ         n+24(FP), BX
-	VBROADCASTSD ·kernelConstants+544(SB), Y0
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VXORPD       Y2, Y2, Y2
-	VBROADCASTSD first+32(FP), Y3
-	VBROADCASTSD second+40(FP), Y4
-	VBROADCASTSD hi+48(FP), Y5
-	VBROADCASTSD lo+56(FP), Y6
-	VBROADCASTSD factor+64(FP), Y7
+	VBROADCASTSD ·kernelConstants+704(SB), Y0
+	VXORPD       Y1, Y1, Y1
+	VBROADCASTSD first+32(FP), Y2
+	VBROADCASTSD firstLow+40(FP), Y3
+	VBROADCASTSD second+48(FP), Y4
+	VBROADCASTSD hi+56(FP), Y5
+	VBROADCASTSD lo+64(FP), Y6
+	VBROADCASTSD factor+72(FP), Y7
 
 two:
 	CMPQ        BX, $0x08
@@ -6128,33 +6135,41 @@ two:
 	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVUPD     Y8, (AX)
 	VMOVUPD     32(CX), Y8
 	VMOVUPD     32(DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVUPD     Y8, 32(AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
@@ -6168,18 +6183,22 @@ one:
 	JLT         oneDone
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVUPD     Y8, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
@@ -6197,42 +6216,46 @@ oneDone:
 	LEAQ        ·laneMasks+32(SB), SI
 	VMOVUPD     (SI)(BX*8), Y8
 	VMASKMOVPD  (CX), Y8, Y9
-	VBLENDVPD   Y8, Y9, Y2, Y9
+	VBLENDVPD   Y8, Y9, Y1, Y9
 	VMASKMOVPD  (DX), Y8, Y10
-	VBLENDVPD   Y8, Y10, Y2, Y10
+	VBLENDVPD   Y8, Y10, Y1, Y10
+	VCMPPD      $0x04, Y1, Y10, Y11
+	VCMPPD      $0x04, Y5, Y10, Y12
+	VANDPD      Y12, Y11, Y11
 	VMULPD      Y3, Y9, Y3
-	VMULPD      Y4, Y3, Y3
-	VSUBPD      Y3, Y0, Y0
-	VSUBPD      Y10, Y5, Y4
-	VADDPD      Y6, Y4, Y4
-	VMULPD      Y0, Y10, Y0
-	VMOVAPD     Y0, Y0
-	VFMSUB231PD Y4, Y3, Y0
-	VMULPD      Y7, Y0, Y0
-	VADDPD      Y2, Y0, Y0
-	VCMPPD      $0x03, Y0, Y0, Y2
-	VBLENDVPD   Y2, Y1, Y0, Y0
+	VANDPD      Y3, Y11, Y3
+	VMOVAPD     Y3, Y3
+	VFMADD231PD Y2, Y9, Y3
+	VMULPD      Y4, Y3, Y2
+	VMOVAPD     Y10, Y3
+	VFMSUB231PD Y5, Y2, Y3
+	VMOVAPD     Y3, Y3
+	VFMADD231PD Y6, Y2, Y3
+	VMULPD      Y7, Y3, Y2
+	VADDPD      Y1, Y2, Y1
+	VCMPPD      $0x03, Y1, Y1, Y2
+	VBLENDVPD   Y2, Y0, Y1, Y0
 	VMASKMOVPD  Y0, Y8, (AX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientStreamAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedGradientStreamAVX2(SB), NOSPLIT, $0-72
+TEXT ·weightedGradientStreamAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
 	MOVQ         n+24(FP), BX
-	VBROADCASTSD ·kernelConstants+544(SB), Y0
-	VBROADCASTSD ·kernelConstants+704(SB), Y1
-	VXORPD       Y2, Y2, Y2
-	VBROADCASTSD first+32(FP), Y3
-	VBROADCASTSD second+40(FP), Y4
-	VBROADCASTSD hi+48(FP), Y5
-	VBROADCASTSD lo+56(FP), Y6
-	VBROADCASTSD factor+64(FP), Y7
+	VBROADCASTSD ·kernelConstants+704(SB), Y0
+	VXORPD       Y1, Y1, Y1
+	VBROADCASTSD first+32(FP), Y2
+	VBROADCASTSD firstLow+40(FP), Y3
+	VBROADCASTSD second+48(FP), Y4
+	VBROADCASTSD hi+56(FP), Y5
+	VBROADCASTSD lo+64(FP), Y6
+	VBROADCASTSD factor+72(FP), Y7
 
 two:
 	CMPQ        BX, $0x08
@@ -6241,33 +6264,41 @@ two:
 	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVNTPD    Y8, (AX)
 	VMOVUPD     32(CX), Y8
 	VMOVUPD     32(DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVNTPD    Y8, 32(AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
@@ -6281,18 +6312,22 @@ one:
 	JLT         oneDone
 	VMOVUPD     (CX), Y8
 	VMOVUPD     (DX), Y9
-	VMULPD      Y3, Y8, Y8
-	VMULPD      Y4, Y8, Y8
-	VSUBPD      Y8, Y0, Y10
-	VSUBPD      Y9, Y5, Y11
-	VADDPD      Y6, Y11, Y11
-	VMULPD      Y10, Y9, Y9
+	VCMPPD      $0x04, Y1, Y9, Y10
+	VCMPPD      $0x04, Y5, Y9, Y11
+	VANDPD      Y11, Y10, Y10
+	VMULPD      Y3, Y8, Y11
+	VANDPD      Y11, Y10, Y10
+	VMOVAPD     Y10, Y10
+	VFMADD231PD Y2, Y8, Y10
+	VMULPD      Y4, Y10, Y8
 	VMOVAPD     Y9, Y9
-	VFMSUB231PD Y11, Y8, Y9
+	VFMSUB231PD Y5, Y8, Y9
+	VMOVAPD     Y9, Y9
+	VFMADD231PD Y6, Y8, Y9
 	VMULPD      Y7, Y9, Y8
-	VADDPD      Y2, Y8, Y8
+	VADDPD      Y1, Y8, Y8
 	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y1, Y8, Y8
+	VBLENDVPD   Y9, Y0, Y8, Y8
 	VMOVNTPD    Y8, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
@@ -6310,21 +6345,25 @@ oneDone:
 	LEAQ        ·laneMasks+32(SB), SI
 	VMOVUPD     (SI)(BX*8), Y8
 	VMASKMOVPD  (CX), Y8, Y9
-	VBLENDVPD   Y8, Y9, Y2, Y9
+	VBLENDVPD   Y8, Y9, Y1, Y9
 	VMASKMOVPD  (DX), Y8, Y10
-	VBLENDVPD   Y8, Y10, Y2, Y10
+	VBLENDVPD   Y8, Y10, Y1, Y10
+	VCMPPD      $0x04, Y1, Y10, Y11
+	VCMPPD      $0x04, Y5, Y10, Y12
+	VANDPD      Y12, Y11, Y11
 	VMULPD      Y3, Y9, Y3
-	VMULPD      Y4, Y3, Y3
-	VSUBPD      Y3, Y0, Y0
-	VSUBPD      Y10, Y5, Y4
-	VADDPD      Y6, Y4, Y4
-	VMULPD      Y0, Y10, Y0
-	VMOVAPD     Y0, Y0
-	VFMSUB231PD Y4, Y3, Y0
-	VMULPD      Y7, Y0, Y0
-	VADDPD      Y2, Y0, Y0
-	VCMPPD      $0x03, Y0, Y0, Y2
-	VBLENDVPD   Y2, Y1, Y0, Y0
+	VANDPD      Y3, Y11, Y3
+	VMOVAPD     Y3, Y3
+	VFMADD231PD Y2, Y9, Y3
+	VMULPD      Y4, Y3, Y2
+	VMOVAPD     Y10, Y3
+	VFMSUB231PD Y5, Y2, Y3
+	VMOVAPD     Y3, Y3
+	VFMADD231PD Y6, Y2, Y3
+	VMULPD      Y7, Y3, Y2
+	VADDPD      Y1, Y2, Y1
+	VCMPPD      $0x03, Y1, Y1, Y2
+	VBLENDVPD   Y2, Y0, Y1, Y0
 	VMASKMOVPD  Y0, Y8, (AX)
 
 done:
@@ -6540,19 +6579,20 @@ vectors:
 	VSUBPD         Y7, Y9, Y9
 	VMOVAPD        Y9, Y9
 	VFNMADD231PD   Y8, Y7, Y9
-	VBROADCASTSD   ·kernelConstants+1472(SB), Y8
-	VFMADD213PD    ·kernelConstants+1440(SB), Y3, Y8
-	VFMADD213PD    ·kernelConstants+1408(SB), Y3, Y8
-	VFMADD213PD    ·kernelConstants+1376(SB), Y3, Y8
-	VFMADD213PD    ·kernelConstants+1344(SB), Y3, Y8
-	VFMADD213PD    ·kernelConstants+1312(SB), Y3, Y8
-	VFMADD213PD    ·kernelConstants+1280(SB), Y3, Y8
-	VMULPD         Y3, Y3, Y10
-	VMOVAPD        Y3, Y11
-	VFMADD231PD    Y10, Y8, Y11
-	VSUBPD         Y11, Y0, Y8
-	VCMPPD         $0x00, ·kernelConstants+544(SB), Y7, Y7
-	VBLENDVPD      Y7, Y8, Y9, Y7
+	VBROADCASTSD   ·kernelConstants+1504(SB), Y7
+	VFMADD213PD    ·kernelConstants+1472(SB), Y3, Y7
+	VFMADD213PD    ·kernelConstants+1440(SB), Y3, Y7
+	VFMADD213PD    ·kernelConstants+1408(SB), Y3, Y7
+	VFMADD213PD    ·kernelConstants+1376(SB), Y3, Y7
+	VFMADD213PD    ·kernelConstants+1344(SB), Y3, Y7
+	VFMADD213PD    ·kernelConstants+1312(SB), Y3, Y7
+	VMULPD         Y3, Y3, Y8
+	VMOVAPD        Y3, Y10
+	VFMADD231PD    Y8, Y7, Y10
+	VSUBPD         Y10, Y0, Y7
+	VMOVUPD        ·kernelConstants+1280(SB), Y8
+	VCMPPD         $0x11, Y3, Y8, Y8
+	VBLENDVPD      Y8, Y7, Y9, Y7
 	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y3, Y3
 	VBROADCASTSD   ·kernelConstants+544(SB), Y8
 	VSUBPD         Y6, Y8, Y8
@@ -6630,19 +6670,20 @@ vectorsDone:
 	VSUBPD         Y8, Y10, Y10
 	VMOVAPD        Y10, Y10
 	VFNMADD231PD   Y9, Y8, Y10
-	VBROADCASTSD   ·kernelConstants+1472(SB), Y9
-	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1280(SB), Y4, Y9
-	VMULPD         Y4, Y4, Y11
-	VMOVAPD        Y4, Y12
-	VFMADD231PD    Y11, Y9, Y12
-	VSUBPD         Y12, Y0, Y9
-	VCMPPD         $0x00, ·kernelConstants+544(SB), Y8, Y8
-	VBLENDVPD      Y8, Y9, Y10, Y8
+	VBROADCASTSD   ·kernelConstants+1504(SB), Y8
+	VFMADD213PD    ·kernelConstants+1472(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y8
+	VMULPD         Y4, Y4, Y9
+	VMOVAPD        Y4, Y11
+	VFMADD231PD    Y9, Y8, Y11
+	VSUBPD         Y11, Y0, Y8
+	VMOVUPD        ·kernelConstants+1280(SB), Y9
+	VCMPPD         $0x11, Y4, Y9, Y9
+	VBLENDVPD      Y9, Y8, Y10, Y8
 	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y4, Y4
 	VBROADCASTSD   ·kernelConstants+544(SB), Y9
 	VSUBPD         Y7, Y9, Y9
@@ -6726,19 +6767,20 @@ vectors:
 	VSUBPD         Y5, Y7, Y7
 	VMOVAPD        Y7, Y7
 	VFNMADD231PD   Y6, Y5, Y7
-	VBROADCASTSD   ·kernelConstants+1472(SB), Y6
-	VFMADD213PD    ·kernelConstants+1440(SB), Y1, Y6
-	VFMADD213PD    ·kernelConstants+1408(SB), Y1, Y6
-	VFMADD213PD    ·kernelConstants+1376(SB), Y1, Y6
-	VFMADD213PD    ·kernelConstants+1344(SB), Y1, Y6
-	VFMADD213PD    ·kernelConstants+1312(SB), Y1, Y6
-	VFMADD213PD    ·kernelConstants+1280(SB), Y1, Y6
-	VMULPD         Y1, Y1, Y8
-	VMOVAPD        Y1, Y9
-	VFMADD231PD    Y8, Y6, Y9
-	VSUBPD         Y9, Y0, Y6
-	VCMPPD         $0x00, ·kernelConstants+544(SB), Y5, Y5
-	VBLENDVPD      Y5, Y6, Y7, Y5
+	VBROADCASTSD   ·kernelConstants+1504(SB), Y5
+	VFMADD213PD    ·kernelConstants+1472(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+1440(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+1408(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+1376(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+1344(SB), Y1, Y5
+	VFMADD213PD    ·kernelConstants+1312(SB), Y1, Y5
+	VMULPD         Y1, Y1, Y6
+	VMOVAPD        Y1, Y8
+	VFMADD231PD    Y6, Y5, Y8
+	VSUBPD         Y8, Y0, Y5
+	VMOVUPD        ·kernelConstants+1280(SB), Y6
+	VCMPPD         $0x11, Y1, Y6, Y6
+	VBLENDVPD      Y6, Y5, Y7, Y5
 	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y1, Y1
 	VBROADCASTSD   ·kernelConstants+544(SB), Y6
 	VSUBPD         Y4, Y6, Y6
@@ -6823,19 +6865,20 @@ vectorsDone:
 	VSUBPD         Y8, Y10, Y10
 	VMOVAPD        Y10, Y10
 	VFNMADD231PD   Y9, Y8, Y10
-	VBROADCASTSD   ·kernelConstants+1472(SB), Y9
-	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y9
-	VFMADD213PD    ·kernelConstants+1280(SB), Y4, Y9
-	VMULPD         Y4, Y4, Y11
-	VMOVAPD        Y4, Y12
-	VFMADD231PD    Y11, Y9, Y12
-	VSUBPD         Y12, Y0, Y9
-	VCMPPD         $0x00, ·kernelConstants+544(SB), Y8, Y8
-	VBLENDVPD      Y8, Y9, Y10, Y8
+	VBROADCASTSD   ·kernelConstants+1504(SB), Y8
+	VFMADD213PD    ·kernelConstants+1472(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1440(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1408(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1376(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1344(SB), Y4, Y8
+	VFMADD213PD    ·kernelConstants+1312(SB), Y4, Y8
+	VMULPD         Y4, Y4, Y9
+	VMOVAPD        Y4, Y11
+	VFMADD231PD    Y9, Y8, Y11
+	VSUBPD         Y11, Y0, Y8
+	VMOVUPD        ·kernelConstants+1280(SB), Y9
+	VCMPPD         $0x11, Y4, Y9, Y9
+	VBLENDVPD      Y9, Y8, Y10, Y8
 	VCMPPD         $0x11, ·kernelConstants+1216(SB), Y4, Y4
 	VBROADCASTSD   ·kernelConstants+544(SB), Y9
 	VSUBPD         Y7, Y9, Y9
@@ -7012,45 +7055,61 @@ TEXT ·columnsWeightedGradientAVX2(SB), NOSPLIT, $0-48
 
 vectors:
 	VMOVUPD   (AX), Y3
-	VMOVUPD   3072(AX), Y4
-	VMOVUPD   3584(AX), Y5
-	VMOVUPD   4608(AX), Y6
-	VMOVUPD   8704(AX), Y7
-	VMOVUPD   4096(AX), Y8
-	VCMPPD    $0x00, 512(AX), Y0, Y9
-	VBLENDVPD Y9, Y3, Y1, Y3
+	VMOVUPD   3584(AX), Y4
+	VMOVUPD   3072(AX), Y5
+	VMOVUPD   13312(AX), Y6
+	VMOVUPD   4608(AX), Y7
+	VMOVUPD   8704(AX), Y8
+	VMOVUPD   4096(AX), Y9
+	VCMPPD    $0x00, 512(AX), Y0, Y10
+	VBLENDVPD Y10, Y3, Y1, Y3
 	MOVQ      CX, R8
 	MOVQ      DX, R9
 	MOVQ      BX, R10
 	MOVQ      SI, R11
 
 entries:
-	VMULPD      (R8), Y4, Y9
-	VCMPPD      $0x00, (R10), Y3, Y10
-	VSUBPD      Y9, Y0, Y11
-	VBLENDVPD   Y10, Y5, Y11, Y10
-	VMOVUPD     (R9), Y11
-	VSUBPD      Y11, Y6, Y12
-	VADDPD      Y7, Y12, Y12
-	VMULPD      Y10, Y11, Y10
-	VMOVAPD     Y10, Y10
-	VFMSUB231PD Y12, Y9, Y10
-	VMULPD      Y8, Y10, Y9
-	VADDPD      Y2, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y1, Y9, Y9
-	VMOVUPD     Y9, (R8)
-	ADDQ        $0x00000200, R8
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000200, R10
-	DECQ        R11
-	JNZ         entries
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	ADDQ        $0x20, BX
-	DECQ        DI
-	JNZ         vectors
+	VMOVUPD      (R9), Y10
+	VMOVUPD      (R8), Y11
+	VCMPPD       $0x04, Y2, Y10, Y12
+	VCMPPD       $0x04, Y7, Y10, Y13
+	VANDPD       Y13, Y12, Y12
+	VMULPD       Y6, Y11, Y13
+	VANDPD       Y13, Y12, Y12
+	VMOVAPD      Y12, Y12
+	VFMADD231PD  Y5, Y11, Y12
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y7, Y12, Y11
+	VMOVAPD      Y11, Y11
+	VFMADD231PD  Y8, Y12, Y11
+	VSUBPD       Y10, Y7, Y13
+	VADDPD       Y8, Y13, Y13
+	VMULPD       Y4, Y10, Y14
+	VMOVAPD      Y14, Y14
+	VFMSUB231PD  Y13, Y12, Y14
+	VCMPPD       $0x00, (R10), Y3, Y13
+	VBROADCASTSD ·kernelConstants+1312(SB), Y15
+	VCMPPD       $0x11, Y12, Y15, Y12
+	VCMPPD       $0x00, Y7, Y10, Y10
+	VORPD        Y12, Y10, Y12
+	VANDPD       Y12, Y13, Y13
+	VBLENDVPD    Y13, Y14, Y11, Y10
+	VMULPD       Y9, Y10, Y10
+	VADDPD       Y2, Y10, Y10
+	VCMPPD       $0x03, Y10, Y10, Y11
+	VBLENDVPD    Y11, Y1, Y10, Y10
+	VMOVUPD      Y10, (R8)
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x00000200, R10
+	DECQ         R11
+	JNZ          entries
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, BX
+	DECQ         DI
+	JNZ          vectors
 	VZEROUPPER
 	RET
 

@@ -6554,12 +6554,12 @@ entries:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K2
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K2, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -6589,12 +6589,12 @@ sameRow1:
 	VMOVUPD      (R10), Z24
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z24, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z25
+	VMOVUPD      13824(R8)(BX*1), Z25
 	VCMPPD       $0x03, Z25, Z24, K3
 	VMAXPD       Z24, Z25, Z25
 	VBROADCASTSD ·kernelConstants+704(SB), Z24
 	VMOVUPD      Z24, K3, Z25
-	VMOVUPD      Z25, 13312(R8)(BX*1)
+	VMOVUPD      Z25, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -6790,12 +6790,12 @@ eights:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -6825,12 +6825,12 @@ sameRow1:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -6910,12 +6910,12 @@ sameRow2:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -6945,12 +6945,12 @@ sameRow3:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7030,12 +7030,12 @@ sameRow4:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7065,12 +7065,12 @@ sameRow5:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7150,12 +7150,12 @@ sameRow6:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7185,12 +7185,12 @@ sameRow7:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7280,12 +7280,12 @@ one:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7429,12 +7429,12 @@ entries:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K2
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K2, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7463,12 +7463,12 @@ sameRow1:
 	VMOVUPD      (R10), Z24
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z24, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z25
+	VMOVUPD      13824(R8)(BX*1), Z25
 	VCMPPD       $0x03, Z25, Z24, K3
 	VMAXPD       Z24, Z25, Z25
 	VBROADCASTSD ·kernelConstants+704(SB), Z24
 	VMOVUPD      Z24, K3, Z25
-	VMOVUPD      Z25, 13312(R8)(BX*1)
+	VMOVUPD      Z25, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7663,12 +7663,12 @@ eights:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7697,12 +7697,12 @@ sameRow1:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7781,12 +7781,12 @@ sameRow2:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7815,12 +7815,12 @@ sameRow3:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7899,12 +7899,12 @@ sameRow4:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -7933,12 +7933,12 @@ sameRow5:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -8017,12 +8017,12 @@ sameRow6:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -8051,12 +8051,12 @@ sameRow7:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z24
+	VMOVUPD      13824(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD ·kernelConstants+704(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13312(R8)(BX*1)
+	VMOVUPD      Z24, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -8145,12 +8145,12 @@ one:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13312(R8)(BX*1), Z23
+	VMOVUPD      13824(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD ·kernelConstants+704(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13312(R8)(BX*1)
+	VMOVUPD      Z23, 13824(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -9203,19 +9203,34 @@ pairs:
 	VFNMADD231PD 704(SP), Z4, Z8
 	VADDPD       Z7, Z5, Z5
 	VADDPD       Z8, Z6, Z6
+	VMOVAPD      Z3, Z7
+	VFMADD231PD  Z2, Z5, Z7
+	VMOVAPD      Z4, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VSUBPD       Z7, Z3, Z3
+	VSUBPD       Z8, Z4, Z4
 	VMOVAPD      Z3, Z3
 	VFMADD231PD  Z2, Z5, Z3
 	VMOVAPD      Z4, Z2
 	VFMADD231PD  Z1, Z6, Z2
 	VBROADCASTSD ·kernelConstants+608(SB), Z1
+	VMULPD       Z1, Z7, Z4
+	VMULPD       Z1, Z8, Z1
+	VMOVAPD      Z0, Z5
+	VMOVUPD      Z4, K1, Z5
+	VMOVUPD      Z5, 3072(AX)
+	VMOVAPD      Z0, Z4
+	VMOVUPD      Z1, K2, Z4
+	VMOVUPD      Z4, 3136(AX)
+	VBROADCASTSD ·kernelConstants+608(SB), Z1
 	VMULPD       Z1, Z3, Z3
 	VMULPD       Z1, Z2, Z1
 	VMOVAPD      Z0, Z2
 	VMOVUPD      Z3, K1, Z2
-	VMOVUPD      Z2, 3072(AX)
+	VMOVUPD      Z2, 13312(AX)
 	VMOVAPD      Z0, Z0
 	VMOVUPD      Z1, K2, Z0
-	VMOVUPD      Z0, 3136(AX)
+	VMOVUPD      Z0, 13376(AX)
 	ADDQ         $0x00000080, AX
 	SUBQ         $0x02, CX
 	JMP          pairs
@@ -9432,13 +9447,21 @@ vectors:
 	VMOVUPD      64(SP), Z4
 	VFNMADD231PD 320(SP), Z2, Z4
 	VADDPD       Z4, Z3, Z3
+	VMOVAPD      Z2, Z4
+	VFMADD231PD  Z1, Z3, Z4
+	VSUBPD       Z4, Z2, Z2
 	VMOVAPD      Z2, Z2
 	VFMADD231PD  Z1, Z3, Z2
+	VBROADCASTSD ·kernelConstants+608(SB), Z1
+	VMULPD       Z1, Z4, Z1
+	VMOVAPD      Z0, Z3
+	VMOVUPD      Z1, K1, Z3
+	VMOVUPD      Z3, 3072(AX)
 	VBROADCASTSD ·kernelConstants+608(SB), Z1
 	VMULPD       Z1, Z2, Z1
 	VMOVAPD      Z0, Z0
 	VMOVUPD      Z1, K1, Z0
-	VMOVUPD      Z0, 3072(AX)
+	VMOVUPD      Z0, 13312(AX)
 	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
 	JMP          vectors
@@ -10415,21 +10438,21 @@ join:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
+TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
 	MOVQ         n+24(FP), BX
-	VBROADCASTSD ·kernelConstants+544(SB), Z0
-	VBROADCASTSD ·kernelConstants+704(SB), Z1
-	VXORPD       Z2, Z2, Z2
-	VBROADCASTSD first+32(FP), Z3
-	VBROADCASTSD second+40(FP), Z4
-	VBROADCASTSD hi+48(FP), Z5
-	VBROADCASTSD lo+56(FP), Z6
-	VBROADCASTSD factor+64(FP), Z7
+	VBROADCASTSD ·kernelConstants+704(SB), Z0
+	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD first+32(FP), Z2
+	VBROADCASTSD firstLow+40(FP), Z3
+	VBROADCASTSD second+48(FP), Z4
+	VBROADCASTSD hi+56(FP), Z5
+	VBROADCASTSD lo+64(FP), Z6
+	VBROADCASTSD factor+72(FP), Z7
 
 two:
 	CMPQ        BX, $0x10
@@ -10440,35 +10463,43 @@ two:
 	PREFETCHT0  2112(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVUPD     Z8, (AX)
 	VMOVUPD     64(CX), Z8
 	VMOVUPD     64(DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVUPD     Z8, 64(AX)
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
@@ -10484,19 +10515,23 @@ one:
 	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVUPD     Z8, (AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
@@ -10510,44 +10545,48 @@ oneDone:
 	MOVQ        $0x000000ff, SI
 	BZHIQ       BX, SI, SI
 	KMOVB       SI, K1
-	VMOVAPD     Z2, Z8
+	VMOVAPD     Z1, Z8
 	VMOVUPD     (CX), K1, Z8
-	VMOVAPD     Z2, Z9
+	VMOVAPD     Z1, Z9
 	VMOVUPD     (DX), K1, Z9
+	VCMPPD      $0x04, Z1, Z9, K2
+	VCMPPD      $0x04, Z5, Z9, K3
+	KANDB       K3, K2, K2
 	VMULPD      Z3, Z8, Z3
-	VMULPD      Z4, Z3, Z3
-	VSUBPD      Z3, Z0, Z0
-	VSUBPD      Z9, Z5, Z4
-	VADDPD      Z6, Z4, Z4
-	VMULPD      Z0, Z9, Z0
-	VMOVAPD     Z0, Z0
-	VFMSUB231PD Z4, Z3, Z0
-	VMULPD      Z7, Z0, Z0
-	VADDPD      Z2, Z0, Z0
-	VCMPPD      $0x03, Z0, Z0, K2
-	VMOVAPD     Z0, Z0
-	VMOVUPD     Z1, K2, Z0
-	VMOVUPD     Z0, K1, (AX)
+	VMOVAPD.Z   Z3, K2, Z3
+	VMOVAPD     Z3, Z3
+	VFMADD231PD Z2, Z8, Z3
+	VMULPD      Z4, Z3, Z2
+	VMOVAPD     Z9, Z3
+	VFMSUB231PD Z5, Z2, Z3
+	VMOVAPD     Z3, Z3
+	VFMADD231PD Z6, Z2, Z3
+	VMULPD      Z7, Z3, Z2
+	VADDPD      Z1, Z2, Z1
+	VCMPPD      $0x03, Z1, Z1, K2
+	VMOVAPD     Z1, Z1
+	VMOVUPD     Z0, K2, Z1
+	VMOVUPD     Z1, K1, (AX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func weightedGradientStreamAVX512(dst *float64, terms *float64, q *float64, n int, first float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientStreamAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedGradientStreamAVX512(SB), NOSPLIT, $0-72
+TEXT ·weightedGradientStreamAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
 	MOVQ         n+24(FP), BX
-	VBROADCASTSD ·kernelConstants+544(SB), Z0
-	VBROADCASTSD ·kernelConstants+704(SB), Z1
-	VXORPD       Z2, Z2, Z2
-	VBROADCASTSD first+32(FP), Z3
-	VBROADCASTSD second+40(FP), Z4
-	VBROADCASTSD hi+48(FP), Z5
-	VBROADCASTSD lo+56(FP), Z6
-	VBROADCASTSD factor+64(FP), Z7
+	VBROADCASTSD ·kernelConstants+704(SB), Z0
+	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD first+32(FP), Z2
+	VBROADCASTSD firstLow+40(FP), Z3
+	VBROADCASTSD second+48(FP), Z4
+	VBROADCASTSD hi+56(FP), Z5
+	VBROADCASTSD lo+64(FP), Z6
+	VBROADCASTSD factor+72(FP), Z7
 
 two:
 	CMPQ        BX, $0x10
@@ -10558,35 +10597,43 @@ two:
 	PREFETCHT0  2112(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVNTPD    Z8, (AX)
 	VMOVUPD     64(CX), Z8
 	VMOVUPD     64(DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVNTPD    Z8, 64(AX)
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
@@ -10602,19 +10649,23 @@ one:
 	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Z8
 	VMOVUPD     (DX), Z9
-	VMULPD      Z3, Z8, Z8
-	VMULPD      Z4, Z8, Z8
-	VSUBPD      Z8, Z0, Z10
-	VSUBPD      Z9, Z5, Z11
-	VADDPD      Z6, Z11, Z11
-	VMULPD      Z10, Z9, Z9
+	VCMPPD      $0x04, Z1, Z9, K1
+	VCMPPD      $0x04, Z5, Z9, K2
+	KANDB       K2, K1, K1
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD.Z   Z10, K1, Z10
+	VMOVAPD     Z10, Z10
+	VFMADD231PD Z2, Z8, Z10
+	VMULPD      Z4, Z10, Z8
 	VMOVAPD     Z9, Z9
-	VFMSUB231PD Z11, Z8, Z9
+	VFMSUB231PD Z5, Z8, Z9
+	VMOVAPD     Z9, Z9
+	VFMADD231PD Z6, Z8, Z9
 	VMULPD      Z7, Z9, Z8
-	VADDPD      Z2, Z8, Z8
+	VADDPD      Z1, Z8, Z8
 	VCMPPD      $0x03, Z8, Z8, K1
 	VMOVAPD     Z8, Z8
-	VMOVUPD     Z1, K1, Z8
+	VMOVUPD     Z0, K1, Z8
 	VMOVNTPD    Z8, (AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
@@ -10628,24 +10679,28 @@ oneDone:
 	MOVQ        $0x000000ff, SI
 	BZHIQ       BX, SI, SI
 	KMOVB       SI, K1
-	VMOVAPD     Z2, Z8
+	VMOVAPD     Z1, Z8
 	VMOVUPD     (CX), K1, Z8
-	VMOVAPD     Z2, Z9
+	VMOVAPD     Z1, Z9
 	VMOVUPD     (DX), K1, Z9
+	VCMPPD      $0x04, Z1, Z9, K2
+	VCMPPD      $0x04, Z5, Z9, K3
+	KANDB       K3, K2, K2
 	VMULPD      Z3, Z8, Z3
-	VMULPD      Z4, Z3, Z3
-	VSUBPD      Z3, Z0, Z0
-	VSUBPD      Z9, Z5, Z4
-	VADDPD      Z6, Z4, Z4
-	VMULPD      Z0, Z9, Z0
-	VMOVAPD     Z0, Z0
-	VFMSUB231PD Z4, Z3, Z0
-	VMULPD      Z7, Z0, Z0
-	VADDPD      Z2, Z0, Z0
-	VCMPPD      $0x03, Z0, Z0, K2
-	VMOVAPD     Z0, Z0
-	VMOVUPD     Z1, K2, Z0
-	VMOVUPD     Z0, K1, (AX)
+	VMOVAPD.Z   Z3, K2, Z3
+	VMOVAPD     Z3, Z3
+	VFMADD231PD Z2, Z8, Z3
+	VMULPD      Z4, Z3, Z2
+	VMOVAPD     Z9, Z3
+	VFMSUB231PD Z5, Z2, Z3
+	VMOVAPD     Z3, Z3
+	VFMADD231PD Z6, Z2, Z3
+	VMULPD      Z7, Z3, Z2
+	VADDPD      Z1, Z2, Z1
+	VCMPPD      $0x03, Z1, Z1, K2
+	VMOVAPD     Z1, Z1
+	VMOVUPD     Z0, K2, Z1
+	VMOVUPD     Z1, K1, (AX)
 
 done:
 	SFENCE
@@ -10862,30 +10917,31 @@ vectors:
 	VSUBPD       Z22, Z3, Z23
 	VMOVAPD      Z23, Z23
 	VFNMADD231PD Z24, Z22, Z23
+	VBROADCASTSD ·kernelConstants+1504(SB), Z22
 	VBROADCASTSD ·kernelConstants+1472(SB), Z24
-	VBROADCASTSD ·kernelConstants+1440(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1408(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1376(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1344(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1312(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VBROADCASTSD ·kernelConstants+1280(SB), Z25
-	VFMADD213PD  Z25, Z19, Z24
-	VMULPD       Z19, Z19, Z25
-	VMOVAPD      Z19, Z26
-	VFMADD231PD  Z25, Z24, Z26
-	VSUBPD       Z26, Z12, Z24
-	VCMPPD       $0x00, Z3, Z22, K2
-	VMOVAPD      Z23, Z22
-	VMOVUPD      Z24, K2, Z22
-	VBROADCASTSD ·kernelConstants+1216(SB), Z23
-	VCMPPD       $0x11, Z23, Z19, K2
+	VFMADD213PD  Z24, Z19, Z22
+	VBROADCASTSD ·kernelConstants+1440(SB), Z24
+	VFMADD213PD  Z24, Z19, Z22
+	VBROADCASTSD ·kernelConstants+1408(SB), Z24
+	VFMADD213PD  Z24, Z19, Z22
+	VBROADCASTSD ·kernelConstants+1376(SB), Z24
+	VFMADD213PD  Z24, Z19, Z22
+	VBROADCASTSD ·kernelConstants+1344(SB), Z24
+	VFMADD213PD  Z24, Z19, Z22
+	VBROADCASTSD ·kernelConstants+1312(SB), Z24
+	VFMADD213PD  Z24, Z19, Z22
+	VMULPD       Z19, Z19, Z24
+	VMOVAPD      Z19, Z25
+	VFMADD231PD  Z24, Z22, Z25
+	VSUBPD       Z25, Z12, Z22
+	VBROADCASTSD ·kernelConstants+1280(SB), Z24
+	VCMPPD       $0x11, Z19, Z24, K2
+	VMOVAPD      Z23, Z23
+	VMOVUPD      Z22, K2, Z23
+	VBROADCASTSD ·kernelConstants+1216(SB), Z22
+	VCMPPD       $0x11, Z22, Z19, K2
 	VSUBPD       Z21, Z3, Z19
-	VMOVAPD      Z22, Z22
+	VMOVAPD      Z23, Z22
 	VMOVUPD      Z19, K2, Z22
 	VSUBPD       Z20, Z13, Z19
 	VADDPD       Z14, Z19, Z19
@@ -10946,36 +11002,37 @@ vectorsDone:
 	VSUBPD       Z0, Z3, Z4
 	VMOVAPD      Z4, Z4
 	VFNMADD231PD Z1, Z0, Z4
+	VBROADCASTSD ·kernelConstants+1504(SB), Z0
 	VBROADCASTSD ·kernelConstants+1472(SB), Z1
-	VBROADCASTSD ·kernelConstants+1440(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1408(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1376(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1344(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1312(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1280(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VMULPD       Z9, Z9, Z5
-	VMOVAPD      Z9, Z6
-	VFMADD231PD  Z5, Z1, Z6
-	VSUBPD       Z6, Z12, Z1
-	VCMPPD       $0x00, Z3, Z0, K3
-	VMOVAPD      Z4, Z0
-	VMOVUPD      Z1, K3, Z0
-	VBROADCASTSD ·kernelConstants+1216(SB), Z1
-	VCMPPD       $0x11, Z1, Z9, K3
-	VSUBPD       Z2, Z3, Z1
-	VMOVAPD      Z0, Z0
-	VMOVUPD      Z1, K3, Z0
-	VSUBPD       Z20, Z13, Z1
-	VADDPD       Z14, Z1, Z1
-	VMULPD       Z0, Z20, Z0
-	VMULPD       Z1, Z2, Z1
-	VSUBPD       Z1, Z0, Z0
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1408(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1376(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1344(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1312(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VMULPD       Z9, Z9, Z1
+	VMOVAPD      Z9, Z5
+	VFMADD231PD  Z1, Z0, Z5
+	VSUBPD       Z5, Z12, Z0
+	VBROADCASTSD ·kernelConstants+1280(SB), Z1
+	VCMPPD       $0x11, Z9, Z1, K3
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z0, K3, Z1
+	VBROADCASTSD ·kernelConstants+1216(SB), Z0
+	VCMPPD       $0x11, Z0, Z9, K3
+	VSUBPD       Z2, Z3, Z0
+	VMOVAPD      Z1, Z1
+	VMOVUPD      Z0, K3, Z1
+	VSUBPD       Z20, Z13, Z0
+	VADDPD       Z14, Z0, Z0
+	VMULPD       Z1, Z20, Z1
+	VMULPD       Z0, Z2, Z0
+	VSUBPD       Z0, Z1, Z0
 	VADDPD       Z12, Z0, Z0
 	VCMPPD       $0x03, Z0, Z0, K3
 	KORB         K2, K3, K2
@@ -11056,30 +11113,31 @@ vectors:
 	VSUBPD       Z20, Z3, Z21
 	VMOVAPD      Z21, Z21
 	VFNMADD231PD Z22, Z20, Z21
+	VBROADCASTSD ·kernelConstants+1504(SB), Z20
 	VBROADCASTSD ·kernelConstants+1472(SB), Z22
-	VBROADCASTSD ·kernelConstants+1440(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1408(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1376(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1344(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1312(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VBROADCASTSD ·kernelConstants+1280(SB), Z23
-	VFMADD213PD  Z23, Z17, Z22
-	VMULPD       Z17, Z17, Z23
-	VMOVAPD      Z17, Z24
-	VFMADD231PD  Z23, Z22, Z24
-	VSUBPD       Z24, Z12, Z22
-	VCMPPD       $0x00, Z3, Z20, K2
-	VMOVAPD      Z21, Z20
-	VMOVUPD      Z22, K2, Z20
-	VBROADCASTSD ·kernelConstants+1216(SB), Z21
-	VCMPPD       $0x11, Z21, Z17, K2
+	VFMADD213PD  Z22, Z17, Z20
+	VBROADCASTSD ·kernelConstants+1440(SB), Z22
+	VFMADD213PD  Z22, Z17, Z20
+	VBROADCASTSD ·kernelConstants+1408(SB), Z22
+	VFMADD213PD  Z22, Z17, Z20
+	VBROADCASTSD ·kernelConstants+1376(SB), Z22
+	VFMADD213PD  Z22, Z17, Z20
+	VBROADCASTSD ·kernelConstants+1344(SB), Z22
+	VFMADD213PD  Z22, Z17, Z20
+	VBROADCASTSD ·kernelConstants+1312(SB), Z22
+	VFMADD213PD  Z22, Z17, Z20
+	VMULPD       Z17, Z17, Z22
+	VMOVAPD      Z17, Z23
+	VFMADD231PD  Z22, Z20, Z23
+	VSUBPD       Z23, Z12, Z20
+	VBROADCASTSD ·kernelConstants+1280(SB), Z22
+	VCMPPD       $0x11, Z17, Z22, K2
+	VMOVAPD      Z21, Z21
+	VMOVUPD      Z20, K2, Z21
+	VBROADCASTSD ·kernelConstants+1216(SB), Z20
+	VCMPPD       $0x11, Z20, Z17, K2
 	VSUBPD       Z19, Z3, Z17
-	VMOVAPD      Z20, Z20
+	VMOVAPD      Z21, Z20
 	VMOVUPD      Z17, K2, Z20
 	VMOVUPD      (SI), Z17
 	VSUBPD       Z18, Z17, Z17
@@ -11147,36 +11205,37 @@ vectorsDone:
 	VSUBPD       Z0, Z3, Z4
 	VMOVAPD      Z4, Z4
 	VFNMADD231PD Z1, Z0, Z4
+	VBROADCASTSD ·kernelConstants+1504(SB), Z0
 	VBROADCASTSD ·kernelConstants+1472(SB), Z1
-	VBROADCASTSD ·kernelConstants+1440(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1408(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1376(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1344(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1312(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VBROADCASTSD ·kernelConstants+1280(SB), Z5
-	VFMADD213PD  Z5, Z9, Z1
-	VMULPD       Z9, Z9, Z5
-	VMOVAPD      Z9, Z6
-	VFMADD231PD  Z5, Z1, Z6
-	VSUBPD       Z6, Z12, Z1
-	VCMPPD       $0x00, Z3, Z0, K3
-	VMOVAPD      Z4, Z0
-	VMOVUPD      Z1, K3, Z0
-	VBROADCASTSD ·kernelConstants+1216(SB), Z1
-	VCMPPD       $0x11, Z1, Z9, K3
-	VSUBPD       Z2, Z3, Z1
-	VMOVAPD      Z0, Z0
-	VMOVUPD      Z1, K3, Z0
-	VSUBPD       Z20, Z17, Z1
-	VADDPD       Z18, Z1, Z1
-	VMULPD       Z0, Z20, Z0
-	VMULPD       Z1, Z2, Z1
-	VSUBPD       Z1, Z0, Z0
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1440(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1408(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1376(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1344(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VBROADCASTSD ·kernelConstants+1312(SB), Z1
+	VFMADD213PD  Z1, Z9, Z0
+	VMULPD       Z9, Z9, Z1
+	VMOVAPD      Z9, Z5
+	VFMADD231PD  Z1, Z0, Z5
+	VSUBPD       Z5, Z12, Z0
+	VBROADCASTSD ·kernelConstants+1280(SB), Z1
+	VCMPPD       $0x11, Z9, Z1, K3
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z0, K3, Z1
+	VBROADCASTSD ·kernelConstants+1216(SB), Z0
+	VCMPPD       $0x11, Z0, Z9, K3
+	VSUBPD       Z2, Z3, Z0
+	VMOVAPD      Z1, Z1
+	VMOVUPD      Z0, K3, Z1
+	VSUBPD       Z20, Z17, Z0
+	VADDPD       Z18, Z0, Z0
+	VMULPD       Z1, Z20, Z1
+	VMULPD       Z0, Z2, Z0
+	VSUBPD       Z0, Z1, Z0
 	VADDPD       Z12, Z0, Z0
 	VCMPPD       $0x03, Z0, Z0, K3
 	KORB         K2, K3, K2
@@ -11339,48 +11398,64 @@ TEXT ·columnsWeightedGradientAVX512(SB), NOSPLIT, $0-48
 
 vectors:
 	VMOVUPD (AX), Z3
-	VMOVUPD 3072(AX), Z4
-	VMOVUPD 3584(AX), Z5
-	VMOVUPD 4608(AX), Z6
-	VMOVUPD 8704(AX), Z7
-	VMOVUPD 4096(AX), Z8
+	VMOVUPD 3584(AX), Z4
+	VMOVUPD 3072(AX), Z5
+	VMOVUPD 13312(AX), Z6
+	VMOVUPD 4608(AX), Z7
+	VMOVUPD 8704(AX), Z8
+	VMOVUPD 4096(AX), Z9
 	VCMPPD  $0x00, 512(AX), Z0, K1
-	VMOVAPD Z1, Z9
-	VMOVUPD Z3, K1, Z9
+	VMOVAPD Z1, Z10
+	VMOVUPD Z3, K1, Z10
 	MOVQ    CX, R8
 	MOVQ    DX, R9
 	MOVQ    BX, R10
 	MOVQ    SI, R11
 
 entries:
-	VMULPD      (R8), Z4, Z3
-	VCMPPD      $0x00, (R10), Z9, K1
-	VSUBPD      Z3, Z0, Z10
-	VMOVAPD     Z10, Z10
-	VMOVUPD     Z5, K1, Z10
-	VMOVUPD     (R9), Z11
-	VSUBPD      Z11, Z6, Z12
-	VADDPD      Z7, Z12, Z12
-	VMULPD      Z10, Z11, Z10
-	VMOVAPD     Z10, Z10
-	VFMSUB231PD Z12, Z3, Z10
-	VMULPD      Z8, Z10, Z3
-	VADDPD      Z2, Z3, Z3
-	VCMPPD      $0x03, Z3, Z3, K1
-	VMOVAPD     Z3, Z3
-	VMOVUPD     Z1, K1, Z3
-	VMOVUPD     Z3, (R8)
-	ADDQ        $0x00000200, R8
-	ADDQ        $0x00000200, R9
-	ADDQ        $0x00000200, R10
-	DECQ        R11
-	JNZ         entries
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, DX
-	ADDQ        $0x40, BX
-	DECQ        DI
-	JNZ         vectors
+	VMOVUPD      (R9), Z3
+	VMOVUPD      (R8), Z11
+	VCMPPD       $0x04, Z2, Z3, K1
+	VCMPPD       $0x04, Z7, Z3, K2
+	KANDB        K2, K1, K1
+	VMULPD       Z6, Z11, Z12
+	VMOVAPD.Z    Z12, K1, Z12
+	VMOVAPD      Z12, Z12
+	VFMADD231PD  Z5, Z11, Z12
+	VMOVAPD      Z3, Z11
+	VFMSUB231PD  Z7, Z12, Z11
+	VMOVAPD      Z11, Z11
+	VFMADD231PD  Z8, Z12, Z11
+	VSUBPD       Z3, Z7, Z13
+	VADDPD       Z8, Z13, Z13
+	VMULPD       Z4, Z3, Z14
+	VMOVAPD      Z14, Z14
+	VFMSUB231PD  Z13, Z12, Z14
+	VCMPPD       $0x00, (R10), Z10, K1
+	VBROADCASTSD ·kernelConstants+1312(SB), Z13
+	VCMPPD       $0x11, Z12, Z13, K2
+	VCMPPD       $0x00, Z7, Z3, K3
+	KORB         K2, K3, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z11, Z3
+	VMOVUPD      Z14, K1, Z3
+	VMULPD       Z9, Z3, Z3
+	VADDPD       Z2, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z3
+	VMOVUPD      Z1, K1, Z3
+	VMOVUPD      Z3, (R8)
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000200, R9
+	ADDQ         $0x00000200, R10
+	DECQ         R11
+	JNZ          entries
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	DECQ         DI
+	JNZ          vectors
 	VZEROUPPER
 	RET
 

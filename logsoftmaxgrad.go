@@ -153,6 +153,9 @@ func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
 	return canonical(own - others)
 }
 
+// seriesEnd is how far from 0 1 - e^y is formed by its power series.
+const seriesEnd = 1.0 / 28
+
 // expAndRest returns e^y and 1 - e^y, the latter through expm1: the one
 // within 1.2 ulp, the other within 3.
 func expAndRest(y float64) (p, rest float64) {
@@ -177,8 +180,8 @@ func expAndRest(y float64) (p, rest float64) {
 	}
 	f = frame{magic: magic}
 	s, q := f.parts(y)
-	if s == 1 {
-		// Here q is all, and what its polynomial leaves of e^y too much.
+	if math.Abs(y) < seriesEnd {
+		// Here what q's polynomial leaves of e^y would be too much.
 		q = math.FMA(y, 1.0/40320, 1.0/5040)
 		q = math.FMA(q, y, 1.0/720)
 		q = math.FMA(q, y, 1.0/120)

@@ -304,7 +304,7 @@ func TestLossPerplexityAccuracy(t *testing.T) {
 func TestGroupRows(t *testing.T) {
 	for classes := 1; classes < 40000; classes += 1 + classes/10 {
 		n := groupRows(classes)
-		if n < 1 || n*classes > max(1<<14, classes) || n > 8 && n%8 != 0 {
+		if n < 1 || n*classes > max(unitEntries(classes), classes) || n > 8 && n%8 != 0 {
 			t.Errorf("groupRows(%d) = %d", classes, n)
 		}
 	}

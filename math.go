@@ -195,8 +195,9 @@ type sums struct {
 	negLogSum float64
 	// logSumLow is what rounding log(Σ e^(x[j]-max)) lost.
 	logSumLow float64
-	// inverse times a term is a probability.
-	inverse float64
+	// inverse times a term is a probability; inverseLow is what rounding it
+	// lost.
+	inverse, inverseLow float64
 	// rest is 1 - p for the probability p of a largest entry that is the
 	// only one: the sum of the others.
 	rest float64
@@ -226,16 +227,19 @@ func newPartial(max, count, hi, lo float64) partial {
 // conclude returns what follows from the partial of a whole slice.
 func (p *partial) conclude() sums {
 	if !(math.Abs(p.max) < math.Inf(1)) {
-		return sums{nan, nan, nan, nan}
+		return sums{nan, nan, nan, nan, nan}
 	}
 	s, sLow := p.sum()
 	reciprocal := 1 / s
 	negLogSum, logSumLow := p.negLogSum()
+	inverse, inverseLow := quotient(p.scale, p.scaleLow, s, sLow, reciprocal)
+	rest, _ := quotient(float64(p.hi*unscale), float64(p.lo*unscale), s, sLow, reciprocal)
 	return sums{
-		negLogSum: negLogSum,
-		logSumLow: logSumLow,
-		inverse:   float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale),
-		rest:      quotient(float64(p.hi*unscale), float64(p.lo*unscale), s, sLow, reciprocal),
+		negLogSum:  negLogSum,
+		logSumLow:  logSumLow,
+		inverse:    float64(inverse * unscale),
+		inverseLow: float64(inverseLow * unscale),
+		rest:       rest,
 	}
 }
 
@@ -250,12 +254,13 @@ func (p *partial) negLogSum() (negLogSum, logSumLow float64) {
 	return -logSum, logSumLow
 }
 
-// quotient returns (a+aLow)/(b+bLow), where reciprocal is 1/b.
-func quotient(a, aLow, b, bLow, reciprocal float64) float64 {
+// quotient returns (a+aLow)/(b+bLow) in two words, where reciprocal is 1/b.
+func quotient(a, aLow, b, bLow, reciprocal float64) (hi, lo float64) {
 	q := float64(a * reciprocal)
 	r := math.FMA(-q, b, a)
 	r = r + math.FMA(-q, bLow, aLow)
-	return math.FMA(r, reciprocal, q)
+	hi = math.FMA(r, reciprocal, q)
+	return hi, math.FMA(r, reciprocal, q-hi)
 }
 
 // others returns Σ e^(x[j]-max) of the partial's entries but one largest.
@@ -307,28 +312,38 @@ func scaledExpDifference(a, b float64) (f, fLow float64) {
 	return expPair(d, dLow, magic+16*scaleBits)
 }
 
-// factors returns the two numbers that multiply, one after the other, the
-// terms of p's entries to make them probabilities in a slice of which whole
-// is the partial. They are two so that neither is below the normal numbers
-// while a probability need not be. Both are NaN where the probabilities are.
-func (p *partial) factors(whole *partial) (first, second float64) {
+// factors are the numbers that multiply, one after the other, the terms of a
+// partial to make them probabilities: first, which has a low word, and second.
+// They are two so that neither is below the normal numbers while a probability
+// need not be. All are NaN where the probabilities are.
+type factors struct{ first, firstLow, second float64 }
+
+// factors returns the factors of p's terms in a slice of which whole is the
+// partial.
+func (p *partial) factors(whole *partial) factors {
 	if !(math.Abs(whole.max) < math.Inf(1)) {
-		return nan, nan
+		return factors{nan, nan, nan}
 	}
 	s, sLow := whole.sum()
 	reciprocal := 1 / s
+	scaled := func(a, aLow, by float64) factors {
+		hi, lo := quotient(a, aLow, s, sLow, reciprocal)
+		return factors{float64(float64(hi*unscale) * by), float64(float64(lo*unscale) * by), 1}
+	}
 	if p.max == whole.max {
-		return float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale), 1
+		return scaled(p.scale, p.scaleLow, 1)
 	}
 	if math.IsInf(p.max, -1) {
-		return 0, 1
+		return factors{0, 0, 1}
 	}
 	f, fLow := scaledExpDifference(p.max, whole.max)
 	if f < 0x1p-600 {
-		return float64(quotient(p.scale, p.scaleLow, s, sLow, reciprocal) * unscale), float64(f * unscale)
+		c := scaled(p.scale, p.scaleLow, 1)
+		c.second = float64(f * unscale)
+		return c
 	}
 	g := float64(p.scale * f)
 	gLow := math.FMA(p.scale, f, -g)
 	gLow = gLow + math.FMA(p.scale, fLow, float64(p.scaleLow*f))
-	return float64(float64(quotient(g, gLow, s, sLow, reciprocal)*unscale) * unscale), 1
+	return scaled(g, gLow, unscale)
 }

@@ -57,19 +57,25 @@ var conflicts = func() map[string]conflict {
 		"weightedLossSum reads coefficients": {func(x, _ []float64) { weightedLossSum(x[:2000], zeros(), 1, -1) }, true},
 		"weightedLossSums reads":             {func(x, _ []float64) { weightedLossSums(zeros(), x[:2000], 1, -1) }, true},
 		"laneSum reads":                      {func(x, _ []float64) { laneSum(x[:2000]) }, true},
-		"weightedGradient reads":             {func(x, _ []float64) { weightedGradient(zeros(), x[:2000], zeros(), 1, 1, accumulator{}, 1) }, true},
-		"weightedGradient writes":            {func(_, dst []float64) { weightedGradient(dst[:2000], zeros(), zeros(), 1, 1, accumulator{}, 1) }, false},
-		"weightedGradientAway reads":         {func(x, _ []float64) { weightedGradientAway(zeros(), zeros(), x[:2000], 1, 1, accumulator{}, 1) }, true},
-		"weightedGradientAway writes":        {func(_, dst []float64) { weightedGradientAway(dst[:2000], zeros(), zeros(), 1, 1, accumulator{}, 1) }, false},
-		"areSoftTargets reads":               {func(x, _ []float64) { areSoftTargets(x[:2000]) }, true},
-		"indexOf reads":                      {func(x, _ []float64) { indexOf(x[:2000], 7) }, true},
-		"vectorJacobianOf reads":             {func(x, _ []float64) { vectorJacobianOf(zeros(), zeros(), x[:2000], 1, 0) }, true},
-		"vectorJacobianOf writes":            {func(_, dst []float64) { vectorJacobianOf(dst[:2000], zeros(), zeros(), 1, 0) }, false},
-		"columnsVectorJacobian reads":        {func(x, _ []float64) { columnsVectorJacobian(zeros(), x[:2000], zeros(), zeros(), zeros(), 0, 0, 0) }, true},
-		"columnsVectorJacobian writes":       {func(_, dst []float64) { columnsVectorJacobian(dst[:2000], zeros(), zeros(), zeros(), zeros(), 0, 0, 0) }, false},
-		"columnsAdd reads":                   {func(x, _ []float64) { columnsAdd(on(x), x, conflictCols, conflictRows, columnsWidth) }, true},
-		"columnsMax reads":                   {func(x, _ []float64) { columnsMax(on(x), x, conflictCols, conflictRows, groups) }, true},
-		"columnsExpSum reads":                {func(x, _ []float64) { columnsExpSum(on(x), nil, 0, x, conflictCols, conflictRows, groups) }, true},
+		"weightedGradient reads":             {func(x, _ []float64) { weightedGradient(zeros(), x[:2000], zeros(), factors{1, 0, 1}, accumulator{}, 1) }, true},
+		"weightedGradient writes": {func(_, dst []float64) {
+			weightedGradient(dst[:2000], zeros(), zeros(), factors{1, 0, 1}, accumulator{}, 1)
+		}, false},
+		"weightedGradientAway reads": {func(x, _ []float64) {
+			weightedGradientAway(zeros(), zeros(), x[:2000], factors{1, 0, 1}, accumulator{}, 1)
+		}, true},
+		"weightedGradientAway writes": {func(_, dst []float64) {
+			weightedGradientAway(dst[:2000], zeros(), zeros(), factors{1, 0, 1}, accumulator{}, 1)
+		}, false},
+		"areSoftTargets reads":         {func(x, _ []float64) { areSoftTargets(x[:2000]) }, true},
+		"indexOf reads":                {func(x, _ []float64) { indexOf(x[:2000], 7) }, true},
+		"vectorJacobianOf reads":       {func(x, _ []float64) { vectorJacobianOf(zeros(), zeros(), x[:2000], 1, 0) }, true},
+		"vectorJacobianOf writes":      {func(_, dst []float64) { vectorJacobianOf(dst[:2000], zeros(), zeros(), 1, 0) }, false},
+		"columnsVectorJacobian reads":  {func(x, _ []float64) { columnsVectorJacobian(zeros(), x[:2000], zeros(), zeros(), zeros(), 0, 0, 0) }, true},
+		"columnsVectorJacobian writes": {func(_, dst []float64) { columnsVectorJacobian(dst[:2000], zeros(), zeros(), zeros(), zeros(), 0, 0, 0) }, false},
+		"columnsAdd reads":             {func(x, _ []float64) { columnsAdd(on(x), x, conflictCols, conflictRows, columnsWidth) }, true},
+		"columnsMax reads":             {func(x, _ []float64) { columnsMax(on(x), x, conflictCols, conflictRows, groups) }, true},
+		"columnsExpSum reads":          {func(x, _ []float64) { columnsExpSum(on(x), nil, 0, x, conflictCols, conflictRows, groups) }, true},
 		"columnsExpSum writes": {func(_, dst []float64) {
 			columnsExpSum(on(nil), dst, conflictCols, make([]float64, len(dst)), conflictCols, conflictRows, groups)
 		}, false},

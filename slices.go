@@ -376,8 +376,8 @@ func (t *longRow) doChunk(u int) {
 	case longShift:
 		t.w.shiftRow(0, chunkOf(t.dst, u), chunkOf(t.x, u))
 	case longScale:
-		first, second := t.w.partials[u].factors(&t.whole)
-		scaleTermsBy(chunkOf(t.dst, u), chunkOf(t.x, u), first, second, t.g)
+		f := t.w.partials[u].factors(&t.whole)
+		scaleTermsBy(chunkOf(t.dst, u), chunkOf(t.x, u), f.first, f.second, t.g)
 	}
 }
 
@@ -397,8 +397,8 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 		return float64(term * w.inverse[i])
 	}
 	whole := w.wholePartial()
-	first, second := w.partials[j/chunkLen].factors(&whole)
-	return float64(float64(term*first) * second)
+	f := w.partials[j/chunkLen].factors(&whole)
+	return float64(float64(term*f.first) * f.second)
 }
 
 // scaleTermsBy sets dst to terms times three factors, at once where no digits

@@ -79,18 +79,40 @@ func sumAndRest(hi, lo float64) (sum, rest float64) {
 	return fastTwoSum(hi, lo)
 }
 
-// weightedGradientGo sets dst[j] to the gradient for the probability
-// terms[j]·first·second and the coefficient q[j]. dst may be terms or q.
-func weightedGradientGo(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
+// weightedGradientGo sets dst[j] to weightedEntry for the probability of
+// terms[j] and the coefficient q[j]. dst may be terms or q.
+func weightedGradientGo(dst, terms, q []float64, f factors, sum accumulator, g float64) {
 	for j, e := range terms {
-		p := float64(float64(e*first) * second)
-		dst[j] = weightedEntry(p, 1-p, q[j], sum, g)
+		dst[j] = weightedEntry(weightedProbability(e, q[j], &f, sum), q[j], sum, g)
 	}
 }
 
-// weightedEntry returns g·(p·(Q-q) - q·rest), rest being 1-p and Q the sum of
-// the coefficients.
-func weightedEntry(p, rest, q float64, sum accumulator, g float64) float64 {
+// weightedProbability returns the probability of a term as weightedEntry wants
+// it: within 1.2 ulp but for the rounding by second. Only where all or nothing of
+// the sum is in the coefficient it is what a label's gradient is made of; an
+// error in it then counts once, and a distribution that is all in one class has
+// the gradient of that label to the bit.
+func weightedProbability(term, q float64, f *factors, sum accumulator) float64 {
+	low := 0.0
+	if q != 0 && q != sum.hi {
+		low = float64(term * f.firstLow)
+	}
+	return float64(math.FMA(term, f.first, low) * f.second)
+}
+
+// weightedEntry returns g·(p·Q - q), Q being the sum of the coefficients.
+func weightedEntry(p, q float64, sum accumulator, g float64) float64 {
+	return canonical(float64(math.FMA(p, sum.lo, math.FMA(p, sum.hi, -q)) * g))
+}
+
+// weightedLargest is weightedEntry for the only largest entry, of which
+// rest = 1-p is known better than by subtraction. Where that counts, above one
+// half and where the coefficient is all of the sum, it returns
+// g·(p·(Q-q) - q·rest).
+func weightedLargest(p, rest, q float64, sum accumulator, g float64) float64 {
+	if p <= 0.5 && q != sum.hi {
+		return weightedEntry(p, q, sum, g)
+	}
 	others := (sum.hi - q) + sum.lo
 	return canonical(float64(math.FMA(p, others, -float64(q*rest)) * g))
 }
@@ -172,12 +194,14 @@ func columnsWeightedGradientGo(c *columns, terms, q, x []float64, n, groups int)
 	for j := range n {
 		at := j * columnsWidth
 		for i, e := range terms[at:][:groups*group] {
-			p := float64(e * c.inverse[i])
-			rest := 1 - p
+			f := factors{c.inverse[i], c.inverseLow[i], 1}
+			sum := accumulator{c.hi[0][i], c.lo[0][i]}
+			p := weightedProbability(e, q[at+i], &f, sum)
 			if x[at+i] == c.max[i] && c.count[i] == 1 {
-				rest = c.rest[i]
+				terms[at+i] = weightedLargest(p, c.rest[i], q[at+i], sum, c.factor[i])
+			} else {
+				terms[at+i] = weightedEntry(p, q[at+i], sum, c.factor[i])
 			}
-			terms[at+i] = weightedEntry(p, rest, q[at+i], accumulator{c.hi[0][i], c.lo[0][i]}, c.factor[i])
 		}
 	}
 }

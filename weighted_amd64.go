@@ -43,37 +43,37 @@ func laneSum(x []float64) (hi, lo float64) {
 	}
 }
 
-func weightedGradient(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
+func weightedGradient(dst, terms, q []float64, f factors, sum accumulator, g float64) {
 	raceReadSlice(terms)
 	raceReadSlice(q)
 	raceWriteSlice(dst)
 	switch {
 	case active == tierGo || len(q) == 0:
-		weightedGradientGo(dst, terms, q, first, second, sum, g)
+		weightedGradientGo(dst, terms, q, f, sum, g)
 	case active == tierAVX512:
-		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), first, second, sum.hi, sum.lo, g)
+		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
 	default:
-		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), first, second, sum.hi, sum.lo, g)
+		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
 	}
 }
 
 // weightedGradientAway is weightedGradient for a dst that is neither terms nor
 // q and that nobody reads soon.
-func weightedGradientAway(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
+func weightedGradientAway(dst, terms, q []float64, f factors, sum accumulator, g float64) {
 	raceReadSlice(terms)
 	raceReadSlice(q)
 	raceWriteSlice(dst)
 	head := untilLine(dst)
 	if active == tierGo || len(q)-head < lanes {
-		weightedGradient(dst, terms, q, first, second, sum, g)
+		weightedGradient(dst, terms, q, f, sum, g)
 		return
 	}
-	weightedGradient(dst[:head], terms[:head], q[:head], first, second, sum, g)
+	weightedGradient(dst[:head], terms[:head], q[:head], f, sum, g)
 	dst, terms, q = dst[head:], terms[head:], q[head:]
 	if active == tierAVX512 {
-		weightedGradientStreamAVX512(&dst[0], &terms[0], &q[0], len(q), first, second, sum.hi, sum.lo, g)
+		weightedGradientStreamAVX512(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
 	} else {
-		weightedGradientStreamAVX2(&dst[0], &terms[0], &q[0], len(q), first, second, sum.hi, sum.lo, g)
+		weightedGradientStreamAVX2(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
 	}
 }
 

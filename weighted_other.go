@@ -15,13 +15,13 @@ func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, su
 
 func laneSum(x []float64) (hi, lo float64) { return laneSumGo(x) }
 
-func weightedGradient(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
-	weightedGradientGo(dst, terms, q, first, second, sum, g)
+func weightedGradient(dst, terms, q []float64, f factors, sum accumulator, g float64) {
+	weightedGradientGo(dst, terms, q, f, sum, g)
 }
 
 // weightedGradientAway is weightedGradient for a dst that nobody reads soon.
-func weightedGradientAway(dst, terms, q []float64, first, second float64, sum accumulator, g float64) {
-	weightedGradientGo(dst, terms, q, first, second, sum, g)
+func weightedGradientAway(dst, terms, q []float64, f factors, sum accumulator, g float64) {
+	weightedGradientGo(dst, terms, q, f, sum, g)
 }
 
 func areSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }

@@ -23,8 +23,9 @@ const (
 	fieldRest
 	fieldFactor
 	fieldHi
-	fieldLo        = fieldHi + 8
-	fieldLogSumLow = fieldLo + 8
+	fieldLo         = fieldHi + 8
+	fieldLogSumLow  = fieldLo + 8
+	fieldInverseLow = fieldLogSumLow + 1
 )
 
 const fieldBytes = 512
@@ -440,7 +441,7 @@ type mover struct {
 const moverSignature = "before, buffer, in *float64, inStride int, out *float64, outStride, ahead, turn, rows int"
 
 // nextMax is where stripState.next.max is.
-const nextMax = 26 * fieldBytes
+const nextMax = (fieldInverseLow + 1) * fieldBytes
 
 func newMover(groups reg.GPVirtual, stream bool) *mover {
 	m := &mover{stream: stream, column: GP64(), inAhead: GP64(), outAhead: GP64()}

@@ -182,12 +182,16 @@ func (s *chains) expPair(z, base multi) (hi, lo multi) {
 	return hi, lo.add(pLow)
 }
 
-// quotient is the function of that name.
-func quotient(a, aLow, b, bLow, reciprocal multi) multi {
-	q := a.inRegisters().mul(reciprocal)
+// quotient is the function of that name; low is nil where it is not wanted.
+func quotient(a, aLow, b, bLow, reciprocal multi, wantLow bool) (q, low multi) {
+	q = a.inRegisters().mul(reciprocal)
 	r := q.negMulAdd(b, a)
 	r = r.add(q.negMulAdd(bLow, aLow))
-	return r.mulAdd(reciprocal, q)
+	hi := r.mulAdd(reciprocal, q)
+	if wantLow {
+		low = r.mulAdd(reciprocal, q.sub(hi))
+	}
+	return hi, low
 }
 
 // The slots of the stack.
@@ -243,8 +247,11 @@ func (s *chains) conclude(all bool) {
 	put(logSumLow, fieldLogSumLow)
 	if all {
 		reciprocal := each2(div, s.constant("one").inRegisters(), sum)
-		put(quotient(tail, tailLow, sum, sumLow, reciprocal), fieldRest)
-		put(quotient(g, gLow, sum, sumLow, reciprocal).mul(s.constant("unscale")), fieldInverse)
+		rest, _ := quotient(tail, tailLow, sum, sumLow, reciprocal, false)
+		put(rest, fieldRest)
+		inverse, inverseLow := quotient(g, gLow, sum, sumLow, reciprocal, true)
+		put(inverse.mul(s.constant("unscale")), fieldInverse)
+		put(inverseLow.mul(s.constant("unscale")), fieldInverseLow)
 	}
 }
 

@@ -47,7 +47,7 @@ var constants = []string{
 	"shiftFrom", "farthest", "magic", "frameMagic", "two52",
 	"absMask", "signMask", "low4", "sqrtHalf", "integerOne", "bias", "minusOne", "largestTerm",
 	"minusFarthest", "scaledMagic", "minusFifty",
-	"low4Pairs",
+	"low4Pairs", "minusSeriesEnd",
 	"half", "factorial3", "factorial4", "factorial5", "factorial6", "factorial7", "factorial8",
 }
 

@@ -131,10 +131,23 @@ func laneSums(name, signature, does string, pointers, params []string, terms ...
 	finish()
 }
 
-// gradientEntry is weightedEntry.
-func gradientEntry(p, rest, q, hi, lo, g Op) reg.VecVirtual {
-	others := add(sub(hi, q), lo)
-	v := add(mul(fms(p, others, mul(q, rest)), g), cv("zero"))
+// probability is weightedProbability without second.
+func probability(e, first, firstLow, q, hi Op) reg.VecVirtual {
+	some, notAll := compare(notEqual, q, cv("zero")), compare(notEqual, q, hi)
+	if wide {
+		KANDB(notAll, some, some)
+	} else {
+		VANDPD(notAll, some, some)
+	}
+	return fma(e, first, zeroUnless(some, mul(e, firstLow)))
+}
+
+// gradientEntry is weightedEntry before g.
+func gradientEntry(p, q, hi, lo Op) reg.VecVirtual { return fma(p, lo, fms(p, hi, q)) }
+
+// timesFactor is v·g, with the one NaN and without -0.
+func timesFactor(v, g Op) reg.VecVirtual {
+	v = add(mul(v, g), cv("zero"))
 	return choose(compare(unordered, v, v), v, cv("nan"))
 }
 
@@ -147,19 +160,18 @@ func weightedGradient(stream bool) {
 		doc = []string{name + suffix() + " is weightedGradientGo for n entries. It writes past the caches.",
 			"dst must be aligned to 64 bytes."}
 	}
-	function(name, "func(dst, terms, q *float64, n int, first, second, hi, lo, factor float64)", doc...)
+	function(name, "func(dst, terms, q *float64, n int, first, firstLow, second, hi, lo, factor float64)", doc...)
 	dst, terms, q, n := param("dst"), param("terms"), param("q"), param("n")
-	keep("one", "nan")
+	keep("nan")
 	resident["zero"] = zero()
-	var p [5]reg.VecVirtual
-	for i, name := range []string{"first", "second", "hi", "lo", "factor"} {
+	var p [6]reg.VecVirtual
+	for i, name := range []string{"first", "firstLow", "second", "hi", "lo", "factor"} {
 		p[i] = broadcast(address(Param(name)))
 	}
 	w := width()
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
 	entry := func(e, q Op) reg.VecVirtual {
-		probability := mul(mul(e, p[0]), p[1])
-		return gradientEntry(probability, sub(c("one"), probability), q, p[2], p[3], p[4])
+		return timesFactor(gradientEntry(mul(probability(e, p[0], p[1], q, p[3]), p[2]), q, p[3], p[4]), p[5])
 	}
 	step := func(count int) func() {
 		return func() {
@@ -361,14 +373,14 @@ func vectorJacobian(byColumn bool) {
 		VFMADD231PD(tail, r, q)
 		p := mul(fma(s, q, s), c("unscale"))
 		s = mul(s, c("unscale"))
-		// 1 - p, far from 1, near, and where s is 1.
+		// 1 - p, far from 1, near, and close to 0.
 		near := fnma(s, q, sub(cv("one"), s))
 		series := overwritable("factorial8")
 		for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
 			horner(series, y, c(name))
 		}
 		close := sub(cv("zero"), fma(series, mul(y, y), y))
-		rest := choose(compare(equal, s, c("one")), near, close)
+		rest := choose(compare(lessThan, c("minusSeriesEnd"), y), near, close)
 		rest = choose(compare(lessThan, y, c("minusFifty")), rest, sub(cv("one"), p))
 		others := add(sub(hi, u), lo)
 		v := add(sub(mul(u, rest), mul(p, others)), c("zero"))
@@ -491,7 +503,8 @@ func columnsWeightedGradient() {
 	keep("one", "nan")
 	resident["zero"] = zero()
 	eachVector(c1, groups, []reg.GPVirtual{terms, q, x}, func() {
-		max, inverse, single := load(field(fieldMax)), load(field(fieldInverse)), load(field(fieldRest))
+		max, rest := load(field(fieldMax)), load(field(fieldRest))
+		inverse, inverseLow := load(field(fieldInverse)), load(field(fieldInverseLow))
 		hi, lo, g := load(field(fieldHi)), load(field(fieldLo)), load(field(fieldFactor))
 		// A maximum that there is more than once is nothing special.
 		alone := compare(equal, c("one"), field(fieldCount))
@@ -502,9 +515,20 @@ func columnsWeightedGradient() {
 		MOVQ(x, px)
 		MOVQ(n, left)
 		Label("entries")
-		p := mul(inverse, Mem{Base: pt})
-		rest := choose(compare(equal, max, Mem{Base: px}), sub(c("one"), p), single)
-		store(gradientEntry(p, rest, load(Mem{Base: pq}), hi, lo, g), Mem{Base: pt})
+		coefficient := load(Mem{Base: pq})
+		p := probability(load(Mem{Base: pt}), inverse, inverseLow, coefficient, hi)
+		entry := gradientEntry(p, coefficient, hi, lo)
+		// weightedLargest.
+		largest := fms(p, add(sub(hi, coefficient), lo), mul(coefficient, rest))
+		single, most := compare(equal, max, Mem{Base: px}), compare(lessThan, cv("half"), p)
+		or(most, compare(equal, coefficient, hi))
+		if wide {
+			KANDB(most, single, single)
+		} else {
+			VANDPD(most, single, single)
+		}
+		entry = choose(single, entry, largest)
+		store(timesFactor(entry, g), Mem{Base: pt})
 		for _, b := range []reg.GPVirtual{pt, pq, px} {
 			ADDQ(imm(fieldBytes), b)
 		}

@@ -254,8 +254,11 @@ func (g *generator) columnsConclude(all bool) {
 	if all {
 		// conclude.
 		reciprocal := g.div(g.number(float(1)), s)
-		set("inverse", g.mul(g.quotient(scale, scaleLow, s, sLow, reciprocal), g.number(g.constant("unscale"))))
-		set("rest", g.quotient(t, tLow, s, sLow, reciprocal))
+		inverse, inverseLow := g.quotient(scale, scaleLow, s, sLow, reciprocal)
+		set("inverse", g.mul(inverse, g.number(g.constant("unscale"))))
+		set("inverseLow", g.mul(inverseLow, g.number(g.constant("unscale"))))
+		rest, _ := g.quotient(t, tLow, s, sLow, reciprocal)
+		set("rest", rest)
 	}
 	logSum, logSumLow := g.logarithmValue(l)
 	set("negLogSum", g.neg(logSum))

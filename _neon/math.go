@@ -153,9 +153,10 @@ func (g *generator) logarithmValue(l logarithm) (hi, lo vector) {
 }
 
 // quotient is the function of that name.
-func (g *generator) quotient(x, xLow, y, yLow, reciprocal vector) vector {
+func (g *generator) quotient(x, xLow, y, yLow, reciprocal vector) (hi, lo vector) {
 	q := g.mul(x, reciprocal)
 	r := g.fnma(q, y, x)
 	r = g.add(r, g.fnma(q, yLow, xLow))
-	return g.fma(r, reciprocal, q)
+	hi = g.fma(r, reciprocal, q)
+	return hi, g.fma(r, reciprocal, g.sub(q, hi))
 }
