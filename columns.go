@@ -187,7 +187,7 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 			}
 			continue
 		}
-		w.before.max, w.before.negLogSum, w.before.factor = c.max, c.negLogSum, c.inverse
+		w.before.max, w.before.negLogSum, w.before.factor, w.before.rest = c.max, c.negLogSum, c.inverse, c.rest
 		last = s
 	}
 	for i := 0; i < rows; i += blockLen {
@@ -291,6 +291,7 @@ func (t *normalization) writeStrip(w *workspace, s *columnStrip, i int) {
 	n, x, dst := min(blockLen, t.in.Rows-i), s.x[i*s.stride:], t.out.Data[i*t.out.Stride+s.first:]
 	if t.op == opSoftmax {
 		columnsScale(&w.before, x, s.stride, n, s.groups)
+		w.before.setCertainColumns(x, s.stride, n, s.groups)
 		columnsCopy(dst, t.out.Stride, x, s.stride, n, s.groups)
 	} else {
 		t.shift(&w.before, dst, x, s.stride, n, s.groups)
@@ -393,8 +394,12 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 			c.max[i], c.negLogSum[i] = whole.max, whole.conclude().negLogSum
 		} else {
 			f := t.partials[chunk*full+first+k].factors(whole)
-			c.factor[i], c.rest[i] = f.first, f.second
-			again = again || c.rest[i] != 1
+			c.factor[i], c.inverse[i] = f.first, f.second
+			again = again || f.second != 1
+			c.rest[i] = 1
+			if whole.count == 1 && float64(whole.hi*unscale) < 2*certain {
+				c.rest[i] = whole.conclude().rest
+			}
 		}
 	}
 	if t.op == opLogSoftmax {
@@ -410,14 +415,11 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 		data := t.out.Data[i*t.out.Stride+j:]
 		columnsScale(c, data, t.out.Stride, n, groups)
 		if again {
-			for k := range groups * group {
-				c.factor[k], c.rest[k] = c.rest[k], c.factor[k]
-			}
+			c.factor, c.inverse = c.inverse, c.factor
 			columnsScale(c, data, t.out.Stride, n, groups)
-			for k := range groups * group {
-				c.factor[k], c.rest[k] = c.rest[k], c.factor[k]
-			}
+			c.factor, c.inverse = c.inverse, c.factor
 		}
+		c.setCertainColumns(data, t.out.Stride, n, groups)
 	})
 }
 
@@ -446,6 +448,7 @@ func (t *normalization) doGroup(w *workspace, first int) {
 	case opSoftmax:
 		w.factor = w.inverse
 		columnsScale(&w.columns, w.tile[:], columnsWidth, rows, 1)
+		w.setCertainColumns(w.tile[:], columnsWidth, rows, 1)
 	}
 	for i := range rows {
 		copy(t.out.Data[i*t.out.Stride+first:][:n], w.tile[i*columnsWidth:])
@@ -497,6 +500,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 			}
 			f := w.partials[u].factors(&whole)
 			scaleTermsBy(x, x, f.first, f.second, 1)
+			w.setCertain(0, x)
 			for i, p := range x {
 				data[i*t.out.Stride] = p
 			}

@@ -49,7 +49,7 @@ func LogSoftmax(dst *mat.Dense, x mat.Matrix, dim int) {
 // subnormal number where it is below the normal ones.
 //
 // A slice with a NaN or +Inf, or of -Inf only, becomes NaN throughout. Any
-// other -Inf gives 0.
+// other -Inf gives 0. No probability is above 1.
 //
 // What dst may be, and what panics, is as for LogSoftmax.
 //
@@ -261,6 +261,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		case opSoftmax:
 			w.factor = w.inverse
 			w.unpackScaled(dst, t.out.Stride, n, cols)
+			for k := range n {
+				w.setCertain(k, dst[k*t.out.Stride:][:cols])
+			}
 		}
 	} else if cols <= chunkLen {
 		for k := range n {
@@ -284,6 +287,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			case opSoftmax:
 				row := dst[k*t.out.Stride:][:cols]
 				w.scaleTerms(k, row, w.termsOf(k, row), 1)
+				w.setCertain(k, row)
 			}
 		}
 	} else {
@@ -297,8 +301,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		case opSoftmax:
 			terms := w.termsOf(0, dst[:cols])
 			w.sumLong(terms, row, nil, next)
-			if !w.deferScale(dst[:cols], terms, 1, -1, 0) {
+			if w.rest[0] < certain || !w.deferScale(dst[:cols], terms, 1, -1, 0) {
 				w.scaleTerms(0, dst[:cols], terms, 1)
+				w.setCertain(0, dst[:cols])
 			}
 		}
 	}

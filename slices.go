@@ -391,6 +391,37 @@ func (w *workspace) scaleTerms(i int, dst, terms []float64, g float64) {
 	w.eachChunk(longRow{kind: longScale, dst: dst, x: terms, whole: w.wholePartial(), g: g}, len(terms))
 }
 
+// certain is what the sum of the other probabilities is less than where that of
+// the only largest entry is next to 1. Its roundings would now and then make it
+// more; it is 1 less that sum instead.
+const certain = 0x1p-50
+
+// setCertain sets the largest of the probabilities of row i of a panel if it is
+// next to 1.
+func (w *workspace) setCertain(i int, p []float64) {
+	if w.rest[i] < certain {
+		for j, v := range p {
+			if v > 0.5 {
+				p[j] = 1 - w.rest[i]
+			}
+		}
+	}
+}
+
+// setCertainColumns is the same for n entries of each slice.
+func (c *columns) setCertainColumns(p []float64, stride, n, groups int) {
+	for i, rest := range c.rest[:groups*group] {
+		if !(rest < certain) {
+			continue
+		}
+		for j := range n {
+			if p[j*stride+i] > 0.5 {
+				p[j*stride+i] = 1 - rest
+			}
+		}
+	}
+}
+
 // probability returns entry j of row i of a panel, given its term.
 func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	if cols <= chunkLen {

@@ -494,3 +494,35 @@ func TestNLLReadsOnlyWhatItNeeds(t *testing.T) {
 		t.Errorf("%+v, %v", l, err)
 	}
 }
+
+// TestProbabilityAtMostOne has largest entries whose probability is next to 1
+// along rows and columns of every length that is worked on differently.
+func TestProbabilityAtMostOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(61, 62))
+	for _, s := range []struct{ rows, cols int }{
+		{1, 1}, {300, 1}, {300, 2}, {200, 3}, {100, 10}, {100, 64}, {200, 65}, {100, 700}, {40, 2048}, {40, 2049}, {60, 5000},
+	} {
+		x := mat.NewDense(s.rows, s.cols, nil)
+		for i := range s.rows {
+			row := x.RawRowView(i)
+			for j := range row {
+				row[j] = 5 * r.NormFloat64()
+			}
+			row[r.IntN(s.cols)] += 20 + 60*r.Float64()
+		}
+		for dim := range 2 {
+			var p mat.Dense
+			if dim == 1 {
+				logsoftmax.Softmax(&p, x, 1)
+			} else {
+				logsoftmax.Softmax(&p, x.T(), 0)
+			}
+			if v := mat.Max(&p); v > 1 {
+				t.Errorf("%d×%d, dim %d: a probability is 1 + %v", s.rows, s.cols, dim, v-1)
+			}
+			if s.cols == 1 && mat.Min(&p) != 1 {
+				t.Errorf("dim %d: the probability of one class is %v", dim, mat.Min(&p))
+			}
+		}
+	}
+}
