@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"math"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -83,6 +84,34 @@ func TestExpAfterKernels(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestVZEROUPPER has every kernel for amd64 that uses vector registers clear
+// their upper halves before each return: not every processor is slow without it,
+// so that TestExpAfterKernels need not notice.
+func TestVZEROUPPER(t *testing.T) {
+	vector := regexp.MustCompile(`\b[XYZ][0-9]+\b`)
+	for _, name := range []string{"kernels_avx2_amd64.s", "kernels_avx512_amd64.s"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kernels := strings.Split(string(text), "\nTEXT ")[1:]
+		for _, kernel := range kernels {
+			if !vector.MatchString(kernel) {
+				continue
+			}
+			lines := strings.Split(kernel, "\n")
+			for i, line := range lines {
+				if strings.TrimSpace(line) == "RET" && strings.TrimSpace(lines[i-1]) != "VZEROUPPER" {
+					t.Errorf("%s: %s returns without VZEROUPPER", name, strings.SplitN(kernel, "(", 2)[0])
+				}
+			}
+		}
+		if len(kernels) < 30 {
+			t.Errorf("%s has %d kernels", name, len(kernels))
+		}
+	}
 }
 
 // callEveryKernel returns calls of every kernel.
