@@ -52,16 +52,6 @@ func (w *workspace) deferScale(dst, terms []float64, g float64, label int, atLab
 	return true
 }
 
-// write writes some of the result of a chunk.
-func (d *deferral) write(dst, from []float64, chunk int) {
-	if len(d.factors) == 0 {
-		shiftBy(dst, from, d.max, d.negLogSum)
-		return
-	}
-	copy(dst, from)
-	scaleBy(dst, d.factors[chunk])
-}
-
 // writeChunk writes a chunk past the caches.
 func (d *deferral) writeChunk(chunk int) {
 	dst, from := chunkOf(d.dst, chunk), chunkOf(d.from, chunk)

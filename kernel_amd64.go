@@ -143,6 +143,16 @@ func expSumBeside(dst, x []float64, max float64, next []float64, d *deferral, ch
 	return float64(len(x) - s.less), s.hi, s.lo
 }
 
+// write writes some of the result of a chunk.
+func (d *deferral) write(dst, from []float64, chunk int) {
+	if len(d.factors) == 0 {
+		shiftBy(dst, from, d.max, d.negLogSum)
+		return
+	}
+	copy(dst, from)
+	scaleBy(dst, d.factors[chunk])
+}
+
 // distance returns how many bytes lie between the entries of a and b, 0 for
 // an empty b.
 func distance(a, b []float64) int {
