@@ -209,10 +209,10 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 // weightedTerms returns where the terms of row i of the group, row k of a
 // panel, are kept: not where what they come from is still wanted.
 func (b *batch) weightedTerms(k, i int) []float64 {
-	if b.out.Data == nil || !b.inPlace && !b.away {
+	cols := b.logits.cols
+	if b.out.Data == nil || !b.inPlace && (!b.away || cols > mostTerms) {
 		return b.result(i)
 	}
-	cols := b.logits.cols
 	b.workspace.terms = grow(b.workspace.terms, max(cols, panelEntries))
 	return b.workspace.terms[k*cols:][:cols]
 }
@@ -268,7 +268,7 @@ func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum accumula
 		pLargest = weightedProbability(terms[largest], qLargest, &f, sum)
 	}
 	set := weightedGradient
-	if b.away {
+	if b.away && &terms[0] != &row[0] {
 		set = weightedGradientAway
 	}
 	for u := range chunks(len(x)) {

@@ -201,16 +201,24 @@ func (w *workspace) nearby(dst []float64) []float64 {
 // termsOf returns where the terms of row i of a panel are kept for a result
 // dst: there, or where they stay in the caches if it does not.
 func (w *workspace) termsOf(i int, dst []float64) []float64 {
-	if !w.away || dst == nil {
+	n := len(dst)
+	if dst == nil || !w.away || n > mostTerms {
 		return dst
 	}
-	n := len(dst)
+	if n > mostDeferred {
+		w.terms = grow(w.terms, n)
+		return w.terms
+	}
 	w.terms = grow(w.terms, max(2*n, panelEntries))
 	if w.otherTerms && n > chunkLen {
 		i++
 	}
 	return w.terms[i*n:][:n]
 }
+
+// mostTerms is the length of the longest row whose terms are kept apart from
+// its result: the second cache has room for them.
+const mostTerms = 1 << 17
 
 // rowAfter returns row i of a matrix of rows of cols entries, nil beyond the
 // last.
