@@ -187,7 +187,8 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 			}
 			continue
 		}
-		w.before.max, w.before.negLogSum, w.before.factor, w.before.rest = c.max, c.negLogSum, c.inverse, c.rest
+		w.before.max, w.before.negLogSum = c.max, c.negLogSum
+		w.before.factor, w.before.rest, w.before.count = c.inverse, c.rest, c.count
 		last = s
 	}
 	for i := 0; i < rows; i += blockLen {
@@ -396,8 +397,8 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 			f := t.partials[chunk*full+first+k].factors(whole)
 			c.factor[i], c.inverse[i] = f.first, f.second
 			again = again || f.second != 1
-			c.rest[i] = 1
-			if whole.count == 1 && float64(whole.hi*unscale) < 2*certain {
+			c.count[i], c.rest[i] = whole.count, 1
+			if float64(whole.hi*unscale) < 2*certain {
 				c.rest[i] = whole.conclude().rest
 			}
 		}

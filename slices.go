@@ -407,7 +407,7 @@ const certain = 0x1p-50
 // setCertain sets the largest of the probabilities of row i of a panel if it is
 // next to 1.
 func (w *workspace) setCertain(i int, p []float64) {
-	if w.rest[i] < certain {
+	if w.rest[i] < certain && w.count[i] == 1 {
 		for j, v := range p {
 			if v > 0.5 {
 				p[j] = 1 - w.rest[i]
@@ -419,7 +419,7 @@ func (w *workspace) setCertain(i int, p []float64) {
 // setCertainColumns is the same for n entries of each slice.
 func (c *columns) setCertainColumns(p []float64, stride, n, groups int) {
 	for i, rest := range c.rest[:groups*group] {
-		if !(rest < certain) {
+		if !(rest < certain && c.count[i] == 1) {
 			continue
 		}
 		for j := range n {

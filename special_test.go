@@ -509,6 +509,11 @@ func TestProbabilityAtMostOne(t *testing.T) {
 				row[j] = 5 * r.NormFloat64()
 			}
 			row[r.IntN(s.cols)] += 20 + 60*r.Float64()
+			if i%4 == 0 && s.cols > 1 {
+				// Two of them.
+				first := r.IntN(s.cols)
+				row[first], row[(first+1+r.IntN(s.cols-1))%s.cols] = 200, 200
+			}
 		}
 		for dim := range 2 {
 			var p mat.Dense
@@ -516,6 +521,14 @@ func TestProbabilityAtMostOne(t *testing.T) {
 				logsoftmax.Softmax(&p, x, 1)
 			} else {
 				logsoftmax.Softmax(&p, x.T(), 0)
+			}
+			if dim == 0 {
+				p = *mat.DenseCopyOf(p.T())
+			}
+			for i := 0; i < s.rows && s.cols > 1; i += 4 {
+				if v := mat.Max(p.RowView(i)); math.Abs(v-0.5) > 0x1p-50 {
+					t.Errorf("%d×%d, dim %d: of two equal logits the probability is %v", s.rows, s.cols, dim, v)
+				}
 			}
 			if v := mat.Max(&p); v > 1 {
 				t.Errorf("%d×%d, dim %d: a probability is 1 + %v", s.rows, s.cols, dim, v-1)
