@@ -118,14 +118,15 @@ func fill(dst []float64, v float64) {
 	}
 }
 
-// scaleByGo multiplies x by a factor, leaving no -0.
+// scaleByGo multiplies x by a factor, leaving no -0. The one NaN stays what it
+// is, which not every processor's product does.
 func scaleByGo(x []float64, factor float64) {
 	if factor != factor {
 		fill(x, nan)
 		return
 	}
 	for j, v := range x {
-		x[j] = float64(v*factor) + 0
+		x[j] = canonical(float64(v * factor))
 	}
 }
 
@@ -298,7 +299,7 @@ func columnsScaleGo(c *columns, x []float64, stride, n, groups int) {
 			if c.factor[i] != c.factor[i] {
 				row[i] = nan
 			} else {
-				row[i] = float64(v*c.factor[i]) + 0
+				row[i] = canonical(float64(v * c.factor[i]))
 			}
 		}
 	}
@@ -339,7 +340,7 @@ func unpackScaledGo(c *columns, dst []float64, stride int, tile []float64, cols,
 			if factor != factor {
 				row[j] = nan
 			} else {
-				row[j] = float64(tile[j*columnsWidth+i]*factor) + 0
+				row[j] = canonical(float64(tile[j*columnsWidth+i] * factor))
 			}
 		}
 	}

@@ -194,13 +194,7 @@ func (b *batch) scaleTile(g []float64) {
 	}
 	columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
 	if again {
-		for k := range g {
-			w.factor[k] = g[k]
-			if w.inverse[k] != w.inverse[k] {
-				// NaN times g: not every processor keeps the NaN.
-				w.factor[k] = nan
-			}
-		}
+		copy(w.factor[:], g)
 		columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
 	}
 }

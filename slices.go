@@ -443,11 +443,6 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 // scaleTermsBy sets dst to terms times three factors, at once where no digits
 // are lost by it. A dst other than terms is written past the caches.
 func scaleTermsBy(dst, terms []float64, first, second, g float64) {
-	if first != first {
-		// The NaN must not be multiplied again: not every processor keeps it.
-		fill(dst, nan)
-		return
-	}
 	if second == 1 && combines(g) {
 		first, g = float64(first*g), 1
 	}
