@@ -189,7 +189,7 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 			continue
 		}
 		w.max[k] = maxOf(x)
-		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
+		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
 	}
 	if cols <= chunkLen {
 		w.conclude(groupsFor(n), b.out.Data != nil)
@@ -210,7 +210,7 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 // panel, are kept: not where what they come from is still wanted.
 func (b *batch) weightedTerms(k, i int) []float64 {
 	cols := b.logits.cols
-	if b.out.Data == nil || !b.inPlace && (!b.away || cols > mostTerms) {
+	if b.out.Data == nil || !b.inPlace {
 		return b.result(i)
 	}
 	b.workspace.terms = grow(b.workspace.terms, max(cols, panelEntries))
@@ -267,12 +267,8 @@ func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum accumula
 		qLargest = q[largest]
 		pLargest = weightedProbability(terms[largest], qLargest, &f, sum)
 	}
-	set := weightedGradient
-	if b.away && &terms[0] != &row[0] {
-		set = weightedGradientAway
-	}
 	for u := range chunks(len(x)) {
-		set(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), factorsOf(u), sum, g)
+		weightedGradient(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), factorsOf(u), sum, g)
 	}
 	if largest >= 0 {
 		row[largest] = weightedLargest(pLargest, w.rest[k], qLargest, sum, g)

@@ -194,9 +194,6 @@ func (t *normalization) doStrips(w *workspace, begin, end int) {
 	for i := 0; i < rows; i += blockLen {
 		t.writeStrip(w, &last, i)
 	}
-	if t.away {
-		writeFence()
-	}
 }
 
 // sumStrip sums a chunk of s, and meanwhile writes that of the last strip and
@@ -224,11 +221,11 @@ func (t *normalization) sumStrip(w *workspace, last, s, next *columnStrip, chunk
 		case t.op == opSoftmax:
 			columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
 		default:
-			if s.copied && last.groups == s.groups && next.groups == s.groups &&
-				columnsMove(c, x, n, s.groups, oneLane, &w.stripState, next.x[i*s.stride:], in, t.in.Stride, out, t.out.Stride, t.in.Rows-i, t.in.Rows, t.away) {
+			if oneLane && s.copied && last.groups == s.groups && next.groups == s.groups && t.in.Stride >= moveStride {
+				columnsMove(c, x, n, s.groups, &stripMove{&w.stripState, next.x, in, t.in.Stride, out, t.out.Stride})
 				continue
 			}
-			if t.away || t.out.Stride != t.in.Stride {
+			if t.out.Stride != t.in.Stride {
 				out = nil
 			}
 			if oneLane {
@@ -279,7 +276,7 @@ func (t *normalization) readStrip(w *workspace, s *columnStrip, i int) {
 	}
 	n, x := min(blockLen, t.in.Rows-i), s.x[i*s.stride:]
 	if s.copied {
-		columnsCopy(x, s.stride, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.groups)
+		copyRows(x, s.stride, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.groups*group)
 	}
 	columnsMax(&w.next, x, s.stride, n, s.groups)
 }
@@ -293,18 +290,9 @@ func (t *normalization) writeStrip(w *workspace, s *columnStrip, i int) {
 	if t.op == opSoftmax {
 		columnsScale(&w.before, x, s.stride, n, s.groups)
 		w.before.setCertainColumns(x, s.stride, n, s.groups)
-		columnsCopy(dst, t.out.Stride, x, s.stride, n, s.groups)
+		copyRows(dst, t.out.Stride, x, s.stride, n, s.groups*group)
 	} else {
-		t.shift(&w.before, dst, x, s.stride, n, s.groups)
-	}
-}
-
-// shift is columnsShift or columnsShiftAway to rows of out.
-func (t *normalization) shift(c *columns, dst, x []float64, stride, n, groups int) {
-	if t.away {
-		columnsShiftAway(c, dst, t.out.Stride, x, stride, n, groups)
-	} else {
-		columnsShift(c, dst, t.out.Stride, x, stride, n, groups)
+		columnsShift(&w.before, dst, t.out.Stride, x, s.stride, n, s.groups)
 	}
 }
 
@@ -315,6 +303,9 @@ const (
 	longStep = 16
 	// pageStride is a distance of rows on different pages.
 	pageStride = 512
+	// moveStride is a distance of rows from which moving strips beside the
+	// sums pays.
+	moveStride = 4096
 )
 
 // sweep calls f for a chunk of cols columns from column first: for n rows from
@@ -346,7 +337,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 		at, atStride := x[i*stride+j:], stride
 		var next []float64
 		if stride >= pageStride {
-			columnsCopy(w.tile[:], columnsWidth, at, stride, n, groups)
+			copyRows(w.tile[:], columnsWidth, at, stride, n, groups*group)
 			if len(at) > columnsWidth {
 				next = at[columnsWidth:]
 			}
@@ -405,11 +396,8 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	}
 	if t.op == opLogSoftmax {
 		t.sweep(w, first, cols, chunk, longStep, func(c *columns, i, n, j, groups int) {
-			t.shift(c, t.out.Data[i*t.out.Stride+j:], t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
+			columnsShift(c, t.out.Data[i*t.out.Stride+j:], t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
 		})
-		if t.away {
-			writeFence()
-		}
 		return
 	}
 	t.sweep(w, first, cols, chunk, longStep, func(c *columns, i, n, j, groups int) {
@@ -470,7 +458,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 		if t.op == opSoftmax {
 			terms = x
 		}
-		w.partials[u] = chunkPartial(terms, x, nil, nil, 0, nil)
+		w.partials[u] = chunkPartial(terms, x, nil, nil, 0)
 		if t.op == opSoftmax {
 			to := t.out.Data[u*chunkLen*t.out.Stride+col:]
 			for i, e := range x {
@@ -500,7 +488,7 @@ func (t *normalization) doColumn(w *workspace, col int) {
 				x[i] = data[i*t.out.Stride]
 			}
 			f := w.partials[u].factors(&whole)
-			scaleTermsBy(x, x, f.first, f.second, 1)
+			scaleTermsBy(x, f.first, f.second, 1)
 			w.setCertain(0, x)
 			for i, p := range x {
 				data[i*t.out.Stride] = p

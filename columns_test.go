@@ -13,8 +13,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// TestColumnMemoryKernels holds the kernels that prefetch, copy and write past
-// the caches to those that do not.
+// TestColumnMemoryKernels holds the kernels that prefetch to those that do not.
 func TestColumnMemoryKernels(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 12))
@@ -24,49 +23,27 @@ func TestColumnMemoryKernels(t *testing.T) {
 					align := r.IntN(8)
 					in := newStrip(stride, n, groups, align)
 					fillWith(in.x, r.NormFloat64)
-					for _, outStride := range []int{columnsWidth, columnsWidth + 5} {
-						name := fmt.Sprintf("%d rows of %d groups, strides %d and %d", n, groups, stride, outStride)
-						c, want := new(columns), new(columns)
-						c.reset()
-						columnsMaxGo(c, in.x, stride, n, groups)
-						columnsFrameGo(c, groups)
-						*want = *c
-						columnsExpSumGo(want, nil, 0, in.x, stride, n, groups)
-						for _, ahead := range [][2][]float64{{nil, nil}, {in.x, nil}, {nil, in.x}, {in.x, in.x}} {
-							got := *c
-							columnsExpSumAhead(&got, in.x, stride, n, groups, ahead[0], ahead[1], stride)
-							if got != *want {
-								t.Errorf("%s: columnsExpSumAhead differs from columnsExpSumGo", name)
-							}
+					name := fmt.Sprintf("%d rows of %d groups, stride %d", n, groups, stride)
+					c, want := new(columns), new(columns)
+					c.reset()
+					columnsMaxGo(c, in.x, stride, n, groups)
+					columnsFrameGo(c, groups)
+					*want = *c
+					columnsExpSumGo(want, nil, 0, in.x, stride, n, groups)
+					for _, ahead := range [][2][]float64{{nil, nil}, {in.x, nil}, {nil, in.x}, {in.x, in.x}} {
+						got := *c
+						columnsExpSumAhead(&got, in.x, stride, n, groups, ahead[0], ahead[1], stride)
+						if got != *want {
+							t.Errorf("%s: columnsExpSumAhead differs from columnsExpSumGo", name)
 						}
-						total := *want
-						columnsTotalGo(&total, nil, 0, in.x, stride, n, groups)
-						for _, ahead := range [][2][]float64{{nil, nil}, {in.x, nil}, {nil, in.x}, {in.x, in.x}} {
-							got := *want
-							columnsTotalAhead(&got, in.x, stride, n, groups, ahead[0], ahead[1], stride)
-							if s := got.differs(&total, groups, true, "max", "count", "sum"); s != "" {
-								t.Errorf("%s: columnsTotalAhead: %s", name, s)
-							}
-						}
-						columnsJoinGo(want, groups)
-						columnsConcludeGo(want, groups)
-
-						reference := newStrip(outStride, n, groups, 0)
-						columnsCopyGo(reference.x, outStride, in.x, stride, n, groups)
-						out := newStrip(outStride, n, groups, align)
-						columnsCopy(out.x, outStride, in.x, stride, n, groups)
-						everything := func(int) bool { return true }
-						if s := out.differs(&reference, everything); s != "" {
-							t.Errorf("%s: columnsCopy: %s", name, s)
-						}
-						columnsShiftGo(want, reference.x, outStride, in.x, stride, n, groups)
-						for align := range 8 {
-							out := newStrip(outStride, n, groups, align)
-							columnsShiftAway(want, out.x, outStride, in.x, stride, n, groups)
-							writeFence()
-							if s := out.differs(&reference, everything); s != "" {
-								t.Errorf("%s: columnsShiftAway: %s", name, s)
-							}
+					}
+					total := *want
+					columnsTotalGo(&total, nil, 0, in.x, stride, n, groups)
+					for _, ahead := range [][2][]float64{{nil, nil}, {in.x, nil}, {nil, in.x}, {in.x, in.x}} {
+						got := *want
+						columnsTotalAhead(&got, in.x, stride, n, groups, ahead[0], ahead[1], stride)
+						if s := got.differs(&total, groups, true, "max", "count", "sum"); s != "" {
+							t.Errorf("%s: columnsTotalAhead: %s", name, s)
 						}
 					}
 				}
@@ -83,13 +60,9 @@ func TestColumnsMove(t *testing.T) {
 		for _, n := range []int{1, 2, 7, 8, 9, 16, 40, 63, 64} {
 			for groups := 1; groups <= columnsWidth/group; groups++ {
 				for round := range 8 {
-					oneLane, away := round%2 == 0, round/2%2 == 0
 					width := groups * group
 					inStride, outStride := width+r.IntN(20), width+r.IntN(20)
 					outAlign := r.IntN(8)
-					if round >= 4 {
-						outStride, outAlign = width+8, 0
-					}
 					fillings := fillings[:7] // without large numbers
 					if round == 7 {
 						fillings = fillings[6:]
@@ -121,29 +94,15 @@ func TestColumnsMove(t *testing.T) {
 					want, wantState := new(columns), new(stripState)
 					*want, *wantState = *got, *state
 					wantBuffer, wantOut := newStrip(width, n, groups, 0), newStrip(outStride, n, groups, 0)
-					if oneLane {
-						columnsTotalGo(want, nil, 0, x.x, width, n, groups)
-					} else {
-						columnsExpSumGo(want, nil, 0, x.x, width, n, groups)
-					}
+					columnsTotalGo(want, nil, 0, x.x, width, n, groups)
 					columnsShiftGo(&wantState.before, wantOut.x, outStride, buffer.x, width, n, groups)
-					columnsCopyGo(wantBuffer.x, width, in.x, inStride, n, groups)
+					copyRows(wantBuffer.x, width, in.x, inStride, n, width)
 					columnsMaxGo(&wantState.next, in.x, inStride, n, groups)
 
 					out := newStrip(outStride, n, groups, outAlign)
-					if !columnsMove(got, x.x, n, groups, oneLane, state, buffer.x, in.x, inStride, out.x, outStride, n+5, 64, away) {
-						if active == tierAVX512 && (oneLane || n%lanes == 0) && round < 7 {
-							t.Errorf("%d rows of %d groups: not done", n, groups)
-						}
-						continue
-					}
-					writeFence()
-					name := fmt.Sprintf("%d rows of %d groups, in one lane: %v, away: %v", n, groups, oneLane, away)
-					fields := []string{"max", "count", "sums"}
-					if oneLane {
-						fields = []string{"max", "count", "sum"}
-					}
-					if s := got.differs(want, groups, true, fields...); s != "" {
+					columnsMove(got, x.x, n, groups, &stripMove{state, buffer.x, in.x, inStride, out.x, outStride})
+					name := fmt.Sprintf("%d rows of %d groups", n, groups)
+					if s := got.differs(want, groups, true, "max", "count", "sum"); s != "" {
 						t.Errorf("%s: %s", name, s)
 					}
 					if s := state.next.differs(&wantState.next, groups, false, "max"); s != "" {
@@ -188,10 +147,6 @@ func TestColumnRoutes(t *testing.T) {
 			LogSoftmax(&logp, x, 0)
 			Softmax(&p, x, 0)
 			values := LogSumExp(nil, x, 0)
-			far := normalization{op: opLogSoftmax, in: x.RawMatrix(), away: true}
-			away := mat.NewDense(rows, cols, nil)
-			far.out = away.RawMatrix()
-			far.run(0)
 			for j := range cols {
 				column := mat.NewDense(1, rows, mat.Col(nil, j, x))
 				var wantLog, want mat.Dense
@@ -207,7 +162,6 @@ func TestColumnRoutes(t *testing.T) {
 						got, want float64
 					}{
 						{"LogSoftmax", logp.At(i, j), wantLog.At(0, i)},
-						{"LogSoftmax past the caches", away.At(i, j), wantLog.At(0, i)},
 						{"Softmax", p.At(i, j), want.At(0, i)},
 					} {
 						if !identical(v.got, v.want) {

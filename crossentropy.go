@@ -378,7 +378,6 @@ func (t *entropy) do(w *workspace, unit int) {
 	begin := unit * size
 	n := min(size, t.logits.rows-begin)
 	b := batch{entropy: t, workspace: w, begin: begin}
-	w.away = !t.inPlace && t.out.Data != nil && isFar(t.out.Rows, t.out.Cols)
 	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
 	if t.target != nil && t.smoothing == 0 {
 		step := panelRows(t.logits.cols)
@@ -392,7 +391,6 @@ func (t *entropy) do(w *workspace, unit int) {
 	} else {
 		b.weighted(n)
 	}
-	w.settle()
 	t.sums[unit], t.correct[unit] = b.sum.total(), b.correct
 }
 

@@ -390,9 +390,34 @@ func columnsLabelGo(c *columns, x []float64, stride int, target []int, l *labels
 	}
 }
 
-// columnsCopyGo copies n rows of whole groups.
-func columnsCopyGo(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	for j := range n {
-		copy(dst[j*dstStride:][:groups*group], x[j*stride:])
+// A stripMove is what columnsMove does, beside summing a strip of some columns,
+// for the strips before and after it, which are as wide: it writes the result
+// of the one and reads the other.
+type stripMove struct {
+	*stripState
+	// buffer holds the entries of the strip before, and then those of the
+	// strip after, in rows without gaps.
+	buffer    []float64
+	in        []float64 // the strip after, where it lies
+	inStride  int
+	out       []float64 // the result of the strip before
+	outStride int
+}
+
+// columnsMoveApart is columnsTotal without dst for a strip x, whose rows have
+// no gaps; columnsShift by m.before of m.buffer to m.out; then m.in is copied to
+// m.buffer and raises the maxima m.next. columnsMove does all that at once.
+func columnsMoveApart(c *columns, x []float64, n, groups int, m *stripMove) {
+	width := groups * group
+	columnsTotal(c, nil, 0, x, width, n, groups)
+	columnsShift(&m.before, m.out, m.outStride, m.buffer, width, n, groups)
+	copyRows(m.buffer, width, m.in, m.inStride, n, width)
+	columnsMax(&m.next, m.buffer, width, n, groups)
+}
+
+// copyRows copies n rows of the given width.
+func copyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
+	for i := range n {
+		copy(dst[i*dstStride:][:width], x[i*stride:])
 	}
 }

@@ -116,43 +116,6 @@ func expSumAhead(dst, x []float64, max float64, next, out []float64) (count, hi,
 	return expSumFrame(dst, x, max, &f, distance(x, next), distance(x, out))
 }
 
-// expSumBeside is expSumAhead, which beside that writes a chunk of what is
-// deferred. d.finish must follow.
-func expSumBeside(dst, x []float64, max float64, next []float64, d *deferral, chunk int) (count, hi, lo float64) {
-	to, from := chunkOf(d.dst, chunk), chunkOf(d.from, chunk)
-	f, head := newFrame(max), untilLine(to)
-	blocks := min(len(to)-head, len(x)) / blockLen
-	if active != tierAVX512 || f.shift != 0 || blocks == 0 {
-		d.writeChunk(chunk)
-		return expSumAhead(dst, x, max, next, nil)
-	}
-	end := head + blocks*blockLen
-	d.write(to[:head], from[:head], chunk)
-	s := expState{max: max, magic: f.magic, lower: f.lower, next: distance(x, next)}
-	at := (*float64)(unsafe.Pointer(&s))
-	raceReadSlice(x)
-	raceReadSlice(from)
-	raceWriteSlice(to)
-	if dst == nil {
-		expSumBesideAVX512(&x[0], len(x), at, &to[head], &from[head], blocks, d.max, d.negLogSum)
-	} else {
-		raceWriteSlice(dst[:len(x)])
-		expTermsBesideAVX512(&dst[0], &x[0], len(x), at, &to[head], &from[head], blocks, d.factors[chunk])
-	}
-	d.write(to[end:], from[end:], chunk)
-	return float64(len(x) - s.less), s.hi, s.lo
-}
-
-// write writes some of the result of a chunk.
-func (d *deferral) write(dst, from []float64, chunk int) {
-	if len(d.factors) == 0 {
-		shiftBy(dst, from, d.max, d.negLogSum)
-		return
-	}
-	copy(dst, from)
-	scaleBy(dst, d.factors[chunk])
-}
-
 // distance returns how many bytes lie between the entries of a and b, 0 for
 // an empty b.
 func distance(a, b []float64) int {
@@ -224,55 +187,6 @@ func scaleBy(x []float64, factor float64) {
 	default:
 		scaleAVX2(&x[0], &x[0], len(x), factor)
 	}
-}
-
-// shiftAway is shiftBy to a dst that is not x and that nobody reads soon.
-func shiftAway(dst, x []float64, max, negLogSum float64) {
-	head := untilLine(dst)
-	if active == tierGo || negLogSum != negLogSum || len(x)-head < lanes {
-		shiftBy(dst, x, max, negLogSum)
-		return
-	}
-	shiftBy(dst[:head], x[:head], max, negLogSum)
-	dst, x = dst[head:], x[head:]
-	raceReadSlice(x)
-	raceWriteSlice(dst[:len(x)])
-	if active == tierAVX512 {
-		shiftStreamAVX512(&dst[0], &x[0], len(x), max, negLogSum)
-	} else {
-		shiftStreamAVX2(&dst[0], &x[0], len(x), max, negLogSum)
-	}
-}
-
-// scaleAway sets dst, which is not x and which nobody reads soon, to x times
-// factor.
-func scaleAway(dst, x []float64, factor float64) {
-	head := untilLine(dst)
-	if active == tierGo || factor != factor || len(x)-head < lanes {
-		head = len(x)
-	}
-	copy(dst[:head], x)
-	scaleBy(dst[:head], factor)
-	if head == len(x) {
-		return
-	}
-	dst, x = dst[head:], x[head:]
-	raceReadSlice(x)
-	raceWriteSlice(dst[:len(x)])
-	if active == tierAVX512 {
-		scaleStreamAVX512(&dst[0], &x[0], len(x), factor)
-	} else {
-		scaleStreamAVX2(&dst[0], &x[0], len(x), factor)
-	}
-}
-
-// untilLine returns how many of the entries of x come before the first cache
-// line that x has whole, or all.
-func untilLine(x []float64) int {
-	if len(x) == 0 {
-		return 0
-	}
-	return min(len(x), int(-uintptr(unsafe.Pointer(&x[0]))%64/8))
 }
 
 // base is c as the kernels take it.
@@ -566,86 +480,31 @@ func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, next, ou
 	}
 }
 
-// columnsMove is, where there are kernels for that, columnsTotal or else
-// columnsExpSum without dst for a strip x, whose rows have no gaps, together
-// with what is done meanwhile: columnsShift by s.before of buffer, as large a
-// strip, to out, which nobody reads soon if it is away, and then columnsCopy of
-// in to buffer and columnsMax by s.next. Else it returns false. writeFence must
-// follow the last of those that are away.
-//
-// The strips have left rows more, from those in work on, of so many in all.
-func columnsMove(c *columns, x []float64, n, groups int, oneLane bool, s *stripState, buffer, in []float64, inStride int, out []float64, outStride, left, rows int, away bool) bool {
-	if active != tierAVX512 || !oneLane && n%lanes != 0 {
-		return false
-	}
-	for _, m := range c.max[:groups*group] {
-		if a := math.Abs(m); a >= shiftFrom && a < math.Inf(1) {
-			return false
-		}
+func columnsMove(c *columns, x []float64, n, groups int, m *stripMove) {
+	if active != tierAVX512 || c.shifts(groups) {
+		columnsMoveApart(c, x, n, groups, m)
+		return
 	}
 	width := groups * group
-	x, buffer = x[:n*width], buffer[:n*width]
-	in, out = in[:(n-1)*inStride+width], out[:(n-1)*outStride+width]
+	x, buffer := x[:n*width], m.buffer[:n*width]
+	in, out := m.in[:(n-1)*m.inStride+width], m.out[:(n-1)*m.outStride+width]
 	raceReadRows(x, width, n, width)
-	raceReadRows(in, inStride, n, width)
+	raceReadRows(in, m.inStride, n, width)
 	raceWriteRows(buffer, width, n, width)
-	raceWriteRows(out, outStride, n, width)
-	away = away && untilLine(out) == 0 && outStride%lanes == 0
+	raceWriteRows(out, m.outStride, n, width)
 	// As far ahead as memory takes to answer, and not so many rows that, a
 	// power of two apart, they push each other out of the caches.
 	ahead := max(4, min(8, 32/groups))
-	turn := max(1, left-ahead)
-	switch before := s.before.base(); {
-	case oneLane && away:
-		columnsTotalMoveStreamAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
-	case oneLane:
-		columnsTotalMoveAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
-	case away:
-		columnsExpSumMoveStreamAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
-	default:
-		columnsExpSumMoveAVX512(c.base(), &x[0], n, groups, before, &buffer[0], &in[0], inStride, &out[0], outStride, ahead, turn, rows)
-	}
-	return true
+	turn := max(1, n-ahead)
+	columnsTotalMoveAVX512(c.base(), &x[0], n, groups, m.before.base(), &buffer[0], &in[0], m.inStride, &out[0], m.outStride, ahead, turn, n)
 }
 
-// columnsCopy copies n rows of whole groups.
-func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 {
-		columnsCopyGo(dst, dstStride, x, stride, n, groups)
-		return
+// shifts reports whether a maximum of the groups is one whose frame shifts.
+func (c *columns) shifts(groups int) bool {
+	for _, m := range c.max[:groups*group] {
+		if a := math.Abs(m); a >= shiftFrom && a < math.Inf(1) {
+			return true
+		}
 	}
-	raceReadRows(x, stride, n, groups*group)
-	raceWriteRows(dst, dstStride, n, groups*group)
-	switch {
-	case active == tierAVX512:
-		columnsCopyAVX512(&dst[0], dstStride, &x[0], stride, n, groups)
-	default:
-		columnsCopyAVX2(&dst[0], dstStride, &x[0], stride, n, groups)
-	}
-}
-
-// columnsShiftAway is columnsShift to a dst that is not x and that nobody
-// reads soon. writeFence must follow the last of them.
-func columnsShiftAway(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 || untilLine(dst) != 0 || dstStride%lanes != 0 {
-		columnsShift(c, dst, dstStride, x, stride, n, groups)
-		return
-	}
-	raceReadRows(x, stride, n, groups*group)
-	raceWriteRows(dst, dstStride, n, groups*group)
-	switch {
-	case active == tierAVX512:
-		columnsShiftStreamAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
-	default:
-		columnsShiftStreamAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
-	}
-}
-
-func writeFence() {
-	switch active {
-	case tierAVX512:
-		fenceAVX512()
-	case tierAVX2:
-		fenceAVX2()
-	}
+	return false
 }

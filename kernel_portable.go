@@ -14,21 +14,6 @@ func expSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo f
 	return expSum(dst, x, max)
 }
 
-// expSumBeside is expSum, and writes a chunk of what is deferred.
-func expSumBeside(dst, x []float64, max float64, _ []float64, d *deferral, chunk int) (count, hi, lo float64) {
-	d.writeChunk(chunk)
-	return expSum(dst, x, max)
-}
-
-// shiftAway is shiftBy to a dst that is not x.
-func shiftAway(dst, x []float64, max, negLogSum float64) { shiftBy(dst, x, max, negLogSum) }
-
-// scaleAway sets dst, which is not x, to x times factor.
-func scaleAway(dst, x []float64, factor float64) {
-	copy(dst, x)
-	scaleBy(dst, factor)
-}
-
 // columnsTotalAhead is columnsTotal without dst.
 func columnsTotalAhead(c *columns, x []float64, stride, n, groups int, _, _ []float64, _ int) {
 	columnsTotal(c, nil, 0, x, stride, n, groups)
@@ -57,19 +42,6 @@ func columnsExpSumAhead(c *columns, x []float64, stride, n, groups int, _, _ []f
 	columnsExpSum(c, nil, 0, x, stride, n, groups)
 }
 
-func columnsMove(*columns, []float64, int, int, bool, *stripState, []float64, []float64, int, []float64, int, int, int, bool) bool {
-	return false
+func columnsMove(c *columns, x []float64, n, groups int, m *stripMove) {
+	columnsMoveApart(c, x, n, groups, m)
 }
-
-// columnsCopy copies n rows of whole groups.
-func columnsCopy(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	columnsCopyGo(dst, dstStride, x, stride, n, groups)
-}
-
-// columnsShiftAway is columnsShift to a dst that is not x.
-func columnsShiftAway(c *columns, dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	columnsShift(c, dst, dstStride, x, stride, n, groups)
-}
-
-// writeFence follows the last columnsShiftAway.
-func writeFence() {}

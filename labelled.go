@@ -101,7 +101,7 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 			w.max[k], w.count[k], w.hi[0][k], w.lo[0][k] = 0, 1, 0, 0
 			continue
 		}
-		x, terms := b.row(i+k), b.terms(k, i+k)
+		x, terms := b.row(i+k), b.result(i+k)
 		// Terms that replace the row leave nothing to tell which of several
 		// largest in a chunk is the first.
 		replaced, firstInChunk := terms != nil && &terms[0] == &x[0], false
@@ -111,7 +111,7 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 		}
 		if cols <= chunkLen {
 			w.max[k] = maxOf(x)
-			w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.nearby(b.resultAfter(i+k+1)))
+			w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
 		} else {
 			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
 		}
@@ -135,8 +135,8 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 	}
 }
 
-// labelledGradient sets the gradients of a panel, whose terms are where
-// b.terms says, or in the tile where there are at most fewCols classes.
+// labelledGradient sets the gradients of a panel, whose terms are in the
+// result, or in the tile where there are at most fewCols classes.
 func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	w, cols := b.workspace, b.logits.cols
 	few := cols <= fewCols
@@ -150,7 +150,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 		if few {
 			p = w.probability(k, cols, y, w.tile[y*columnsWidth+k])
 		} else {
-			p = w.probability(k, cols, y, b.terms(k, i+k)[y])
+			p = w.probability(k, cols, y, b.result(i + k)[y])
 		}
 		rest := 1 - p
 		if logit[k] == w.max[k] && w.count[k] == 1 {
@@ -170,11 +170,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 			continue
 		}
 		if !few {
-			terms := b.terms(k, i+k)
-			if w.deferScale(row, terms, g[k], y, atLabel[k]) {
-				continue
-			}
-			w.scaleTerms(k, row, terms, g[k])
+			w.scaleTerms(k, row, g[k])
 		}
 		row[y] = atLabel[k]
 	}
@@ -198,7 +194,3 @@ func (b *batch) scaleTile(g []float64) {
 		columnsScale(&w.columns, w.tile[:], columnsWidth, b.logits.cols, groupsFor(len(g)))
 	}
 }
-
-// terms returns where the terms of row i of the group, row k of a panel, are
-// kept; nil where no gradient is asked for.
-func (b *batch) terms(k, i int) []float64 { return b.termsOf(k, b.result(i)) }

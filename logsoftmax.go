@@ -134,7 +134,6 @@ func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	t := normalizations.Get().(*normalization)
 	t.op, t.out = op, sizeDst(dst, rows, cols)
 	t.in = src.denseIn(t.out)
-	t.away = isFar(rows, cols) && &t.in.Data[0] != &t.out.Data[0]
 	t.run(dim)
 	t.release()
 }
@@ -164,8 +163,7 @@ type normalization struct {
 	in, out blas64.General
 	values  []float64 // of opLogSumExp
 
-	dim  int
-	away bool // out is large, and not in
+	dim int
 
 	// Of columns.
 	part columnsPart
@@ -193,7 +191,7 @@ func (t *normalization) run(dim int) {
 	}
 	if spreads(rows, cols) {
 		w := workspaces.Get().(*workspace)
-		w.spread, w.away = true, t.away
+		w.spread = true
 		for i := range rows {
 			t.doRows(w, i, 1)
 		}
@@ -214,7 +212,7 @@ func elements(rows, cols int) int {
 }
 
 // unitRows is how many rows of a matrix are a unit: whole panels, of some
-// 2^14 elements together, or 2^16 where results are deferred.
+// 2^14 elements together, or 2^16 of long rows.
 func unitRows(cols int) int {
 	p := panelRows(cols)
 	return p * max(1, unitEntries(cols)/(p*cols))
@@ -232,13 +230,11 @@ func (t *normalization) do(w *workspace, unit int) {
 		t.doColumns(w, unit)
 		return
 	}
-	w.away = t.away
 	size := unitRows(t.in.Cols)
 	end := min(t.in.Rows, (unit+1)*size)
 	for i := unit * size; i < end; i += panelRows(t.in.Cols) {
 		t.doRows(w, i, min(panelRows(t.in.Cols), end-i))
 	}
-	w.settle()
 }
 
 // doRows does n rows from row i, a panel.
@@ -272,9 +268,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.max[k] = maxOf(row)
 			switch t.op {
 			case opSoftmax:
-				w.sumRow(k, w.termsOf(k, dst[k*t.out.Stride:][:cols]), row, next, w.nearby(rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1)))
+				w.sumRow(k, dst[k*t.out.Stride:][:cols], row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
 			case opLogSoftmax:
-				w.sumRow(k, nil, row, next, w.nearby(dst[k*t.out.Stride:][:cols]))
+				w.sumRow(k, nil, row, next, dst[k*t.out.Stride:][:cols])
 			default:
 				w.sumRow(k, nil, row, next, nil)
 			}
@@ -286,7 +282,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				w.shiftRow(k, dst[k*t.out.Stride:][:cols], x[k*t.in.Stride:][:cols])
 			case opSoftmax:
 				row := dst[k*t.out.Stride:][:cols]
-				w.scaleTerms(k, row, w.termsOf(k, row), 1)
+				w.scaleTerms(k, row, 1)
 				w.setCertain(k, row)
 			}
 		}
@@ -296,15 +292,12 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		case opLogSumExp:
 			w.sumLong(nil, row, nil, next)
 		case opLogSoftmax:
-			w.sumLong(nil, row, w.nearby(dst[:cols]), next)
+			w.sumLong(nil, row, dst[:cols], next)
 			w.shiftLong(dst[:cols], row)
 		case opSoftmax:
-			terms := w.termsOf(0, dst[:cols])
-			w.sumLong(terms, row, nil, next)
-			if w.rest[0] < certain || !w.deferScale(dst[:cols], terms, 1, -1, 0) {
-				w.scaleTerms(0, dst[:cols], terms, 1)
-				w.setCertain(0, dst[:cols])
-			}
+			w.sumLong(dst[:cols], row, nil, next)
+			w.scaleTerms(0, dst[:cols], 1)
+			w.setCertain(0, dst[:cols])
 		}
 	}
 	if t.op == opLogSumExp {

@@ -89,8 +89,8 @@ var conflicts = func() map[string]conflict {
 		"rowsShift reads":     {func(x, _ []float64) { rowsShiftAnyway(on(x), make([]float64, len(x)), x) }, true},
 		"rowsShift writes":    {func(_, dst []float64) { rowsShiftAnyway(on(nil), dst, make([]float64, len(dst))) }, false},
 		"pack reads":          {func(x, _ []float64) { pack(make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups) }, true},
-		"columnsMove reads":   {func(x, _ []float64) { columnsMoveAnyway(x, make([]float64, len(x))) }, true},
-		"columnsMove writes":  {func(_, dst []float64) { columnsMoveAnyway(make([]float64, len(dst)), dst) }, false},
+		"columnsMove reads":   {func(x, _ []float64) { moveConflict(x, make([]float64, len(x))) }, true},
+		"columnsMove writes":  {func(_, dst []float64) { moveConflict(make([]float64, len(dst)), dst) }, false},
 		"packMax reads": {func(x, _ []float64) {
 			packMax(new(columns), make([]float64, columnsWidth*fewCols), x, conflictCols, fewCols, groups)
 		}, true},
@@ -111,15 +111,11 @@ func rowsShiftAnyway(c *columns, dst, x []float64) {
 	}
 }
 
-// columnsMoveAnyway reads x as the next strip and writes dst as the last one, also
-// where there is no kernel for it.
-func columnsMoveAnyway(x, dst []float64) {
+// moveConflict reads x as the next strip and writes dst as the last one.
+func moveConflict(x, dst []float64) {
 	const groups = columnsWidth / group
 	strip, buffer := make([]float64, columnsWidth*blockLen), make([]float64, columnsWidth*blockLen)
-	if !columnsMove(new(columns), strip, blockLen, groups, true, new(stripState), buffer, x, conflictCols, dst, conflictCols, blockLen, blockLen, false) {
-		columnsShift(new(columns), dst, conflictCols, buffer, columnsWidth, blockLen, groups)
-		columnsCopy(buffer, columnsWidth, x, conflictCols, blockLen, groups)
-	}
+	columnsMove(new(columns), strip, blockLen, groups, &stripMove{new(stripState), buffer, x, conflictCols, dst, conflictCols})
 }
 
 // conflictAt is an element that each conflict touches.

@@ -42,12 +42,6 @@ type workspace struct {
 	strips [2][]float64
 	maxima [][columnsWidth]float64
 	stripState
-	// away has results written past the caches; that of the row before may be
-	// deferred.
-	away     bool
-	deferred deferral
-	// otherTerms says which of two places the terms of a long row go to.
-	otherTerms bool
 }
 
 // A tile holds up to columnsWidth slices of at most fewCols entries side by
@@ -190,36 +184,6 @@ func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
 	}
 }
 
-// nearby returns dst where it is worth prefetching, else nil.
-func (w *workspace) nearby(dst []float64) []float64 {
-	if w.away {
-		return nil
-	}
-	return dst
-}
-
-// termsOf returns where the terms of row i of a panel are kept for a result
-// dst: there, or where they stay in the caches if it does not.
-func (w *workspace) termsOf(i int, dst []float64) []float64 {
-	n := len(dst)
-	if dst == nil || !w.away || n > mostTerms {
-		return dst
-	}
-	if n > mostDeferred {
-		w.terms = grow(w.terms, n)
-		return w.terms
-	}
-	w.terms = grow(w.terms, max(2*n, panelEntries))
-	if w.otherTerms && n > chunkLen {
-		i++
-	}
-	return w.terms[i*n:][:n]
-}
-
-// mostTerms is the length of the longest row whose terms are kept apart from
-// its result: the second cache has room for them.
-const mostTerms = 1 << 17
-
 // rowAfter returns row i of a matrix of rows of cols entries, nil beyond the
 // last.
 func rowAfter(data []float64, stride, rows, cols, i int) []float64 {
@@ -239,9 +203,8 @@ func chunkOf(x []float64, chunk int) []float64 {
 
 // chunkPartial returns the partial of a chunk of x, whose terms go to the
 // same chunk of terms where that is not nil. out is where the row's result
-// will be written, and next the row after it, to be prefetched if not nil. The
-// same chunk of what is deferred, if not nil, is written beside.
-func chunkPartial(terms, x, out, next []float64, chunk int, beside *deferral) partial {
+// will be written, and next the row after it, to be prefetched if not nil.
+func chunkPartial(terms, x, out, next []float64, chunk int) partial {
 	if end := (chunk + 1) * chunkLen; end < len(x) {
 		next = x[end:]
 	}
@@ -257,48 +220,29 @@ func chunkPartial(terms, x, out, next []float64, chunk int, beside *deferral) pa
 		if terms != nil {
 			fill(terms, 0)
 		}
-		if beside != nil {
-			beside.writeChunk(chunk)
-		}
 		return partial{max: m}
 	}
-	var count, hi, lo float64
-	if beside != nil {
-		count, hi, lo = expSumBeside(terms, x, m, next, beside, chunk)
-	} else {
-		count, hi, lo = expSumAhead(terms, x, m, next, out)
-	}
+	count, hi, lo := expSumAhead(terms, x, m, next, out)
 	return newPartial(m, count, hi, lo)
 }
 
 // sumLong concludes one row of any length, as row 0 of a panel; w.partials
 // are its chunks'. Where terms is not nil it receives the row's terms; it may
 // be x. out is where the row's result will be written, and next the row after
-// it, to be prefetched if not nil. What is deferred, of a row of the same
-// length, is written.
+// it, to be prefetched if not nil.
 func (w *workspace) sumLong(terms, x, out, next []float64) {
 	w.partials = grow(w.partials, chunks(len(x)))
 	w.eachChunk(longRow{kind: longSum, dst: terms, x: x, out: out, next: next}, len(x))
-	w.deferred.finish()
 	w.concludeLong()
 }
 
 // shiftRow sets dst to the log-probabilities of entries x of row i of a panel.
 func (w *workspace) shiftRow(i int, dst, x []float64) {
-	if w.away {
-		shiftAway(dst, x, w.max[i], w.negLogSum[i])
-	} else {
-		shiftBy(dst, x, w.max[i], w.negLogSum[i])
-	}
+	shiftBy(dst, x, w.max[i], w.negLogSum[i])
 }
 
-// shiftLong sets dst to the log-probabilities of the row x of sumLong, or
-// defers that.
+// shiftLong sets dst to the log-probabilities of the row x of sumLong.
 func (w *workspace) shiftLong(dst, x []float64) {
-	if w.negLogSum[0] == w.negLogSum[0] && w.defers(len(x)) {
-		w.deferShift(dst, x)
-		return
-	}
 	w.eachChunk(longRow{kind: longShift, dst: dst, x: x}, len(x))
 }
 
@@ -376,27 +320,23 @@ func (t *longRow) do(_ *workspace, unit int) {
 func (t *longRow) doChunk(u int) {
 	switch t.kind {
 	case longSum:
-		var beside *deferral
-		if t.w.deferred.dst != nil {
-			beside = &t.w.deferred
-		}
-		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, t.next, u, beside)
+		t.w.partials[u] = chunkPartial(t.dst, t.x, t.out, t.next, u)
 	case longShift:
 		t.w.shiftRow(0, chunkOf(t.dst, u), chunkOf(t.x, u))
 	case longScale:
 		f := t.w.partials[u].factors(&t.whole)
-		scaleTermsBy(chunkOf(t.dst, u), chunkOf(t.x, u), f.first, f.second, t.g)
+		scaleTermsBy(chunkOf(t.x, u), f.first, f.second, t.g)
 	}
 }
 
-// scaleTerms sets dst to the probabilities of row i of a panel times g, given
-// its terms, which may be dst and do not outlast it.
-func (w *workspace) scaleTerms(i int, dst, terms []float64, g float64) {
+// scaleTerms turns the terms of row i of a panel into its probabilities times
+// g.
+func (w *workspace) scaleTerms(i int, terms []float64, g float64) {
 	if len(terms) <= chunkLen {
-		scaleTermsBy(dst, terms, w.inverse[i], 1, g)
+		scaleTermsBy(terms, w.inverse[i], 1, g)
 		return
 	}
-	w.eachChunk(longRow{kind: longScale, dst: dst, x: terms, whole: w.wholePartial(), g: g}, len(terms))
+	w.eachChunk(longRow{kind: longScale, x: terms, whole: w.wholePartial(), g: g}, len(terms))
 }
 
 // certain is what the sum of the other probabilities is less than where that of
@@ -440,33 +380,20 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	return float64(float64(term*f.first) * f.second)
 }
 
-// scaleTermsBy sets dst to terms times three factors, at once where no digits
-// are lost by it. A dst other than terms is written past the caches.
-func scaleTermsBy(dst, terms []float64, first, second, g float64) {
+// scaleTermsBy multiplies terms by three factors, at once where no digits are
+// lost by it.
+func scaleTermsBy(terms []float64, first, second, g float64) {
 	if second == 1 && combines(g) {
 		first, g = float64(first*g), 1
 	}
-	last := first
-	if second != 1 || g != 1 {
-		scaleBy(terms, first)
-		if second != 1 {
-			scaleBy(terms, second)
-		}
-		last = g
+	scaleBy(terms, first)
+	if second != 1 {
+		scaleBy(terms, second)
 	}
-	if &dst[0] == &terms[0] {
-		scaleBy(dst, last)
-	} else {
-		scaleAway(dst, terms, last)
+	if second != 1 || g != 1 {
+		scaleBy(terms, g)
 	}
 }
-
-// farBytes is the size from which a result is written past the caches, which
-// it would only push other things out of. Tests set it.
-var farBytes = 1 << 25
-
-// isFar reports whether an r×c result is.
-func isFar(r, c int) bool { return elements(r, c) >= farBytes/8 }
 
 // combines reports whether a factor that makes probabilities of terms, some
 // 2^-128 down to 2^-700, may be multiplied by g before it is used.

@@ -57,26 +57,6 @@ func weightedGradient(dst, terms, q []float64, f factors, sum accumulator, g flo
 	}
 }
 
-// weightedGradientAway is weightedGradient for a dst that is neither terms nor
-// q and that nobody reads soon.
-func weightedGradientAway(dst, terms, q []float64, f factors, sum accumulator, g float64) {
-	raceReadSlice(terms)
-	raceReadSlice(q)
-	raceWriteSlice(dst)
-	head := untilLine(dst)
-	if active == tierGo || len(q)-head < lanes {
-		weightedGradient(dst, terms, q, f, sum, g)
-		return
-	}
-	weightedGradient(dst[:head], terms[:head], q[:head], f, sum, g)
-	dst, terms, q = dst[head:], terms[head:], q[head:]
-	if active == tierAVX512 {
-		weightedGradientStreamAVX512(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
-	} else {
-		weightedGradientStreamAVX2(&dst[0], &terms[0], &q[0], len(q), f.first, f.firstLow, f.second, sum.hi, sum.lo, g)
-	}
-}
-
 func areSoftTargets(x []float64) bool {
 	raceReadSlice(x)
 	switch {

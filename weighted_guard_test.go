@@ -34,7 +34,6 @@ func TestGuardedWeightedKernels(t *testing.T) {
 						{"areSoftTargets", func() { areSoftTargets(x) }},
 						{"indexOf", func() { indexOf(x, 12) }},
 						{"weightedGradient", func() { weightedGradient(dst, x, q, factors{1, 0, 1}, sum, 1) }},
-						{"weightedGradientAway", func() { weightedGradientAway(dst, x, q, factors{1, 0, 1}, sum, 1) }},
 						{"vectorJacobianOf", func() { vectorJacobianOf(dst, x, q, 1, 0) }},
 						{"columnsVectorJacobian", func() { columnsVectorJacobian(dst, x, q, q, x, 1000, 1000, 1000) }},
 						{"columnsAdd", func() { columnsAdd(&slices, x, min(n, columnsWidth), n/min(n, columnsWidth), min(n, columnsWidth)) }},

@@ -19,11 +19,6 @@ func weightedGradient(dst, terms, q []float64, f factors, sum accumulator, g flo
 	weightedGradientGo(dst, terms, q, f, sum, g)
 }
 
-// weightedGradientAway is weightedGradient for a dst that nobody reads soon.
-func weightedGradientAway(dst, terms, q []float64, f factors, sum accumulator, g float64) {
-	weightedGradientGo(dst, terms, q, f, sum, g)
-}
-
 func areSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
 
 func indexOf(x []float64, v float64) int { return indexOfGo(x, v) }
