@@ -221,7 +221,7 @@ func (t *normalization) sumStrip(w *workspace, last, s, next *columnStrip, chunk
 		case t.op == opSoftmax:
 			columnsExpSum(c, x, s.stride, x, s.stride, n, s.groups)
 		default:
-			if oneLane && s.copied && last.groups == s.groups && next.groups == s.groups && t.in.Stride >= moveStride {
+			if oneLane && s.copied && last.groups == s.groups && next.groups == s.groups {
 				columnsMove(c, x, n, s.groups, &stripMove{&w.stripState, next.x, in, t.in.Stride, out, t.out.Stride})
 				continue
 			}
@@ -303,9 +303,6 @@ const (
 	longStep = 16
 	// pageStride is a distance of rows on different pages.
 	pageStride = 512
-	// moveStride is a distance of rows from which moving strips beside the
-	// sums pays.
-	moveStride = 4096
 )
 
 // sweep calls f for a chunk of cols columns from column first: for n rows from
