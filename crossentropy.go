@@ -37,11 +37,13 @@ import (
 // target has the logit -Inf is +Inf. Where the coefficient, w·s or q, is 0,
 // so is what it multiplies, whatever that is.
 //
-// CrossEntropy panics with mat.ErrZeroLength if logits is empty, and with
-// mat.ErrShape if the length of target, or of a Weight or SampleWeight, does
-// not fit. It returns a *ValueError for an option whose value is not allowed,
-// and else a *TargetError for a label that is neither in [0, C) nor ignored;
-// the Loss is then zero.
+// CrossEntropy panics, in this order: with a string if logits is nil or has
+// less storage than its shape; with mat.ErrZeroLength if it is empty; and with
+// mat.ErrShape if target has not one label for each row, a Weight not one
+// number for each class, or a SampleWeight not one for each row. It then
+// returns a *ValueError for the first option, in their order, whose value is
+// not allowed, and else a *TargetError for the first label that is neither in
+// [0, C) nor ignored; the Loss is then zero.
 //
 // See Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception
 // Architecture for Computer Vision, CVPR 2016, for label smoothing.
@@ -55,11 +57,9 @@ func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) 
 // argument.
 //
 // It panics and returns errors as CrossEntropy does, and panics with
-// mat.ErrShape if the length of dst does not fit. On an error it returns nil,
-// and dst is not written.
+// mat.ErrShape, after that for target, if dst is neither nil nor of length N.
+// On an error it returns nil, and dst is not written.
 func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Options) ([]float64, error) {
-	rows, _ := checkNotEmpty(logits)
-	checkSlice(dst, rows)
 	each := eachRow{dst: dst}
 	_, err := crossEntropy("CrossEntropyEach", nil, &each, logits, target, opts)
 	return each.dst, err
@@ -87,11 +87,15 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 // any matrix on exactly its region; other overlap panics where it can be seen.
 //
 // CrossEntropyGrad panics and returns errors as CrossEntropy does. It also
-// panics with mat.ErrShape if the shape of dst does not fit, with a string if
-// dst partially overlaps logits or opts.Reduction is unknown, and returns a
-// *ValueError for a negative sample weight with Mean, whose denominator would
-// mean nothing. On an error dst is neither sized nor written.
+// panics with a string if dst is nil or has less storage than its shape, before
+// all else; with mat.ErrShape if dst is neither empty nor N×C, and with a
+// string if it shares an element with logits and is not its region, both after
+// the shape of target; and, after the lengths of the options, with a string if
+// opts.Reduction is neither Mean nor Sum. It returns a *ValueError also for a
+// negative sample weight with Mean, whose denominator would mean nothing. On an
+// error dst is neither sized nor written.
 func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
+	checkDense("CrossEntropyGrad", "dst", dst)
 	return crossEntropy("CrossEntropyGrad", dst, nil, logits, target, opts)
 }
 
@@ -117,10 +121,12 @@ func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Opt
 // loss of a row with a NaN or +Inf, or of -Inf only, is NaN, and a logit of
 // -Inf costs +Inf.
 //
-// SoftCrossEntropy panics with mat.ErrZeroLength if logits is empty, and with
-// mat.ErrShape if the shape of target, or the length of a Weight or
-// SampleWeight, does not fit. It returns a *ValueError for an option whose
-// value is not allowed, and else for the first target, by rows, that is
+// SoftCrossEntropy panics, in this order: with a string if logits or target is
+// nil or has less storage than its shape; with mat.ErrZeroLength if logits is
+// empty; and with mat.ErrShape if target is not of the shape of logits, a
+// Weight has not one number for each class, or a SampleWeight not one for each
+// row. It then returns a *ValueError for the first option, in their order,
+// whose value is not allowed, and else for the first target, by rows, that is
 // negative or not finite; the Loss is then zero.
 func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
 	return softCrossEntropy("SoftCrossEntropy", nil, nil, logits, target, opts)
@@ -132,11 +138,9 @@ func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
 // another argument.
 //
 // It panics and returns errors as SoftCrossEntropy does, and panics with
-// mat.ErrShape if the length of dst does not fit. On an error it returns nil,
-// and dst is not written.
+// mat.ErrShape, after that for target, if dst is neither nil nor of length N.
+// On an error it returns nil, and dst is not written.
 func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Options) ([]float64, error) {
-	rows, _ := checkNotEmpty(logits)
-	checkSlice(dst, rows)
 	each := eachRow{dst: dst}
 	_, err := softCrossEntropy("SoftCrossEntropyEach", nil, &each, logits, target, opts)
 	return each.dst, err
@@ -164,12 +168,15 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 // panics where it can be seen.
 //
 // SoftCrossEntropyGrad panics and returns errors as SoftCrossEntropy does. It
-// also panics with mat.ErrShape if the shape of dst does not fit, with a
-// string if dst partially overlaps logits or target or opts.Reduction is
-// unknown, and returns a *ValueError for a negative sample weight with Mean,
-// whose denominator would mean nothing. On an error dst is neither sized nor
-// written.
+// also panics with a string if dst is nil or has less storage than its shape,
+// before all else; with mat.ErrShape if dst is neither empty nor N×C, and with
+// a string if it shares an element with logits or target and is not the region
+// of that one, both after the shape of target; and, after the lengths of the
+// options, with a string if opts.Reduction is neither Mean nor Sum. It returns
+// a *ValueError also for a negative sample weight with Mean, whose denominator
+// would mean nothing. On an error dst is neither sized nor written.
 func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
+	checkDense("SoftCrossEntropyGrad", "dst", dst)
 	return softCrossEntropy("SoftCrossEntropyGrad", dst, nil, logits, target, opts)
 }
 
@@ -191,17 +198,14 @@ func (e *eachRow) resolve(rows int, err error) []float64 {
 
 // crossEntropy is the functions with labels; dst and each may be nil.
 func crossEntropy(fn string, dst *mat.Dense, each *eachRow, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	rows, cols := checkNotEmpty(logits)
-	if len(target) != rows {
-		panic(mat.ErrShape)
+	rows, cols := checkLabelled(fn, "logits", logits, target)
+	if each != nil {
+		checkSlice(each.dst, rows)
 	}
 	if dst != nil {
-		checkDst(fn, dst, rows, cols, logits)
+		checkDst(fn, "dst", dst, rows, cols, argument{"logits", logits})
 	}
-	s, err := resolve(fn, opts, rows, cols, dst != nil)
-	if err == nil {
-		err = s.checkTargets(target, cols)
-	}
+	s, err := resolveLabels(fn, opts, target, rows, cols, dst != nil)
 	values := each.resolve(rows, err)
 	if err != nil {
 		return Loss{}, err
@@ -222,10 +226,15 @@ func crossEntropy(fn string, dst *mat.Dense, each *eachRow, logits mat.Matrix, t
 // softCrossEntropy is the functions with distributions; dst and each may be
 // nil.
 func softCrossEntropy(fn string, dst *mat.Dense, each *eachRow, logits, target mat.Matrix, opts *Options) (Loss, error) {
+	checkMatrix(fn, "logits", logits)
+	checkMatrix(fn, "target", target)
 	rows, cols := checkNotEmpty(logits)
 	checkShape(target, rows, cols)
+	if each != nil {
+		checkSlice(each.dst, rows)
+	}
 	if dst != nil {
-		checkDst(fn, dst, rows, cols, logits, target)
+		checkDst(fn, "dst", dst, rows, cols, argument{"logits", logits}, argument{"target", target})
 	}
 	s, err := resolve(fn, opts, rows, cols, dst != nil)
 	soft := newSource(target)

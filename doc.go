@@ -101,11 +101,13 @@
 // matrices, which means the same first element, shape and stride, soft targets
 // and upstream gradients included. Where dst shares some elements with an
 // input and is not its region the function panics, as far as that can be seen
-// from the Raw methods of gonum's types. Two cases may surprise:
+// from the Raw methods of gonum's types. Three cases may surprise:
 //
 //   - The transpose of a square matrix is not the region of that matrix. With x
 //     as dst and x.T() as input there would be elements that are written before
 //     they are read: it panics.
+//   - A type that embeds a *mat.Dense is read by At, which may give any element
+//     of it at any place: it panics with all or a part of that Dense as dst.
 //   - A matrix that Reset made empty still has its storage, and will be sized in
 //     it if that is large enough. That storage counts as dst's.
 //
@@ -117,27 +119,38 @@
 // are data, and what is wrong with them is returned as an error that says
 // where.
 //
-//	panic(mat.ErrZeroLength)   a matrix, or counts, without elements
-//	panic(mat.ErrShape)        a shape or a length that does not fit
+//	panic with a string            a matrix that is nil, or whose storage is
+//	                               shorter than its shape
+//	panic(mat.ErrZeroLength)       a matrix, or counts, without elements
 //	panic(mat.ErrNegativeDimension)
-//	                           ClassCounts with a negative number of classes
-//	panic with a string        dim not in -2..1, dst partially overlapping an
-//	                           input, an unknown Reduction
+//	                               a matrix of negative size, or ClassCounts
+//	                               with a negative number of classes
+//	panic with a string            dim not in -2..1
+//	panic(mat.ErrShape)            a shape or a length that does not fit
+//	panic with a string            dst overlapping an input that is not its region
+//	panic(mat.ErrShape)            a length of Weight or SampleWeight
+//	panic with a string            an unknown Reduction
 //
-//	*TargetError   a label outside [0, C) that is not ignored; always the first
 //	*ValueError    a class weight that is negative, NaN or infinite
 //	               a sample weight that is NaN or infinite, or negative in a Grad
 //	               function with Mean, where the divisor would mean nothing
-//	               a soft target that is negative or not finite
-//	               a smoothing outside [0, 1], a beta outside [0, 1)
+//	               a smoothing outside [0, 1]
+//	*TargetError   a label outside [0, C) that is not ignored
+//	*ValueError    a soft target that is negative or not finite
 //	               a class count that is not positive and finite
+//	               a beta outside [0, 1)
 //	               for Labels, a number that is not a whole one
 //
-// [mat.Maybe] makes errors of all but the last. Of several things that are wrong
-// the first in this order is reported: an empty input, the dim, shapes,
-// overlap, the options in the order of the struct, rows from the top. On an
-// error the Loss is zero, a returned slice nil, and dst neither sized nor
-// written: all values are checked first.
+// Of several things that are wrong the first in the order of these tables is
+// reported; of several matrices the first in the function's signature, of
+// several options the first in [Options], and of several rows the first. The
+// strings name the function, the argument and what was expected; the mat errors,
+// which [mat.Maybe] catches, name nothing, so each function lists what it checks.
+// An error names the argument, the place and what would be allowed.
+//
+// All of this is checked before anything is written. On an error the Loss is
+// zero, a returned slice nil, and dst neither sized nor written. A panic in the
+// At of a matrix is passed on; dst is then sized and holds any values.
 //
 // Special values are not errors:
 //

@@ -1220,17 +1220,12 @@ func (c *fuzzLoss) refusal(soft bool) error {
 		}
 	}
 	for i, v := range c.opts.SampleWeight {
-		if !finite(v) {
+		if !finite(v) || v < 0 && c.opts.Reduction == logsoftmax.Mean {
 			return &logsoftmax.ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: v}
 		}
 	}
 	if e := c.opts.LabelSmoothing; !(e >= 0 && e <= 1) {
 		return &logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
-	}
-	for i, v := range c.opts.SampleWeight {
-		if v < 0 && c.opts.Reduction == logsoftmax.Mean {
-			return &logsoftmax.ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: v}
-		}
 	}
 	for i := range c.rows {
 		if !soft {

@@ -29,9 +29,11 @@ import (
 // itself, or any matrix on exactly its region; other overlap panics where it
 // can be seen.
 //
-// LogSoftmax panics with mat.ErrZeroLength if x is empty, with mat.ErrShape
-// if the shape of dst does not fit, and with a string if dim is not one of
-// -2, -1, 0 and 1 or if dst partially overlaps x.
+// LogSoftmax panics, in this order: with a string if dst or x is nil or has
+// less storage than its shape; with mat.ErrZeroLength if x is empty; with a
+// string if dim is not one of -2, -1, 0 and 1; with mat.ErrShape if dst is
+// neither empty nor of the shape of x; and with a string if dst shares an
+// element with x and is not its region.
 //
 // See Blanchard, Higham and Higham, Accurately Computing the Log-Sum-Exp and
 // Softmax Functions, IMA Journal of Numerical Analysis 41(4), 2021.
@@ -76,10 +78,12 @@ func Softmax(dst *mat.Dense, x mat.Matrix, dim int) {
 // A nil dst is allocated; any other must have one element for each slice, and
 // must not overlap x.
 //
-// LogSumExp panics with mat.ErrZeroLength if x is empty, with mat.ErrShape if
-// the length of dst does not fit, and with a string if dim is not one of -2,
-// -1, 0 and 1.
+// LogSumExp panics, in this order: with a string if x is nil or has less
+// storage than its shape; with mat.ErrZeroLength if x is empty; with a string
+// if dim is not one of -2, -1, 0 and 1; and with mat.ErrShape if dst is neither
+// nil nor of one element for each slice.
 func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
+	checkMatrix("LogSumExp", "x", x)
 	rows, cols := checkNotEmpty(x)
 	dim = checkDim("LogSumExp", dim)
 	n := rows
@@ -127,9 +131,11 @@ const (
 
 // normalize is LogSoftmax and Softmax.
 func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
+	checkDense(fn, "dst", dst)
+	checkMatrix(fn, "x", x)
 	rows, cols := checkNotEmpty(x)
 	dim = checkDim(fn, dim)
-	checkDst(fn, dst, rows, cols, x)
+	checkDst(fn, "dst", dst, rows, cols, argument{"x", x})
 	src := newSource(x)
 	t := normalizations.Get().(*normalization)
 	t.op, t.out = op, sizeDst(dst, rows, cols)

@@ -32,15 +32,20 @@ import (
 // logp or upstream itself, or any matrix on exactly the region of one of them;
 // other overlap panics where it can be seen.
 //
-// LogSoftmaxGrad panics with mat.ErrZeroLength if logp is empty, with
-// mat.ErrShape if the shape of upstream or dst does not fit, and with a string
-// if dim is not one of -2, -1, 0 and 1 or if dst partially overlaps logp or
-// upstream.
+// LogSoftmaxGrad panics, in this order: with a string if dst, logp or upstream
+// is nil or has less storage than its shape; with mat.ErrZeroLength if logp is
+// empty; with a string if dim is not one of -2, -1, 0 and 1; with mat.ErrShape
+// if upstream is not of the shape of logp, or dst neither empty nor of that
+// shape; and with a string if dst shares an element with logp or upstream and
+// is not the region of that one.
 func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
+	checkDense("LogSoftmaxGrad", "dst", dst)
+	checkMatrix("LogSoftmaxGrad", "logp", logp)
+	checkMatrix("LogSoftmaxGrad", "upstream", upstream)
 	rows, cols := checkNotEmpty(logp)
 	dim = checkDim("LogSoftmaxGrad", dim)
 	checkShape(upstream, rows, cols)
-	checkDst("LogSoftmaxGrad", dst, rows, cols, logp, upstream)
+	checkDst("LogSoftmaxGrad", "dst", dst, rows, cols, argument{"logp", logp}, argument{"upstream", upstream})
 	t := vectorJacobians.Get().(*vectorJacobian)
 	t.dim, t.logp, t.upstream = dim, newSource(logp), newSource(upstream)
 	t.out = sizeDst(dst, rows, cols)

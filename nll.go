@@ -37,13 +37,16 @@ import (
 // A term whose coefficient is 0, by a zero class weight, is 0 whatever logp
 // holds; otherwise a log-probability of -Inf costs +Inf, and NaN costs NaN.
 //
-// NLL panics with mat.ErrZeroLength if logp is empty, and with mat.ErrShape
-// if the length of target, or of a Weight or SampleWeight, does not fit. It
-// returns a *ValueError for an option whose value is not allowed, and else a
-// *TargetError for a label that is neither in [0, C) nor ignored; the Loss is
-// then zero.
+// NLL panics, in this order: with a string if logp is nil or has less storage
+// than its shape; with mat.ErrZeroLength if it is empty; and with mat.ErrShape
+// if target has not one label for each row, a Weight not one number for each
+// class, or a SampleWeight not one for each row. It then returns a *ValueError
+// for the first option, in their order, whose value is not allowed, and else a
+// *TargetError for the first label that is neither in [0, C) nor ignored; the
+// Loss is then zero.
 func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
-	s, err := checkNLL("NLL", logp, target, opts, false)
+	rows, cols := checkLabelled("NLL", "logp", logp, target)
+	s, err := resolveLabels("NLL", opts, target, rows, cols, false)
 	if err != nil {
 		return Loss{}, err
 	}
@@ -55,16 +58,13 @@ func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
 // row that does not count, and returns dst. A nil dst is allocated; any other
 // must have length N, and must not overlap another argument.
 //
-// It panics and returns errors as NLL does, and panics with mat.ErrShape if
-// the length of dst does not fit. On an error it returns nil, and dst is not
-// written.
+// It panics and returns errors as NLL does, and panics with mat.ErrShape, after
+// that for target, if dst is neither nil nor of length N. On an error it
+// returns nil, and dst is not written.
 func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]float64, error) {
-	rows, _ := checkNotEmpty(logp)
-	if len(target) != rows {
-		panic(mat.ErrShape)
-	}
+	rows, cols := checkLabelled("NLLEach", "logp", logp, target)
 	checkSlice(dst, rows)
-	s, err := checkNLL("NLLEach", logp, target, opts, false)
+	s, err := resolveLabels("NLLEach", opts, target, rows, cols, false)
 	if err != nil {
 		return nil, err
 	}
@@ -83,25 +83,26 @@ func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]flo
 //
 // with q as for NLL: without smoothing, w[y] in the column of the label and
 // 0 in all others. The gradient is 0 in the rows that do not count, and
-// everywhere if the mean is asked for and Weight is 0. It depends on logp
-// nowhere.
+// everywhere if the mean is asked for and Weight is 0. It does not depend on
+// logp.
 //
 // An empty dst is sized; any other must be N×C. dst may be logp itself, or
 // any matrix on exactly its region; other overlap panics where it can be
 // seen.
 //
-// NLLGrad panics and returns errors as NLL does. It also panics with
-// mat.ErrShape if the shape of dst does not fit, with a string if dst
-// partially overlaps logp or opts.Reduction is unknown, and returns a
-// *ValueError for a negative sample weight with Mean, whose denominator
-// would mean nothing. On an error dst is neither sized nor written.
+// NLLGrad panics and returns errors as NLL does. It also panics with a string
+// if dst is nil or has less storage than its shape, before all else; with
+// mat.ErrShape if dst is neither empty nor N×C, and with a string if it shares
+// an element with logp and is not its region, both after the shape of target;
+// and, after the lengths of the options, with a string if opts.Reduction is
+// neither Mean nor Sum. It returns a *ValueError also for a negative sample
+// weight with Mean, whose denominator would mean nothing. On an error dst is
+// neither sized nor written.
 func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss, error) {
-	rows, cols := checkNotEmpty(logp)
-	if len(target) != rows {
-		panic(mat.ErrShape)
-	}
-	checkDst("NLLGrad", dst, rows, cols, logp)
-	s, err := checkNLL("NLLGrad", logp, target, opts, true)
+	checkDense("NLLGrad", "dst", dst)
+	rows, cols := checkLabelled("NLLGrad", "logp", logp, target)
+	checkDst("NLLGrad", "dst", dst, rows, cols, argument{"logp", logp})
+	s, err := resolveLabels("NLLGrad", opts, target, rows, cols, true)
 	if err != nil {
 		return Loss{}, err
 	}
@@ -110,23 +111,6 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 	loss := nll(nil, &x, target, &s)
 	nllGrad(sizeDst(dst, rows, cols), target, &s, loss.Weight)
 	return loss, nil
-}
-
-// checkNLL checks the arguments of the function named fn, but for its dst,
-// and resolves its options.
-func checkNLL(fn string, logp mat.Matrix, target []int, opts *Options, grad bool) (settings, error) {
-	rows, cols := checkNotEmpty(logp)
-	if len(target) != rows {
-		panic(mat.ErrShape)
-	}
-	s, err := resolve(fn, opts, rows, cols, grad)
-	if err != nil {
-		return settings{}, err
-	}
-	if err := s.checkTargets(target, cols); err != nil {
-		return settings{}, err
-	}
-	return s, nil
 }
 
 // nll returns the Loss of arguments that have been checked, and sets each,

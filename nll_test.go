@@ -456,10 +456,10 @@ func TestNLLPanics(t *testing.T) {
 		{name: "panic before errors", logp: m, target: []int{-1, -1, -1}, opts: &Options{Weight: []float64{-1, 1, 1, 1}, SampleWeight: []float64{1}}, panic: mat.ErrShape},
 		{name: "dst rows", dst: mat.NewDense(2, 4, nil), logp: m, target: target, panic: mat.ErrShape, only: "Grad"},
 		{name: "dst cols", dst: mat.NewDense(3, 3, nil), logp: m, target: target, panic: mat.ErrShape, only: "Grad"},
-		{name: "overlap", dst: part(0, 0), logp: part(1, 0), target: target, panic: "logsoftmax: NLLGrad: dst partially overlaps an input", only: "Grad"},
-		{name: "overlap before options", dst: part(0, 0), logp: part(0, 1), target: target, opts: &Options{Reduction: 9}, panic: "logsoftmax: NLLGrad: dst partially overlaps an input", only: "Grad"},
+		{name: "overlap", dst: part(0, 0), logp: part(1, 0), target: target, panic: "logsoftmax: NLLGrad: dst partially overlaps logp, want its region or none of it", only: "Grad"},
+		{name: "overlap before options", dst: part(0, 0), logp: part(0, 1), target: target, opts: &Options{Reduction: 9}, panic: "logsoftmax: NLLGrad: dst partially overlaps logp, want its region or none of it", only: "Grad"},
 		{name: "target before overlap", dst: part(0, 0), logp: part(0, 1), target: []int{1}, panic: mat.ErrShape},
-		{name: "reduction", logp: m, target: target, opts: &Options{Reduction: 9}, panic: "logsoftmax: NLLGrad: unknown Reduction", only: "Grad"},
+		{name: "reduction", logp: m, target: target, opts: &Options{Reduction: 9}, panic: "logsoftmax: NLLGrad: opts.Reduction is 9, want Mean or Sum", only: "Grad"},
 		{name: "length of dst", each: make([]float64, 2), logp: m, target: target, panic: mat.ErrShape, only: "Each"},
 		{name: "empty dst", each: []float64{}, logp: m, target: target, panic: mat.ErrShape, only: "Each"},
 	} {

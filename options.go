@@ -4,6 +4,7 @@
 package logsoftmax
 
 import (
+	"fmt"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -83,25 +84,18 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 		panic(mat.ErrShape)
 	}
 	if grad && opts.Reduction != Mean && opts.Reduction != Sum {
-		panic("logsoftmax: " + fn + ": unknown Reduction")
+		panic(mistake(fn, "opts.Reduction", fmt.Sprintf("is %d", opts.Reduction), "Mean or Sum"))
 	}
 	for c, w := range opts.Weight {
 		if !(w >= 0) || !isFinite(w) {
 			return settings{}, &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}
 		}
 	}
-	if err := checkSampleWeight(opts.SampleWeight); err != nil {
+	if err := checkSampleWeight(opts.SampleWeight, grad && opts.Reduction == Mean); err != nil {
 		return settings{}, err
 	}
 	if e := opts.LabelSmoothing; !(e >= 0 && e <= 1) {
 		return settings{}, &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
-	}
-	if grad && opts.Reduction == Mean {
-		for i, w := range opts.SampleWeight {
-			if w < 0 {
-				return settings{}, &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
-			}
-		}
 	}
 	s := settings{
 		weight:       opts.Weight,
@@ -117,14 +111,27 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 }
 
 // checkSampleWeight returns a *ValueError for the first sample weight that
-// is not finite.
-func checkSampleWeight(weight []float64) error {
+// is not finite or, where none may be negative, that is.
+func checkSampleWeight(weight []float64, notNegative bool) error {
 	for i, w := range weight {
-		if !isFinite(w) {
+		if !isFinite(w) || notNegative && w < 0 {
 			return &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
 		}
 	}
 	return nil
+}
+
+// resolveLabels is resolve, and then the check of the labels, for the function
+// named fn that has labels for a batch of the given size.
+func resolveLabels(fn string, opts *Options, target []int, rows, classes int, grad bool) (settings, error) {
+	s, err := resolve(fn, opts, rows, classes, grad)
+	if err == nil {
+		err = s.checkTargets(target, classes)
+	}
+	if err != nil {
+		return settings{}, err
+	}
+	return s, nil
 }
 
 // checkTargets returns a *TargetError for the first label that is neither a

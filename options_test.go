@@ -43,8 +43,8 @@ func TestResolve(t *testing.T) {
 		{name: "weight empty", opts: &Options{Weight: []float64{}}, panic: mat.ErrShape},
 		{name: "sample weight short", opts: &Options{SampleWeight: []float64{1, 1}}, panic: mat.ErrShape},
 		{name: "sample weight empty", opts: &Options{SampleWeight: []float64{}}, panic: mat.ErrShape},
-		{name: "reduction", opts: &Options{Reduction: 2}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
-		{name: "reduction negative", opts: &Options{Reduction: -1}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
+		{name: "reduction", opts: &Options{Reduction: 2}, grad: true, panic: "logsoftmax: F: opts.Reduction is 2, want Mean or Sum"},
+		{name: "reduction negative", opts: &Options{Reduction: -1}, grad: true, panic: "logsoftmax: F: opts.Reduction is -1, want Mean or Sum"},
 		{name: "reduction not read", opts: &Options{Reduction: 2}},
 
 		{name: "weight negative", opts: &Options{Weight: []float64{1, -1}}, err: value("Weight", -1, 1, -1)},
@@ -62,10 +62,14 @@ func TestResolve(t *testing.T) {
 		// Panics before errors, each in the order of the struct.
 		{name: "shape before value", opts: &Options{Weight: []float64{-1, 1}, SampleWeight: []float64{1}}, panic: mat.ErrShape},
 		{name: "shape before reduction", opts: &Options{SampleWeight: []float64{1}, Reduction: 5}, grad: true, panic: mat.ErrShape},
-		{name: "reduction before value", opts: &Options{Weight: []float64{-1, 1}, Reduction: 5}, grad: true, panic: "logsoftmax: F: unknown Reduction"},
+		{name: "reduction before value", opts: &Options{Weight: []float64{-1, 1}, Reduction: 5}, grad: true, panic: "logsoftmax: F: opts.Reduction is 5, want Mean or Sum"},
 		{name: "weight before sample weight", opts: &Options{Weight: []float64{1, -1}, SampleWeight: []float64{nan, 1, 1}, LabelSmoothing: 2}, err: value("Weight", -1, 1, -1)},
 		{name: "sample weight before smoothing", opts: &Options{SampleWeight: []float64{1, nan, 1}, LabelSmoothing: 2}, err: value("SampleWeight", 1, -1, nan)},
-		{name: "smoothing before negative", opts: &Options{SampleWeight: []float64{1, -1, 1}, LabelSmoothing: 2}, grad: true, err: value("LabelSmoothing", -1, -1, 2)},
+		{name: "negative before smoothing", opts: &Options{SampleWeight: []float64{1, -1, 1}, LabelSmoothing: 2}, grad: true, err: value("SampleWeight", 1, -1, -1)},
+		{name: "weight before negative", opts: &Options{Weight: []float64{1, -1}, SampleWeight: []float64{1, -1, 1}}, grad: true, err: value("Weight", -1, 1, -1)},
+		{name: "negative before NaN", opts: &Options{SampleWeight: []float64{1, -1, nan}}, grad: true, err: value("SampleWeight", 1, -1, -1)},
+		{name: "NaN before negative", opts: &Options{SampleWeight: []float64{1, nan, -1}}, grad: true, err: value("SampleWeight", 1, -1, nan)},
+		{name: "smoothing with negative of a sum", opts: &Options{SampleWeight: []float64{1, -1, 1}, LabelSmoothing: 2, Reduction: Sum}, grad: true, err: value("LabelSmoothing", -1, -1, 2)},
 	} {
 		var s settings
 		var err error

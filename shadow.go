@@ -11,60 +11,24 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// checkNotEmpty returns the size of m and panics with mat.ErrZeroLength when
-// it has no elements.
-func checkNotEmpty(m mat.Matrix) (rows, cols int) {
-	rows, cols = m.Dims()
-	if rows == 0 || cols == 0 {
-		panic(mat.ErrZeroLength)
-	}
-	return rows, cols
+// An argument is a matrix and its name in a function's signature.
+type argument struct {
+	name string
+	m    mat.Matrix
 }
 
-// checkDim returns the dim that dim stands for in the function named fn, 0
-// or 1, and panics when it stands for none.
-func checkDim(fn string, dim int) int {
-	switch dim {
-	case 0, -2:
-		return 0
-	case 1, -1:
-		return 1
-	}
-	panic("logsoftmax: " + fn + ": dim is not 0, 1, -1 or -2")
-}
-
-// checkShape panics with mat.ErrShape unless m is rows×cols.
-func checkShape(m mat.Matrix, rows, cols int) {
-	if r, c := m.Dims(); r != rows || c != cols {
-		panic(mat.ErrShape)
-	}
-}
-
-// checkSlice panics with mat.ErrShape unless dst is nil or has length n.
-func checkSlice(dst []float64, n int) {
-	if dst != nil && len(dst) != n {
-		panic(mat.ErrShape)
-	}
-}
-
-// prepareSlice returns dst, or a new slice of length n when it is nil.
-func prepareSlice(dst []float64, n int) []float64 {
-	if dst == nil {
-		return make([]float64, n)
-	}
-	return dst
-}
-
-// checkDst checks that the function named fn may write an r×c result to dst
-// while it reads the inputs. It panics with mat.ErrShape when dst is neither
-// empty nor r×c, and with a string when it shares an element with an input
-// without being exactly its region: the same first element, shape and
-// stride. The transpose of a region is not that region. An empty dst may
+// checkDst checks that the function named fn may write an r×c result to its
+// argument dst, of the given name, while it reads the inputs. All have been
+// through checkDense and checkMatrix. It panics with mat.ErrShape when dst is
+// neither empty nor r×c, and with a string when it shares an element with an
+// input without being exactly its region: the same first element, shape and
+// stride. The transpose of a region is not that region, and neither is what is
+// read by At, which may give any element of it at any place. An empty dst may
 // still hold storage that it would be sized in; nothing may share that.
 //
 // Overlap is seen where the input shows its storage, through the Raw methods
 // of gonum's types or under a transpose.
-func checkDst(fn string, dst *mat.Dense, r, c int, inputs ...mat.Matrix) {
+func checkDst(fn, name string, dst *mat.Dense, r, c int, inputs ...argument) {
 	region := dst.RawMatrix()
 	empty := dst.IsEmpty()
 	if empty {
@@ -78,13 +42,14 @@ func checkDst(fn string, dst *mat.Dense, r, c int, inputs ...mat.Matrix) {
 	} else if region.Rows != r || region.Cols != c {
 		panic(mat.ErrShape)
 	}
-	for _, m := range inputs {
-		if !empty && sameRegion(dst, m) {
+	for _, input := range inputs {
+		if !empty && sameRegion(dst, input.m) || !overlaps(region, input.m) {
 			continue
 		}
-		if overlaps(region, m) {
-			panic("logsoftmax: " + fn + ": dst partially overlaps an input")
+		if _, _, ok := rawOf(input.m); ok {
+			panic(mistake(fn, name, "partially overlaps "+input.name, "its region or none of it"))
 		}
+		panic(mistake(fn, name, "shares storage with "+input.name, "none of what is read by At"))
 	}
 }
 
@@ -97,19 +62,12 @@ func sizeDst(dst *mat.Dense, r, c int) blas64.General {
 	return dst.RawMatrix()
 }
 
-// sameRegion reports whether every element of m is kept in the same place as
+// sameRegion reports whether every element of m is read from the same place as
 // that of dst.
 func sameRegion(dst *mat.Dense, m mat.Matrix) bool {
 	raw, transposed, ok := rawOf(m)
-	if transposed {
+	if !ok || transposed {
 		return false
-	}
-	if !ok {
-		rm, isRaw := m.(mat.RawMatrixer)
-		if !isRaw {
-			return false
-		}
-		raw = rm.RawMatrix()
 	}
 	d := dst.RawMatrix()
 	if raw.Rows != d.Rows || raw.Cols != d.Cols || len(d.Data) == 0 || len(raw.Data) == 0 {
@@ -128,36 +86,47 @@ func overlaps(region blas64.General, m mat.Matrix) bool {
 		return regionsOverlap(region, raw)
 	}
 	m, _ = untranspose(m)
-	switch m := m.(type) {
-	case mat.RawMatrixer:
-		return regionsOverlap(region, m.RawMatrix())
-	case mat.RawVectorer:
-		return regionsOverlap(region, generalFromVector(m.RawVector()))
-	case mat.RawSymmetricer:
-		a := m.RawSymmetric()
-		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data})
-	case mat.RawTriangular:
-		a := m.RawTriangular()
-		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data})
-	case mat.RawSymBander:
-		a := m.RawSymBand()
-		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data})
-	case mat.RawTriBander:
-		a := m.RawTriBand()
-		return regionsOverlap(region, blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data})
-	case mat.RawBander:
-		a := m.RawBand()
-		return regionsOverlap(region, blas64.General{Rows: min(a.Rows, a.Cols+a.KL), Cols: a.KL + 1 + a.KU, Stride: a.Stride, Data: a.Data})
-	case mat.RawTridiagonaler:
-		a := m.RawTridiagonal()
-		return regionsOverlap(region, rowOf(a.DL)) || regionsOverlap(region, rowOf(a.D)) || regionsOverlap(region, rowOf(a.DU))
+	for _, raw := range regionsOf(m) {
+		if regionsOverlap(region, raw) {
+			return true
+		}
 	}
 	return false
 }
 
-// rowOf returns x as a matrix of one row.
-func rowOf(x []float64) blas64.General {
-	return blas64.General{Rows: 1, Cols: len(x), Stride: len(x), Data: x}
+// regionsOf returns the storage that m, which is no transpose, shows through
+// the Raw methods of gonum's types; what is left of the array is empty.
+func regionsOf(m mat.Matrix) (regions [3]blas64.General) {
+	switch m := m.(type) {
+	case mat.RawMatrixer:
+		regions[0] = m.RawMatrix()
+	case mat.RawVectorer:
+		regions[0] = generalFromVector(m.RawVector())
+	case mat.RawSymmetricer:
+		a := m.RawSymmetric()
+		regions[0] = blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data}
+	case mat.RawTriangular:
+		a := m.RawTriangular()
+		regions[0] = blas64.General{Rows: a.N, Cols: a.N, Stride: a.Stride, Data: a.Data}
+	case mat.RawSymBander:
+		a := m.RawSymBand()
+		regions[0] = blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data}
+	case mat.RawTriBander:
+		a := m.RawTriBand()
+		regions[0] = blas64.General{Rows: a.N, Cols: a.K + 1, Stride: a.Stride, Data: a.Data}
+	case mat.RawBander:
+		a := m.RawBand()
+		regions[0] = blas64.General{Rows: min(a.Rows, a.Cols+a.KL), Cols: a.KL + 1 + a.KU, Stride: a.Stride, Data: a.Data}
+	case mat.RawTridiagonaler:
+		a := m.RawTridiagonal()
+		regions = [3]blas64.General{rowOf(a.DL, a.N-1), rowOf(a.D, a.N), rowOf(a.DU, a.N-1)}
+	}
+	return regions
+}
+
+// rowOf returns the first n elements of x as a matrix of one row.
+func rowOf(x []float64, n int) blas64.General {
+	return blas64.General{Rows: 1, Cols: n, Stride: n, Data: x}
 }
 
 // regionsOverlap reports whether a and b share an element. Regions of one

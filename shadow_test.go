@@ -8,52 +8,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
-
-func TestChecks(t *testing.T) {
-	for _, m := range []mat.Matrix{new(mat.Dense), new(mat.VecDense), new(mat.SymDense), mat.Transpose{Matrix: new(mat.Dense)}, computed{0, 3}, computed{3, 0}} {
-		if p := panicValue(func() { checkNotEmpty(m) }); p != mat.ErrZeroLength {
-			t.Errorf("%T: panic %v", m, p)
-		}
-	}
-	if r, c := checkNotEmpty(computed{3, 5}); r != 3 || c != 5 {
-		t.Errorf("%d×%d", r, c)
-	}
-	for dim, want := range map[int]int{0: 0, 1: 1, -1: 1, -2: 0} {
-		if got := checkDim("F", dim); got != want {
-			t.Errorf("dim %d stands for %d", dim, got)
-		}
-	}
-	for _, dim := range []int{2, -3, math.MinInt, math.MaxInt} {
-		if p := panicValue(func() { checkDim("F", dim) }); p != "logsoftmax: F: dim is not 0, 1, -1 or -2" {
-			t.Errorf("dim %d: panic %v", dim, p)
-		}
-	}
-	if p := panicValue(func() { checkShape(computed{2, 3}, 2, 3) }); p != nil {
-		t.Error(p)
-	}
-	for _, m := range []computed{{3, 2}, {2, 4}, {1, 3}} {
-		if p := panicValue(func() { checkShape(m, 2, 3) }); p != mat.ErrShape {
-			t.Errorf("%v: panic %v", m, p)
-		}
-	}
-	for _, dst := range [][]float64{{}, {1}, {1, 2, 3}} {
-		if p := panicValue(func() { checkSlice(dst, 2) }); p != mat.ErrShape {
-			t.Errorf("%v: panic %v", dst, p)
-		}
-	}
-	dst := []float64{1, 2}
-	checkSlice(dst, 2)
-	checkSlice(nil, 2)
-	if got := prepareSlice(dst, 2); &got[0] != &dst[0] {
-		t.Error("a slice that fits is replaced")
-	}
-	if got := prepareSlice(nil, 2); len(got) != 2 {
-		t.Errorf("a slice of length %d", len(got))
-	}
-}
 
 // TestRegionsOverlap compares with the sets of elements.
 func TestRegionsOverlap(t *testing.T) {
@@ -117,7 +75,17 @@ func TestRegionsOverlap(t *testing.T) {
 }
 
 func TestCheckDst(t *testing.T) {
-	const overlap = "logsoftmax: F: dst partially overlaps an input"
+	const (
+		overlap = "logsoftmax: F: to partially overlaps x, want its region or none of it"
+		shared  = "logsoftmax: F: to shares storage with x, want none of what is read by At"
+	)
+	check := func(dst *mat.Dense, r, c int, inputs ...mat.Matrix) any {
+		var arguments []argument
+		for _, m := range inputs {
+			arguments = append(arguments, argument{"x", m})
+		}
+		return panicValue(func() { checkDst("F", "to", dst, r, c, arguments...) })
+	}
 	whole := numberedDense(8, 10)
 	slice := func(i, k, j, l int) *mat.Dense { return whole.Slice(i, k, j, l).(*mat.Dense) }
 	raw := func(m *mat.Dense) *mat.Dense {
@@ -126,6 +94,8 @@ func TestCheckDst(t *testing.T) {
 		return d
 	}
 	other := numberedDense(4, 4)
+	symmetric := new(mat.SymDense)
+	symmetric.SetRawSymmetric(blas64.Symmetric{N: 4, Stride: 10, Data: whole.RawMatrix().Data, Uplo: blas.Upper})
 	square := slice(0, 4, 0, 4)
 	column := mat.NewDense(4, 1, whole.RawMatrix().Data[:4])
 	row := mat.NewDense(1, 4, whole.RawMatrix().Data[:4])
@@ -146,7 +116,11 @@ func TestCheckDst(t *testing.T) {
 		{"same raw region", square, 4, 4, []mat.Matrix{raw(square)}, nil},
 		{"same region twice", square, 4, 4, []mat.Matrix{square, slice(0, 4, 0, 4)}, nil},
 		{"same region, transposed twice", square, 4, 4, []mat.Matrix{mat.Transpose{Matrix: square.T()}}, nil},
-		{"same region, user's type", square, 4, 4, []mat.Matrix{doubled{square}}, nil},
+		{"same region, user's type", square, 4, 4, []mat.Matrix{doubled{square}}, shared},
+		{"same region, user's type, transposed", square, 4, 4, []mat.Matrix{doubled{square}.T()}, shared},
+		{"part of it, user's type", square, 4, 4, []mat.Matrix{doubled{slice(3, 7, 3, 7)}}, shared},
+		{"beside it, user's type", square, 4, 4, []mat.Matrix{doubled{slice(4, 8, 3, 7)}}, nil},
+		{"same region, symmetric", square, 4, 4, []mat.Matrix{symmetric}, shared},
 		{"same region, transposed", square, 4, 4, []mat.Matrix{square.T()}, overlap},
 		{"one row down", square, 4, 4, []mat.Matrix{slice(1, 5, 0, 4)}, overlap},
 		{"one row up", slice(1, 5, 0, 4), 4, 4, []mat.Matrix{square}, overlap},
@@ -168,7 +142,7 @@ func TestCheckDst(t *testing.T) {
 		{"other column view", slice(0, 8, 2, 3), 8, 1, []mat.Matrix{whole.ColView(3)}, nil},
 		{"no storage", square, 4, 4, []mat.Matrix{computed{4, 4}}, nil},
 	} {
-		if p := panicValue(func() { checkDst("F", test.dst, test.r, test.c, test.inputs...) }); p != test.panic {
+		if p := check(test.dst, test.r, test.c, test.inputs...); p != test.panic {
 			t.Errorf("%s: panic %v, want %v", test.name, p, test.panic)
 		}
 	}
@@ -178,10 +152,14 @@ func TestCheckDst(t *testing.T) {
 	data := numberedData(40)
 	for name, m := range rawTypes(data, 10) {
 		for _, m := range []mat.Matrix{m, m.T()} {
-			if p := panicValue(func() { checkDst("F", mat.NewDense(1, 11, data[:11]), 1, 11, m) }); p != overlap {
-				t.Errorf("%s: panic %v, want %v", name, p, overlap)
+			want := shared
+			if _, _, ok := rawOf(m); ok {
+				want = overlap
 			}
-			if p := panicValue(func() { checkDst("F", mat.NewDense(1, 10, data[:10]), 1, 10, m) }); p != nil {
+			if p := check(mat.NewDense(1, 11, data[:11]), 1, 11, m); p != want {
+				t.Errorf("%s: panic %v, want %v", name, p, want)
+			}
+			if p := check(mat.NewDense(1, 10, data[:10]), 1, 10, m); p != nil {
 				t.Errorf("%s: panic %v", name, p)
 			}
 		}
@@ -190,16 +168,16 @@ func TestCheckDst(t *testing.T) {
 	// An emptied dst would be sized in the storage that it still has.
 	emptied := mat.NewDense(4, 4, whole.RawMatrix().Data[:16])
 	emptied.Reset()
-	if p := panicValue(func() { checkDst("F", emptied, 4, 4, square) }); p != overlap {
+	if p := check(emptied, 4, 4, square); p != overlap {
 		t.Errorf("emptied: panic %v", p)
 	}
-	if p := panicValue(func() { checkDst("F", emptied, 4, 4, slice(4, 8, 0, 4)) }); p != nil {
+	if p := check(emptied, 4, 4, slice(4, 8, 0, 4)); p != nil {
 		t.Errorf("emptied, apart: panic %v", p)
 	}
-	if p := panicValue(func() { checkDst("F", emptied, 8, 10, other) }); p != nil {
+	if p := check(emptied, 8, 10, other); p != nil {
 		t.Errorf("emptied, too small: panic %v", p)
 	}
-	if p := panicValue(func() { checkDst("F", new(mat.Dense), math.MaxInt/2, 3, computed{math.MaxInt / 2, 3}) }); p != mat.ErrShape {
+	if p := check(new(mat.Dense), math.MaxInt/2, 3, computed{math.MaxInt / 2, 3}); p != mat.ErrShape {
 		t.Errorf("beyond an int: panic %v", p)
 	}
 }
@@ -224,7 +202,7 @@ func TestSameRegion(t *testing.T) {
 		{"row of another stride", m.Slice(0, 1, 0, 5).(*mat.Dense), mat.NewDense(1, 5, m.RawMatrix().Data[:5]), true},
 		{"row view", m.Slice(2, 3, 0, 5).(*mat.Dense), m.RowView(2).T(), true},
 		{"column view", m.Slice(0, 6, 2, 3).(*mat.Dense), m.ColView(2), true},
-		{"user's type", m, doubled{m}, true},
+		{"user's type", m, doubled{m}, false},
 		{"no storage", m, computed{6, 5}, false},
 		{"empty", new(mat.Dense), new(mat.Dense), false},
 	} {
@@ -250,10 +228,12 @@ func TestShadowAllocations(t *testing.T) {
 	dst := mat.NewDense(20, 30, nil)
 	column := m.ColView(3)
 	transposed := m.T().T()
-	if n := testing.AllocsPerRun(100, func() { checkDst("F", dst, 20, 30, m, column, transposed) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() {
+		checkDst("F", "dst", dst, 20, 30, argument{"x", m}, argument{"x", column}, argument{"x", transposed})
+	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { checkDst("F", m, 20, 30, m) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { checkDst("F", "dst", m, 20, 30, argument{"x", m}) }); n != 0 {
 		t.Errorf("%v allocations in place", n)
 	}
 }

@@ -36,7 +36,7 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 	if s.sampleWeight != nil && len(s.sampleWeight) != len(target) {
 		panic(mat.ErrShape)
 	}
-	if err := checkSampleWeight(s.sampleWeight); err != nil {
+	if err := checkSampleWeight(s.sampleWeight, false); err != nil {
 		return nil, err
 	}
 	if err := s.checkTargets(target, classes); err != nil {
@@ -166,11 +166,13 @@ func checkCounts(counts []float64) error {
 // Labels returns the elements of v, a column of a data file say, as labels.
 // A nil dst is allocated; any other must have the length of v.
 //
-// It panics with mat.ErrZeroLength if v is empty and with mat.ErrShape if the
-// length of dst does not fit. It returns a *ValueError for the first element
-// that is not a whole number, or not one that an int can hold; dst is then
-// not written.
+// It panics, in this order: with a string if v is nil or has less storage than
+// its shape; with mat.ErrZeroLength if it is empty; and with mat.ErrShape if
+// dst is neither nil nor of the length of v. It returns a *ValueError for the
+// first element that is not a whole number, or not one that an int can hold;
+// dst is then not written.
 func Labels(dst []int, v mat.Vector) ([]int, error) {
+	checkMatrix("Labels", "v", v)
 	n := v.Len()
 	if n == 0 {
 		panic(mat.ErrZeroLength)

@@ -1,0 +1,326 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+func TestChecks(t *testing.T) {
+	for _, m := range []mat.Matrix{new(mat.Dense), new(mat.VecDense), new(mat.SymDense), mat.Transpose{Matrix: new(mat.Dense)}, computed{0, 3}, computed{3, 0}} {
+		if p := panicValue(func() { checkNotEmpty(m) }); p != mat.ErrZeroLength {
+			t.Errorf("%T: panic %v", m, p)
+		}
+	}
+	for _, m := range []mat.Matrix{computed{-1, 3}, computed{3, -1}, computed{0, -1}} {
+		if p := panicValue(func() { checkNotEmpty(m) }); p != mat.ErrNegativeDimension {
+			t.Errorf("%v: panic %v", m, p)
+		}
+	}
+	if r, c := checkNotEmpty(computed{3, 5}); r != 3 || c != 5 {
+		t.Errorf("%d×%d", r, c)
+	}
+	for dim, want := range map[int]int{0: 0, 1: 1, -1: 1, -2: 0} {
+		if got := checkDim("F", dim); got != want {
+			t.Errorf("dim %d stands for %d", dim, got)
+		}
+	}
+	for _, dim := range []int{2, -3, math.MinInt, math.MaxInt} {
+		if p := panicValue(func() { checkDim("F", dim) }); p != fmt.Sprintf("logsoftmax: F: dim is %d, want -2, -1, 0 or 1", dim) {
+			t.Errorf("dim %d: panic %v", dim, p)
+		}
+	}
+	if p := panicValue(func() { checkShape(computed{2, 3}, 2, 3) }); p != nil {
+		t.Error(p)
+	}
+	for _, m := range []computed{{3, 2}, {2, 4}, {1, 3}} {
+		if p := panicValue(func() { checkShape(m, 2, 3) }); p != mat.ErrShape {
+			t.Errorf("%v: panic %v", m, p)
+		}
+	}
+	for _, dst := range [][]float64{{}, {1}, {1, 2, 3}} {
+		if p := panicValue(func() { checkSlice(dst, 2) }); p != mat.ErrShape {
+			t.Errorf("%v: panic %v", dst, p)
+		}
+	}
+	dst := []float64{1, 2}
+	checkSlice(dst, 2)
+	checkSlice(nil, 2)
+	if got := prepareSlice(dst, 2); &got[0] != &dst[0] {
+		t.Error("a slice that fits is replaced")
+	}
+	if got := prepareSlice(nil, 2); len(got) != 2 {
+		t.Errorf("a slice of length %d", len(got))
+	}
+}
+
+// A matrixFunction is an exported function of matrices, called with good
+// arguments but for the matrices, which all have the same shape.
+type matrixFunction struct {
+	name   string
+	dst    bool     // whether it has a dst that is a matrix
+	inputs []string // the names of its other matrices, in order
+	call   func(dst *mat.Dense, inputs ...mat.Matrix)
+}
+
+// matrixFunctions returns all functions of rows×cols matrices, with a way to
+// each that differs by their options.
+func matrixFunctions(rows, cols int) []matrixFunction {
+	target := make([]int, rows)
+	for i := range target {
+		target[i] = i % cols
+	}
+	functions := []matrixFunction{
+		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLL(in[0], target, nil) }},
+		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLL(in[0], target, &Options{LabelSmoothing: 0.1}) }},
+		{"NLLEach", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLLEach(nil, in[0], target, nil) }},
+		{"NLLGrad", true, []string{"logp"}, func(dst *mat.Dense, in ...mat.Matrix) { NLLGrad(dst, in[0], target, nil) }},
+		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { CrossEntropy(in[0], target, nil) }},
+		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) {
+			CrossEntropy(in[0], target, &Options{LabelSmoothing: 0.1})
+		}},
+		{"CrossEntropyEach", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { CrossEntropyEach(nil, in[0], target, nil) }},
+		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) { CrossEntropyGrad(dst, in[0], target, nil) }},
+		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) {
+			CrossEntropyGrad(dst, in[0], target, &Options{LabelSmoothing: 0.1})
+		}},
+		{"SoftCrossEntropy", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) { SoftCrossEntropy(in[0], in[1], nil) }},
+		{"SoftCrossEntropyEach", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) {
+			SoftCrossEntropyEach(nil, in[0], in[1], nil)
+		}},
+		{"SoftCrossEntropyGrad", true, []string{"logits", "target"}, func(dst *mat.Dense, in ...mat.Matrix) {
+			SoftCrossEntropyGrad(dst, in[0], in[1], nil)
+		}},
+	}
+	for _, dim := range []int{0, 1} {
+		functions = append(functions,
+			matrixFunction{"LogSoftmax", true, []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { LogSoftmax(dst, in[0], dim) }},
+			matrixFunction{"Softmax", true, []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { Softmax(dst, in[0], dim) }},
+			matrixFunction{"LogSumExp", false, []string{"x"}, func(_ *mat.Dense, in ...mat.Matrix) { LogSumExp(nil, in[0], dim) }},
+			matrixFunction{"LogSoftmaxGrad", true, []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
+				LogSoftmaxGrad(dst, in[0], in[1], dim)
+			}},
+		)
+	}
+	return functions
+}
+
+// newPositive returns a matrix that is allowed for every argument.
+func newPositive(rows, cols int) *mat.Dense {
+	m := mat.NewDense(rows, cols, nil)
+	fill(m.RawMatrix().Data, 0.25)
+	return m
+}
+
+// eachBad calls f with calls of every function, each of which has one argument
+// that bad returns in place of a good one, and with the function's name and
+// that argument's. Every other matrix is as it should be, dst empty or full of
+// canaries; both are looked at.
+func eachBad(t *testing.T, what string, rows, cols int, bad func() mat.Matrix, want func(fn, name string) any) {
+	t.Helper()
+	for _, f := range matrixFunctions(rows, cols) {
+		for k, name := range f.inputs {
+			inputs := make([]mat.Matrix, len(f.inputs))
+			for i := range inputs {
+				inputs[i] = newPositive(rows, cols)
+			}
+			inputs[k] = bad()
+			empty, full := new(mat.Dense), newPositive(rows, cols)
+			for _, dst := range []*mat.Dense{empty, full} {
+				if p := panicValue(func() { f.call(dst, inputs...) }); p != want(f.name, name) {
+					t.Errorf("%s with %s %s: panic %v, want %v", f.name, name, what, p, want(f.name, name))
+				}
+			}
+			if !empty.IsEmpty() || !mat.Equal(full, newPositive(rows, cols)) {
+				t.Errorf("%s with %s %s: dst was sized or written", f.name, name, what)
+			}
+		}
+		d, ok := bad().(*mat.Dense)
+		if !f.dst || !ok {
+			continue
+		}
+		inputs := make([]mat.Matrix, len(f.inputs))
+		for i := range inputs {
+			inputs[i] = newPositive(rows, cols)
+		}
+		if p := panicValue(func() { f.call(d, inputs...) }); p != want(f.name, "dst") {
+			t.Errorf("%s with dst %s: panic %v, want %v", f.name, what, p, want(f.name, "dst"))
+		}
+	}
+}
+
+// pointed is a user's own type whose methods have a pointer.
+type pointed struct{ computed }
+
+func (p *pointed) T() mat.Matrix { return mat.Transpose{Matrix: p} }
+
+// TestNil: no matrix may be nil, however that is wrapped, and the panic says
+// which.
+func TestNil(t *testing.T) {
+	for what, m := range map[string]mat.Matrix{
+		"nil":                           nil,
+		"a nil Dense":                   (*mat.Dense)(nil),
+		"a nil VecDense":                (*mat.VecDense)(nil),
+		"a nil SymDense":                (*mat.SymDense)(nil),
+		"a nil TriDense":                (*mat.TriDense)(nil),
+		"a nil BandDense":               (*mat.BandDense)(nil),
+		"a nil DiagDense":               (*mat.DiagDense)(nil),
+		"a nil Tridiag":                 (*mat.Tridiag)(nil),
+		"a nil pointer of a user's":     (*pointed)(nil),
+		"the transpose of nil":          mat.Transpose{},
+		"the transpose of a nil Dense":  mat.Transpose{Matrix: (*mat.Dense)(nil)},
+		"the transpose of a nil vector": mat.TransposeVec{},
+		"the transpose of a nil user's": mat.Transpose{Matrix: mat.Transpose{Matrix: (*pointed)(nil)}},
+	} {
+		eachBad(t, what, 3, 3, func() mat.Matrix { return m }, func(fn, name string) any {
+			return "logsoftmax: " + fn + ": " + name + " is nil, want a matrix"
+		})
+	}
+	for _, v := range []mat.Vector{nil, (*mat.VecDense)(nil)} {
+		if p := panicValue(func() { Labels(nil, v) }); p != "logsoftmax: Labels: v is nil, want a matrix" {
+			t.Errorf("Labels of %T: panic %v", v, p)
+		}
+	}
+}
+
+// TestShortStorage: no matrix may have storage that its shape or its stride
+// would reach beyond, under transposes either.
+func TestShortStorage(t *testing.T) {
+	dense := func(rows, cols, stride, n int) *mat.Dense {
+		m := new(mat.Dense)
+		// There is room behind, which must not be touched.
+		m.SetRawMatrix(blas64.General{Rows: rows, Cols: cols, Stride: stride, Data: make([]float64, n, 1<<12)})
+		return m
+	}
+	says := func(part string) func(fn, name string) any {
+		return func(fn, name string) any { return "logsoftmax: " + fn + ": " + name + " has " + part }
+	}
+	const rows, cols = 64, 16
+	for _, test := range []struct {
+		stride, n int
+		part      string
+	}{
+		{16, 1023, "1023 elements of storage, want 63·16+16 for 64×16 with stride 16"},
+		{16, 512, "512 elements of storage, want 63·16+16 for 64×16 with stride 16"},
+		{16, 15, "15 elements of storage, want 63·16+16 for 64×16 with stride 16"},
+		{16, 0, "0 elements of storage, want 63·16+16 for 64×16 with stride 16"},
+		{17, 1086, "1086 elements of storage, want 63·17+16 for 64×16 with stride 17"},
+		{math.MaxInt, 1024, fmt.Sprintf("1024 elements of storage, want 63·%d+16 for 64×16 with stride %[1]d", math.MaxInt)},
+		{15, 1024, "stride 15, want at least 16 for 64×16"},
+		{1, 1024, "stride 1, want at least 16 for 64×16"},
+		{-16, 1024, "stride -16, want at least 16 for 64×16"},
+	} {
+		what := fmt.Sprintf("of stride %d over %d elements", test.stride, test.n)
+		eachBad(t, what, rows, cols, func() mat.Matrix { return dense(rows, cols, test.stride, test.n) }, says(test.part))
+		eachBad(t, "twice transposed, "+what, rows, cols, func() mat.Matrix {
+			return mat.Transpose{Matrix: dense(rows, cols, test.stride, test.n).T()}
+		}, says(test.part))
+		eachBad(t, "transposed, "+what, cols, rows, func() mat.Matrix {
+			return dense(rows, cols, test.stride, test.n).T()
+		}, says(test.part))
+	}
+	// An input alone: a dst without a stride is empty.
+	for _, stride := range []int{0} {
+		m := dense(rows, cols, stride, 1024)
+		if p := panicValue(func() { LogSumExp(nil, m, 1) }); p != "logsoftmax: LogSumExp: x has stride 0, want at least 16 for 64×16" {
+			t.Errorf("stride %d: panic %v", stride, p)
+		}
+	}
+	vector := func(n, inc, length int) *mat.VecDense {
+		v := new(mat.VecDense)
+		v.SetRawVector(blas64.Vector{N: n, Inc: inc, Data: make([]float64, length)})
+		return v
+	}
+	for _, test := range []struct {
+		inc, length int
+		part        string
+	}{
+		{1, 8, "8 elements of storage, want 8·1+1 for 9×1 with stride 1"},
+		{3, 24, "24 elements of storage, want 8·3+1 for 9×1 with stride 3"},
+		{-1, 9, "stride -1, want at least 1 for 9×1"},
+	} {
+		eachBad(t, "a vector", 9, 1, func() mat.Matrix { return vector(9, test.inc, test.length) }, says(test.part))
+		eachBad(t, "a transposed vector", 1, 9, func() mat.Matrix { return vector(9, test.inc, test.length).T() }, says(test.part))
+		eachBad(t, "a vector transposed as one", 1, 9, func() mat.Matrix { return vector(9, test.inc, test.length).TVec() }, says(test.part))
+		if p := panicValue(func() { Labels(nil, vector(9, test.inc, test.length)) }); p != "logsoftmax: Labels: v has "+test.part {
+			t.Errorf("Labels: panic %v", p)
+		}
+	}
+	// What is read by At shows its storage too.
+	symmetric := func() mat.Matrix {
+		s := new(mat.SymDense)
+		s.SetRawSymmetric(blas64.Symmetric{N: 4, Stride: 4, Data: make([]float64, 15), Uplo: blas.Upper})
+		return s
+	}
+	eachBad(t, "symmetric", 4, 4, symmetric, says("15 elements of storage, want 3·4+4 for 4×4 with stride 4"))
+	band := func() mat.Matrix {
+		b := new(mat.BandDense)
+		b.SetRawBand(blas64.Band{Rows: 4, Cols: 4, KL: 1, KU: 1, Stride: 3, Data: make([]float64, 11)})
+		return b
+	}
+	eachBad(t, "a band", 4, 4, band, says("11 elements of storage, want 3·3+3 for 4×3 with stride 3"))
+	eachBad(t, "a user's type", rows, cols, func() mat.Matrix { return doubled{dense(rows, cols, 16, 1023)} },
+		says("1023 elements of storage, want 63·16+16 for 64×16 with stride 16"))
+
+	// What just fits is good.
+	for _, f := range matrixFunctions(rows, cols) {
+		for _, stride := range []int{16, 17, 40} {
+			fits := func() mat.Matrix { return dense(rows, cols, stride, (rows-1)*stride+cols) }
+			if p := panicValue(func() { f.call(fits().(*mat.Dense), fits(), fits()) }); p != nil {
+				t.Errorf("%s with matrices that just fit: panic %v", f.name, p)
+			}
+		}
+	}
+}
+
+// reversed is a user's own type whose columns are those of a Dense, from the
+// last to the first.
+type reversed struct{ *mat.Dense }
+
+func (r reversed) At(i, j int) float64 {
+	_, cols := r.Dims()
+	return r.Dense.At(i, cols-1-j)
+}
+func (r reversed) T() mat.Matrix { return mat.Transpose{Matrix: r} }
+
+// TestSharedWithAt: what is read by At, one element after the other while dst
+// is written, shares no storage with it.
+func TestSharedWithAt(t *testing.T) {
+	for _, shape := range []struct{ rows, cols int }{{1, 3}, {3, 3}, {100, 3}, {3, 100}} {
+		for _, f := range matrixFunctions(shape.rows, shape.cols) {
+			if !f.dst {
+				continue
+			}
+			for k, name := range f.inputs {
+				dst := newPositive(shape.rows, shape.cols)
+				inputs := []mat.Matrix{newPositive(shape.rows, shape.cols), newPositive(shape.rows, shape.cols)}
+				inputs[k] = reversed{dst}
+				want := "logsoftmax: " + f.name + ": dst shares storage with " + name + ", want none of what is read by At"
+				if p := panicValue(func() { f.call(dst, inputs...) }); p != want {
+					t.Errorf("%s of %d×%d: panic %v, want %v", f.name, shape.rows, shape.cols, p, want)
+				}
+				if !mat.Equal(dst, newPositive(shape.rows, shape.cols)) {
+					t.Errorf("%s: dst was written", f.name)
+				}
+				inputs[k] = reversed{newPositive(shape.rows, shape.cols)}
+				if p := panicValue(func() { f.call(dst, inputs...) }); p != nil {
+					t.Errorf("%s with storage apart: panic %v", f.name, p)
+				}
+			}
+		}
+	}
+	if !strings.Contains(fmt.Sprint(panicValue(func() {
+		x := mat.NewDense(1, 3, []float64{1, 2, 4})
+		LogSoftmax(x, reversed{x}, 1)
+	})), "shares storage") {
+		t.Error("a row is reversed in place")
+	}
+}
