@@ -324,3 +324,76 @@ func TestSharedWithAt(t *testing.T) {
 		t.Error("a row is reversed in place")
 	}
 }
+
+// TestMessages has the words of every string panic and of every error, from a
+// function that gives it.
+func TestMessages(t *testing.T) {
+	x := newPositive(2, 3)
+	part := newPositive(4, 3)
+	target := []int{0, 1}
+	dist := newPositive(2, 3)
+	short := new(mat.Dense)
+	short.SetRawMatrix(blas64.General{Rows: 2, Cols: 3, Stride: 3, Data: make([]float64, 5)})
+	narrow := new(mat.Dense)
+	narrow.SetRawMatrix(blas64.General{Rows: 2, Cols: 3, Stride: 2, Data: make([]float64, 6)})
+	bad := mat.DenseCopyOf(dist)
+	bad.Set(1, 2, math.NaN())
+	second := func(_ any, err error) error { return err }
+	loss := func(o Options) func() error {
+		return func() error { return second(CrossEntropy(x, target, &o)) }
+	}
+	// What panics returns nothing.
+	panics := func(f func()) func() error { return func() error { f(); return nil } }
+	for _, test := range []struct {
+		want string
+		call func() error
+	}{
+		// Matrices by themselves; TestNil and TestShortStorage have every function.
+		{"LogSoftmax: dst is nil, want a matrix", panics(func() { LogSoftmax(nil, x, 1) })},
+		{"LogSumExp: x is nil, want a matrix", panics(func() { LogSumExp(nil, nil, 1) })},
+		{"Labels: v is nil, want a matrix", func() error { return second(Labels(nil, nil)) }},
+		{"NLL: logp has 5 elements of storage, want 1·3+3 for 2×3 with stride 3", func() error { return second(NLL(short, target, nil)) }},
+		{"CrossEntropyEach: logits has stride 2, want at least 3 for 2×3", func() error { return second(CrossEntropyEach(nil, narrow, target, nil)) }},
+		// The dim.
+		{"LogSoftmax: dim is 2, want -2, -1, 0 or 1", panics(func() { LogSoftmax(new(mat.Dense), x, 2) })},
+		{"Softmax: dim is -3, want -2, -1, 0 or 1", panics(func() { Softmax(new(mat.Dense), x, -3) })},
+		{"LogSumExp: dim is 7, want -2, -1, 0 or 1", panics(func() { LogSumExp(nil, x, 7) })},
+		{"LogSoftmaxGrad: dim is 2, want -2, -1, 0 or 1", panics(func() { LogSoftmaxGrad(new(mat.Dense), x, x, 2) })},
+		// Overlap.
+		{"Softmax: dst partially overlaps x, want its region or none of it", panics(func() { Softmax(part.Slice(1, 3, 0, 3).(*mat.Dense), part.Slice(0, 2, 0, 3), 1) })},
+		{"LogSoftmaxGrad: dst partially overlaps upstream, want its region or none of it", panics(func() {
+			LogSoftmaxGrad(part.Slice(1, 3, 0, 3).(*mat.Dense), x, part.Slice(0, 2, 0, 3), 1)
+		})},
+		{"SoftCrossEntropyGrad: dst shares storage with target, want none of what is read by At", func() error {
+			return second(SoftCrossEntropyGrad(dist, x, reversed{dist}, nil))
+		}},
+		// Options and targets.
+		{"CrossEntropyGrad: opts.Reduction is 7, want Mean or Sum", func() error {
+			return second(CrossEntropyGrad(new(mat.Dense), x, target, &Options{Reduction: 7}))
+		}},
+		{"Options.Weight[1] = -1: a class weight must be finite and not negative", loss(Options{Weight: []float64{1, -1, 1}})},
+		{"Options.SampleWeight[1] = +Inf: a sample weight must be finite", loss(Options{SampleWeight: []float64{1, math.Inf(1)}})},
+		{"Options.SampleWeight[0] = -1: a negative sample weight needs Reduction Sum", func() error {
+			return second(NLLGrad(new(mat.Dense), x, target, &Options{SampleWeight: []float64{-1, 1}}))
+		}},
+		{"Options.LabelSmoothing = 1.5: smoothing must be in [0, 1]", loss(Options{LabelSmoothing: 1.5})},
+		{"target[1] = 3 is not in [0, 3) and not ignored", func() error { return second(CrossEntropy(x, []int{0, 3}, nil)) }},
+		{"target[1, 2] = NaN: a target probability must be finite and not negative", func() error { return second(SoftCrossEntropy(x, bad, nil)) }},
+		// Class weights and labels.
+		{"counts[1] = 0: a count must be finite and positive", func() error { return second(BalancedWeights([]float64{1, 0})) }},
+		{"beta = 1: beta must be in [0, 1)", func() error { return second(EffectiveNumberWeights([]float64{1}, 1)) }},
+		{"label[1] = 2.5: a label must be a whole number", func() error { return second(Labels(nil, mat.NewVecDense(2, []float64{1, 2.5}))) }},
+		{"label[0] = 1e+30: a label must fit in an int", func() error { return second(Labels(nil, mat.NewVecDense(1, []float64{1e30}))) }},
+		// A ValueError of no name that the package gives.
+		{"other = 1", func() error { return &ValueError{"other", -1, -1, 1} }},
+	} {
+		var err error
+		got := panicValue(func() { err = test.call() })
+		if err != nil {
+			got = err.Error()
+		}
+		if want := "logsoftmax: " + test.want; got != want {
+			t.Errorf("got  %v\nwant %s", got, want)
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -175,31 +174,5 @@ func TestLossWeight(t *testing.T) {
 	s = settings{ignore: defaultIgnore}
 	if weight, ignored := s.softLossWeight(3); weight.value() != 3 || ignored != 0 {
 		t.Errorf("soft: %v, %d", weight.value(), ignored)
-	}
-}
-
-func TestErrorMessages(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want string
-	}{
-		{&TargetError{Row: 3, Target: 7, Classes: 5}, "logsoftmax: target[3] = 7 is not in [0, 5) and not ignored"},
-		{&ValueError{"Weight", -1, 3, -1}, "logsoftmax: Options.Weight[3] = -1: a class weight must be finite and not negative"},
-		{&ValueError{"SampleWeight", 2, -1, math.Inf(1)}, "logsoftmax: Options.SampleWeight[2] = +Inf: a sample weight must be finite"},
-		{&ValueError{"SampleWeight", 2, -1, -1}, "logsoftmax: Options.SampleWeight[2] = -1: a negative sample weight needs Reduction Sum"},
-		{&ValueError{"LabelSmoothing", -1, -1, 1.5}, "logsoftmax: Options.LabelSmoothing = 1.5: smoothing must be in [0, 1]"},
-		{&ValueError{"target", 1, 2, math.NaN()}, "logsoftmax: target[1, 2] = NaN: a target probability must be finite and not negative"},
-		{&ValueError{"counts", -1, 4, 0}, "logsoftmax: counts[4] = 0: a count must be finite and positive"},
-		{&ValueError{"beta", -1, -1, 1}, "logsoftmax: beta = 1: beta must be in [0, 1)"},
-		{&ValueError{"label", 6, -1, 2.5}, "logsoftmax: label[6] = 2.5: a label must be a whole number"},
-		{&ValueError{"label", 6, -1, 1e30}, "logsoftmax: label[6] = 1e+30: a label must fit in an int"},
-		{&ValueError{"other", -1, -1, 1}, "logsoftmax: other = 1"},
-	} {
-		if got := test.err.Error(); got != test.want {
-			t.Errorf("got  %s\nwant %s", got, test.want)
-		}
-		if strings.Contains(test.err.Error(), "-1]") {
-			t.Errorf("%s: shows a place that does not apply", test.err)
-		}
 	}
 }
