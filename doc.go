@@ -14,21 +14,20 @@
 //	NLL            l[i] = -logp[i,target[i]],    Mean = Σ l[i] / N
 //	CrossEntropy   NLL of LogSoftmax
 //
+// [CrossEntropy] is [NLL] of [LogSoftmax], bit for bit and for all options, and
+// does not store the log-probabilities. Use it unless you want them.
+// [SoftCrossEntropy] is the same against a distribution for each row. Without
+// Weight and Ignore, rows that have a 1 for the label and 0 for all others make
+// it CrossEntropy; with Weight the losses and their sum are still the same, but
+// not Loss.Weight, and so not the mean.
+//
 // People who come from PyTorch ask why a loss named NLLLoss is used for
 // cross-entropy. It is the second half of it. The cross-entropy of a
 // distribution p against a target t is -Σ t[c]·log p[c], and where the target
-// is a single class it is -log p[target]. NLL takes logarithms of
-// probabilities as they are, and only picks the label's, negates and averages;
-// LogSoftmax makes those logarithms of logits. It follows that NLL of numbers
-// that are not log-probabilities is not a likelihood of anything (NLL does not
-// check that), and that CrossEntropy of log-probabilities is that of logits:
-// they are unchanged by LogSoftmax.
-//
-// CrossEntropy(x, t, opts) has the bits of NLL(LogSoftmax(x), t, opts), for
-// all options, and does not store the log-probabilities. Use it unless you
-// want them. SoftCrossEntropy is the same against a distribution for each row,
-// and with rows that have a 1 for the label and 0 for all others it is
-// CrossEntropy.
+// is a single class it is -log p[target]. NLL takes logarithms of probabilities
+// as they are, picks the label's, negates and averages; that its rows are
+// normalised it does not check. CrossEntropy of log-probabilities is that of
+// the logits, for LogSoftmax leaves log-probabilities as they are.
 //
 // Each loss comes as three functions. The one without a suffix returns a
 // [Loss], what a batch adds up to; Each gives the losses of the rows; Grad
@@ -119,17 +118,16 @@
 // are data, and what is wrong with them is returned as an error that says
 // where.
 //
-//	panic with a string            a matrix that is nil, or whose storage is
-//	                               shorter than its shape
-//	panic(mat.ErrZeroLength)       a matrix, or counts, without elements
-//	panic(mat.ErrNegativeDimension)
-//	                               a matrix of negative size, or ClassCounts
-//	                               with a negative number of classes
-//	panic with a string            dim not in -2..1
-//	panic(mat.ErrShape)            a shape or a length that does not fit
-//	panic with a string            dst overlapping an input that is not its region
-//	panic(mat.ErrShape)            a length of Weight or SampleWeight
-//	panic with a string            an unknown Reduction
+//	panic with a string               a matrix that is nil, or whose storage is
+//	                                  shorter than its shape
+//	panic(mat.ErrZeroLength)          no elements: of a matrix, labels or counts
+//	panic(mat.ErrNegativeDimension)   a negative size or number of classes
+//	panic with a string               a dim that is not in -2..1
+//	panic(mat.ErrShape)               a shape or a length that does not fit
+//	panic with a string               a dst that overlaps an input and is not its
+//	                                  region
+//	panic(mat.ErrShape)               the length of a Weight or SampleWeight
+//	panic with a string               an unknown Reduction
 //
 //	*ValueError    a class weight that is negative, NaN or infinite
 //	               a sample weight that is NaN or infinite, or negative in a Grad
@@ -197,28 +195,14 @@
 //	the same with smoothing             8              2.50    5.65
 //	LogSoftmaxGrad                      4              2.37
 //
-// Normal are rows of 2 to 50257 logits from N(0, s²) for s of 1e-9, 1, 10 and
-// 100; hard are rows made to be so: two classes at every gap up to 760, one
-// logit far ahead, all others equal, ties, logits about 1e300, and more;
-// search are the worst that climbing from bad rows finds. The log-sum-exp is
-// in ulp of the largest of |max|, log Σ e^(x-max) and itself, and the gradient
-// for a distribution in ulp of the larger of the two terms p·(Q-q) and q·(1-p)
-// whose difference it is; LogSoftmaxGrad's in ulp of the larger of |u|·(1-p)
-// and p·Σ|u| over the other entries of the upstream u. Where both terms are of
-// one size an error of p counts twice, and smoothing adds the roundings of the
-// coefficients. The largest errors belong to
-//
-//	log-probability   1.31: entry 0 of (0x1.b4e86e45c0356p-02,
-//	                  0x1.e45fb9d5fa3ap-03, -0x1.5f71057ec7b76p-02,
-//	                  0x1.740f3416b8ab7p+00, -0x1.098f2f50fc4b2p-04,
-//	                  -0x1.d79ba465a6928p-02, 0x1.1abff52a49f4p-01,
-//	                  -0x1.1b3204cdb239ap+01)
-//	probability       2.78: one of 50257 logits from N(0, 1), of which another is
-//	                  some 580 above; of few classes, 2.07: entry 4 of
-//	                  (0x1.6a543c9115a93p+04, -0x1.e491870550e83p-02,
-//	                  -0x1.778968e2c9798p+01, 0x1.bbe09d134800dp+00,
-//	                  0x1.22d598d5c760dp+00, 0x1.e1ad52290f9acp-02,
-//	                  0x1.1fa69ad375ecdp+01, -0x1.bf41797e2f85p-01)
+// Normal are rows of logits from normal distributions, hard are rows made to be
+// so, and search are the worst that climbing from bad rows finds. The
+// log-sum-exp is in ulp of the largest of |max|, log Σ e^(x-max) and itself, a
+// distribution's gradient in ulp of the larger of the two terms p·(Q-q) and
+// q·(1-p) whose difference it is, and LogSoftmaxGrad's in ulp of the larger of
+// |u|·(1-p) and p·Σ|u| over the other entries of the upstream u. In
+// docs/numbers.md is how all of it is computed, and the rows of the largest
+// errors.
 //
 // The bounds are on the relative error, and hold for results of any size. That
 // matters for the rows that a classifier is sure of: the loss of a label whose
@@ -237,48 +221,6 @@
 // fields with what the rounding left. These do not survive JSON or gob; the
 // exported fields do, each rounded once.
 //
-// # How it is computed
-//
-// With m the largest entry of a slice and n the number of entries equal to it,
-//
-//	T = Σ e^(x[j]-m) over the entries that are less than m
-//	logp[j] = (x[j]-m) - log1p((n-1) + T)
-//
-// Subtracting m + log Σ in one would round it to the digits of m: for logits
-// about 1e15 that leaves none after the point. Leaving the largest entry out
-// of the sum and taking log1p keeps the digits of a T far below 1.
-//
-// The rounding of x[j]-m would be magnified by the exponential, to 512 ulp
-// where the difference is -700. So nothing is subtracted: e^x[j] is formed
-// with an exponent that puts the largest term at 2^128, which is far enough
-// from both ends of the range. Only where |m| ≥ 1600 is m subtracted, and then
-// without error, for what is not so close to m as to make that exact is too
-// small to count. The remaining factor of e^-m is applied to the sum, in two
-// words, once a slice.
-//
-// The exponential is e^y = 2^(k/16)·e^r with |r| ≤ ln2/32, by a table of 16
-// powers of two and a polynomial of degree 6, within 0.58 ulp. (A reduction by
-// ln 2 needs a polynomial of degree 11, takes more operations, and was within
-// 0.85 ulp.) log1p takes T as a sum of two words and is within 0.53 ulp. Both
-// are this package's own, since those of package math differ from one
-// architecture to the next.
-//
-// The sum has one fixed order: chunks of 2048 entries, each relative to its
-// own largest, and in a chunk eight lanes, entry j belonging to lane j mod 8. A
-// slice of at most 64 entries is a single lane, for many such slices are worked
-// on side by side.
-// What is added is not the exponential but the two parts 2^(k/16) and
-// 2^(k/16)·(e^r-1) before they are rounded to one number; the rounding error
-// of adding the first is kept (Knuth's TwoSum), and the second is small enough
-// for plain additions within a block of 64 entries. Plain additions of the
-// exponentials would be wrong by 124 ulp for 50257 classes of which all but
-// one are equal, as all roundings fall the same way.
-//
-// 1-p of the only largest entry is T/(1+T), not a difference, and its gradient
-// is computed as p·(Q-q) - q·(1-p) where it is above one half, so that it keeps
-// its digits too. Elsewhere p·Q - q has fewer roundings; there p is formed with
-// a low word, for its error counts in both terms.
-//
 // # The same bits everywhere
 //
 // What a function returns for a slice depends on the values in it and on their
@@ -291,11 +233,8 @@
 // (Sums over rows that are added up by Loss.Add in another grouping may differ
 // in the last digit.)
 //
-// The reference kernels in math.go and kernel.go are fixed sequences of IEEE
-// 754 operations, with every fused multiply-add written as such. They are
-// always compiled, and the assembly for AVX-512, AVX2 and NEON does the same
-// operations in the same order. Without a fused multiply-add in hardware,
-// math.FMA is slow, and the bits are the same.
+// The bits belong to a version of this package: see CHANGELOG.md for when they
+// may change.
 //
 // Rows are shared out to at most GOMAXPROCS goroutines when there is work
 // enough to pay for them, and so is a single row of very many classes. No
@@ -306,7 +245,8 @@
 //
 // The tags purego, noasm and safe each leave out the assembly. On amd64
 // GODEBUG=cpu.avx512f=off steps down from AVX-512 to AVX2 when the program
-// runs, and GODEBUG=cpu.avx2=off from both to Go.
+// starts, and GODEBUG=cpu.avx2=off from both to Go. Without a fused multiply-add
+// in hardware math.FMA is slow, and the bits are the same.
 //
 // # References
 //
@@ -319,14 +259,6 @@
 // P. Blanchard, D. J. Higham and N. J. Higham, Accurately Computing the
 // Log-Sum-Exp and Softmax Functions, IMA Journal of Numerical Analysis 41(4),
 // 2021.
-//
-// N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition,
-// SIAM, 2002, chapter 4, for the summation.
-//
-// T. J. Dekker, A Floating-Point Technique for Extending the Available
-// Precision, Numerische Mathematik 18, 1971, and D. E. Knuth, The Art of
-// Computer Programming, volume 2, section 4.2.2, for sums with their rounding
-// errors.
 //
 // Y. Cui, M. Jia, T.-Y. Lin, Y. Song and S. Belongie, Class-Balanced Loss
 // Based on Effective Number of Samples, CVPR 2019.
