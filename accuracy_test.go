@@ -19,6 +19,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/exact"
 )
 
 // The bounds that the documentation states, in units of the distance of the
@@ -208,26 +209,26 @@ func statedErrors(t *testing.T) map[string]map[string]float64 {
 
 // exact returns the error by way of math/big.
 func (w *witness) exact(q quantity) float64 {
-	e := newExactRow(w.row)
+	e := exact.NewRow(w.row)
 	switch q {
 	case logProbOfMax, logProbOfOther:
-		return exactError(w.got, e.logProb[w.column], e.logProb[w.column])
+		return exact.Error(w.got, e.LogProb[w.column], e.LogProb[w.column])
 	case probability:
-		return exactError(w.got, e.prob[w.column], e.prob[w.column])
+		return exact.Error(w.got, e.Prob[w.column], e.Prob[w.column])
 	case labelGrad:
 		if w.column == w.target {
-			return exactError(-w.got, e.complement[w.column], e.complement[w.column])
+			return exact.Error(-w.got, e.Complement[w.column], e.Complement[w.column])
 		}
-		return exactError(w.got, e.prob[w.column], e.prob[w.column])
+		return exact.Error(w.got, e.Prob[w.column], e.Prob[w.column])
 	case logSumExp, logSumExpNarrow:
-		unit := exactFloat(math.Abs(e.max))
-		if unit.Cmp(e.logSum) < 0 {
-			unit = e.logSum
+		unit := exact.Float(math.Abs(e.Max))
+		if unit.Cmp(e.LogSum) < 0 {
+			unit = e.LogSum
 		}
-		if l := exactNew().Abs(e.logSumExp); q == logSumExp && unit.Cmp(l) < 0 {
+		if l := exact.New().Abs(e.LogSumExp); q == logSumExp && unit.Cmp(l) < 0 {
 			unit = l
 		}
-		return exactError(w.got, e.logSumExp, unit)
+		return exact.Error(w.got, e.LogSumExp, unit)
 	}
 	panic("unreachable")
 }
@@ -834,10 +835,10 @@ func TestAccuracySoftGrad(t *testing.T) {
 							t.Fatal(err)
 						}
 						for i := range rows {
-							e := newExactRow(x.RawRowView(i))
-							want, larger := e.grad(exactCoefficients(target.RawRowView(i), nil, smoothing))
+							e := exact.NewRow(x.RawRowView(i))
+							want, larger := e.Grad(exact.Coefficients(target.RawRowView(i), nil, smoothing))
 							for j, g := range grad.RawRowView(i) {
-								ulps := exactError(g, want[j], larger[j])
+								ulps := exact.Error(g, want[j], larger[j])
 								if ulps > worst.ulps || worst.row == nil {
 									worst.see(ulps, g, x.RawRowView(i), j, 0)
 									worstTarget = slices.Clone(target.RawRowView(i))
@@ -879,10 +880,10 @@ func TestAccuracySoftGrad(t *testing.T) {
 						t.Fatal(err)
 					}
 					for i := range rows {
-						e := newExactRow(x.RawRowView(i))
-						want, larger := e.grad(exactCoefficients(oneHot(cols, target[i]), nil, smoothing))
+						e := exact.NewRow(x.RawRowView(i))
+						want, larger := e.Grad(exact.Coefficients(exact.OneHot(cols, target[i]), nil, smoothing))
 						for j, g := range grad.RawRowView(i) {
-							worst.see(exactError(g, want[j], larger[j]), g, x.RawRowView(i), j, target[i])
+							worst.see(exact.Error(g, want[j], larger[j]), g, x.RawRowView(i), j, target[i])
 						}
 					}
 				}
@@ -942,10 +943,10 @@ func TestAccuracySoftGradSearch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e := newExactRow(r.x)
-				want, larger := e.grad(exactCoefficients(r.target, nil, smoothing))
+				e := exact.NewRow(r.x)
+				want, larger := e.Grad(exact.Coefficients(r.target, nil, smoothing))
 				for j, g := range grad.RawRowView(0) {
-					ulps = max(ulps, exactError(g, want[j], larger[j]))
+					ulps = max(ulps, exact.Error(g, want[j], larger[j]))
 				}
 				return ulps
 			}
@@ -1037,24 +1038,24 @@ func TestAccuracyLogSoftmaxGrad(t *testing.T) {
 					for i := range rows {
 						up := u.RawRowView(i)
 						for j, g := range grad.RawRowView(i) {
-							others, size := exactNew(), exactNew()
+							others, size := exact.New(), exact.New()
 							for k, v := range up {
 								if k != j {
-									others.Add(others, exactFloat(v))
-									size.Add(size, exactFloat(math.Abs(v)))
+									others.Add(others, exact.Float(v))
+									size.Add(size, exact.Float(math.Abs(v)))
 								}
 							}
-							lp := exactFloat(logp.At(i, j))
-							p := exactExp(lp)
-							plus := exactNew().Neg(exactExpm1(lp))
-							plus.Mul(plus, exactFloat(up[j]))
-							want := exactNew().Mul(p, others)
+							lp := exact.Float(logp.At(i, j))
+							p := exact.Exp(lp)
+							plus := exact.New().Neg(exact.Expm1(lp))
+							plus.Mul(plus, exact.Float(up[j]))
+							want := exact.New().Mul(p, others)
 							want.Sub(plus, want)
 							unit := plus.Abs(plus)
 							if size.Mul(size, p); unit.Cmp(size) < 0 {
 								unit = size
 							}
-							worst.see(exactError(g, want, unit), g, logp.RawRowView(i), j, 0)
+							worst.see(exact.Error(g, want, unit), g, logp.RawRowView(i), j, 0)
 						}
 					}
 				}
@@ -1109,24 +1110,24 @@ func TestAccuracySum(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				sum, weight, size := exactNew(), exactNew(), exactNew()
+				sum, weight, size := exact.New(), exact.New(), exact.New()
 				for i, l := range each {
-					sum.Add(sum, exactFloat(l))
-					size.Add(size, exactFloat(math.Abs(l)))
+					sum.Add(sum, exact.Float(l))
+					size.Add(size, exact.Float(math.Abs(l)))
 					if opts.SampleWeight != nil {
-						weight.Add(weight, exactFloat(opts.SampleWeight[i]))
+						weight.Add(weight, exact.Float(opts.SampleWeight[i]))
 					} else {
-						weight.Add(weight, exactFloat(1))
+						weight.Add(weight, exact.Float(1))
 					}
 				}
 				// The rounding of a row's weighted loss need not be the one in each.
 				slack := 0.0
 				if kind.weight != nil {
-					slack = exactError(0, exactNew().SetMantExp(size, -53), sum)
+					slack = exact.Error(0, exact.New().SetMantExp(size, -53), sum)
 				}
 				check := func(what string, got float64, want *big.Float, bound float64) {
 					t.Helper()
-					ulps := exactError(got, want, want)
+					ulps := exact.Error(got, want, want)
 					t.Logf("%s: %.4f ulp", what, ulps)
 					if !(ulps <= bound) {
 						t.Errorf("%s = %v is off by %v ulp, more than %v", what, got, ulps, bound)
@@ -1134,7 +1135,7 @@ func TestAccuracySum(t *testing.T) {
 				}
 				check("Sum", loss.Sum, sum, maxUlpSum+slack)
 				check("Weight", loss.Weight, weight, maxUlpSum)
-				check("Mean", loss.Mean(), exactNew().Quo(sum, weight), maxUlpMean+2*slack)
+				check("Mean", loss.Mean(), exact.New().Quo(sum, weight), maxUlpMean+2*slack)
 			})
 		}
 	}

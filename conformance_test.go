@@ -19,6 +19,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/exact"
 )
 
 // The conformance cases: what ONNX, PyTorch, scikit-learn and mpmath say, see
@@ -692,11 +693,11 @@ func TestExactAgainstConformance(t *testing.T) {
 					} else {
 						row = mat.Row(nil, i, x)
 					}
-					e := newExactRow(row)
-					check(t, fmt.Sprintf("log-sum-exp of %d", i), e.logSumExp, c.LSE[i])
-					for j, lp := range e.logProb {
+					e := exact.NewRow(row)
+					check(t, fmt.Sprintf("log-sum-exp of %d", i), e.LogSumExp, c.LSE[i])
+					for j, lp := range e.LogProb {
 						if lp == nil {
-							lp = exactNew().SetInf(true)
+							lp = exact.New().SetInf(true)
 						}
 						check(t, fmt.Sprintf("log-probability %d, %d", i, j), lp, c.Output.Data[at(i, j)])
 					}
@@ -704,29 +705,29 @@ func TestExactAgainstConformance(t *testing.T) {
 				return
 			}
 			w := floatsOf(c.Weight)
-			loss, weight := exactNew(), exactNew()
+			loss, weight := exact.New(), exact.New()
 			infinite := false
 			var grad []*big.Float
 			for i := range rows {
-				e := newExactRow(x.RawRowView(i))
+				e := exact.NewRow(x.RawRowView(i))
 				var q []*big.Float
 				if c.TargetProb != nil {
-					q = exactCoefficients(c.TargetProb.dense().RawRowView(i), w, float64(c.LabelSmoothing))
-					weight.Add(weight, exactFloat(1))
+					q = exact.Coefficients(c.TargetProb.dense().RawRowView(i), w, float64(c.LabelSmoothing))
+					weight.Add(weight, exact.Float(1))
 				} else {
-					q = exactCoefficients(oneHot(cols, c.Target[i]), w, float64(c.LabelSmoothing))
+					q = exact.Coefficients(exact.OneHot(cols, c.Target[i]), w, float64(c.LabelSmoothing))
 					if w != nil {
-						weight.Add(weight, exactFloat(w[c.Target[i]]))
+						weight.Add(weight, exact.Float(w[c.Target[i]]))
 					} else {
-						weight.Add(weight, exactFloat(1))
+						weight.Add(weight, exact.Float(1))
 					}
 				}
-				if l := e.loss(q); l != nil {
+				if l := e.Loss(q); l != nil {
 					loss.Add(loss, l)
 				} else {
 					infinite = true
 				}
-				g, _ := e.grad(q)
+				g, _ := e.Grad(q)
 				grad = append(grad, g...)
 			}
 			if c.Reduction == "mean" {

@@ -8,6 +8,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"example.org/logsoftmax/internal/exact"
 )
 
 // The exact functions again, in pairs of doubles: some 100 bits, a hundred
@@ -72,22 +74,22 @@ var (
 )
 
 func init() {
-	rest := exactNew().Set(exactLn2)
+	rest := exact.New().Set(exact.Ln2)
 	for i := range ddLn2 {
 		piece, _ := rest.Float64()
 		if i == 0 {
 			piece = math.Float64frombits(math.Float64bits(piece) &^ (1<<21 - 1))
 		}
 		ddLn2[i] = piece
-		rest.Sub(rest, exactFloat(piece))
+		rest.Sub(rest, exact.Float(piece))
 	}
-	f := exactFloat(1)
+	f := exact.Float(1)
 	for n := range ddInverseFactorial {
 		if n > 0 {
-			f.Quo(f, exactFloat(float64(n)))
+			f.Quo(f, exact.Float(float64(n)))
 		}
 		hi, _ := f.Float64()
-		lo, _ := exactNew().Sub(f, exactFloat(hi)).Float64()
+		lo, _ := exact.New().Sub(f, exact.Float(hi)).Float64()
 		ddInverseFactorial[n] = dd{hi, lo}
 	}
 }
@@ -279,16 +281,16 @@ func TestDoubleDouble(t *testing.T) {
 		t.Helper()
 		var r ddRow
 		r.set(x)
-		e := newExactRow(x)
+		e := exact.NewRow(x)
 		one := func(what string, j int, s scaled, want *big.Float) {
 			t.Helper()
-			b := exactFloat(s.v.hi)
-			b.Add(b, exactFloat(s.v.lo))
+			b := exact.Float(s.v.hi)
+			b.Add(b, exact.Float(s.v.lo))
 			if s.small {
 				b.SetMantExp(b, -ddScaleBits)
 			}
-			d := exactNew().Sub(b, want)
-			d.Quo(d, exactUlp(want))
+			d := exact.New().Sub(b, want)
+			d.Quo(d, exact.Ulp(want))
 			ulps, _ := d.Float64()
 			ulps = math.Abs(ulps)
 			worst = max(worst, ulps)
@@ -296,12 +298,12 @@ func TestDoubleDouble(t *testing.T) {
 				t.Errorf("%s %d of %v is off by %g ulp", what, j, x, ulps)
 			}
 		}
-		one("log-sum-exp", 0, r.logSumExp(), e.logSumExp)
+		one("log-sum-exp", 0, r.logSumExp(), e.LogSumExp)
 		for j := range x {
-			one("probability", j, r.prob(j), e.prob[j])
-			one("complement", j, r.complement(j), e.complement[j])
+			one("probability", j, r.prob(j), e.Prob[j])
+			one("complement", j, r.complement(j), e.Complement[j])
 			if lp := r.logProb(j); !math.IsInf(lp.v.hi, 0) {
-				one("log-probability", j, lp, e.logProb[j])
+				one("log-probability", j, lp, e.LogProb[j])
 			}
 		}
 	}

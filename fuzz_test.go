@@ -17,6 +17,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/exact"
 )
 
 // The public functions on whatever bytes say, against slow and obvious
@@ -207,10 +208,10 @@ func FuzzLogSoftmax(f *testing.F) {
 		if len(lse) != n {
 			t.Fatalf("LogSumExp has length %d, want %d", len(lse), n)
 		}
-		var exact ddRow
+		var slice ddRow
 		for i := range n {
 			x, logp, p := mat.Row(nil, i, slicesOf(x)), mat.Row(nil, i, slicesOf(logp)), mat.Row(nil, i, slicesOf(p))
-			checkSlice(t, &exact, x, logp, p, lse[i])
+			checkSlice(t, &slice, x, logp, p, lse[i])
 			if t.Failed() {
 				t.Fatalf("slice %d of %d×%d along %d", i, rows, cols, dim)
 			}
@@ -219,7 +220,7 @@ func FuzzLogSoftmax(f *testing.F) {
 }
 
 // checkSlice checks what was made of one slice.
-func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
+func checkSlice(t *testing.T, slice *ddRow, x, logp, p []float64, lse float64) {
 	t.Helper()
 	if isNaNRow(x) {
 		for j := range x {
@@ -241,7 +242,7 @@ func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
 		}
 		return
 	}
-	exact.set(x)
+	slice.set(x)
 	for j, v := range x {
 		if math.IsInf(v, -1) {
 			if !math.IsInf(logp[j], -1) || math.Float64bits(p[j]) != 0 {
@@ -249,7 +250,7 @@ func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
 			}
 			continue
 		}
-		want := exact.logProb(j)
+		want := slice.logProb(j)
 		if math.IsInf(want.v.hi, -1) {
 			if !math.IsInf(logp[j], -1) {
 				t.Errorf("log-probability %d is %v, want -Inf", j, logp[j])
@@ -260,21 +261,21 @@ func checkSlice(t *testing.T, exact *ddRow, x, logp, p []float64, lse float64) {
 		if logp[j] == 0 && math.Signbit(logp[j]) {
 			t.Errorf("log-probability %d of %v is -0", j, x)
 		}
-		prob := exact.prob(j)
+		prob := slice.prob(j)
 		if u := prob.ulpsFrom(p[j], prob.v.hi); !(u <= maxUlpProb) {
 			t.Errorf("probability %d of %v is %v, off by %v ulp", j, x, p[j], u)
 		}
 	}
-	want := exact.logSumExp()
+	want := slice.logSumExp()
 	if math.IsInf(want.v.hi, 1) {
 		if !math.IsInf(lse, 1) {
 			t.Errorf("LogSumExp is %v, want +Inf", lse)
 		}
 		return
 	}
-	unit := max(math.Abs(exact.max), exact.logSumDD.hi)
+	unit := max(math.Abs(slice.max), slice.logSumDD.hi)
 	if want.small {
-		unit = max(math.Abs(float64(exact.max*ddScale)), exact.logSum.v.hi)
+		unit = max(math.Abs(float64(slice.max*ddScale)), slice.logSum.v.hi)
 	}
 	if u := want.ulpsFrom(lse, max(unit, math.Abs(want.v.hi))); !(u <= maxUlpLogSumExp) || lse == 0 && math.Signbit(lse) {
 		t.Errorf("LogSumExp of %v is %v, off by %v ulp", x, lse, u)
@@ -412,14 +413,14 @@ func (c *fuzzLoss) sampleWeight(i int) float64 {
 func (c *fuzzLoss) coefficients(i int) []*big.Float {
 	var t []float64
 	if c.soft == nil {
-		t = oneHot(c.cols, c.target[i])
+		t = exact.OneHot(c.cols, c.target[i])
 	} else {
 		t = c.soft.RawRowView(i)
 	}
 	if c.opts == nil {
-		return exactCoefficients(t, nil, 0)
+		return exact.Coefficients(t, nil, 0)
 	}
-	return exactCoefficients(t, c.opts.Weight, c.opts.LabelSmoothing)
+	return exact.Coefficients(t, c.opts.Weight, c.opts.LabelSmoothing)
 }
 
 // rowWeight returns what row i counts in Loss.Weight.
@@ -433,21 +434,21 @@ func (c *fuzzLoss) rowWeight(i int) float64 {
 
 // weight returns the sum that the mean divides by, of rounded products.
 func (c *fuzzLoss) weight() (sum *big.Float, ignored int) {
-	sum = exactNew()
+	sum = exact.New()
 	for i := range c.rows {
 		if c.sampleWeight(i) == 0 {
 			ignored++
 			continue
 		}
-		sum.Add(sum, exactFloat(c.rowWeight(i)))
+		sum.Add(sum, exact.Float(c.rowWeight(i)))
 	}
 	return sum, ignored
 }
 
 // big returns s as a big.Float.
 func (s scaled) big() *big.Float {
-	v := exactFloat(s.v.hi)
-	v.Add(v, exactFloat(s.v.lo))
+	v := exact.Float(s.v.hi)
+	v.Add(v, exact.Float(s.v.lo))
 	if s.small {
 		v.SetMantExp(v, -ddScaleBits)
 	}
@@ -513,14 +514,14 @@ func (a allowance) admits(got float64, want *big.Float) bool {
 	// And what is not of first order, and the last digits of what is exact.
 	bound := float64(a) * (1 + 0x1p-30)
 	if math.IsInf(got, 0) {
-		top := exactNew().Abs(want)
-		f, _ := top.Add(top, exactNew().SetMantExp(exactFloat(bound), -allowanceBits)).Float64()
+		top := exact.New().Abs(want)
+		f, _ := top.Add(top, exact.New().SetMantExp(exact.Float(bound), -allowanceBits)).Float64()
 		return math.IsInf(f, 1) && want.Signbit() == math.Signbit(got)
 	}
 	if want.MantExp(nil) > 1024 {
 		return false
 	}
-	d := exactFloat(got)
+	d := exact.Float(got)
 	d.Sub(d, want)
 	off, _ := d.SetMantExp(d, allowanceBits).Float64()
 	return math.Abs(off) <= bound
@@ -528,7 +529,7 @@ func (a allowance) admits(got float64, want *big.Float) bool {
 
 // within returns a for a message.
 func (a allowance) within() *big.Float {
-	return exactNew().SetMantExp(exactFloat(float64(a)), -allowanceBits)
+	return exact.New().SetMantExp(exact.Float(float64(a)), -allowanceBits)
 }
 
 // overflows reports whether terms whose magnitudes add up to size may
@@ -566,21 +567,21 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 
 	weight, ignored := c.weight()
 	var wantWeight allowance
-	weightSize := exactNew()
+	weightSize := exact.New()
 	wantWeight.roundings(1, weight)
 	for i := range c.rows {
-		weightSize.Add(weightSize, exactFloat(math.Abs(c.rowWeight(i))))
+		weightSize.Add(weightSize, exact.Float(math.Abs(c.rowWeight(i))))
 	}
 	wantWeight.sum(c.rows, weightSize)
-	sum, magnitude, special, correct := exactNew(), exactNew(), 0.0, 0
+	sum, magnitude, special, correct := exact.New(), exact.New(), 0.0, 0
 	mean := c.opts == nil || c.opts.Reduction == logsoftmax.Mean
-	var exact ddRow
+	var slice ddRow
 	for i := range c.rows {
 		x, row := c.x.RawRowView(i), dst.RawRowView(i)
 		if math.IsInf(each[i], 0) || math.IsNaN(each[i]) {
 			special += each[i]
 		} else {
-			e := exactFloat(each[i])
+			e := exact.Float(each[i])
 			sum.Add(sum, e)
 			magnitude.Add(magnitude, e.Abs(e))
 		}
@@ -592,7 +593,7 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 		if s != 0 {
 			q = c.coefficients(i)
 		}
-		total := exactNew()
+		total := exact.New()
 		for _, v := range q {
 			total.Add(total, v)
 		}
@@ -611,10 +612,10 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 		if zero {
 			continue
 		}
-		scale := exactFloat(s)
+		scale := exact.Float(s)
 		if mean && !zeroGrad {
 			// What the mean divides by is the Weight that is returned.
-			scale.Quo(scale, exactFloat(loss.Weight))
+			scale.Quo(scale, exact.Float(loss.Weight))
 		}
 		if logProbs {
 			c.checkLoss(t, i, each[i], x, nil, q)
@@ -634,10 +635,10 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 			}
 			continue
 		}
-		exact.set(x)
-		c.checkLoss(t, i, each[i], x, &exact, q)
+		slice.set(x)
+		c.checkLoss(t, i, each[i], x, &slice, q)
 		if !zeroGrad {
-			c.checkGradient(t, i, row, &exact, q, total, scale)
+			c.checkGradient(t, i, row, &slice, q, total, scale)
 		}
 	}
 	if !wantWeight.admits(loss.Weight, weight) || loss.Rows != c.rows || loss.Ignored != ignored || loss.Correct != correct {
@@ -696,31 +697,31 @@ func (c *fuzzLoss) coefficientRoundings() float64 {
 // of a label is multiplied by w·s, rounded. Where all classes have a
 // coefficient, each of the terms is rounded, then the sum, then what s makes of
 // it.
-func (c *fuzzLoss) checkLoss(t *testing.T, i int, loss float64, x []float64, exact *ddRow, q []*big.Float) {
+func (c *fuzzLoss) checkLoss(t *testing.T, i int, loss float64, x []float64, slice *ddRow, q []*big.Float) {
 	t.Helper()
 	weight, sampleWeight, smoothing, _ := c.factors()
 	label := c.soft == nil && !smoothing
-	want, size, special, n := exactNew(), exactNew(), 0.0, 0
+	want, size, special, n := exact.New(), exact.New(), 0.0, 0
 	var allowed allowance
 	for j, v := range x {
 		if q[j].Sign() == 0 {
 			continue
 		}
-		logProb, a := exactNew(), allowance(0)
+		logProb, a := exact.New(), allowance(0)
 		switch {
-		case exact == nil && (math.IsNaN(v) || math.IsInf(v, 0)):
+		case slice == nil && (math.IsNaN(v) || math.IsInf(v, 0)):
 			special -= v
 			continue
-		case exact == nil:
+		case slice == nil:
 			logProb.SetFloat64(v)
-		case math.IsInf(v, -1) || math.IsInf(exact.logProb(j).v.hi, -1):
+		case math.IsInf(v, -1) || math.IsInf(slice.logProb(j).v.hi, -1):
 			special = math.Inf(1)
 			continue
 		default:
-			logProb = exact.logProb(j).big()
+			logProb = slice.logProb(j).big()
 			a.ulps(maxUlpLogProb, logProb)
 		}
-		term := exactNew().Mul(q[j], logProb)
+		term := exact.New().Mul(q[j], logProb)
 		a.scale(q[j])
 		if !label {
 			a.relative(c.coefficientRoundings(), term)
@@ -731,7 +732,7 @@ func (c *fuzzLoss) checkLoss(t *testing.T, i int, loss float64, x []float64, exa
 		size.Add(size, term.Abs(term))
 		n++
 	}
-	s := exactFloat(c.sampleWeight(i))
+	s := exact.Float(c.sampleWeight(i))
 	if label {
 		want.Mul(want, s)
 		allowed.scale(s)
@@ -762,12 +763,12 @@ func (c *fuzzLoss) checkLoss(t *testing.T, i int, loss float64, x []float64, exa
 // not a difference, lest one of 2^-1000 next to 1 be lost.
 func sumsWithout(x []*big.Float) []*big.Float {
 	sums := make([]*big.Float, len(x))
-	before := exactNew()
+	before := exact.New()
 	for j, v := range x {
-		sums[j] = exactNew().Set(before)
+		sums[j] = exact.New().Set(before)
 		before.Add(before, v)
 	}
-	after := exactNew()
+	after := exact.New()
 	for j := len(x) - 1; j >= 0; j-- {
 		sums[j].Add(sums[j], after)
 		after.Add(after, x[j])
@@ -785,7 +786,7 @@ func (c *fuzzLoss) checkNLLGradient(t *testing.T, i int, row []float64, q []*big
 		n = c.coefficientRoundings() + one(sampleWeight) + one(mean)
 	}
 	for j, v := range row {
-		want := exactNew().Mul(q[j], scale)
+		want := exact.New().Mul(q[j], scale)
 		want.Neg(want)
 		var allowed allowance
 		allowed.roundings(n, want)
@@ -804,7 +805,7 @@ func (c *fuzzLoss) checkNLLGradient(t *testing.T, i int, row []float64, q []*big
 // q·(1-p) once, and the rest of the formula once. Before that the coefficients
 // were rounded as they were formed; the one of a label, w·s, rounds once. Then
 // s/Weight is rounded, and so is what it multiplies.
-func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, exact *ddRow, q []*big.Float, total, scale *big.Float) {
+func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, slice *ddRow, q []*big.Float, total, scale *big.Float) {
 	t.Helper()
 	weight, sampleWeight, smoothing, mean := c.factors()
 	label := c.soft == nil && !smoothing
@@ -814,7 +815,7 @@ func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, exact *ddRo
 	}
 	without := sumsWithout(q)
 	for j, v := range row {
-		p, rest, others := exact.prob(j).big(), exact.complement(j).big(), without[j]
+		p, rest, others := slice.prob(j).big(), slice.complement(j).big(), without[j]
 		var want *big.Float
 		var allowed allowance
 		switch {
@@ -829,7 +830,7 @@ func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, exact *ddRo
 		default:
 			var ofP, ofRest, ofSum allowance
 			ofP.ulps(maxUlpProb, p)
-			if exact.count == 1 && j == exact.argmax {
+			if slice.count == 1 && j == slice.argmax {
 				ofRest.ulps(maxUlpProb, rest)
 			} else {
 				ofRest = ofP
@@ -840,7 +841,7 @@ func (c *fuzzLoss) checkGradient(t *testing.T, i int, row []float64, exact *ddRo
 			plus, minus := p.Mul(p, others), rest.Mul(rest, q[j])
 			allowed.relative(2+c.coefficientRoundings(), plus)
 			allowed.roundings(1+c.coefficientRoundings(), minus)
-			want = exactNew().Sub(plus, minus)
+			want = exact.New().Sub(plus, minus)
 			allowed.roundings(1, want)
 		}
 		allowed.scale(scale)
@@ -967,10 +968,10 @@ func FuzzLogSoftmaxGrad(f *testing.F) {
 // two roundings.
 func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
 	t.Helper()
-	sum, size := exactNew(), exactNew()
+	sum, size := exact.New(), exact.New()
 	for _, v := range u {
-		sum.Add(sum, exactFloat(v))
-		size.Add(size, exactFloat(math.Abs(v)))
+		sum.Add(sum, exact.Float(v))
+		size.Add(size, exact.Float(math.Abs(v)))
 	}
 	for j, y := range logp {
 		if math.IsNaN(y) {
@@ -984,18 +985,18 @@ func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
 			continue
 		}
 		p, rest := ddProbability(y)
-		own, others := exactNew().Mul(rest, exactFloat(u[j])), exactNew().Sub(sum, exactFloat(u[j]))
-		product := exactNew().Mul(p, others)
+		own, others := exact.New().Mul(rest, exact.Float(u[j])), exact.New().Sub(sum, exact.Float(u[j]))
+		product := exact.New().Mul(p, others)
 		if overflows(own) || overflows(product) {
 			continue
 		}
-		want := exactNew().Sub(own, product)
+		want := exact.New().Sub(own, product)
 		var ofP, ofRest, ofOthers allowance
 		ofP.ulps(1.2, p)
 		ofOthers.sum(len(u), size)
 		ofOthers.relative(2, others)
 		ofRest.ulps(3, rest)
-		allowed := ofRest.times(exactFloat(u[j])) + ofP.times(others) + ofOthers.times(p)
+		allowed := ofRest.times(exact.Float(u[j])) + ofP.times(others) + ofOthers.times(p)
 		allowed.roundings(1, product)
 		allowed.roundings(1, own)
 		allowed.relative(1, want)
@@ -1007,17 +1008,17 @@ func checkVectorJacobian(t *testing.T, logp, u, got []float64) {
 
 // ddProbability returns e^y and 1 - e^y for y below 2^10.
 func ddProbability(y float64) (p, rest *big.Float) {
-	p, rest = exactNew(), exactFloat(1)
+	p, rest = exact.New(), exact.Float(1)
 	switch {
 	case y < -1100:
 	case math.Abs(y) < 0x1p-60:
 		// 1-e^y = -(y + y²/2 + …)
-		rest = exactFloat(y)
-		rest.Mul(rest, exactNew().Add(exactFloat(-1), exactFloat(-y/2)))
-		p.Sub(exactFloat(1), rest)
+		rest = exact.Float(y)
+		rest.Mul(rest, exact.New().Add(exact.Float(-1), exact.Float(-y/2)))
+		p.Sub(exact.Float(1), rest)
 	case math.Abs(y) < 0.25:
 		rest = scaled{v: ddExpm1(ddOf(y)).neg()}.big()
-		p.Sub(exactFloat(1), rest)
+		p.Sub(exact.Float(1), rest)
 	default:
 		m, k := ddExp(ddOf(y))
 		p = scaled{v: m}.big()
@@ -1250,17 +1251,17 @@ func FuzzLoss(f *testing.F) {
 		r := newFuzzReader(data)
 		rows := 1 + r.below(200)
 		logp, target, sample := mat.NewDense(rows, 1, nil), make([]int, rows), make([]float64, rows)
-		sum, weight, magnitude, weights := exactNew(), exactNew(), exactNew(), exactNew()
+		sum, weight, magnitude, weights := exact.New(), exact.New(), exact.New(), exact.New()
 		for i := range rows {
 			logp.Set(i, 0, -math.Ldexp(r.rest.Float64(), int(r.byte()%120)-60))
 			sample[i] = math.Ldexp(r.rest.NormFloat64(), int(r.byte()%60)-30)
 			if r.byte()%8 == 0 {
 				sample[i] = 0
 			}
-			term := exactFloat(-logp.At(i, 0) * sample[i])
+			term := exact.Float(-logp.At(i, 0) * sample[i])
 			sum.Add(sum, term)
 			magnitude.Add(magnitude, term.Abs(term))
-			term = exactFloat(sample[i])
+			term = exact.Float(sample[i])
 			weight.Add(weight, term)
 			weights.Add(weights, term.Abs(term))
 		}
@@ -1286,11 +1287,11 @@ func FuzzLoss(f *testing.F) {
 		ofSum.sum(rows, magnitude)
 		ofWeight.sum(rows, weights)
 		// Before the two are rounded, what makes Mean: Sum/Weight, rounded once.
-		mean := exactNew()
+		mean := exact.New()
 		if l.Weight != 0 {
 			mean.Quo(sum, weight)
 			ofMean = ofWeight.times(mean) + ofSum
-			ofMean.scale(exactNew().Quo(exactFloat(1), weight))
+			ofMean.scale(exact.New().Quo(exact.Float(1), weight))
 			ofMean.roundings(1, mean)
 		}
 		ofSum.roundings(1, sum)
@@ -1322,7 +1323,7 @@ func FuzzClassWeights(f *testing.F) {
 		}
 		counts := make([]*big.Float, classes)
 		for c := range counts {
-			counts[c] = exactNew()
+			counts[c] = exact.New()
 		}
 		for i := range target {
 			target[i] = r.below(classes+1) - 1
@@ -1332,7 +1333,7 @@ func FuzzClassWeights(f *testing.F) {
 				sample[i] = w
 			}
 			if target[i] >= 0 {
-				counts[target[i]].Add(counts[target[i]], exactFloat(w))
+				counts[target[i]].Add(counts[target[i]], exact.Float(w))
 			}
 		}
 		got, err := logsoftmax.ClassCounts(target, classes, &logsoftmax.Options{SampleWeight: sample, Ignore: []int{-1}})
@@ -1341,7 +1342,7 @@ func FuzzClassWeights(f *testing.F) {
 		}
 		// Counts of any size, in some runs.
 		anySize := r.byte()%4 == 0
-		total := exactNew()
+		total := exact.New()
 		for c := range got {
 			var allowed allowance
 			allowed.sum(len(target), counts[c])
@@ -1355,14 +1356,14 @@ func FuzzClassWeights(f *testing.F) {
 			if anySize {
 				got[c] = math.Ldexp(1+r.rest.Float64(), 8*int(r.byte())-1020)
 			}
-			total.Add(total, exactFloat(got[c]))
+			total.Add(total, exact.Float(got[c]))
 		}
 		balanced, err := logsoftmax.BalancedWeights(got)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for c, w := range balanced {
-			want := exactNew().Quo(total, exactNew().Mul(exactFloat(float64(classes)), exactFloat(got[c])))
+			want := exact.New().Quo(total, exact.New().Mul(exact.Float(float64(classes)), exact.Float(got[c])))
 			// The sum, the product and the quotient are rounded. A count is so
 			// only if it is below 2^-894, beside one above 2^900: then its weight
 			// is too large for a double.
@@ -1382,16 +1383,16 @@ func FuzzClassWeights(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, sum := make([]*big.Float, classes), exactNew()
-		logBeta := exactLog(exactFloat(beta))
+		v, sum := make([]*big.Float, classes), exact.New()
+		logBeta := exact.Log(exact.Float(beta))
 		for c := range v {
-			power := exactExpm1(exactNew().Mul(logBeta, exactFloat(got[c])))
-			v[c] = exactNew().Quo(exactFloat(1), power.Neg(power))
+			power := exact.Expm1(exact.New().Mul(logBeta, exact.Float(got[c])))
+			v[c] = exact.New().Quo(exact.Float(1), power.Neg(power))
 			sum.Add(sum, v[c])
 		}
 		for c, w := range effective {
-			want := exactNew().Quo(v[c], sum)
-			want.Mul(want, exactFloat(float64(classes)))
+			want := exact.New().Quo(v[c], sum)
+			want.Mul(want, exact.Float(float64(classes)))
 			// Right to the last digit, but below 2^-1000, where the parts of it
 			// are numbers with fewer.
 			var allowed allowance

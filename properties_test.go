@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/exact"
 )
 
 // drawing has what tests draw for a batch.
@@ -203,7 +204,7 @@ func TestShiftInvariance(t *testing.T) {
 			for i := range 20 {
 				for j, g := range got.RawRowView(i) {
 					w := want.At(i, j)
-					if ulps := exactError(g, exactFloat(w), exactFloat(w)); !(ulps <= 2*maxUlpLogProb) {
+					if ulps := exact.Error(g, exact.Float(w), exact.Float(w)); !(ulps <= 2*maxUlpLogProb) {
 						t.Errorf("%d classes, shift %v: %v, without %v", cols, shift, g, w)
 					}
 				}
@@ -226,15 +227,15 @@ func TestProbabilities(t *testing.T) {
 		logsoftmax.Softmax(&p, x, 1)
 		logsoftmax.LogSoftmax(&logp, x, 1)
 		for i := range d.rows {
-			sum := exactNew()
+			sum := exact.New()
 			for j, v := range p.RawRowView(i) {
-				sum.Add(sum, exactFloat(v))
+				sum.Add(sum, exact.Float(v))
 				if w := math.Exp(logp.At(i, j)); math.Abs(v-w) > 1e-14*w {
 					t.Errorf("%d classes: probability %v, exp of the log-probability %v", cols, v, w)
 				}
 			}
-			one := exactFloat(1)
-			if ulps := exactError(1, sum, one); !(ulps <= maxUlpProb) {
+			one := exact.Float(1)
+			if ulps := exact.Error(1, sum, one); !(ulps <= maxUlpProb) {
 				t.Errorf("%d classes: probabilities add up to %v", cols, sum)
 			}
 		}
@@ -399,7 +400,7 @@ func TestLossesAddUp(t *testing.T) {
 					name      string
 					got, want float64
 				}{{"Sum", total.Sum, whole.Sum}, {"Weight", total.Weight, whole.Weight}, {"Mean", total.Mean(), whole.Mean()}} {
-					if ulps := exactError(v.got, exactFloat(v.want), exactFloat(v.want)); !(ulps <= 1) {
+					if ulps := exact.Error(v.got, exact.Float(v.want), exact.Float(v.want)); !(ulps <= 1) {
 						t.Errorf("%s in %d parts, weights of any sign %v: %s is %v, of the whole %v", kind, len(pieces), signed, v.name, v.got, v.want)
 					}
 				}
@@ -560,7 +561,7 @@ func TestLossDefinitions(t *testing.T) {
 				if ignore == nil {
 					ignore = []int{-100}
 				}
-				weight, ignored, correct := exactNew(), 0, 0
+				weight, ignored, correct := exact.New(), 0, 0
 				for i := range d.rows {
 					s := 1.0
 					if o.SampleWeight != nil {
@@ -574,11 +575,11 @@ func TestLossDefinitions(t *testing.T) {
 						continue
 					}
 					row := x.RawRowView(i)
-					e := newExactRow(row)
+					e := exact.NewRow(row)
 					tw := 1.0
 					tg := dist.RawRowView(i)
 					if !soft {
-						tg = oneHot(d.cols, target[i])
+						tg = exact.OneHot(d.cols, target[i])
 						if o.Weight != nil {
 							tw = o.Weight[target[i]]
 						}
@@ -586,8 +587,8 @@ func TestLossDefinitions(t *testing.T) {
 							correct++
 						}
 					}
-					weight.Add(weight, exactNew().Mul(exactFloat(tw), exactFloat(s)))
-					want, _ := e.loss(exactCoefficients(tg, o.Weight, o.LabelSmoothing)).Float64()
+					weight.Add(weight, exact.New().Mul(exact.Float(tw), exact.Float(s)))
+					want, _ := e.Loss(exact.Coefficients(tg, o.Weight, o.LabelSmoothing)).Float64()
 					want *= s
 					if !(math.Abs(each[i]-want) <= 3e-15*math.Abs(want)) {
 						t.Errorf("%s, soft %v: loss %d is %v, want %v", name, soft, i, each[i], want)

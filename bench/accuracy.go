@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+
+	"example.org/logsoftmax/internal/exact"
 )
 
 // SampleError is how far a peer's log-probabilities are from the exact ones in
@@ -34,8 +36,8 @@ type GapError struct {
 type ulpError float64
 
 // worse returns the larger of e and the error of got.
-func (e ulpError) worse(got float64, exact *big.Float) ulpError {
-	u := ulpError(ulps(got, exact))
+func (e ulpError) worse(got float64, want *big.Float) ulpError {
+	u := ulpError(exact.Error(got, want, want))
 	switch {
 	case e < 0 || math.IsInf(float64(u), 0):
 		return -1
@@ -62,7 +64,7 @@ type sample struct {
 func newSample(name string, b *Batch) sample {
 	s := sample{name: name, Batch: b}
 	for i := range b.Rows {
-		s.exact = append(s.exact, exactLogSoftmax(b.X[i*b.Cols:(i+1)*b.Cols]))
+		s.exact = append(s.exact, exact.NewRow(b.X[i*b.Cols:(i+1)*b.Cols]).LogProb)
 	}
 	return s
 }
@@ -182,4 +184,15 @@ func forEachResult(peers []Peer, b *Batch, f func(peer string, out []float64)) e
 		w.Close()
 	}
 	return nil
+}
+
+// argmax returns the index of the first of the largest elements.
+func argmax(x []float64) int {
+	at := 0
+	for j, v := range x {
+		if v > x[at] {
+			at = j
+		}
+	}
+	return at
 }
