@@ -48,7 +48,7 @@ func run(out io.Writer, terminal *os.File, lambda float64, iterations int, pictu
 	}
 	if picture != "" {
 		// Not worth finding out after the training.
-		if _, err := pictureFormat(picture); err != nil {
+		if err := checkPicture(picture); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,26 @@ func pictureFormat(name string) (string, error) {
 	return format, nil
 }
 
+// checkPicture returns what would keep savePicture from writing the file. It
+// leaves nothing behind.
+func checkPicture(name string) error {
+	if _, err := pictureFormat(name); err != nil {
+		return err
+	}
+	_, missing := os.Stat(name)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return fmt.Errorf("-plot: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("-plot: %w", err)
+	}
+	if missing != nil {
+		return os.Remove(name)
+	}
+	return nil
+}
+
 // savePicture draws the learning curve and, beside it, the test scans that were
 // read most wrongly.
 func savePicture(name string, steps []step, test dataset, onTest evaluation) (err error) {

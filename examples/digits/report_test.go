@@ -160,6 +160,9 @@ func TestRunRefuses(t *testing.T) {
 		{lambda, 0, "", "-iterations 0"},
 		{lambda, 1000, "picture", "must end in one of"},
 		{lambda, 1000, "picture.txt", "must end in one of"},
+		// Found out before a training that would fail too.
+		{lambda, 5, filepath.Join(t.TempDir(), "missing", "picture.png"), "-plot: open "},
+		{lambda, 5, filepath.Join("data.go", "picture.png"), "-plot: open "},
 		{lambda, 5, "", "not below 1e-08"},
 	} {
 		var out bytes.Buffer
@@ -170,5 +173,25 @@ func TestRunRefuses(t *testing.T) {
 		if out.Len() > 0 {
 			t.Errorf("%+v: reported all the same:\n%s", test, &out)
 		}
+	}
+}
+
+// TestRunKeepsPicture: a training that fails leaves no file, and one of before
+// as it was.
+func TestRunKeepsPicture(t *testing.T) {
+	none, old := filepath.Join(t.TempDir(), "none.png"), filepath.Join(t.TempDir(), "old.png")
+	if err := os.WriteFile(old, []byte("old"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, picture := range []string{none, old} {
+		if err := run(io.Discard, quiet(t), lambda, 5, picture); err == nil || !strings.Contains(err.Error(), "not below 1e-08") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if _, err := os.Stat(none); !os.IsNotExist(err) {
+		t.Errorf("a picture of no training: %v", err)
+	}
+	if data, err := os.ReadFile(old); err != nil || string(data) != "old" {
+		t.Errorf("the picture of before is %q: %v", data, err)
 	}
 }
