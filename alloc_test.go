@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"example.org/logsoftmax/internal/kernel"
+	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -30,11 +32,11 @@ func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []cal
 	r := rand.New(rand.NewPCG(41, 42))
 	dense := func(f func() float64) *mat.Dense {
 		m := mat.NewDense(rows, cols, nil)
-		fillWith(m.RawMatrix().Data, f)
+		testkit.FillWith(m.RawMatrix().Data, f)
 		return m
 	}
-	x := of(dense(func() float64 { return 5 * uniform(r) }))
-	soft := of(dense(func() float64 { return math.Abs(uniform(r)) }))
+	x := of(dense(func() float64 { return 5 * testkit.Uniform(r) }))
+	soft := of(dense(func() float64 { return math.Abs(testkit.Uniform(r)) }))
 	dst := mat.NewDense(rows, cols, nil)
 	each, along := make([]float64, rows), make([]float64, cols)
 	target := make([]int, rows)
@@ -42,8 +44,8 @@ func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []cal
 		target[i] = r.IntN(cols)
 	}
 	weight, sample := make([]float64, cols), make([]float64, rows)
-	fill(weight, 0.7)
-	fill(sample, 1.3)
+	kernel.Fill(weight, 0.7)
+	kernel.Fill(sample, 1.3)
 	plain := &Options{Weight: weight, SampleWeight: sample, Ignore: []int{-1, 3}}
 	smoothed := &Options{Weight: weight, SampleWeight: sample, LabelSmoothing: 0.1, Reduction: Sum}
 	must := func(_ any, err error) {
@@ -97,20 +99,23 @@ func (o opaque) T() mat.Matrix       { return mat.Transpose{Matrix: o} }
 // TestAllocations has small calls allocate nothing.
 func TestAllocations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	eachTier(t, func(t *testing.T) {
-		for _, s := range []struct{ rows, cols int }{{1, 1}, {2, 3}, {32, 10}, {100, 10}, {9, 64}, {7, 65}, {5, 100}, {3, 1000}, {2, 3000}, {2500, 3}} {
-			for _, layout := range []struct {
-				name string
-				of   func(*mat.Dense) mat.Matrix
-			}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
-				for _, f := range callAll(t, s.rows, s.cols, layout.of) {
-					if n := testing.AllocsPerRun(10, f.call); n > 0 {
-						t.Errorf("%s of %d×%d, %s, allocates %v times a call", f.name, s.rows, s.cols, layout.name, n)
+	for _, tier := range kernel.Tiers() {
+		t.Run(tier.String(), func(t *testing.T) {
+			defer kernel.Use(tier)()
+			for _, s := range []struct{ rows, cols int }{{1, 1}, {2, 3}, {32, 10}, {100, 10}, {9, 64}, {7, 65}, {5, 100}, {3, 1000}, {2, 3000}, {2500, 3}} {
+				for _, layout := range []struct {
+					name string
+					of   func(*mat.Dense) mat.Matrix
+				}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
+					for _, f := range callAll(t, s.rows, s.cols, layout.of) {
+						if n := testing.AllocsPerRun(10, f.call); n > 0 {
+							t.Errorf("%s of %d×%d, %s, allocates %v times a call", f.name, s.rows, s.cols, layout.name, n)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // allocated returns how often, and how many bytes, a call allocates on all

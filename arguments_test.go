@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -116,7 +117,7 @@ func matrixFunctions(rows, cols int) []matrixFunction {
 // newPositive returns a matrix that is allowed for every argument.
 func newPositive(rows, cols int) *mat.Dense {
 	m := mat.NewDense(rows, cols, nil)
-	fill(m.RawMatrix().Data, 0.25)
+	kernel.Fill(m.RawMatrix().Data, 0.25)
 	return m
 }
 

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"testing"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -29,14 +30,14 @@ func benchmark(b *testing.B, bytes int, f func(dst, x *mat.Dense, target []int))
 	for _, s := range shapes {
 		b.Run(fmt.Sprintf("rows=%d/cols=%d", s.rows, s.cols), func(b *testing.B) {
 			dst, x, target := benchmarkData(s.rows, s.cols)
-			for _, t := range tiers() {
+			for _, t := range kernel.Tiers() {
 				for _, procs := range []int{1, runtime.NumCPU()} {
 					name := t.String()
 					if procs > 1 {
 						name += "-parallel"
 					}
 					b.Run("impl="+name, func(b *testing.B) {
-						defer setTier(t)()
+						defer kernel.Use(t)()
 						defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 						measure(b, s.rows*s.cols, bytes, func() { f(dst, x, target) })
 					})
@@ -71,13 +72,6 @@ func measure(b *testing.B, elements, bytes int, f func()) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(elements), "ns/elem")
 }
 
-// setTier makes t the tier in use until the returned function is called.
-func setTier(t tier) (restore func()) {
-	before := active
-	active = t
-	return func() { active = before }
-}
-
 func benchmarkData(rows, cols int) (dst, x *mat.Dense, target []int) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	x = mat.NewDense(rows, cols, nil)
@@ -89,7 +83,7 @@ func benchmarkData(rows, cols int) (dst, x *mat.Dense, target []int) {
 		target[i] = rng.IntN(cols)
 	}
 	dst = mat.NewDense(rows, cols, nil)
-	fill(dst.RawMatrix().Data, 1)
+	kernel.Fill(dst.RawMatrix().Data, 1)
 	return dst, x, target
 }
 

@@ -3,59 +3,61 @@
 
 package logsoftmax
 
+import "example.org/logsoftmax/internal/kernel"
+
 // This file is the cross-entropy of rows in which every class has a coefficient
 // in the loss: of distributions, and of labels with smoothing.
 
 // coefficients are those of the losses of a group of rows: either the rows of
 // soft, or those of smoothed labels.
 type coefficients struct {
-	soft   []float64
-	stride int
-	smoothing
-	sumOff accumulator // of the coefficients of no label
+	soft     []float64
+	stride   int
+	smoothed smoothing
+	sumOff   kernel.Accumulator // of the coefficients of no label
 }
 
 // of returns the coefficients of row i of the group, whose label is y, if it
 // has one. They hold until the next call of done or of.
 func (q *coefficients) of(b *batch, i, y int) []float64 {
-	if b.target != nil {
-		return q.target(y)
+	if b.task.target != nil {
+		return q.smoothed.target(y)
 	}
-	b.coefficients = grow(b.coefficients, b.logits.cols)
-	return b.softCoefficients(b.coefficients, q.soft[i*q.stride:][:b.logits.cols])
+	b.work.coefficients = grow(b.work.coefficients, b.task.logits.cols)
+	return b.softCoefficients(b.work.coefficients, q.soft[i*q.stride:][:b.task.logits.cols])
 }
 
 // done takes back what of returned for label y.
 func (q *coefficients) done(b *batch, y int) {
-	if b.target != nil {
-		q.restore(y)
+	if b.task.target != nil {
+		q.smoothed.restore(y)
 	}
 }
 
 // sumWith returns the sum of the coefficients of label y.
-func (q *coefficients) sumWith(b *batch, y int) accumulator {
+func (q *coefficients) sumWith(b *batch, y int) kernel.Accumulator {
 	sum := q.sumOff
-	sum.add(-float64(b.classWeightAt(y) * q.off))
-	sum.add(float64(b.classWeightAt(y) * q.on))
+	sum.Add(-float64(b.task.settings.classWeightAt(y) * q.smoothed.off))
+	sum.Add(float64(b.task.settings.classWeightAt(y) * q.smoothed.on))
 	return sum
 }
 
 // weighted does the n rows of the group, with a coefficient for every
 // log-probability.
 func (b *batch) weighted(n int) {
-	cols := b.logits.cols
+	cols := b.task.logits.cols
 	var q coefficients
-	if b.target != nil {
-		q.smoothing = b.newSmoothing(cols)
-		defer q.release()
-		hi, lo := sumOf(*q.buffer)
-		q.sumOff = accumulator{hi, lo}
+	if b.task.target != nil {
+		q.smoothed = b.task.settings.newSmoothing(cols)
+		defer q.smoothed.release()
+		hi, lo := kernel.SumOf(*q.smoothed.buffer)
+		q.sumOff = kernel.Accumulator{Hi: hi, Lo: lo}
 	} else {
-		q.soft, q.stride = b.soft.panelOf(&b.softIn, b.begin, n)
+		q.soft, q.stride = b.task.soft.panelOf(&b.work.softIn, b.begin, n)
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {
-		if cols <= fewCols {
+		if cols <= kernel.FewCols {
 			b.weightedFew(i, min(step, n-i), &q)
 		} else {
 			b.weightedPanel(i, min(step, n-i), &q)
@@ -66,133 +68,118 @@ func (b *batch) weighted(n int) {
 // label returns the target of row i of the group, -1 if it has a distribution,
 // and whether the row counts.
 func (b *batch) label(i int) (y int, counts bool) {
-	if b.target == nil {
-		return -1, b.countsSoft(b.begin + i)
+	if b.task.target == nil {
+		return -1, b.task.settings.countsSoft(b.begin + i)
 	}
-	y = b.target[b.begin+i]
-	return y, b.counts(b.begin+i, y)
+	y = b.task.target[b.begin+i]
+	return y, b.task.settings.counts(b.begin+i, y)
 }
 
 // softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t.
 func (b *batch) softCoefficients(dst, t []float64) []float64 {
-	if b.weight == nil && b.smoothing == 0 {
+	if b.task.settings.weight == nil && b.task.settings.smoothing == 0 {
 		return t
 	}
-	off := b.smoothing / float64(len(t))
+	off := b.task.settings.smoothing / float64(len(t))
 	for c, v := range t {
-		dst[c] = float64(b.classWeightAt(c) * (float64((1-b.smoothing)*v) + off))
+		dst[c] = float64(b.task.settings.classWeightAt(c) * (float64((1-b.task.settings.smoothing)*v) + off))
 	}
 	return dst
 }
 
-// weightedFew does n rows from row i of the group, a panel, of at most fewCols
+// weightedFew does n rows from row i of the group, a panel, of at most FewCols
 // classes.
 func (b *batch) weightedFew(i, n int, q *coefficients) {
-	w, cols, groups := b.workspace, b.logits.cols, groupsFor(n)
-	w.packLogits(b.x[i*b.stride:], b.stride, n, cols)
-	if b.out.Data != nil {
-		w.sumTile(w.termTile[:], cols, groups)
+	w, cols, groups := b.work, b.task.logits.cols, kernel.GroupsFor(n)
+	w.panel.PackLogits(&w.tile, b.x[i*b.stride:], b.stride, n, cols)
+	if b.task.out.Data != nil {
+		w.panel.SumTile(&w.tile, w.termTile[:], cols, groups)
 	} else {
-		w.sumTile(nil, cols, groups)
+		w.panel.SumTile(&w.tile, nil, cols, groups)
 	}
-	var label [columnsWidth]int
-	var counts [columnsWidth]bool
+	var label [kernel.Width]int
+	var counts [kernel.Width]bool
 	for k := range n {
 		label[k], counts[k] = b.label(i + k)
 	}
 	b.packCoefficients(i, n, q)
-	columnsWeightedLoss(&w.columns, w.coefficientTile[:], w.tile[:], cols, groups)
-	columnsJoin(&w.columns, groups)
+	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
+	w.panel.JoinLanes(groups)
 	for k := range n {
 		if !counts[k] {
 			b.add(i+k, 0)
 			continue
 		}
-		if y := label[k]; y >= 0 && w.tile[y*columnsWidth+k] == w.max[k] && (w.count[k] == 1 || isFirstMax(b.row(i+k), y, w.max[k])) {
+		if y := label[k]; y >= 0 && w.tile[y*kernel.Width+k] == w.panel.Max[k] && (w.panel.Count[k] == 1 || isFirstMax(b.row(i+k), y, w.panel.Max[k])) {
 			b.correct++
 		}
-		l := accumulator{w.hi[0][k], w.lo[0][k]}.value()
-		b.add(i+k, canonical(float64(b.sampleWeightAt(b.begin+i+k)*l)))
+		l := w.panel.Sum(k).Value()
+		b.add(i+k, kernel.Canonical(float64(b.task.settings.sampleWeightAt(b.begin+i+k)*l)))
 	}
-	if b.out.Data == nil {
+	if b.task.out.Data == nil {
 		return
 	}
-	if b.target == nil {
-		w.sumSlices(w.coefficientTile[:], cols, groups)
+	if b.task.target == nil {
+		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
 	}
 	for k := range n {
-		w.factor[k] = b.gradientFactor(b.sampleWeightAt(b.begin + i + k))
+		w.panel.Factor[k] = b.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
 		if y := label[k]; y >= 0 && counts[k] {
 			sum := q.sumWith(b, y)
-			w.hi[0][k], w.lo[0][k] = sum.hi, sum.lo
+			w.panel.Hi[0][k], w.panel.Lo[0][k] = sum.Hi, sum.Lo
 		}
 	}
-	columnsWeightedGradient(&w.columns, w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
-	w.termTile.unpackRows(b.out.Data[(b.begin+i)*b.out.Stride:], b.out.Stride, n, cols)
+	w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
+	w.termTile.UnpackRows(b.task.out.Data[(b.begin+i)*b.task.out.Stride:], b.task.out.Stride, n, cols)
 	for k := range n {
 		switch {
-		case !counts[k] || w.factor[k] == 0 || w.hi[0][k] == 0:
+		case !counts[k] || w.panel.Factor[k] == 0 || w.panel.Hi[0][k] == 0:
 			clear(b.result(i + k))
-		case w.negLogSum[k] != w.negLogSum[k]:
-			fill(b.result(i+k), nan)
+		case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
+			kernel.Fill(b.result(i+k), kernel.NaN)
 		}
 	}
 }
 
 // packCoefficients sets the tile of the coefficients of n rows from row i.
 func (b *batch) packCoefficients(i, n int, q *coefficients) {
-	t, cols, width := &b.coefficientTile, b.logits.cols, groupsFor(n)*group
-	if b.target == nil {
-		t.packRows(q.soft[i*q.stride:], q.stride, n, cols)
-		if b.weight == nil && b.smoothing == 0 {
+	t, cols, width := &b.work.coefficientTile, b.task.logits.cols, kernel.GroupsFor(n)*kernel.Group
+	if b.task.target == nil {
+		t.PackRows(q.soft[i*q.stride:], q.stride, n, cols)
+		if b.task.settings.weight == nil && b.task.settings.smoothing == 0 {
 			return
 		}
-		off := b.smoothing / float64(cols)
+		off := b.task.settings.smoothing / float64(cols)
 		for c := range cols {
-			weight, row := b.classWeightAt(c), t[c*columnsWidth:][:width]
+			weight, row := b.task.settings.classWeightAt(c), t[c*kernel.Width:][:width]
 			for k, v := range row {
-				row[k] = float64(weight * (float64((1-b.smoothing)*v) + off))
+				row[k] = float64(weight * (float64((1-b.task.settings.smoothing)*v) + off))
 			}
 		}
 		return
 	}
-	q.pack(t, b.target[b.begin+i:][:n])
-}
-
-// sumSlices sets lane 0 of the slices in a tile to what sumOf returns for each.
-func (c *columns) sumSlices(x []float64, n, groups int) {
-	c.clearSums(groups)
-	columnsAdd(c, x, columnsWidth, n, groups*group)
-	c.joinSums(groups * group)
-}
-
-// joinSums joins the lanes of n slices as sumOf does.
-func (c *columns) joinSums(n int) {
-	columnsJoin(c, groupsFor(n))
-	for k := range n {
-		c.hi[0][k], c.lo[0][k] = sumAndRest(c.hi[0][k], c.lo[0][k])
-	}
+	q.smoothed.pack(t, b.task.target[b.begin+i:][:n])
 }
 
 // weightedPanel does n rows from row i of the group, a panel, of more than
-// fewCols classes.
+// FewCols classes.
 func (b *batch) weightedPanel(i, n int, q *coefficients) {
-	w, cols := b.workspace, b.logits.cols
+	w, cols := b.work, b.task.logits.cols
 	for k := range n {
 		if _, counts := b.label(i + k); !counts {
-			w.max[k], w.count[k], w.hi[0][k], w.lo[0][k] = 0, 1, 0, 0
+			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
 			continue
 		}
 		x, terms := b.row(i+k), b.weightedTerms(k, i+k)
-		if cols > chunkLen {
+		if cols > kernel.ChunkLen {
 			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
 			continue
 		}
-		w.max[k] = maxOf(x)
+		w.panel.Max[k] = kernel.MaxOf(x)
 		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
 	}
-	if cols <= chunkLen {
-		w.conclude(groupsFor(n), b.out.Data != nil)
+	if cols <= kernel.ChunkLen {
+		w.panel.Conclude(kernel.GroupsFor(n), b.task.out.Data != nil)
 	}
 	for k := range n {
 		y, counts := b.label(i + k)
@@ -209,31 +196,31 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 // weightedTerms returns where the terms of row i of the group, row k of a
 // panel, are kept: not where what they come from is still wanted.
 func (b *batch) weightedTerms(k, i int) []float64 {
-	cols := b.logits.cols
-	if b.out.Data == nil || !b.inPlace {
+	cols := b.task.logits.cols
+	if b.task.out.Data == nil || !b.task.inPlace {
 		return b.result(i)
 	}
-	b.workspace.terms = grow(b.workspace.terms, max(cols, panelEntries))
-	return b.workspace.terms[k*cols:][:cols]
+	b.work.terms = grow(b.work.terms, max(cols, panelEntries))
+	return b.work.terms[k*cols:][:cols]
 }
 
 // weightedRow does row i of the group, row k of a panel that is concluded,
 // which counts and has the label y, if any.
 func (b *batch) weightedRow(k, i, y int, c *coefficients) {
-	w, x, q := b.workspace, b.row(i), c.of(b, i, y)
-	if y >= 0 && isFirstMax(x, y, w.max[k]) {
+	w, x, q := b.work, b.row(i), c.of(b, i, y)
+	if y >= 0 && isFirstMax(x, y, w.panel.Max[k]) {
 		b.correct++
 	}
-	sampleWeight := b.sampleWeightAt(b.begin + i)
+	sampleWeight := b.task.settings.sampleWeightAt(b.begin + i)
 	var l float64
-	var sum accumulator
-	if y < 0 && b.out.Data != nil {
-		l, sum = weightedLossAndSum(q, x, w.max[k], w.negLogSum[k])
+	var sum kernel.Accumulator
+	if y < 0 && b.task.out.Data != nil {
+		l, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 	} else {
-		l = weightedLoss(q, x, w.max[k], w.negLogSum[k])
+		l = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 	}
-	b.add(i, canonical(float64(sampleWeight*l)))
-	if b.out.Data == nil {
+	b.add(i, kernel.Canonical(float64(sampleWeight*l)))
+	if b.task.out.Data == nil {
 		return
 	}
 	if y >= 0 {
@@ -241,48 +228,48 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	}
 	row, g := b.result(i), b.gradientFactor(sampleWeight)
 	switch {
-	case g == 0 || sum.hi == 0:
+	case g == 0 || sum.Hi == 0:
 		clear(row)
-	case w.negLogSum[k] != w.negLogSum[k]:
-		fill(row, nan)
+	case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
+		kernel.Fill(row, kernel.NaN)
 	default:
 		b.weightedGradient(k, row, b.weightedTerms(k, i), x, q, sum, g)
 	}
 }
 
-// weightedGradient sets row, which is row k of a panel, to g·(p·Q - q), for the
+// WeightedGradient sets row, which is row k of a panel, to g·(p·Q - q), for the
 // probabilities p of the given terms, coefficients q and their sum Q.
-func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum accumulator, g float64) {
-	w := b.workspace
-	factorsOf := func(int) factors { return factors{w.inverse[k], w.inverseLow[k], 1} }
-	if len(x) > chunkLen {
+func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum kernel.Accumulator, g float64) {
+	w := b.work
+	factorsOf := func(int) kernel.Factors { return w.panel.Factors(k) }
+	if len(x) > kernel.ChunkLen {
 		whole := w.wholePartial()
-		factorsOf = func(u int) factors { return w.partials[u].factors(&whole) }
+		factorsOf = func(u int) kernel.Factors { return w.partials[u].Factors(&whole) }
 	}
 	// What is special about a single largest entry: 1-p.
 	largest, pLargest, qLargest := -1, 0.0, 0.0
-	if w.count[k] == 1 {
+	if w.panel.Count[k] == 1 {
 		largest = w.indexOfMax(k, x)
-		f := factorsOf(largest / chunkLen)
+		f := factorsOf(largest / kernel.ChunkLen)
 		qLargest = q[largest]
-		pLargest = weightedProbability(terms[largest], qLargest, &f, sum)
+		pLargest = kernel.WeightedProbability(terms[largest], qLargest, &f, sum)
 	}
-	for u := range chunks(len(x)) {
-		weightedGradient(chunkOf(row, u), chunkOf(terms, u), chunkOf(q, u), factorsOf(u), sum, g)
+	for u := range kernel.Chunks(len(x)) {
+		kernel.WeightedGradient(kernel.ChunkOf(row, u), kernel.ChunkOf(terms, u), kernel.ChunkOf(q, u), factorsOf(u), sum, g)
 	}
 	if largest >= 0 {
-		row[largest] = weightedLargest(pLargest, w.rest[k], qLargest, sum, g)
+		row[largest] = kernel.WeightedLargest(pLargest, w.panel.Complement[k], qLargest, sum, g)
 	}
 }
 
 // indexOfMax returns the first index of the maximum of x, row k of a panel.
 func (w *workspace) indexOfMax(k int, x []float64) int {
-	if len(x) <= chunkLen {
-		return indexOf(x, w.max[k])
+	if len(x) <= kernel.ChunkLen {
+		return kernel.IndexOf(x, w.panel.Max[k])
 	}
 	u := 0
-	for w.partials[u].max != w.max[k] {
+	for w.partials[u].Max != w.panel.Max[k] {
 		u++
 	}
-	return u*chunkLen + indexOf(chunkOf(x, u), w.max[k])
+	return u*kernel.ChunkLen + kernel.IndexOf(kernel.ChunkOf(x, u), w.panel.Max[k])
 }

@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"sync"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -265,13 +266,13 @@ func (s *settings) checkSoftTargets(soft *source) error {
 	switch soft.kind {
 	case sourceDense:
 		if s.sampleWeight == nil && soft.raw.Stride == soft.cols {
-			if areSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
+			if kernel.AreSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
 				return nil
 			}
 			return s.findSoftTarget(soft, 0)
 		}
 		for i := range soft.rows {
-			if s.countsSoft(i) && !areSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
+			if s.countsSoft(i) && !kernel.AreSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
 				return s.findSoftTarget(soft, i)
 			}
 		}
@@ -284,7 +285,7 @@ func (s *settings) checkSoftTargets(soft *source) error {
 			for j := 0; j < soft.cols; j += cols {
 				data, stride := soft.block(buf, i, j, n, min(cols, soft.cols-j))
 				for k := range n {
-					if s.countsSoft(i+k) && !areSoftTargets(data[k*stride:][:stride]) {
+					if s.countsSoft(i+k) && !kernel.AreSoftTargets(data[k*stride:][:stride]) {
 						// There may be others, in rows above.
 						return s.findSoftTarget(soft, i)
 					}
@@ -304,7 +305,7 @@ func (s *settings) findSoftTarget(soft *source, i int) error {
 			continue
 		}
 		for j := range soft.cols {
-			if v := soft.at(i, j); !isSoftTarget(v) {
+			if v := soft.at(i, j); !kernel.IsSoftTarget(v) {
 				return &ValueError{Name: "target", Row: i, Col: j, Value: v}
 			}
 		}
@@ -316,19 +317,19 @@ func (s *settings) findSoftTarget(soft *source, i int) error {
 // storage. Its units are groups of rows, each with a sum of its own, which
 // depend on the number of classes alone.
 type entropy struct {
-	settings
-	logits  source
-	target  []int  // labels,
-	soft    source // or where they are nil, distributions
-	out     blas64.General
-	inPlace bool // out is where logits or soft are
-	each    []float64
+	settings settings
+	logits   source
+	target   []int  // labels,
+	soft     source // or where they are nil, distributions
+	out      blas64.General
+	inPlace  bool // out is where logits or soft are
+	each     []float64
 	// The gradient is divided by divisor; 0 makes it zero.
 	divisor float64
 	// plain is that every row counts, with weight 1.
 	plain bool
 
-	sums    []accumulator
+	sums    []kernel.Accumulator
 	correct []int
 }
 
@@ -342,13 +343,13 @@ func (t *entropy) release() {
 
 // run computes the loss, of the given weight and number of rows that do not
 // count, and whatever else t asks for.
-func (t *entropy) run(weight accumulator, ignored int) Loss {
+func (t *entropy) run(weight kernel.Accumulator, ignored int) Loss {
 	rows, cols := t.logits.rows, t.logits.cols
 	t.divisor = 1
-	if t.reduction == Mean {
-		t.divisor = weight.value()
+	if t.settings.reduction == Mean {
+		t.divisor = weight.Value()
 	}
-	t.plain = t.settings.weight == nil && t.sampleWeight == nil && ignored == 0
+	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
 	units := (rows + groupRows(cols) - 1) / groupRows(cols)
 	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
 	switch {
@@ -370,10 +371,10 @@ func (t *entropy) run(weight accumulator, ignored int) Loss {
 	default:
 		run(t, units, elements(rows, cols))
 	}
-	var sum accumulator
+	var sum kernel.Accumulator
 	correct := 0
 	for u := range units {
-		sum.merge(t.sums[u])
+		sum.Merge(t.sums[u])
 		correct += t.correct[u]
 	}
 	loss := newLoss(sum, weight, rows, ignored)
@@ -386,12 +387,12 @@ func (t *entropy) do(w *workspace, unit int) {
 	size := groupRows(t.logits.cols)
 	begin := unit * size
 	n := min(size, t.logits.rows-begin)
-	b := batch{entropy: t, workspace: w, begin: begin}
+	b := batch{task: t, work: w, begin: begin}
 	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
-	if t.target != nil && t.smoothing == 0 {
+	if t.target != nil && t.settings.smoothing == 0 {
 		step := panelRows(t.logits.cols)
 		for i := 0; i < n; i += step {
-			if t.plain && t.logits.cols <= fewCols {
+			if t.plain && t.logits.cols <= kernel.FewCols {
 				b.labelledPlain(i, min(step, n-i))
 			} else {
 				b.labelled(i, min(step, n-i))
@@ -400,7 +401,7 @@ func (t *entropy) do(w *workspace, unit int) {
 	} else {
 		b.weighted(n)
 	}
-	t.sums[unit], t.correct[unit] = b.sum.total(), b.correct
+	t.sums[unit], t.correct[unit] = b.sum.Total(), b.correct
 }
 
 // panelOf is panel with a buffer that it grows.
@@ -413,29 +414,29 @@ func (s *source) panelOf(buf *[]float64, i0, n int) (data []float64, stride int)
 
 // A batch is a group of rows in work.
 type batch struct {
-	*entropy
-	*workspace
+	task    *entropy
+	work    *workspace
 	begin   int // the first row
 	x       []float64
 	stride  int
-	sum     rowSum
+	sum     kernel.RowSum
 	correct int
 }
 
 // row returns row i of the group.
-func (b *batch) row(i int) []float64 { return b.x[i*b.stride:][:b.logits.cols] }
+func (b *batch) row(i int) []float64 { return b.x[i*b.stride:][:b.task.logits.cols] }
 
 // rowAfter and resultAfter are row and result, which may be of the next
 // group, or nil where there is none.
 func (b *batch) rowAfter(i int) []float64 {
-	if b.logits.kind != sourceDense {
+	if b.task.logits.kind != sourceDense {
 		return nil
 	}
-	return rowAfter(b.logits.raw.Data, b.logits.raw.Stride, b.logits.rows, b.logits.cols, b.begin+i)
+	return rowAfter(b.task.logits.raw.Data, b.task.logits.raw.Stride, b.task.logits.rows, b.task.logits.cols, b.begin+i)
 }
 
 func (b *batch) resultAfter(i int) []float64 {
-	if b.begin+i >= b.logits.rows {
+	if b.begin+i >= b.task.logits.rows {
 		return nil
 	}
 	return b.result(i)
@@ -443,25 +444,25 @@ func (b *batch) resultAfter(i int) []float64 {
 
 // result returns row i of the gradient, nil where none is asked for.
 func (b *batch) result(i int) []float64 {
-	if b.out.Data == nil {
+	if b.task.out.Data == nil {
 		return nil
 	}
-	return b.out.Data[(b.begin+i)*b.out.Stride:][:b.out.Cols]
+	return b.task.out.Data[(b.begin+i)*b.task.out.Stride:][:b.task.out.Cols]
 }
 
 // add takes in the loss of row i.
 func (b *batch) add(i int, l float64) {
-	b.sum.add(i, l)
-	if b.each != nil {
-		b.each[b.begin+i] = l
+	b.sum.Add(i, l)
+	if b.task.each != nil {
+		b.task.each[b.begin+i] = l
 	}
 }
 
 // gradientFactor returns what the gradient of a row whose loss has the given
 // coefficient is multiplied by.
 func (b *batch) gradientFactor(coefficient float64) float64 {
-	if b.divisor == 0 {
+	if b.task.divisor == 0 {
 		return 0
 	}
-	return coefficient / b.divisor
+	return coefficient / b.task.divisor
 }

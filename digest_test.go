@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"testing"
 
+	"example.org/logsoftmax/internal/kernel"
+	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -94,7 +96,7 @@ func digests(t *testing.T) *digester {
 		target := make([]int, s.rows)
 		for i := range s.rows {
 			row := x.RawRowView(i)
-			fillWith(row, func() float64 { return width * uniform(r) })
+			testkit.FillWith(row, func() float64 { return width * testkit.Uniform(r) })
 			at := below(s.cols)
 			switch below(12) {
 			case 0:
@@ -106,23 +108,23 @@ func digests(t *testing.T) *digester {
 			case 3:
 				row[at], row[below(s.cols)] = width, width
 			case 4:
-				fillWith(row, func() float64 { return math.Float64frombits(r.Uint64() &^ (1 << 62)) })
+				testkit.FillWith(row, func() float64 { return math.Float64frombits(r.Uint64() &^ (1 << 62)) })
 			case 5:
 				if i%8 == 0 {
-					row[at] = nans[below(len(nans))]
+					row[at] = testkit.NaNs[below(len(testkit.NaNs))]
 				} else {
-					row[at] = math.Copysign(0, uniform(r))
+					row[at] = math.Copysign(0, testkit.Uniform(r))
 				}
 			}
-			fillWith(soft.RawRowView(i), func() float64 { return max(0, uniform(r)) })
-			fillWith(upstream.RawRowView(i), func() float64 { return uniform(r) })
+			testkit.FillWith(soft.RawRowView(i), func() float64 { return max(0, testkit.Uniform(r)) })
+			testkit.FillWith(upstream.RawRowView(i), func() float64 { return testkit.Uniform(r) })
 			if target[i] = below(s.cols + 1); target[i] == s.cols {
 				target[i] = -100
 			}
 		}
 		weight, sample := make([]float64, s.cols), make([]float64, s.rows)
-		fillWith(weight, func() float64 { return float64(below(5)) / 3 })
-		fillWith(sample, func() float64 { return float64(below(5)) / 7 })
+		testkit.FillWith(weight, func() float64 { return float64(below(5)) / 3 })
+		testkit.FillWith(sample, func() float64 { return float64(below(5)) / 7 })
 		if round%2 == 1 {
 			sample[0] = -1.5
 		}
@@ -201,9 +203,11 @@ func TestDigest(t *testing.T) {
 	var first *digester
 	for _, procs := range []int{1, 2, 7} {
 		runtime.GOMAXPROCS(procs)
-		for _, it := range tiers() {
+		for _, it := range kernel.Tiers() {
 			var d *digester
-			onTier(it, func() { d = digests(t) })
+			restore := kernel.Use(it)
+			d = digests(t)
+			restore()
 			got := d.digest()
 			if got == wantDigest {
 				continue

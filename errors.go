@@ -6,6 +6,8 @@ package logsoftmax
 import (
 	"fmt"
 	"math"
+
+	"example.org/logsoftmax/internal/kernel"
 )
 
 // A TargetError reports a label that is not a class and is not ignored. It is
@@ -46,7 +48,7 @@ func (e *ValueError) Error() string {
 		name, allowed = "Options.Weight", "a class weight must be finite and not negative"
 	case "SampleWeight":
 		name, allowed = "Options.SampleWeight", "a sample weight must be finite"
-		if isFinite(e.Value) {
+		if kernel.IsFinite(e.Value) {
 			allowed = "a negative sample weight needs Reduction Sum"
 		}
 	case "LabelSmoothing":
@@ -59,7 +61,7 @@ func (e *ValueError) Error() string {
 		allowed = "beta must be in [0, 1)"
 	case "label":
 		allowed = "a label must be a whole number"
-		if isFinite(e.Value) && e.Value == math.Trunc(e.Value) {
+		if kernel.IsFinite(e.Value) && e.Value == math.Trunc(e.Value) {
 			allowed = "a label must fit in an int"
 		}
 	}

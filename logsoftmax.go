@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -175,7 +176,7 @@ type normalization struct {
 	part columnsPart
 	// What a unit of partStrips is.
 	stripsInUnit     int
-	partials, wholes []partial
+	partials, wholes []kernel.Partial
 }
 
 var normalizations = sync.Pool{New: func() any { return new(normalization) }}
@@ -225,7 +226,7 @@ func unitRows(cols int) int {
 }
 
 func unitEntries(cols int) int {
-	if cols > chunkLen {
+	if cols > kernel.ChunkLen {
 		return 1 << 16
 	}
 	return 1 << 14
@@ -251,27 +252,27 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	if t.op != opLogSumExp {
 		dst = t.out.Data[i*t.out.Stride:]
 	}
-	if cols <= fewCols {
-		w.sumFew(x, t.in.Stride, n, cols, t.op == opSoftmax)
+	if cols <= kernel.FewCols {
+		w.panel.SumRows(&w.tile, x, t.in.Stride, n, cols, t.op == opSoftmax)
 		switch t.op {
 		case opLogSoftmax:
-			if t.in.Stride == cols && t.out.Stride == cols && rowsShift(&w.columns, dst, x, cols, n) {
+			if t.in.Stride == cols && t.out.Stride == cols && w.panel.ShiftRows(dst, x, cols, n) {
 				break
 			}
-			columnsShift(&w.columns, w.tile[:], columnsWidth, w.tile[:], columnsWidth, cols, groupsFor(n))
-			w.tile.unpackRows(dst, t.out.Stride, n, cols)
+			w.panel.Shift(w.tile[:], kernel.Width, w.tile[:], kernel.Width, cols, kernel.GroupsFor(n))
+			w.tile.UnpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:
-			w.factor = w.inverse
-			w.unpackScaled(dst, t.out.Stride, n, cols)
+			w.panel.Factor = w.panel.Inverse
+			w.panel.UnpackRowsScaled(&w.tile, dst, t.out.Stride, n, cols)
 			for k := range n {
 				w.setCertain(k, dst[k*t.out.Stride:][:cols])
 			}
 		}
-	} else if cols <= chunkLen {
+	} else if cols <= kernel.ChunkLen {
 		for k := range n {
 			row := x[k*t.in.Stride:][:cols]
 			next := rowAfter(t.in.Data, t.in.Stride, t.in.Rows, cols, i+k+1)
-			w.max[k] = maxOf(row)
+			w.panel.Max[k] = kernel.MaxOf(row)
 			switch t.op {
 			case opSoftmax:
 				w.sumRow(k, dst[k*t.out.Stride:][:cols], row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
@@ -281,7 +282,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				w.sumRow(k, nil, row, next, nil)
 			}
 		}
-		w.conclude(groupsFor(n), t.op == opSoftmax)
+		w.panel.Conclude(kernel.GroupsFor(n), t.op == opSoftmax)
 		for k := range n {
 			switch t.op {
 			case opLogSoftmax:
@@ -308,18 +309,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	}
 	if t.op == opLogSumExp {
 		for k := range n {
-			t.values[i+k] = w.logSumExp(k)
+			t.values[i+k] = w.panel.LogSumExp(k)
 		}
 	}
-}
-
-// logSumExp returns log Σ e^x of slice i.
-func (c *columns) logSumExp(i int) float64 {
-	if m := c.max[i]; !isFinite(m) {
-		return m
-	}
-	sum, rest := twoSum(c.max[i], -c.negLogSum[i])
-	return sum + (rest + c.logSumLow[i])
 }
 
 // foreignColumns is LogSumExp along dim 0 of a matrix of which only At is

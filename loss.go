@@ -3,7 +3,11 @@
 
 package logsoftmax
 
-import "math"
+import (
+	"math"
+
+	"example.org/logsoftmax/internal/kernel"
+)
 
 // Loss is what a batch adds up to. Losses of batches, shards and machines
 // add up, by Add, to the Loss of the whole.
@@ -28,10 +32,10 @@ type Loss struct {
 }
 
 // newLoss returns the Loss of a batch.
-func newLoss(sum, weight accumulator, rows, ignored int) Loss {
+func newLoss(sum, weight kernel.Accumulator, rows, ignored int) Loss {
 	l := Loss{Rows: rows, Ignored: ignored}
-	l.Sum, l.sumLo = sum.split()
-	l.Weight, l.weightLo = weight.split()
+	l.Sum, l.sumLo = sum.Split()
+	l.Weight, l.weightLo = weight.Split()
 	return l
 }
 
@@ -41,24 +45,24 @@ func newLoss(sum, weight accumulator, rows, ignored int) Loss {
 func (l *Loss) Add(m Loss) {
 	sum, weight := l.words()
 	mSum, mWeight := m.words()
-	sum.merge(mSum)
-	weight.merge(mWeight)
-	l.Sum, l.sumLo = sum.split()
-	l.Weight, l.weightLo = weight.split()
+	sum.Merge(mSum)
+	weight.Merge(mWeight)
+	l.Sum, l.sumLo = sum.Split()
+	l.Weight, l.weightLo = weight.Split()
 	l.Rows += m.Rows
 	l.Ignored += m.Ignored
 	l.Correct += m.Correct
 }
 
 // words returns Sum and Weight with the digits that their rounding left.
-func (l *Loss) words() (sum, weight accumulator) {
-	sum = accumulator{hi: l.Sum, lo: l.sumLo}
-	if sum.hi+sum.lo != sum.hi {
-		sum.lo = 0
+func (l *Loss) words() (sum, weight kernel.Accumulator) {
+	sum = kernel.Accumulator{Hi: l.Sum, Lo: l.sumLo}
+	if sum.Hi+sum.Lo != sum.Hi {
+		sum.Lo = 0
 	}
-	weight = accumulator{hi: l.Weight, lo: l.weightLo}
-	if weight.hi+weight.lo != weight.hi {
-		weight.lo = 0
+	weight = kernel.Accumulator{Hi: l.Weight, Lo: l.weightLo}
+	if weight.Hi+weight.Lo != weight.Hi {
+		weight.Lo = 0
 	}
 	return sum, weight
 }
@@ -67,28 +71,28 @@ func (l *Loss) words() (sum, weight accumulator) {
 // the last digit. It is NaN when Weight is 0, as where every row is ignored.
 func (l Loss) Mean() float64 {
 	if l.Weight == 0 {
-		return nan
+		return kernel.NaN
 	}
 	sum, weight := l.words()
-	q := sum.hi / weight.hi
+	q := sum.Hi / weight.Hi
 	// Below this the remainder may have bits below the smallest subnormal.
 	const tiny = 0x1p-900
-	if !isFinite(q) || math.Abs(sum.hi) < tiny {
-		return canonical(q)
+	if !kernel.IsFinite(q) || math.Abs(sum.Hi) < tiny {
+		return kernel.Canonical(q)
 	}
 	// sum - q*weight, the leading part without error.
-	r := math.FMA(-q, weight.hi, sum.hi)
-	r += sum.lo - float64(q*weight.lo)
-	if c := q + r/weight.hi; isFinite(c) {
+	r := math.FMA(-q, weight.Hi, sum.Hi)
+	r += sum.Lo - float64(q*weight.Lo)
+	if c := q + r/weight.Hi; kernel.IsFinite(c) {
 		q = c
 	}
-	return canonical(q)
+	return kernel.Canonical(q)
 }
 
 // Perplexity returns exp(Mean()): the number of classes among which an even
 // choice would cost as much. It is NaN when Weight is 0.
 func (l Loss) Perplexity() float64 {
-	return exponential(l.Mean())
+	return kernel.Exponential(l.Mean())
 }
 
 // Accuracy returns Correct/(Rows-Ignored), the share of the rows that count
@@ -97,7 +101,7 @@ func (l Loss) Perplexity() float64 {
 func (l Loss) Accuracy() float64 {
 	n := l.Rows - l.Ignored
 	if n == 0 {
-		return nan
+		return kernel.NaN
 	}
 	return float64(l.Correct) / float64(n)
 }

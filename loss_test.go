@@ -11,6 +11,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"example.org/logsoftmax/internal/kernel"
 )
 
 // exactSum returns the sum of x and that of its magnitudes.
@@ -64,33 +66,33 @@ func TestAccumulator(t *testing.T) {
 		sum, magnitude := exactSum(x...)
 		want, _ := sum.Float64()
 
-		var one accumulator
+		var one kernel.Accumulator
 		for _, v := range x {
-			one.add(v)
+			one.Add(v)
 		}
-		hi, lo := one.split()
+		hi, lo := one.Split()
 		if e := sumError(hi, lo, sum, magnitude); e > 0x1p-90 {
 			t.Errorf("%s: relative error %.3g", name, e)
 		}
-		if got := one.value(); got != hi || got != want || hi+lo != hi {
+		if got := one.Value(); got != hi || got != want || hi+lo != hi {
 			t.Errorf("%s: value %v, hi %v, lo %v, want %v", name, got, hi, lo, want)
 		}
 
-		var parts accumulator
+		var parts kernel.Accumulator
 		for i := 0; i < len(x); {
 			n := min(1+rng.IntN(50), len(x)-i)
-			var part accumulator
+			var part kernel.Accumulator
 			for _, v := range x[i : i+n] {
-				part.add(v)
+				part.Add(v)
 			}
-			parts.merge(part)
+			parts.Merge(part)
 			i += n
 		}
-		hi, lo = parts.split()
+		hi, lo = parts.Split()
 		if e := sumError(hi, lo, sum, magnitude); e > 0x1p-98 {
 			t.Errorf("%s: relative error %.3g in parts", name, e)
 		}
-		if got := parts.value(); got != want {
+		if got := parts.Value(); got != want {
 			t.Errorf("%s: value %v in parts, want %v", name, got, want)
 		}
 	}
@@ -100,30 +102,30 @@ func TestAccumulator(t *testing.T) {
 // additions are.
 func TestAccumulatorSpecial(t *testing.T) {
 	values := []float64{0, math.Copysign(0, -1), 1, -1, math.MaxFloat64, -math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()}
-	same := func(a, b float64) bool { return math.Float64bits(canonical(a)) == math.Float64bits(b) }
+	same := func(a, b float64) bool { return math.Float64bits(kernel.Canonical(a)) == math.Float64bits(b) }
 	for _, a := range values {
 		for _, b := range values {
 			for _, c := range values {
 				plain := a + b + c
-				var s accumulator
-				s.add(a)
-				s.add(b)
-				s.add(c)
-				if got := s.value(); !isFinite(plain) && !same(plain, got) || isFinite(plain) && !isFinite(got) {
+				var s kernel.Accumulator
+				s.Add(a)
+				s.Add(b)
+				s.Add(c)
+				if got := s.Value(); !kernel.IsFinite(plain) && !same(plain, got) || kernel.IsFinite(plain) && !kernel.IsFinite(got) {
 					t.Errorf("%v + %v + %v = %v, want %v", a, b, c, got, plain)
 				}
-				var left, right accumulator
-				left.add(a)
-				left.add(b)
-				right.add(c)
-				left.merge(right)
-				if got := left.value(); !isFinite(plain) && !same(plain, got) || isFinite(plain) && !isFinite(got) {
+				var left, right kernel.Accumulator
+				left.Add(a)
+				left.Add(b)
+				right.Add(c)
+				left.Merge(right)
+				if got := left.Value(); !kernel.IsFinite(plain) && !same(plain, got) || kernel.IsFinite(plain) && !kernel.IsFinite(got) {
 					t.Errorf("(%v + %v) + %v = %v, want %v", a, b, c, got, plain)
 				}
-				if hi, lo := left.split(); !isFinite(hi) && lo != 0 || !isFinite(lo) {
+				if hi, lo := left.Split(); !kernel.IsFinite(hi) && lo != 0 || !kernel.IsFinite(lo) {
 					t.Errorf("(%v + %v) + %v: words %v, %v", a, b, c, hi, lo)
 				}
-				if got := s.value(); got == 0 && math.Signbit(got) {
+				if got := s.Value(); got == 0 && math.Signbit(got) {
 					t.Errorf("%v + %v + %v = -0", a, b, c)
 				}
 			}
@@ -140,10 +142,10 @@ func TestLossAdd(t *testing.T) {
 			var whole Loss
 			for i := 0; i < len(x); {
 				n := min(1+rng.IntN(1000), len(x)-i)
-				var s, w accumulator
+				var s, w kernel.Accumulator
 				for _, v := range x[i : i+n] {
-					s.add(v)
-					w.add(math.Abs(v))
+					s.Add(v)
+					w.Add(math.Abs(v))
 				}
 				part := newLoss(s, w, n, n/3)
 				part.Correct = n / 2
@@ -178,10 +180,10 @@ func TestLossAdd(t *testing.T) {
 // TestLossByHand holds that the exported fields count for what they are in a
 // Loss that was decoded or changed by hand.
 func TestLossByHand(t *testing.T) {
-	var sum, weight accumulator
+	var sum, weight kernel.Accumulator
 	for range 1000 {
-		sum.add(0.1)
-		weight.add(1.0 / 3)
+		sum.Add(0.1)
+		weight.Add(1.0 / 3)
 	}
 	loss := newLoss(sum, weight, 1000, 0)
 	if loss.sumLo == 0 || loss.weightLo == 0 {
@@ -225,10 +227,10 @@ func TestLossMean(t *testing.T) {
 	wrong := 0
 	const tries = 20000
 	for range tries {
-		var sum, weight accumulator
+		var sum, weight kernel.Accumulator
 		for range 1 + rng.IntN(10) {
-			sum.add(math.Ldexp(rng.NormFloat64(), rng.IntN(40)-20))
-			weight.add(math.Ldexp(rng.Float64(), rng.IntN(10)))
+			sum.Add(math.Ldexp(rng.NormFloat64(), rng.IntN(40)-20))
+			weight.Add(math.Ldexp(rng.Float64(), rng.IntN(10)))
 		}
 		loss := newLoss(sum, weight, 1, 0)
 		s, _ := exactSum(loss.Sum, loss.sumLo)
@@ -269,7 +271,7 @@ func TestLossMean(t *testing.T) {
 		{Loss{Sum: 3e-310, Weight: 3}, 1e-310},
 		{Loss{Sum: 1e-300, Weight: 10}, 1e-301},
 	} {
-		if got := test.loss.Mean(); math.Float64bits(got) != math.Float64bits(canonical(test.want)) {
+		if got := test.loss.Mean(); math.Float64bits(got) != math.Float64bits(kernel.Canonical(test.want)) {
 			t.Errorf("Mean of %+v = %v, want %v", test.loss, got, test.want)
 		}
 	}

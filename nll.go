@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"sync"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -117,7 +118,7 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 // if it is not nil, to the losses of the rows.
 func nll(each []float64, x *source, target []int, s *settings) Loss {
 	weight, ignored := s.lossWeight(target)
-	var sum accumulator
+	var sum kernel.Accumulator
 	if s.smoothing > 0 {
 		sum = nllSmooth(each, x, target, s)
 	} else {
@@ -127,11 +128,11 @@ func nll(each []float64, x *source, target []int, s *settings) Loss {
 }
 
 // nllHard adds up the losses without smoothing.
-func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
-	var sum accumulator
+func nllHard(each []float64, x *source, target []int, s *settings) kernel.Accumulator {
+	var sum kernel.Accumulator
 	group := groupRows(x.cols)
 	for i0 := 0; i0 < x.rows; i0 += group {
-		var part rowSum
+		var part kernel.RowSum
 		for i := i0; i < min(i0+group, x.rows); i++ {
 			l := 0.0
 			if y := target[i]; s.counts(i, y) {
@@ -139,18 +140,18 @@ func nllHard(each []float64, x *source, target []int, s *settings) accumulator {
 					l = hardLoss(c, x.at(i, y))
 				}
 			}
-			part.add(i-i0, l)
+			part.Add(i-i0, l)
 			if each != nil {
 				each[i] = l
 			}
 		}
-		sum.merge(part.total())
+		sum.Merge(part.Total())
 	}
 	return sum
 }
 
 // nllSmooth adds up the losses with smoothing.
-func nllSmooth(each []float64, x *source, target []int, s *settings) accumulator {
+func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Accumulator {
 	t := smoothTasks.Get().(*smoothTask)
 	t.settings, t.x, t.target, t.each = *s, *x, target, each
 	t.coefficients = s.newSmoothing(x.cols)
@@ -165,9 +166,9 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) accumulator
 	} else {
 		run(t, units, elements(x.rows, x.cols))
 	}
-	var sum accumulator
+	var sum kernel.Accumulator
 	for _, part := range t.sums {
-		sum.merge(part)
+		sum.Merge(part)
 	}
 	t.coefficients.release()
 	// Keep nothing that is the caller's.
@@ -178,13 +179,13 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) accumulator
 
 // A smoothTask adds up losses with smoothing. A unit is a group of rows.
 type smoothTask struct {
-	settings
-	x      source
-	target []int
-	each   []float64 // may be nil
+	settings settings
+	x        source
+	target   []int
+	each     []float64 // may be nil
 
-	coefficients smoothing     // for units to clone
-	sums         []accumulator // of the units
+	coefficients smoothing            // for units to clone
+	sums         []kernel.Accumulator // of the units
 }
 
 var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
@@ -211,47 +212,47 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		defer putBuffer(b)
 		data = *b
 	}
-	var part rowSum
-	if cols <= fewCols && t.x.kind != sourceForeign {
-		for i := 0; i < n; i += columnsWidth {
-			t.doFew(w, &q, &part, data[i*stride:], stride, begin+i, min(columnsWidth, n-i))
+	var part kernel.RowSum
+	if cols <= kernel.FewCols && t.x.kind != sourceForeign {
+		for i := 0; i < n; i += kernel.Width {
+			t.doFew(w, &q, &part, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
-		t.sums[unit] = part.total()
+		t.sums[unit] = part.Total()
 		return
 	}
 	for i := range n {
 		l := 0.0
-		if y := t.target[begin+i]; t.counts(begin+i, y) {
+		if y := t.target[begin+i]; t.settings.counts(begin+i, y) {
 			if t.x.kind == sourceForeign {
 				t.x.panel(data, begin+i, 1)
 			}
-			l = smoothLoss(t.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
+			l = smoothLoss(t.settings.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
 			q.restore(y)
 		}
-		part.add(i, l)
+		part.Add(i, l)
 		if t.each != nil {
 			t.each[begin+i] = l
 		}
 	}
-	t.sums[unit] = part.total()
+	t.sums[unit] = part.Total()
 }
 
-// doFew adds the losses of n rows from row i on, of at most fewCols classes,
+// doFew adds the losses of n rows from row i on, of at most FewCols classes,
 // to sum. The rows' log-probabilities are x.
-func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *rowSum, x []float64, stride, i, n int) {
-	cols, groups := t.x.cols, groupsFor(n)
-	w.tile.packRows(x, stride, n, cols)
+func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *kernel.RowSum, x []float64, stride, i, n int) {
+	cols, groups := t.x.cols, kernel.GroupsFor(n)
+	w.tile.PackRows(x, stride, n, cols)
 	q.pack(&w.coefficientTile, t.target[i:][:n])
-	clear(w.max[:])
-	clear(w.negLogSum[:])
-	columnsWeightedLoss(&w.columns, w.coefficientTile[:], w.tile[:], cols, groups)
-	columnsJoin(&w.columns, groups)
+	clear(w.panel.Max[:])
+	clear(w.panel.NegLogSum[:])
+	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
+	w.panel.JoinLanes(groups)
 	for k := range n {
 		l := 0.0
-		if t.counts(i+k, t.target[i+k]) {
-			l = canonical(float64(t.sampleWeightAt(i+k) * accumulator{w.hi[0][k], w.lo[0][k]}.value()))
+		if t.settings.counts(i+k, t.target[i+k]) {
+			l = kernel.Canonical(float64(t.settings.sampleWeightAt(i+k) * w.panel.Sum(k).Value()))
 		}
-		sum.add(k, l)
+		sum.Add(k, l)
 		if t.each != nil {
 			t.each[i+k] = l
 		}
@@ -299,13 +300,13 @@ func hardLoss(coef, logp float64) float64 {
 	if coef == 0 {
 		return 0
 	}
-	return canonical(float64(coef * -logp))
+	return kernel.Canonical(float64(coef * -logp))
 }
 
 // smoothLoss returns the loss of a row with coefficients q and a sample
 // weight that is not 0.
 func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
-	return canonical(float64(sampleWeight * weightedLoss(q, logp, 0, 0)))
+	return kernel.Canonical(float64(sampleWeight * kernel.WeightedLoss(q, logp, 0, 0)))
 }
 
 // A smoothing holds the coefficients of a smoothed target: those that every
@@ -349,21 +350,21 @@ func (q *smoothing) target(y int) []float64 {
 }
 
 // pack sets the slices of a tile to the coefficients of the labels, at most
-// columnsWidth, and those of what is left of the last group and of labels that
+// Width, and those of what is left of the last group and of labels that
 // are no classes to any.
-func (q *smoothing) pack(t *tile, labels []int) {
+func (q *smoothing) pack(t *kernel.Tile, labels []int) {
 	base := *q.buffer
-	width := groupsFor(len(labels)) * group
+	width := kernel.GroupsFor(len(labels)) * kernel.Group
 	for c, v := range base {
-		fill(t[c*columnsWidth:][:width], v)
+		kernel.Fill(t[c*kernel.Width:][:width], v)
 	}
 	for k, y := range labels {
 		if uint(y) >= uint(len(base)) {
 			continue
 		}
-		t[y*columnsWidth+k] = q.on
+		t[y*kernel.Width+k] = q.on
 		if q.weight != nil {
-			t[y*columnsWidth+k] = float64(q.weight[y] * q.on)
+			t[y*kernel.Width+k] = float64(q.weight[y] * q.on)
 		}
 	}
 }

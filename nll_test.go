@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -591,7 +592,7 @@ func TestNLLAllocations(t *testing.T) {
 	}
 }
 
-// TestWeightedLossOrder holds weightedLoss to the order that its comment
+// TestWeightedLossOrder holds WeightedLoss to the order that its comment
 // states, which other implementations follow.
 func TestWeightedLossOrder(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 24))
@@ -601,17 +602,17 @@ func TestWeightedLossOrder(t *testing.T) {
 			coef[c] = float64(rng.IntN(3)) * math.Ldexp(rng.Float64(), rng.IntN(60))
 			logp[c] = -rng.ExpFloat64()
 		}
-		var lane [8]accumulator
+		var lane [8]kernel.Accumulator
 		for c := range coef {
-			lane[c%8].add(float64(coef[c] * -logp[c]))
+			lane[c%8].Add(float64(coef[c] * -logp[c]))
 		}
 		for _, half := range []int{4, 2, 1} {
 			for l := range half {
-				s, e := twoSum(lane[l].hi, lane[l+half].hi)
-				lane[l] = accumulator{s, lane[l].lo + lane[l+half].lo + e}
+				s, e := kernel.TwoSum(lane[l].Hi, lane[l+half].Hi)
+				lane[l] = kernel.Accumulator{Hi: s, Lo: lane[l].Lo + lane[l+half].Lo + e}
 			}
 		}
-		if got, want := weightedLoss(coef, logp, 0, 0), lane[0].value(); got != want {
+		if got, want := kernel.WeightedLoss(coef, logp, 0, 0), lane[0].Value(); got != want {
 			t.Errorf("%d entries: %v, want %v", n, got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -87,7 +88,7 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 		panic(mistake(fn, "opts.Reduction", fmt.Sprintf("is %d", opts.Reduction), "Mean or Sum"))
 	}
 	for c, w := range opts.Weight {
-		if !(w >= 0) || !isFinite(w) {
+		if !(w >= 0) || !kernel.IsFinite(w) {
 			return settings{}, &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}
 		}
 	}
@@ -114,7 +115,7 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 // is not finite or, where none may be negative, that is.
 func checkSampleWeight(weight []float64, notNegative bool) error {
 	for i, w := range weight {
-		if !isFinite(w) || notNegative && w < 0 {
+		if !kernel.IsFinite(w) || notNegative && w < 0 {
 			return &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
 		}
 	}
@@ -205,24 +206,24 @@ func (s *settings) classWeightAt(c int) float64 {
 // lossWeight returns, for labels that have been checked, the sum over the
 // rows that count of class weight times sample weight, each product rounded,
 // and the number of the other rows.
-func (s *settings) lossWeight(target []int) (weight accumulator, ignored int) {
+func (s *settings) lossWeight(target []int) (weight kernel.Accumulator, ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
 		if s.noneIgnored {
-			return accumulator{hi: float64(len(target))}, 0
+			return kernel.Accumulator{Hi: float64(len(target))}, 0
 		}
 		for _, y := range target {
 			if s.ignores(y) {
 				ignored++
 			}
 		}
-		return accumulator{hi: float64(len(target) - ignored)}, ignored
+		return kernel.Accumulator{Hi: float64(len(target) - ignored)}, ignored
 	}
 	for i, y := range target {
 		if !s.counts(i, y) {
 			ignored++
 			continue
 		}
-		weight.add(float64(s.classWeightAt(y) * s.sampleWeightAt(i)))
+		weight.Add(float64(s.classWeightAt(y) * s.sampleWeightAt(i)))
 	}
 	return weight, ignored
 }
@@ -230,16 +231,16 @@ func (s *settings) lossWeight(target []int) (weight accumulator, ignored int) {
 // softLossWeight returns the sum of the sample weights of the rows of a
 // batch whose targets are distributions, and the number of rows that do not
 // count.
-func (s *settings) softLossWeight(rows int) (weight accumulator, ignored int) {
+func (s *settings) softLossWeight(rows int) (weight kernel.Accumulator, ignored int) {
 	if s.sampleWeight == nil {
-		return accumulator{hi: float64(rows)}, 0
+		return kernel.Accumulator{Hi: float64(rows)}, 0
 	}
 	for _, w := range s.sampleWeight {
 		if w == 0 {
 			ignored++
 			continue
 		}
-		weight.add(w)
+		weight.Add(w)
 	}
 	return weight, ignored
 }

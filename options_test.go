@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -87,7 +88,7 @@ func TestResolve(t *testing.T) {
 			var got *ValueError
 			if !errors.As(err, &got) {
 				t.Errorf("%s: error of type %T", test.name, err)
-			} else if got.Name != test.err.Name || got.Row != test.err.Row || got.Col != test.err.Col || math.Float64bits(canonical(got.Value)) != math.Float64bits(canonical(test.err.Value)) {
+			} else if got.Name != test.err.Name || got.Row != test.err.Row || got.Col != test.err.Col || math.Float64bits(kernel.Canonical(got.Value)) != math.Float64bits(kernel.Canonical(test.err.Value)) {
 				t.Errorf("%s: error %+v, want %+v", test.name, got, test.err)
 			}
 			if s.ignore != nil || s.weight != nil || s.sampleWeight != nil {
@@ -163,16 +164,16 @@ func TestLossWeight(t *testing.T) {
 			t.Fatal(err)
 		}
 		weight, ignored := s.lossWeight(target)
-		if weight.value() != test.weight || ignored != test.ignored {
-			t.Errorf("%+v: %v, %d, want %v, %d", test.opts, weight.value(), ignored, test.weight, test.ignored)
+		if weight.Value() != test.weight || ignored != test.ignored {
+			t.Errorf("%+v: %v, %d, want %v, %d", test.opts, weight.Value(), ignored, test.weight, test.ignored)
 		}
 	}
 	s := settings{sampleWeight: []float64{1, 0, -3}}
-	if weight, ignored := s.softLossWeight(3); weight.value() != -2 || ignored != 1 {
-		t.Errorf("soft: %v, %d", weight.value(), ignored)
+	if weight, ignored := s.softLossWeight(3); weight.Value() != -2 || ignored != 1 {
+		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
 	s = settings{ignore: defaultIgnore}
-	if weight, ignored := s.softLossWeight(3); weight.value() != 3 || ignored != 0 {
-		t.Errorf("soft: %v, %d", weight.value(), ignored)
+	if weight, ignored := s.softLossWeight(3); weight.Value() != 3 || ignored != 0 {
+		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
 }

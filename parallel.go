@@ -76,3 +76,16 @@ func (c *crew) work() {
 	}
 	workspaces.Put(w)
 }
+
+// groupRows returns the number of rows whose losses are added up one by one
+// before the sum is merged into that of the batch. It depends on the number
+// of classes alone, so the sums do not depend on how the rows are shared out;
+// and it is a multiple of 8 where it is not less, so that rows in lanes fill
+// their vectors.
+func groupRows(classes int) int {
+	n := unitEntries(classes) / classes
+	if n >= 8 {
+		return n &^ 7
+	}
+	return max(n, 1)
+}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"example.org/logsoftmax/internal/kernel"
+	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -33,7 +35,7 @@ func TestSoak(t *testing.T) {
 	x, grad := mat.NewDense(rows, cols, nil), mat.NewDense(rows, cols, nil)
 	target, each := make([]int, rows), make([]float64, rows)
 	sample, weight := make([]float64, rows), make([]float64, cols)
-	fillWith(weight, func() float64 { return 1 + uniform(r)/2 })
+	testkit.FillWith(weight, func() float64 { return 1 + testkit.Uniform(r)/2 })
 	opts := &Options{Weight: weight, SampleWeight: sample}
 
 	// Exact sums of what CrossEntropyEach returns.
@@ -49,13 +51,13 @@ func TestSoak(t *testing.T) {
 			if n < 10 && i == n {
 				width = 0x1p50
 			}
-			fillWith(x.RawRowView(i), func() float64 { return width * uniform(r) })
+			testkit.FillWith(x.RawRowView(i), func() float64 { return width * testkit.Uniform(r) })
 			target[i] = int(r.Uint64() % cols)
 			if i%17 == 3 {
 				target[i] = -100
 				ignored++
 			}
-			sample[i] = 1 + uniform(r)/4
+			sample[i] = 1 + testkit.Uniform(r)/4
 		}
 		l, err := CrossEntropyGrad(grad, x, target, opts)
 		if err != nil {
@@ -165,22 +167,22 @@ func TestLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sum accumulator
+		var sum kernel.Accumulator
 		for _, l := range each {
-			sum.add(l)
+			sum.Add(l)
 		}
-		if sum.value() != loss.Sum || loss.Rows != rows {
-			t.Errorf("%d×%d: %d rows' losses add up to %v, want %d and %v", rows, cols, loss.Rows, loss.Sum, rows, sum.value())
+		if sum.Value() != loss.Sum || loss.Rows != rows {
+			t.Errorf("%d×%d: %d rows' losses add up to %v, want %d and %v", rows, cols, loss.Rows, loss.Sum, rows, sum.Value())
 		}
 		for _, i := range some {
 			m := row(i)
-			if got, want := values[i], LogSumExp(nil, m, 1)[0]; !identical(got, want) {
+			if got, want := values[i], LogSumExp(nil, m, 1)[0]; !testkit.Identical(got, want) {
 				t.Errorf("%d×%d: LogSumExp of row %d is %v, alone %v", rows, cols, i, got, want)
 			}
 			if _, err := CrossEntropyGrad(m, m, target[i:i+1], &Options{Reduction: Sum}); err != nil {
 				t.Fatal(err)
 			}
-			if j := difference(x.RawRowView(i), m.RawRowView(0)); j >= 0 {
+			if j := testkit.Difference(x.RawRowView(i), m.RawRowView(0)); j >= 0 {
 				t.Errorf("%d×%d: CrossEntropyGrad of row %d: entry %d is %v, alone %v", rows, cols, i, j, x.At(i, j), m.At(0, j))
 			}
 		}
@@ -190,7 +192,7 @@ func TestLarge(t *testing.T) {
 		for _, i := range some {
 			m := row(i)
 			LogSoftmax(m, m, 1)
-			if j := difference(x.RawRowView(i), m.RawRowView(0)); j >= 0 {
+			if j := testkit.Difference(x.RawRowView(i), m.RawRowView(0)); j >= 0 {
 				t.Errorf("%d×%d: LogSoftmax of row %d: entry %d is %v, alone %v", rows, cols, i, j, x.At(i, j), m.At(0, j))
 			}
 		}
@@ -206,7 +208,7 @@ func TestLarge(t *testing.T) {
 				m.RawRowView(0)[i] = cheap(i*cols + j)
 			}
 			Softmax(m, m, 1)
-			if i := difference(mat.Col(nil, j, x), m.RawRowView(0)); i >= 0 {
+			if i := testkit.Difference(mat.Col(nil, j, x), m.RawRowView(0)); i >= 0 {
 				t.Errorf("%d×%d: Softmax of column %d: entry %d is %v, alone %v", rows, cols, j, i, x.At(i, j), m.At(0, i))
 			}
 		}
@@ -215,7 +217,7 @@ func TestLarge(t *testing.T) {
 	refill()
 	column := mat.NewDense(size, 1, data)
 	got := LogSumExp(nil, column, 0)[0]
-	if want := LogSumExp(nil, mat.NewDense(1, size, data), 1)[0]; !identical(got, want) {
+	if want := LogSumExp(nil, mat.NewDense(1, size, data), 1)[0]; !testkit.Identical(got, want) {
 		t.Errorf("LogSumExp of a column of %d is %v, of a row %v", size, got, want)
 	}
 	LogSoftmax(column, column, 0)
@@ -241,14 +243,14 @@ func TestBeyondInt(t *testing.T) {
 	for _, cols := range []int{1 << 16, math.MaxInt/rows + 1, math.MaxInt} {
 		x := endless{rows, cols}
 		target := make([]int, rows)
-		var want accumulator
+		var want kernel.Accumulator
 		for i := range target {
 			target[i] = cols - 1 - i%10
-			want.add(-x.At(i, target[i]))
+			want.Add(-x.At(i, target[i]))
 		}
 		l, err := NLL(x, target, nil)
-		if err != nil || l.Sum != want.value() || l.Rows != rows {
-			t.Errorf("NLL of %d×%d = %v, %v, want %v", rows, cols, l, err, want.value())
+		if err != nil || l.Sum != want.Value() || l.Rows != rows {
+			t.Errorf("NLL of %d×%d = %v, %v, want %v", rows, cols, l, err, want.Value())
 		}
 		if math.MaxInt/cols >= rows {
 			continue

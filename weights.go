@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"math"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -43,15 +44,15 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 		return nil, err
 	}
 
-	sums := make([]accumulator, classes)
+	sums := make([]kernel.Accumulator, classes)
 	for i, y := range target {
 		if s.counts(i, y) {
-			sums[y].add(s.sampleWeightAt(i))
+			sums[y].Add(s.sampleWeightAt(i))
 		}
 	}
 	counts := make([]float64, classes)
 	for c := range counts {
-		counts[c] = sums[c].value()
+		counts[c] = sums[c].Value()
 	}
 	return counts, nil
 }
@@ -80,11 +81,11 @@ func BalancedWeights(counts []float64) ([]float64, error) {
 			scaled = 0x1p-128
 		}
 	}
-	var sum accumulator
+	var sum kernel.Accumulator
 	for _, n := range counts {
-		sum.add(float64(n * scaled))
+		sum.Add(float64(n * scaled))
 	}
-	n, classes := sum.value(), float64(len(counts))
+	n, classes := sum.Value(), float64(len(counts))
 	weights := make([]float64, len(counts))
 	for c := range weights {
 		weights[c] = n / (classes * (counts[c] * scaled))
@@ -130,21 +131,21 @@ func EffectiveNumberWeights(counts []float64, beta float64) ([]float64, error) {
 	for _, n := range counts {
 		least = min(least, n)
 	}
-	logBeta := logPair(beta)
-	top, topExponent := oneMinusPower(logBeta, least)
-	v := func(n float64) pair {
-		u, exponent := oneMinusPower(logBeta, n)
+	logBeta := kernel.LogPair(beta)
+	top, topExponent := kernel.OneMinusPower(logBeta, least)
+	v := func(n float64) kernel.Pair {
+		u, exponent := kernel.OneMinusPower(logBeta, n)
 		// Below 2^-1000 the low word underflows; so small a weight keeps
 		// what digits it has.
-		return top.over(u).scaled(topExponent - exponent)
+		return top.Over(u).Scaled(topExponent - exponent)
 	}
-	var sum pair
+	var sum kernel.Pair
 	for _, n := range counts {
-		sum = sum.plus(v(n))
+		sum = sum.Plus(v(n))
 	}
-	factor := pair{hi: float64(len(counts))}.over(sum)
+	factor := kernel.Pair{Hi: float64(len(counts))}.Over(sum)
 	for c, n := range counts {
-		weights[c] = v(n).times(factor).hi
+		weights[c] = v(n).Times(factor).Hi
 	}
 	return weights, nil
 }
@@ -156,7 +157,7 @@ func checkCounts(counts []float64) error {
 		panic(mat.ErrZeroLength)
 	}
 	for c, n := range counts {
-		if !(n > 0) || !isFinite(n) {
+		if !(n > 0) || !kernel.IsFinite(n) {
 			return &ValueError{Name: "counts", Row: -1, Col: c, Value: n}
 		}
 	}

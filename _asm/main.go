@@ -23,7 +23,7 @@ import (
 
 var (
 	isa = flag.String("isa", "", "write one instruction set, avx512 or avx2, to -out and -stubs")
-	dir = flag.String("dir", "..", "write both to `directory`")
+	dir = flag.String("dir", "../internal/kernel", "write both to `directory`")
 )
 
 func main() {
@@ -43,7 +43,7 @@ func main() {
 		for _, name := range []string{"avx512", "avx2"} {
 			base := "kernels_" + name + "_amd64"
 			code, stubs := filepath.Join(work, base+".s"), filepath.Join(work, base+".go")
-			cmd := exec.Command(self, "-isa", name, "-out", code, "-stubs", stubs, "-pkg", "logsoftmax")
+			cmd := exec.Command(self, "-isa", name, "-out", code, "-stubs", stubs, "-pkg", "kernel")
 			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 			if err := cmd.Run(); err != nil {
 				log.Fatal(err)

@@ -6,7 +6,7 @@ package main
 import "fmt"
 
 // columnBytes is how many bytes a row of a columns is.
-const columnBytes = "const_columnsWidth*8"
+const columnBytes = "const_Width*8"
 
 func (g *generator) columnsMax() {
 	g.function("columnsMaxNEON", "c *columns, x *float64, stride, n, groups int", `
@@ -21,7 +21,7 @@ of two zeros either may be the largest.`, 0, 40)
 		g.raw(fmt.Sprintf("SUBS $%d, R4\nBLT %s", groups, done))
 		g.label(label)
 		for i, v := range m[:n] {
-			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced("columns_max", 16*i)), false)
+			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced("Panel_Max", 16*i)), false)
 		}
 		g.raw("MOVD R1, R5\nMOVD R3, R6")
 		g.label(label + "Row")
@@ -30,7 +30,7 @@ of two zeros either may be the largest.`, 0, 40)
 		}
 		g.raw("ADD R2, R5\nSUBS $1, R6\nBNE " + label + "Row")
 		for i := range n {
-			g.store(g.where(g.equal(m[i:i+1], m[i:i+1]), m[i:i+1], g.number(canonicalNaN)), displaced("columns_max", 16*i), "R0")
+			g.store(g.where(g.equal(m[i:i+1], m[i:i+1]), m[i:i+1], g.number(canonicalNaN)), displaced("Panel_Max", 16*i), "R0")
 		}
 		g.raw(fmt.Sprintf(`
 			ADD $%[2]d, R0
@@ -60,9 +60,9 @@ func (g *generator) eachFour() (end func()) {
 	}
 }
 
-func (g *generator) field(name string) vector { return g.load(2, "columns_"+name, "R0") }
+func (g *generator) field(name string) vector { return g.load(2, "Panel_"+name, "R0") }
 
-func (g *generator) setField(name string, v vector) { g.store(v, "columns_"+name, "R0") }
+func (g *generator) setField(name string, v vector) { g.store(v, "Panel_"+name, "R0") }
 
 // lane returns the field of a lane.
 func lane(name string, l int) string { return fmt.Sprintf("%s+%d*%s", name, l, columnBytes) }
@@ -73,17 +73,17 @@ columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 0, 16)
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
-	shift, top := g.frame(g.field("max"))
+	shift, top := g.frame(g.field("Max"))
 	g.setField("shift", shift)
 	m := float(2*g.source.float("magic") + 16*g.source.float("scaleBits"))
 	g.setField("magic", g.sub(g.number(m), g.exponentMagic(top)))
 	g.setField("lower", g.sub(top, g.number(g.constant("farthest"))))
 	zero := g.number(float(0))
 	zeros := append(append(vector{}, zero...), zero...)
-	g.setField("count", zeros)
+	g.setField("Count", zeros)
 	for l := range 8 {
-		g.setField(lane("hi", l), zeros)
-		g.setField(lane("lo", l), zeros)
+		g.setField(lane("Hi", l), zeros)
+		g.setField(lane("Lo", l), zeros)
 	}
 	end()
 }
@@ -125,7 +125,7 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 	// R7 is how many entries there are from the run's first, R8 where its sums
 	// are, R9 and R10 its first entries. R14 counts the lanes.
 	g.raw(`
-		MOVD $const_lanes, R14
+		MOVD $const_Lanes, R14
 		MOVD R5, R7
 		MOVD R0, R8
 		MOVD R3, R9
@@ -148,13 +148,13 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 			runLength:`)
 	}
 	for i := range sum {
-		g.emit(sum[i:i+1], "FMOVQ "+displaced("columns_hi", 16*i)+"(R8), F%[1]d", false)
+		g.emit(sum[i:i+1], "FMOVQ "+displaced("Panel_Hi", 16*i)+"(R8), F%[1]d", false)
 	}
 	g.clear(low)
 	g.label("entry")
-	field := func(name string) vector { return g.load(4, "columns_"+name, "R0") }
+	field := func(name string) vector { return g.load(4, "Panel_"+name, "R0") }
 	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R11"), field("shift")), field("lower")), func() vector { return field("magic") })
-	largest := g.equal(g.load(4, "", "R11"), field("max"))
+	largest := g.equal(g.load(4, "", "R11"), field("Max"))
 	g.storeTerms(s, q, "R13", dstStep)
 	g.integer(count, "VSUB", count, largest)
 	g.addParts(sum, low, g.without(s, largest), q)
@@ -162,8 +162,8 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 		ADD ` + step + `, R11
 		SUBS ` + counted + `, R12
 		BGT entry`)
-	g.store(sum, "columns_hi", "R8")
-	g.store(g.add(g.load(4, "columns_lo", "R8"), low), "columns_lo", "R8")
+	g.store(sum, "Panel_Hi", "R8")
+	g.store(g.add(g.load(4, "Panel_Lo", "R8"), low), "Panel_Lo", "R8")
 	if byLane {
 		g.raw(`
 			SUBS $1, R7
@@ -185,7 +185,7 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 		g.raw("B run")
 	}
 	g.label("counted")
-	g.store(g.add(g.load(4, "columns_count", "R0"), g.unary("SCVTF2D", count)), "columns_count", "R0")
+	g.store(g.add(g.load(4, "Panel_Count", "R0"), g.unary("SCVTF2D", count)), "Panel_Count", "R0")
 	g.raw(`
 		ADD $64, R0
 		ADD $64, R3
@@ -206,7 +206,7 @@ columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 0, 16)
 	var join func(l, step int) (sum, rest vector)
 	join = func(l, step int) (sum, rest vector) {
 		if step == 8 {
-			return g.field(lane("hi", l)), g.field(lane("lo", l))
+			return g.field(lane("Hi", l)), g.field(lane("Lo", l))
 		}
 		a, aRest := join(l, 2*step)
 		b, bRest := join(l+step, 2*step)
@@ -214,8 +214,8 @@ columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 0, 16)
 		return sum, g.add(g.add(aRest, bRest), rest)
 	}
 	sum, rest := join(0, 1)
-	g.setField("hi", sum)
-	g.setField("lo", rest)
+	g.setField("Hi", sum)
+	g.setField("Lo", rest)
 	end()
 }
 
@@ -231,22 +231,22 @@ func (g *generator) columnsConclude(all bool) {
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
 	// newPartial.
-	max := g.field("max")
+	max := g.field("Max")
 	_, top := g.frame(max)
 	scale, scaleLow := g.expPair(g.neg(top), g.exponentMagic(top))
-	hi, lo := g.field("hi"), g.field("lo")
+	hi, lo := g.field("Hi"), g.field("Lo")
 	u := g.mul(hi, scale)
 	uLow := g.fma(hi, scale, g.neg(u))
 	uLow = g.add(uLow, g.fma(hi, scaleLow, g.mul(lo, scale)))
 	u, uLow = g.fastTwoSum(u, uLow)
 	// negLogSum.
-	unscale := g.number(g.constant("unscale"))
+	unscale := g.number(g.constant("Unscale"))
 	t, tLow := g.mul(u, unscale), g.mul(uLow, unscale)
 	set := func(name string, v vector) {
-		finite := g.isFinite(g.field("max"))
+		finite := g.isFinite(g.field("Max"))
 		g.setField(name, g.where(finite, v, g.number(canonicalNaN)))
 	}
-	v, vLow := g.twoSum(g.sub(g.field("count"), g.number(float(1))), t)
+	v, vLow := g.twoSum(g.sub(g.field("Count"), g.number(float(1))), t)
 	vLow = g.add(vLow, tLow)
 	s, sLow := g.twoSum(g.number(float(1)), v)
 	sLow = g.add(sLow, vLow)
@@ -255,14 +255,14 @@ func (g *generator) columnsConclude(all bool) {
 		// conclude.
 		reciprocal := g.div(g.number(float(1)), s)
 		inverse, inverseLow := g.quotient(scale, scaleLow, s, sLow, reciprocal)
-		set("inverse", g.mul(inverse, g.number(g.constant("unscale"))))
-		set("inverseLow", g.mul(inverseLow, g.number(g.constant("unscale"))))
+		set("Inverse", g.mul(inverse, g.number(g.constant("Unscale"))))
+		set("InverseLow", g.mul(inverseLow, g.number(g.constant("Unscale"))))
 		rest, _ := g.quotient(t, tLow, s, sLow, reciprocal)
-		set("rest", rest)
+		set("Complement", rest)
 	}
 	logSum, logSumLow := g.logarithmValue(l)
-	set("negLogSum", g.neg(logSum))
-	set("logSumLow", logSumLow)
+	set("NegLogSum", g.neg(logSum))
+	set("LogSumLow", logSumLow)
 	end()
 }
 
@@ -302,8 +302,8 @@ columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 0, 5
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	nan := g.keep(canonicalNaN)
 	end := g.eachRow()
-	y := g.sub(g.load(4, "", "R8"), g.load(4, "columns_max", "R7"))
-	s := g.load(4, "columns_negLogSum", "R7")
+	y := g.sub(g.load(4, "", "R8"), g.load(4, "Panel_Max", "R7"))
+	s := g.load(4, "Panel_NegLogSum", "R7")
 	g.store(g.where(g.equal(s, s), g.add(s, y), nan), "", "R9")
 	end()
 }
@@ -316,7 +316,7 @@ to dst, which may be x.`, 0, 56)
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	nan, zero := g.keep(canonicalNaN), g.keep(float(0))
 	end := g.eachRow()
-	f := g.load(4, "columns_factor", "R7")
+	f := g.load(4, "Panel_Factor", "R7")
 	y := g.add(g.mul(g.load(4, "", "R8"), f), zero)
 	g.store(g.where(g.equal(f, f), y, nan), "", "R9")
 	end()

@@ -21,18 +21,18 @@ import (
 )
 
 func main() {
-	s, err := generate("..")
+	s, err := generate("../internal/kernel")
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("../kernels_arm64.s", []byte(s), 0o644); err != nil {
+	if err := os.WriteFile("../internal/kernel/kernels_arm64.s", []byte(s), 0o644); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // generate returns kernels_arm64.s for the package in the given directory.
 func generate(directory string) (string, error) {
-	constants, err := readConstants(directory+"/constants.go", directory+"/math.go")
+	constants, err := readConstants(directory+"/constants.go", directory+"/exp.go", directory+"/log.go")
 	if err != nil {
 		return "", err
 	}

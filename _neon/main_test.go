@@ -49,7 +49,7 @@ func testDisassembly(t *testing.T, word uint32, want string) {
 
 // TestMacros evaluates the macros as the file has them.
 func TestMacros(t *testing.T) {
-	s, err := generate("..")
+	s, err := generate("../internal/kernel")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,11 +86,11 @@ func TestMacros(t *testing.T) {
 
 // TestGenerated holds the package's file to what this program writes.
 func TestGenerated(t *testing.T) {
-	want, err := generate("..")
+	want, err := generate("../internal/kernel")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../kernels_arm64.s")
+	got, err := os.ReadFile("../internal/kernel/kernels_arm64.s")
 	if err != nil {
 		t.Fatal(err)
 	}

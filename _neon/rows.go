@@ -71,7 +71,7 @@ what expSumGo does, if s.max is finite.`, 0, 32)
 
 	g.label("block")
 	g.clear(low)
-	g.raw("MOVD $const_blockLen, R4")
+	g.raw("MOVD $const_BlockLen, R4")
 	g.label("eight")
 	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R2"), frame("shift")), frame("lower")), func() vector { return magic })
 	largest := g.equal(g.load(4, "", "R2"), frame("max"))

@@ -1,0 +1,669 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build !purego && !noasm && !safe
+
+package kernel
+
+import (
+	"math"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// tiers returns the tiers that this machine and build have, tierGo first.
+func Tiers() []tier {
+	all := []tier{tierGo}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasBMI2 {
+		all = append(all, tierAVX2)
+		if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL {
+			all = append(all, tierAVX512)
+		}
+	}
+	return all
+}
+
+// kernelConstants are four times each constant that _asm/vector.go lists.
+//
+//lint:ignore U1000 the assembly reads it
+var kernelConstants = func() (c [48 * 4]uint64) {
+	for i, x := range []float64{
+		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
+		exp2, exp3, exp4, exp5, exp6,
+		log3, log5, log7, log9, log11, log13, log15,
+		ln2Hi, ln2Lo,
+		1, 2, Unscale, math.Inf(1), math.Inf(-1), NaN,
+		shiftFrom, farthest, magic, 2*magic + 16*scaleBits, 0x1p52,
+		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
+		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
+		-farthest, magic + 16*scaleBits, -50,
+		math.Float64frombits(15 * 16), -seriesEnd,
+		0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
+	} {
+		for k := range 4 {
+			c[4*i+k] = math.Float64bits(x)
+		}
+	}
+	return c
+}()
+
+// kernelTables are power and powerRest.
+//
+//lint:ignore U1000 the assembly reads it
+var kernelTables = func() (t [2][16]uint64) {
+	for i := range 16 {
+		t[0][i], t[1][i] = power[i], math.Float64bits(powerRest[i])
+	}
+	return t
+}()
+
+// kernelPairs are power and powerRest entry by entry.
+//
+//lint:ignore U1000 the assembly reads it
+var kernelPairs = func() (t [16][2]uint64) {
+	for i := range t {
+		t[i] = [2]uint64{power[i], math.Float64bits(powerRest[i])}
+	}
+	return t
+}()
+
+// laneMasks from entry 4-n on is a mask of n lanes, n ≤ 4.
+//
+//lint:ignore U1000 the assembly reads it
+var laneMasks = [8]int64{-1, -1, -1, -1, 0, 0, 0, 0}
+
+//lint:ignore U1000 the assembly reads it
+var laneNumbers = [8]uint64{0, 1, 2, 3, 4, 5, 6, 7}
+
+// expState is what the kernels of expSum take and return.
+type expState struct {
+	Max, magic, lower float64
+	less              int // entries that are not max
+	Hi, Lo            float64
+	// Where memory is to be prefetched, in bytes from the entry in work: the
+	// entries that are next, and what is going to be written.
+	Next, out int
+}
+
+func MaxOf(x []float64) float64 {
+	if active == tierGo || len(x) == 0 {
+		return maxOfGo(x)
+	}
+	raceReadSlice(x)
+	switch active {
+	case tierAVX512:
+		return maxAVX512(&x[0], len(x))
+	default:
+		return maxAVX2(&x[0], len(x))
+	}
+}
+
+func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
+	return ExpSumAhead(dst, x, max, nil, nil)
+}
+
+// ExpSumAhead is expSum, which prefetches next, the entries that come after
+// x, and out, where something will be written from here on; nil is neither.
+func ExpSumAhead(dst, x []float64, max float64, next, out []float64) (count, hi, lo float64) {
+	if active == tierGo {
+		return expSumGo(dst, x, max)
+	}
+	f := newFrame(max)
+	if f.shift != 0 {
+		return expSumShifted(dst, x, max)
+	}
+	return expSumFrame(dst, x, max, &f, distance(x, next), distance(x, out))
+}
+
+// distance returns how many bytes lie between the entries of a and b, 0 for
+// an empty b.
+func distance(a, b []float64) int {
+	if len(b) == 0 {
+		return 0
+	}
+	return int(uintptr(unsafe.Pointer(&b[0])) - uintptr(unsafe.Pointer(&a[0])))
+}
+
+// expSumShifted shifts the entries first; the kernels know frames without a
+// shift only.
+//
+//go:noinline
+func expSumShifted(dst, x []float64, max float64) (count, hi, lo float64) {
+	var buffer [ChunkLen]float64
+	shifted := dst
+	if dst == nil {
+		shifted = buffer[:len(x)]
+	}
+	ShiftBy(shifted, x, max, 0)
+	f := newFrame(0)
+	return expSumFrame(dst, shifted, 0, &f, 0, 0)
+}
+
+func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count, hi, lo float64) {
+	s := expState{Max: max, magic: f.magic, lower: f.lower, Next: next, out: out}
+	at := (*float64)(unsafe.Pointer(&s))
+	raceReadSlice(x)
+	if dst != nil {
+		raceWriteSlice(dst[:len(x)])
+	}
+	switch {
+	case dst == nil && active == tierAVX512:
+		expSumAVX512(&x[0], len(x), at)
+	case dst == nil:
+		expSumAVX2(&x[0], len(x), at)
+	case active == tierAVX512:
+		expTermsAVX512(&dst[0], &x[0], len(x), at)
+	default:
+		expTermsAVX2(&dst[0], &x[0], len(x), at)
+	}
+	return float64(len(x) - s.less), s.Hi, s.Lo
+}
+
+func ShiftBy(dst, x []float64, max, negLogSum float64) {
+	if active == tierGo || negLogSum != negLogSum || len(x) == 0 {
+		shiftByGo(dst, x, max, negLogSum)
+		return
+	}
+	raceReadSlice(x)
+	raceWriteSlice(dst[:len(x)])
+	switch {
+	case active == tierAVX512:
+		shiftAVX512(&dst[0], &x[0], len(x), max, negLogSum)
+	default:
+		shiftAVX2(&dst[0], &x[0], len(x), max, negLogSum)
+	}
+}
+
+func scaleBy(x []float64, factor float64) {
+	if active == tierGo || factor != factor || len(x) == 0 {
+		scaleByGo(x, factor)
+		return
+	}
+	raceWriteSlice(x)
+	switch {
+	case active == tierAVX512:
+		scaleAVX512(&x[0], &x[0], len(x), factor)
+	default:
+		scaleAVX2(&x[0], &x[0], len(x), factor)
+	}
+}
+
+// base is c as the kernels take it.
+func (c *Panel) base() *float64 { return &c.Max[0] }
+
+func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 {
+		c.raiseMaxGo(x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsMaxAVX512(c.base(), &x[0], stride, n, groups)
+	default:
+		columnsMaxAVX2(c.base(), &x[0], stride, n, groups)
+	}
+}
+
+func (c *Panel) SetFrames(groups int) {
+	switch active {
+	case tierGo:
+		c.setFramesGo(groups)
+	case tierAVX512:
+		columnsFrameAVX512(c.base(), groups)
+	default:
+		columnsFrameAVX2(c.base(), groups)
+	}
+}
+
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 {
+		c.addExpGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*Group)
+	if dst != nil {
+		raceWriteRows(dst, dstStride, n, groups*Group)
+	}
+	switch {
+	case dst == nil && active == tierAVX512:
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
+	case dst == nil:
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
+	case active == tierAVX512:
+		columnsExpTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsExpTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if dst == nil {
+		c.TotalAhead(x, stride, n, groups, nil, nil, 0)
+		return
+	}
+	if active == tierGo {
+		c.totalGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*Group)
+	raceWriteRows(dst, dstStride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsTotalTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsTotalTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+// TotalAhead is Total without dst, which prefetches as
+// AddExpAhead does.
+func (c *Panel) TotalAhead(x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+	if active == tierGo {
+		c.totalGo(nil, 0, x, stride, n, groups)
+		return
+	}
+	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
+	raceReadRows(x, stride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsTotalAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	default:
+		columnsTotalAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	}
+}
+
+// ahead returns what to prefetch where that is next and out, either of which
+// may be nil: rows so many doubles apart, and so many bytes from those others.
+// It is x itself where there is nothing.
+func ahead(x []float64, stride int, next, out []float64, aheadStride int) (rows []float64, rowsStride, far int) {
+	switch {
+	case next == nil && out == nil:
+		return x, stride, 0
+	case next == nil:
+		return out, aheadStride, 0
+	}
+	return next, aheadStride, distance(next, out)
+}
+
+func (c *Panel) JoinLanes(groups int) {
+	switch active {
+	case tierGo:
+		c.joinLanesGo(groups)
+	case tierAVX512:
+		columnsJoinAVX512(c.base(), groups)
+	default:
+		columnsJoinAVX2(c.base(), groups)
+	}
+}
+
+func (c *Panel) concludeProbabilities(groups int) {
+	switch active {
+	case tierGo:
+		c.concludeProbabilitiesGo(groups)
+	case tierAVX512:
+		columnsConcludeAVX512(c.base(), groups)
+	default:
+		columnsConcludeAVX2(c.base(), groups)
+	}
+}
+
+func (c *Panel) concludeLogs(groups int) {
+	switch active {
+	case tierGo:
+		c.concludeLogsGo(groups)
+	case tierAVX512:
+		columnsLogAVX512(c.base(), groups)
+	default:
+		columnsLogAVX2(c.base(), groups)
+	}
+}
+
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 {
+		c.shiftGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	raceReadRows(x, stride, n, groups*Group)
+	raceWriteRows(dst, dstStride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsShiftAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	default:
+		columnsShiftAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+	}
+}
+
+func (c *Panel) Scale(x []float64, stride, n, groups int) {
+	if active == tierGo || n == 0 {
+		c.scaleGo(x, stride, n, groups)
+		return
+	}
+	raceWriteRows(x, stride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsScaleAVX512(c.base(), &x[0], stride, &x[0], stride, n, groups)
+	default:
+		columnsScaleAVX2(c.base(), &x[0], stride, &x[0], stride, n, groups)
+	}
+}
+
+func pack(tile, x []float64, stride, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		packGo(tile, x, stride, cols, groups)
+		return
+	}
+	raceReadRows(x, stride, groups*Group, cols)
+	switch {
+	case active == tierAVX512:
+		packAVX512(&tile[0], &x[0], stride, cols, groups)
+	default:
+		packAVX2(&tile[0], &x[0], stride, cols, groups)
+	}
+}
+
+func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		c.packMaxGo(tile, x, stride, cols, groups)
+		return
+	}
+	raceReadRows(x, stride, groups*Group, cols)
+	switch {
+	case active == tierAVX512:
+		packMaxAVX512(c.base(), &tile[0], &x[0], stride, cols, groups)
+	default:
+		packMaxAVX2(c.base(), &tile[0], &x[0], stride, cols, groups)
+	}
+}
+
+func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		unpackGo(dst, stride, tile, cols, groups)
+		return
+	}
+	raceWriteRows(dst, stride, groups*Group, cols)
+	switch {
+	case active == tierAVX512:
+		unpackAVX512(&dst[0], stride, &tile[0], cols, groups)
+	default:
+		unpackAVX2(&dst[0], stride, &tile[0], cols, groups)
+	}
+}
+
+// unpackScaled is unpackScaledGo, which may use tile up.
+func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols < 2 {
+		c.unpackScaledGo(dst, stride, tile, cols, groups)
+		return
+	}
+	raceWriteRows(dst, stride, groups*Group, cols)
+	switch {
+	case active == tierAVX512:
+		unpackScaledAVX512(c.base(), &dst[0], stride, &tile[0], cols, groups)
+	default:
+		unpackScaledAVX2(c.base(), &dst[0], stride, &tile[0], cols, groups)
+	}
+}
+
+// ShiftRows is Shift for n rows of dst and x that lie one behind the
+// other, cols to a row, where there is a kernel for that; else it returns
+// false.
+func (c *Panel) ShiftRows(dst, x []float64, cols, n int) bool {
+	if active != tierAVX512 {
+		return false
+	}
+	groups := n / Group
+	if groups > 0 {
+		raceReadSlice(x[:groups*Group*cols])
+		raceWriteSlice(dst[:groups*Group*cols])
+		rowsShiftAVX512(c.base(), &dst[0], &x[0], &rowIndex[cols][0], cols, groups)
+	}
+	for i := groups * Group; i < n; i++ {
+		ShiftBy(dst[i*cols:][:cols], x[i*cols:][:cols], c.Max[i], c.NegLogSum[i])
+	}
+	return true
+}
+
+// rowIndex holds, for every number of columns, the rows of the elements of
+// eight rows.
+var rowIndex = func() (index [FewCols + 1][]int64) {
+	for cols := 1; cols <= FewCols; cols++ {
+		index[cols] = make([]int64, Group*cols)
+		for e := range index[cols] {
+			index[cols][e] = int64(e / cols)
+		}
+	}
+	return index
+}()
+
+// farStride is a distance of rows that the kernels of Label do not reach.
+const farStride = 1 << 28
+
+// Label is labelGo for the first n rows, which sets l.single and
+// l.tied.
+func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, terms []float64, g float64) {
+	groups := n / Group
+	if active == tierGo || groups == 0 || stride >= farStride {
+		c.labelGo(x, stride, target, l, 0, n, terms, g)
+		return
+	}
+	at := &l.Loss[0]
+	switch {
+	case terms == nil && active == tierAVX512:
+		columnsLabelAVX512(c.base(), &x[0], stride, &target[0], at, groups)
+	case terms == nil:
+		columnsLabelAVX2(c.base(), &x[0], stride, &target[0], at, groups)
+	case active == tierAVX512:
+		columnsLabelGradAVX512(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+	default:
+		columnsLabelGradAVX2(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+	}
+	c.labelGo(x, stride, target, l, groups*Group, n-groups*Group, terms, g)
+}
+
+// AddExpAhead is AddExp without dst, which prefetches n rows of
+// next, the entries that come after x, and of out, where something will be
+// written. Both have rows of aheadStride; nil is neither.
+func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+	if active == tierGo || n == 0 {
+		c.addExpGo(nil, 0, x, stride, n, groups)
+		return
+	}
+	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
+	raceReadRows(x, stride, n, groups*Group)
+	switch {
+	case active == tierAVX512:
+		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	default:
+		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+	}
+}
+
+func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
+	if active != tierAVX512 || c.shifts(groups) {
+		c.moveStripsApart(x, n, groups, m)
+		return
+	}
+	width := groups * Group
+	x, buffer := x[:n*width], m.Buffer[:n*width]
+	in, out := m.In[:(n-1)*m.InStride+width], m.Out[:(n-1)*m.OutStride+width]
+	raceReadRows(x, width, n, width)
+	raceReadRows(in, m.InStride, n, width)
+	raceWriteRows(buffer, width, n, width)
+	raceWriteRows(out, m.OutStride, n, width)
+	// As far ahead as memory takes to answer, and not so many rows that, a
+	// power of two apart, they push each other out of the caches.
+	ahead := max(4, min(8, 32/groups))
+	turn := max(1, n-ahead)
+	columnsTotalMoveAVX512(c.base(), &x[0], n, groups, m.Before.base(), &buffer[0], &in[0], m.InStride, &out[0], m.OutStride, ahead, turn, n)
+}
+
+// shifts reports whether a maximum of the groups is one whose frame shifts.
+func (c *Panel) shifts(groups int) bool {
+	for _, m := range c.Max[:groups*Group] {
+		if a := math.Abs(m); a >= shiftFrom && a < math.Inf(1) {
+			return true
+		}
+	}
+	return false
+}
+
+func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	raceReadSlice(q)
+	raceReadSlice(x[:len(q)])
+	switch {
+	case active == tierGo || len(q) == 0:
+		return weightedLossGo(q, x, max, negLogSum)
+	case active == tierAVX512:
+		return weightedLossAVX512(&q[0], &x[0], len(q), max, negLogSum)
+	default:
+		return weightedLossAVX2(&q[0], &x[0], len(q), max, negLogSum)
+	}
+}
+
+func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	raceReadSlice(q)
+	raceReadSlice(x[:len(q)])
+	switch {
+	case active == tierGo || len(q) == 0:
+		return weightedLossSumsGo(q, x, max, negLogSum)
+	case active == tierAVX512:
+		return weightedLossSumsAVX512(&q[0], &x[0], len(q), max, negLogSum)
+	default:
+		return weightedLossSumsAVX2(&q[0], &x[0], len(q), max, negLogSum)
+	}
+}
+
+func laneSum(x []float64) (hi, lo float64) {
+	raceReadSlice(x)
+	switch {
+	case active == tierGo || len(x) == 0:
+		return laneSumGo(x)
+	case active == tierAVX512:
+		return sumAVX512(&x[0], len(x))
+	default:
+		return sumAVX2(&x[0], len(x))
+	}
+}
+
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	raceReadSlice(terms)
+	raceReadSlice(q)
+	raceWriteSlice(dst)
+	switch {
+	case active == tierGo || len(q) == 0:
+		weightedGradientGo(dst, terms, q, f, sum, g)
+	case active == tierAVX512:
+		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), f.First, f.FirstLow, f.Second, sum.Hi, sum.Lo, g)
+	default:
+		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), f.First, f.FirstLow, f.Second, sum.Hi, sum.Lo, g)
+	}
+}
+
+func AreSoftTargets(x []float64) bool {
+	raceReadSlice(x)
+	switch {
+	case active == tierGo || len(x) == 0:
+		return areSoftTargetsGo(x)
+	case active == tierAVX512:
+		return areSoftTargetsAVX512(&x[0], len(x))
+	default:
+		return areSoftTargetsAVX2(&x[0], len(x))
+	}
+}
+
+func IndexOf(x []float64, v float64) int {
+	raceReadSlice(x)
+	switch {
+	case active == tierGo || len(x) == 0 || v != v:
+		return indexOfGo(x, v)
+	case active == tierAVX512:
+		return indexAVX512(&x[0], len(x), v)
+	default:
+		return indexAVX2(&x[0], len(x), v)
+	}
+}
+
+// VectorJacobianOf goes from one special entry to the next, each of which it
+// leaves to Go together with those that follow it.
+func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
+	raceReadSlice(logp)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	for len(u) > 0 {
+		done := 0
+		switch active {
+		case tierAVX512:
+			done = vectorJacobianAVX512(&dst[0], &logp[0], &u[0], len(u), hi, lo)
+		case tierAVX2:
+			done = vectorJacobianAVX2(&dst[0], &logp[0], &u[0], len(u), hi, lo)
+		}
+		next := specialEnd(done, len(u))
+		vectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi, lo)
+		dst, logp, u = dst[next:], logp[next:], u[next:]
+	}
+}
+
+// ColumnsVectorJacobian is VectorJacobianOf with a sum for every entry.
+//
+// The next rows are prefetched, which lie so many entries ahead.
+func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, nextDst, nextLogp, nextU int) {
+	raceReadSlice(logp)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	for len(u) > 0 {
+		done := 0
+		switch active {
+		case tierAVX512:
+			done = columnsVectorJacobianAVX512(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
+		case tierAVX2:
+			done = columnsVectorJacobianAVX2(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
+		}
+		next := specialEnd(done, len(u))
+		columnsVectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi[done:next], lo[done:next])
+		dst, logp, u, hi, lo = dst[next:], logp[next:], u[next:], hi[next:], lo[next:]
+	}
+}
+
+// specialEnd returns where Go ends that begins at a special entry.
+func specialEnd(done, n int) int {
+	if active == tierGo {
+		return n
+	}
+	return min(done+Lanes, n)
+}
+
+func (c *Panel) Add(x []float64, stride, n, width int) {
+	raceReadRows(x, stride, n, width)
+	switch {
+	case active == tierGo || n == 0 || width == 0:
+		c.addGo(x, stride, n, width)
+	case active == tierAVX512:
+		columnsAddAVX512(c.base(), &x[0], stride, n, width)
+	default:
+		columnsAddAVX2(c.base(), &x[0], stride, n, width)
+	}
+}
+
+func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		c.weightedLossGo(q, x, n, groups)
+	case active == tierAVX512:
+		columnsWeightedLossAVX512(c.base(), &q[0], &x[0], n, groups)
+	default:
+		columnsWeightedLossAVX2(c.base(), &q[0], &x[0], n, groups)
+	}
+}
+
+func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
+	switch {
+	case active == tierGo || n == 0:
+		c.weightedGradientGo(terms, q, x, n, groups)
+	case active == tierAVX512:
+		columnsWeightedGradientAVX512(c.base(), &terms[0], &q[0], &x[0], n, groups)
+	default:
+		columnsWeightedGradientAVX2(c.base(), &terms[0], &q[0], &x[0], n, groups)
+	}
+}

@@ -1,0 +1,334 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build arm64 && !purego && !noasm && !safe
+
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+// Every arm64 has NEON. Its kernels are in kernels_arm64.s, which _neon
+// writes.
+
+// tiers returns the tiers that this machine and build have, tierGo first.
+func Tiers() []tier { return []tier{tierGo, tierNEON} }
+
+//go:noescape
+func maxNEON(x *float64, n int) (max float64)
+
+func MaxOf(x []float64) float64 {
+	if active == tierGo {
+		return maxOfGo(x)
+	}
+	raceReadSlice(x)
+	m := maxNEON(unsafe.SliceData(x), len(x))
+	if m != m {
+		return NaN
+	}
+	return m
+}
+
+// A rowSums is the frame of a slice, each number twice, and the sums of its
+// lanes. The assembly knows its fields.
+type rowSums struct {
+	shift, magic, lower, max [2]float64
+	sum, rest                [Lanes]float64
+	count                    int
+}
+
+//go:noescape
+func expSumNEON(s *rowSums, dst, x *float64, n int)
+
+func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
+	if active == tierGo || !IsFinite(max) {
+		return expSumGo(dst, x, max)
+	}
+	raceReadSlice(x)
+	raceWriteSlice(dst)
+	f := newFrame(max)
+	s := rowSums{
+		shift: [2]float64{f.shift, f.shift},
+		magic: [2]float64{f.magic, f.magic},
+		lower: [2]float64{f.lower, f.lower},
+		max:   [2]float64{max, max},
+	}
+	full := len(x) &^ (BlockLen - 1)
+	if full > 0 {
+		expSumNEON(&s, unsafe.SliceData(dst), unsafe.SliceData(x), full)
+	}
+	if tail := x[full:]; len(tail) > 0 {
+		// The last block is filled up to whole vectors with the maximum,
+		// which adds to the count only.
+		var block [BlockLen]float64
+		n := copy(block[:], tail)
+		filled := (n + Lanes - 1) &^ (Lanes - 1)
+		Fill(block[n:filled], max)
+		if dst == nil {
+			expSumNEON(&s, nil, &block[0], filled)
+		} else {
+			expSumNEON(&s, &block[0], &block[0], filled)
+			copy(dst[full:], block[:n])
+		}
+		s.count -= filled - n
+	}
+	hi, lo = joinLanes(&s.sum, &s.rest)
+	return float64(s.count), hi, lo
+}
+
+//go:noescape
+func shiftNEON(dst, x *float64, n int, max, negLogSum float64)
+
+func ShiftBy(dst, x []float64, max, negLogSum float64) {
+	if active == tierGo || negLogSum != negLogSum {
+		shiftByGo(dst, x, max, negLogSum)
+		return
+	}
+	dst = dst[:len(x)]
+	raceReadSlice(x)
+	raceWriteSlice(dst)
+	shiftNEON(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), max, negLogSum)
+}
+
+//go:noescape
+func scaleNEON(dst, x *float64, n int, factor float64)
+
+func scaleBy(x []float64, factor float64) {
+	if active == tierGo || factor != factor {
+		scaleByGo(x, factor)
+		return
+	}
+	raceWriteSlice(x)
+	scaleNEON(unsafe.SliceData(x), unsafe.SliceData(x), len(x), factor)
+}
+
+// checkStrip panics unless x holds n entries, at least 1, of each of the
+// slices of groups that lie side by side.
+func checkStrip(x []float64, stride, n, groups int) {
+	_ = x[(n-1)*stride:][:groups*Group]
+}
+
+//go:noescape
+func columnsMaxNEON(c *Panel, x *float64, stride, n, groups int)
+
+func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.raiseMaxGo(x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	raceReadRows(x, stride, n, groups*Group)
+	columnsMaxNEON(c, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
+func columnsFrameNEON(c *Panel, groups int)
+
+func (c *Panel) SetFrames(groups int) {
+	if active == tierGo || groups <= 0 {
+		c.setFramesGo(groups)
+		return
+	}
+	columnsFrameNEON(c, groups)
+}
+
+//go:noescape
+func columnsExpSumNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
+
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.addExpGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	raceReadRows(x, stride, n, groups*Group)
+	if dst != nil {
+		checkStrip(dst, dstStride, n, groups)
+		raceWriteRows(dst, dstStride, n, groups*Group)
+	}
+	columnsExpSumNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
+func columnsTotalNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
+
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.totalGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	raceReadRows(x, stride, n, groups*Group)
+	if dst != nil {
+		checkStrip(dst, dstStride, n, groups)
+		raceWriteRows(dst, dstStride, n, groups*Group)
+	}
+	columnsFrameNEON(c, groups)
+	columnsTotalNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
+func columnsJoinNEON(c *Panel, groups int)
+
+func (c *Panel) JoinLanes(groups int) {
+	if active == tierGo || groups <= 0 {
+		c.joinLanesGo(groups)
+		return
+	}
+	columnsJoinNEON(c, groups)
+}
+
+//go:noescape
+func columnsLogNEON(c *Panel, groups int)
+
+func (c *Panel) concludeLogs(groups int) {
+	if active == tierGo || groups <= 0 {
+		c.concludeLogsGo(groups)
+		return
+	}
+	columnsLogNEON(c, groups)
+}
+
+//go:noescape
+func columnsConcludeNEON(c *Panel, groups int)
+
+func (c *Panel) concludeProbabilities(groups int) {
+	if active == tierGo || groups <= 0 {
+		c.concludeProbabilitiesGo(groups)
+		return
+	}
+	columnsConcludeNEON(c, groups)
+}
+
+//go:noescape
+func columnsShiftNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
+
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.shiftGo(dst, dstStride, x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	checkStrip(dst, dstStride, n, groups)
+	raceReadRows(x, stride, n, groups*Group)
+	raceWriteRows(dst, dstStride, n, groups*Group)
+	columnsShiftNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
+func columnsScaleNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
+
+func (c *Panel) Scale(x []float64, stride, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.scaleGo(x, stride, n, groups)
+		return
+	}
+	checkStrip(x, stride, n, groups)
+	raceWriteRows(x, stride, n, groups*Group)
+	columnsScaleNEON(c, unsafe.SliceData(x), stride, unsafe.SliceData(x), stride, n, groups)
+}
+
+//go:noescape
+func packNEON(tile, x *float64, stride, cols, groups int)
+
+func pack(tile, x []float64, stride, cols, groups int) {
+	if active == tierGo || cols <= 0 || groups <= 0 {
+		packGo(tile, x, stride, cols, groups)
+		return
+	}
+	checkStrip(tile, Width, cols, groups)
+	_ = x[(groups*Group-1)*stride:][:cols]
+	raceReadRows(x, stride, groups*Group, cols)
+	raceWriteRows(tile, Width, cols, groups*Group)
+	packNEON(unsafe.SliceData(tile), unsafe.SliceData(x), stride, cols, groups)
+}
+
+//go:noescape
+func unpackNEON(tile, dst *float64, stride, cols, groups int)
+
+func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols <= 0 || groups <= 0 {
+		unpackGo(dst, stride, tile, cols, groups)
+		return
+	}
+	checkStrip(tile, Width, cols, groups)
+	_ = dst[(groups*Group-1)*stride:][:cols]
+	raceReadRows(tile, Width, cols, groups*Group)
+	raceWriteRows(dst, stride, groups*Group, cols)
+	unpackNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups)
+}
+
+// What follows has no kernels of its own yet: the reference, or the kernels above one after the other.
+
+// ExpSumAhead is expSum.
+func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
+	return expSum(dst, x, max)
+}
+
+// TotalAhead is Total without dst.
+func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.Total(nil, 0, x, stride, n, groups)
+}
+
+func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, terms []float64, g float64) {
+	c.labelGo(x, stride, target, l, 0, n, terms, g)
+}
+
+func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
+	pack(tile, x, stride, cols, groups)
+	Fill(c.Max[:groups*Group], math.Inf(-1))
+	c.RaiseMax(tile, Width, cols, groups)
+}
+
+// unpackScaled uses tile up.
+func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
+	c.Scale(tile, Width, cols, groups)
+	unpack(dst, stride, tile, cols, groups)
+}
+
+func (_ *Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
+
+// AddExpAhead is AddExp without dst.
+func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.AddExp(nil, 0, x, stride, n, groups)
+}
+
+func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
+	c.moveStripsApart(x, n, groups, m)
+}
+
+func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	return weightedLossGo(q, x, max, negLogSum)
+}
+
+func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	return weightedLossSumsGo(q, x, max, negLogSum)
+}
+
+func laneSum(x []float64) (hi, lo float64) { return laneSumGo(x) }
+
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	weightedGradientGo(dst, terms, q, f, sum, g)
+}
+
+func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
+
+func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
+
+func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) { vectorJacobianGo(dst, logp, u, hi, lo) }
+
+func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
+	columnsVectorJacobianGo(dst, logp, u, hi, lo)
+}
+
+func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
+
+func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
+	c.weightedLossGo(q, x, n, groups)
+}
+
+func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
+	c.weightedGradientGo(terms, q, x, n, groups)
+}

@@ -1,0 +1,124 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build purego || noasm || safe || !(amd64 || arm64)
+
+package kernel
+
+import "math"
+
+// tiers returns the tiers that this machine and build have, tierGo first.
+func Tiers() []tier { return []tier{tierGo} }
+
+func MaxOf(x []float64) float64 { return maxOfGo(x) }
+
+func expSum(dst, x []float64, max float64) (count, hi, lo float64) { return expSumGo(dst, x, max) }
+
+func ShiftBy(dst, x []float64, max, negLogSum float64) { shiftByGo(dst, x, max, negLogSum) }
+
+func scaleBy(x []float64, factor float64) { scaleByGo(x, factor) }
+
+func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
+	c.raiseMaxGo(x, stride, n, groups)
+}
+
+func (c *Panel) SetFrames(groups int) { c.setFramesGo(groups) }
+
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	c.addExpGo(dst, dstStride, x, stride, n, groups)
+}
+
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	c.totalGo(dst, dstStride, x, stride, n, groups)
+}
+
+func (c *Panel) concludeLogs(groups int) { c.concludeLogsGo(groups) }
+
+func (c *Panel) JoinLanes(groups int) { c.joinLanesGo(groups) }
+
+func (c *Panel) concludeProbabilities(groups int) { c.concludeProbabilitiesGo(groups) }
+
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+	c.shiftGo(dst, dstStride, x, stride, n, groups)
+}
+
+func (c *Panel) Scale(x []float64, stride, n, groups int) {
+	c.scaleGo(x, stride, n, groups)
+}
+
+func pack(tile, x []float64, stride, cols, groups int) { packGo(tile, x, stride, cols, groups) }
+
+func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+	unpackGo(dst, stride, tile, cols, groups)
+}
+
+// ExpSumAhead is expSum.
+func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
+	return expSum(dst, x, max)
+}
+
+// TotalAhead is Total without dst.
+func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.Total(nil, 0, x, stride, n, groups)
+}
+
+func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, terms []float64, g float64) {
+	c.labelGo(x, stride, target, l, 0, n, terms, g)
+}
+
+func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
+	pack(tile, x, stride, cols, groups)
+	Fill(c.Max[:groups*Group], math.Inf(-1))
+	c.RaiseMax(tile, Width, cols, groups)
+}
+
+// unpackScaled uses tile up.
+func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
+	c.Scale(tile, Width, cols, groups)
+	unpack(dst, stride, tile, cols, groups)
+}
+
+func (_ *Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
+
+// AddExpAhead is AddExp without dst.
+func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.AddExp(nil, 0, x, stride, n, groups)
+}
+
+func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
+	c.moveStripsApart(x, n, groups, m)
+}
+
+func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	return weightedLossGo(q, x, max, negLogSum)
+}
+
+func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	return weightedLossSumsGo(q, x, max, negLogSum)
+}
+
+func laneSum(x []float64) (hi, lo float64) { return laneSumGo(x) }
+
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	weightedGradientGo(dst, terms, q, f, sum, g)
+}
+
+func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
+
+func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
+
+func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) { vectorJacobianGo(dst, logp, u, hi, lo) }
+
+func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
+	columnsVectorJacobianGo(dst, logp, u, hi, lo)
+}
+
+func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
+
+func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
+	c.weightedLossGo(q, x, n, groups)
+}
+
+func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
+	c.weightedGradientGo(terms, q, x, n, groups)
+}

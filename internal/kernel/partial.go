@@ -1,0 +1,166 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+import "math"
+
+// sums is what conclude makes of a slice.
+type Conclusion struct {
+	// negLogSum is -log(Σ e^(x[j]-max)): a log-probability is x[j]-max plus
+	// it. NaN where every log-probability is.
+	NegLogSum float64
+	// LogSumLow is what rounding log(Σ e^(x[j]-max)) lost.
+	LogSumLow float64
+	// inverse times a term is a probability; InverseLow is what rounding it
+	// lost.
+	Inverse, InverseLow float64
+	// rest is 1 - p for the probability p of a largest entry that is the
+	// only one: the sum of the others.
+	Complement float64
+}
+
+// A partial is the sum of the exponentials of some entries, relative to the
+// largest of them: 1 for that one, count-1 for those equal to it, and
+// 2^-128·(hi+lo) for the rest.
+type Partial struct {
+	Max, Count, Hi, Lo float64
+	// The entries' terms times scale+scaleLow are relative to max, times 2^128.
+	scale, scaleLow float64
+}
+
+// newPartial returns the partial of entries whose maximum is max, count of
+// them, with hi+lo the sum of the terms of the others in max's frame.
+func newPartial(max, count, hi, lo float64) Partial {
+	top := newFrame(max).top
+	g, gLow := expPair(-top, 0, exponentMagic(top))
+	u := float64(hi * g)
+	uLow := math.FMA(hi, g, -u)
+	uLow = uLow + math.FMA(hi, gLow, float64(lo*g))
+	u, uLow = fastTwoSum(u, uLow)
+	return Partial{max, count, u, uLow, g, gLow}
+}
+
+// conclude returns what follows from the partial of a whole slice.
+func (p *Partial) Conclude() Conclusion {
+	if !(math.Abs(p.Max) < math.Inf(1)) {
+		return Conclusion{NaN, NaN, NaN, NaN, NaN}
+	}
+	s, sLow := p.Sum()
+	reciprocal := 1 / s
+	negLogSum, logSumLow := p.NegLogSum()
+	inverse, inverseLow := quotient(p.scale, p.scaleLow, s, sLow, reciprocal)
+	rest, _ := quotient(float64(p.Hi*Unscale), float64(p.Lo*Unscale), s, sLow, reciprocal)
+	return Conclusion{
+		NegLogSum:  negLogSum,
+		LogSumLow:  logSumLow,
+		Inverse:    float64(inverse * Unscale),
+		InverseLow: float64(inverseLow * Unscale),
+		Complement: rest,
+	}
+}
+
+// negLogSum returns the fields of sums that LogSoftmax and losses need.
+func (p *Partial) NegLogSum() (negLogSum, logSumLow float64) {
+	if !(math.Abs(p.Max) < math.Inf(1)) {
+		return NaN, NaN
+	}
+	u, uLow := p.others()
+	l := newLogarithm(u, uLow)
+	logSum, logSumLow := l.value()
+	return -logSum, logSumLow
+}
+
+// quotient returns (a+aLow)/(b+bLow) in two words, where reciprocal is 1/b.
+func quotient(a, aLow, b, bLow, reciprocal float64) (hi, lo float64) {
+	q := float64(a * reciprocal)
+	r := math.FMA(-q, b, a)
+	r = r + math.FMA(-q, bLow, aLow)
+	hi = math.FMA(r, reciprocal, q)
+	return hi, math.FMA(r, reciprocal, q-hi)
+}
+
+// others returns Σ e^(x[j]-max) of the partial's entries but one largest.
+func (p *Partial) others() (u, uLow float64) {
+	u, uLow = TwoSum(p.Count-1, float64(p.Hi*Unscale))
+	return u, uLow + float64(p.Lo*Unscale)
+}
+
+// sum returns Σ e^(x[j]-max) of the partial's entries.
+func (p *Partial) Sum() (s, sLow float64) {
+	u, uLow := p.others()
+	s, sLow = TwoSum(1, u)
+	return s, sLow + uLow
+}
+
+// merge adds the partial of other entries of the same slice. What it leaves
+// in p.scale belongs to the entries that have the largest maximum.
+func (p *Partial) Merge(q Partial) {
+	if p.Max != p.Max {
+		return
+	}
+	if q.Max != q.Max || q.Max > p.Max {
+		*p, q = q, *p
+	}
+	if p.Max != p.Max || math.IsInf(p.Max, 1) || math.IsInf(q.Max, -1) {
+		return
+	}
+	hi, lo := q.Hi, q.Lo
+	if q.Max == p.Max {
+		p.Count = p.Count + q.Count
+	} else {
+		s, sLow := q.Sum()
+		f, fLow := scaledExpDifference(q.Max, p.Max)
+		hi = float64(s * f)
+		lo = math.FMA(s, f, -hi)
+		lo = lo + math.FMA(s, fLow, float64(sLow*f))
+	}
+	sum, rest := TwoSum(p.Hi, hi)
+	p.Hi, p.Lo = sum, (p.Lo+lo)+rest
+}
+
+// scaledExpDifference returns e^(a-b)·2^128 for finite a < b, and 0 from a
+// difference of farthest on.
+func scaledExpDifference(a, b float64) (f, fLow float64) {
+	d, dLow := TwoSum(a, -b)
+	if !(d > -farthest) {
+		return 0, 0
+	}
+	return expPair(d, dLow, magic+16*scaleBits)
+}
+
+// factors are the numbers that multiply, one after the other, the terms of a
+// partial to make them probabilities: first, which has a low word, and second.
+// They are two so that neither is below the normal numbers while a probability
+// need not be. All are NaN where the probabilities are.
+type Factors struct{ First, FirstLow, Second float64 }
+
+// factors returns the factors of p's terms in a slice of which whole is the
+// partial.
+func (p *Partial) Factors(whole *Partial) Factors {
+	if !(math.Abs(whole.Max) < math.Inf(1)) {
+		return Factors{NaN, NaN, NaN}
+	}
+	s, sLow := whole.Sum()
+	reciprocal := 1 / s
+	scaled := func(a, aLow, by float64) Factors {
+		hi, lo := quotient(a, aLow, s, sLow, reciprocal)
+		return Factors{float64(float64(hi*Unscale) * by), float64(float64(lo*Unscale) * by), 1}
+	}
+	if p.Max == whole.Max {
+		return scaled(p.scale, p.scaleLow, 1)
+	}
+	if math.IsInf(p.Max, -1) {
+		return Factors{0, 0, 1}
+	}
+	f, fLow := scaledExpDifference(p.Max, whole.Max)
+	if f < 0x1p-600 {
+		c := scaled(p.scale, p.scaleLow, 1)
+		c.Second = float64(f * Unscale)
+		return c
+	}
+	g := float64(p.scale * f)
+	gLow := math.FMA(p.scale, f, -g)
+	gLow = gLow + math.FMA(p.scale, fLow, float64(p.scaleLow*f))
+	return scaled(g, gLow, Unscale)
+}

@@ -1,0 +1,40 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+//go:build race && (amd64 || arm64) && !purego && !noasm && !safe
+
+package kernel
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// raceReadSlice tells the race detector, which sees nothing of assembly, that
+// x is about to be read.
+func raceReadSlice(x []float64) {
+	if len(x) > 0 {
+		runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(x)), len(x)*int(unsafe.Sizeof(x[0])))
+	}
+}
+
+// raceWriteSlice tells the race detector that x is about to be written.
+func raceWriteSlice(x []float64) {
+	if len(x) > 0 {
+		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(x)), len(x)*int(unsafe.Sizeof(x[0])))
+	}
+}
+
+// raceReadRows is raceReadSlice for n rows of the given width, stride apart.
+func raceReadRows(x []float64, stride, n, width int) {
+	for i := range n {
+		raceReadSlice(x[i*stride:][:width])
+	}
+}
+
+// raceWriteRows is raceWriteSlice for n rows of the given width, stride apart.
+func raceWriteRows(x []float64, stride, n, width int) {
+	for i := range n {
+		raceWriteSlice(x[i*stride:][:width])
+	}
+}

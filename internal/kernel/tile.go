@@ -1,0 +1,145 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+import "math"
+
+// FewCols is the largest number of classes for which rows are packed into
+// columns and worked on side by side: one block.
+const FewCols = BlockLen
+
+// A tile holds up to Width slices of at most FewCols entries side by
+// side.
+type Tile [FewCols * Width]float64
+
+// PackRows packs n rows of x, at most Width, into the tile; what is
+// left of the last group becomes 0.
+func (t *Tile) PackRows(x []float64, stride, n, cols int) {
+	if full := n / Group; full > 0 {
+		pack(t[:], x, stride, cols, full)
+	}
+	t.packRest(x, stride, n, cols)
+}
+
+// packRest packs those of n rows that fill no group, and zeros.
+func (t *Tile) packRest(x []float64, stride, n, cols int) {
+	for i := n / Group * Group; i < GroupsFor(n)*Group; i++ {
+		if i < n {
+			for j, v := range x[i*stride:][:cols] {
+				t[j*Width+i] = v
+			}
+			continue
+		}
+		for j := range cols {
+			t[j*Width+i] = 0
+		}
+	}
+}
+
+// PackLogits is PackRows to t, and sets c.Max.
+func (c *Panel) PackLogits(t *Tile, x []float64, stride, n, cols int) {
+	full := n / Group
+	if full > 0 {
+		c.packMax(t[:], x, stride, cols, full)
+	}
+	t.packRest(x, stride, n, cols)
+	for i := full * Group; i < GroupsFor(n)*Group; i++ {
+		c.Max[i] = 0
+		if i < n {
+			c.Max[i] = maxOfGo(x[i*stride:][:cols])
+		}
+	}
+}
+
+// UnpackRows is the inverse of PackRows.
+func (t *Tile) UnpackRows(dst []float64, stride, n, cols int) {
+	full := n / Group
+	if full > 0 {
+		unpack(dst, stride, t[:], cols, full)
+	}
+	t.unpackRest(dst, stride, n, cols)
+}
+
+// unpackRest writes those of n rows that fill no group.
+func (t *Tile) unpackRest(dst []float64, stride, n, cols int) {
+	for i := n / Group * Group; i < n; i++ {
+		row := dst[i*stride:][:cols]
+		for j := range row {
+			row[j] = t[j*Width+i]
+		}
+	}
+}
+
+// UnpackRowsScaled writes the columns of the tile, times their factors, as n rows
+// of dst.
+func (c *Panel) UnpackRowsScaled(t *Tile, dst []float64, stride, n, cols int) {
+	full := n / Group
+	if full > 0 {
+		c.unpackScaled(dst, stride, t[:], cols, full)
+	}
+	if rest := n - full*Group; rest > 0 {
+		c.Scale(t[:], Width, cols, full+1)
+		t.unpackRest(dst, stride, n, cols)
+	}
+}
+
+// SumRows concludes n rows of at most FewCols entries, which it packs. With
+// keep the tile then holds their terms, else the rows themselves.
+func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool) {
+	c.PackLogits(t, x, stride, n, cols)
+	if keep {
+		c.SumTile(t, t[:], cols, GroupsFor(n))
+	} else {
+		c.SumTile(t, nil, cols, GroupsFor(n))
+	}
+}
+
+// SumTile concludes the slices in the tile, of cols entries, whose maxima are
+// set. Where terms is not nil it is a tile that receives the terms; it may be
+// that one.
+func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int) {
+	c.Total(terms, Width, t[:], Width, cols, groups)
+	c.Conclude(groups, terms != nil)
+}
+
+// packGo writes the rows of x, cols entries each, as columns of tile:
+// tile[j*Width+i] is x[i*stride+j], for 8·groups rows.
+func packGo(tile []float64, x []float64, stride, cols, groups int) {
+	for i := range groups * Group {
+		for j, v := range x[i*stride:][:cols] {
+			tile[j*Width+i] = v
+		}
+	}
+}
+
+// packMaxGo is packGo, and sets c.Max for these rows.
+func (c *Panel) packMaxGo(tile []float64, x []float64, stride, cols, groups int) {
+	packGo(tile, x, stride, cols, groups)
+	Fill(c.Max[:groups*Group], math.Inf(-1))
+	c.raiseMaxGo(tile, Width, cols, groups)
+}
+
+// unpackGo writes the columns of tile back as rows of dst.
+func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
+	for i := range groups * Group {
+		row := dst[i*stride:][:cols]
+		for j := range row {
+			row[j] = tile[j*Width+i]
+		}
+	}
+}
+
+// unpackScaledGo is unpackGo of the columns times their factors, leaving no -0.
+func (c *Panel) unpackScaledGo(dst []float64, stride int, tile []float64, cols, groups int) {
+	for i := range groups * Group {
+		row, factor := dst[i*stride:][:cols], c.Factor[i]
+		for j := range row {
+			if factor != factor {
+				row[j] = NaN
+			} else {
+				row[j] = Canonical(float64(tile[j*Width+i] * factor))
+			}
+		}
+	}
+}

@@ -1,0 +1,322 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"example.org/logsoftmax/internal/testkit"
+)
+
+// sameSum reports whether two sums in two words are the same: infinite or NaN
+// both, or of the same bits.
+func sameSum(hi, lo, wantHi, wantLo float64) bool {
+	a, b := Accumulator{hi, lo}, Accumulator{wantHi, wantLo}
+	if !IsFinite(wantHi) || !IsFinite(wantLo) {
+		return IsFinite(lo) == IsFinite(wantLo) && testkit.Identical(a.Value(), b.Value())
+	}
+	return testkit.Identical(hi, wantHi) && testkit.Identical(lo, wantLo)
+}
+
+// weightedLengths are those that the tests below try.
+func weightedLengths() []int {
+	var n []int
+	for i := 1; i <= 300; i++ {
+		n = append(n, i)
+	}
+	return append(n, 1000, 2047, 2048, 2049, 5003)
+}
+
+// someSums are what a sum, a factor or an entry apart may be.
+func someSums(r *rand.Rand) []float64 {
+	return []float64{testkit.Uniform(r), 0, 1, -3 * testkit.Uniform(r), 0x1p-1060, math.MaxFloat64, math.Inf(1), math.Inf(-1), NaN}
+}
+
+// testWeightedKernels holds the kernels that work on one slice to the
+// reference, on three slices of the same length.
+func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
+	t.Helper()
+	n := len(x.x)
+	want, qBefore, xBefore := make([]float64, n), append([]float64(nil), q.x...), append([]float64(nil), x.x...)
+	sums := someSums(r)
+	some := func() float64 {
+		if r.IntN(4) > 0 {
+			return sums[0]
+		}
+		return sums[r.IntN(len(sums))]
+	}
+	check := func(kernel string, got []float64) {
+		t.Helper()
+		if j := testkit.Difference(got, want); j >= 0 {
+			t.Errorf("%s: entry %d of %d is %v (%#x), want %v (%#x)", kernel, j, n, got[j], math.Float64bits(got[j]), want[j], math.Float64bits(want[j]))
+		}
+	}
+	unchanged := func(kernel string) {
+		t.Helper()
+		if testkit.Difference(q.x, qBefore) >= 0 || testkit.Difference(x.x, xBefore) >= 0 {
+			t.Errorf("%s changed its input", kernel)
+		}
+		if !q.intact() || !x.intact() || !out.intact() {
+			t.Errorf("%s wrote outside of its slice", kernel)
+		}
+		copy(q.x, qBefore)
+		copy(x.x, xBefore)
+	}
+
+	for range 2 {
+		max, negLogSum := maxOfGo(x.x), -math.Abs(some())
+		if r.IntN(3) == 0 {
+			max, negLogSum = 0, 0
+		}
+		hi, lo := weightedLossSum(q.x, x.x, max, negLogSum)
+		if wantHi, wantLo := weightedLossGo(q.x, x.x, max, negLogSum); !sameSum(hi, lo, wantHi, wantLo) {
+			t.Errorf("weightedLossSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+		}
+	}
+	max, negLogSum := maxOfGo(x.x), -math.Abs(some())
+	hi, lo, sumHi, sumLo := weightedLossSums(q.x, x.x, max, negLogSum)
+	wantHi, wantLo, wantSumHi, wantSumLo := weightedLossSumsGo(q.x, x.x, max, negLogSum)
+	if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) {
+		t.Errorf("weightedLossSums of %d entries = %x, %x, %x, %x, want %x, %x, %x, %x", n, hi, lo, sumHi, sumLo, wantHi, wantLo, wantSumHi, wantSumLo)
+	}
+	hi, lo = laneSum(x.x)
+	if wantHi, wantLo := laneSumGo(x.x); !sameSum(hi, lo, wantHi, wantLo) {
+		t.Errorf("laneSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+	}
+	if got, want := AreSoftTargets(x.x), areSoftTargetsGo(x.x); got != want {
+		t.Errorf("areSoftTargets of %d entries = %v", n, got)
+	}
+	for _, v := range []float64{x.x[r.IntN(n)], maxOfGo(x.x), math.Pi, NaN} {
+		if got, want := IndexOf(x.x, v), indexOfGo(x.x, v); got != want {
+			t.Errorf("indexOf %v in %d entries = %d, want %d", v, n, got, want)
+		}
+	}
+	unchanged("a sum")
+
+	f, sum, g := Factors{math.Abs(testkit.Uniform(r)), 0x1p-54 * testkit.Uniform(r), some()}, Accumulator{some(), 0x1p-60 * some()}, some()
+	weightedGradientGo(want, x.x, q.x, f, sum, g)
+	WeightedGradient(out.x, x.x, q.x, f, sum, g)
+	check("weightedGradient", out.x)
+	unchanged("weightedGradient")
+	WeightedGradient(x.x, x.x, q.x, f, sum, g)
+	check("weightedGradient in place of the terms", x.x)
+	copy(x.x, xBefore)
+	WeightedGradient(q.x, x.x, q.x, f, sum, g)
+	check("weightedGradient in place of the coefficients", q.x)
+	copy(q.x, qBefore)
+
+	// Log-probabilities, but for what x has that is special.
+	for j, v := range x.x {
+		if v > 0 && r.IntN(20) > 0 {
+			x.x[j] = -v
+		}
+	}
+	copy(xBefore, x.x)
+	hi, lo = some(), 0x1p-60*some()
+	vectorJacobianGo(want, x.x, q.x, hi, lo)
+	VectorJacobianOf(out.x, x.x, q.x, hi, lo)
+	check("vectorJacobianOf", out.x)
+	unchanged("vectorJacobianOf")
+	VectorJacobianOf(x.x, x.x, q.x, hi, lo)
+	check("vectorJacobianOf in place of the log-probabilities", x.x)
+	copy(x.x, xBefore)
+	VectorJacobianOf(q.x, x.x, q.x, hi, lo)
+	check("vectorJacobianOf in place of upstream", q.x)
+	copy(q.x, qBefore)
+
+	his, los := make([]float64, n), make([]float64, n)
+	testkit.FillWith(his, some)
+	testkit.FillWith(los, func() float64 { return 0x1p-60 * some() })
+	columnsVectorJacobianGo(want, x.x, q.x, his, los)
+	ColumnsVectorJacobian(out.x, x.x, q.x, his, los, 0, n, 5)
+	check("columnsVectorJacobian", out.x)
+	unchanged("columnsVectorJacobian")
+	ColumnsVectorJacobian(x.x, x.x, q.x, his, los, n, 0, -3)
+	check("columnsVectorJacobian in place", x.x)
+	copy(x.x, xBefore)
+}
+
+// coefficientFillings are the kinds of coefficients that are tried.
+var coefficientFillings = []func(r *rand.Rand, x []float64){
+	func(r *rand.Rand, x []float64) {
+		testkit.FillWith(x, func() float64 { return math.Abs(testkit.Uniform(r)) })
+	},
+	func(r *rand.Rand, x []float64) {
+		// Most of them 0, as in one-hot targets.
+		testkit.FillWith(x, func() float64 { return float64(max(0, r.IntN(6)-4)) })
+	},
+	func(r *rand.Rand, x []float64) {
+		testkit.FillWith(x, func() float64 { return math.Ldexp(testkit.Uniform(r), r.IntN(2098)-1074) })
+	},
+	func(r *rand.Rand, x []float64) {
+		some := append([]float64{0, math.Copysign(0, -1), 1, 0.5, math.Inf(1), math.Inf(-1), math.MaxFloat64, 0x1p-1074}, testkit.NaNs...)
+		testkit.FillWith(x, func() float64 { return some[min(r.IntN(200), r.IntN(200))%len(some)] })
+	},
+}
+
+// TestWeightedKernels goes through lengths, places and kinds of numbers.
+func TestWeightedKernels(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(71, 72))
+		for _, n := range weightedLengths() {
+			for k, f := range fillings {
+				if testing.Short() && (n+k)%5 > 0 {
+					continue
+				}
+				q, x, out := newFenced(n, (n+k)%8), newFenced(n, (n+3*k)%8), newFenced(n, r.IntN(8))
+				f.fill(r, x.x)
+				coefficientFillings[(n/2+k)%len(coefficientFillings)](r, q.x)
+				testWeightedKernels(t, r, &q, &x, &out)
+				if t.Failed() {
+					t.Fatalf("for %d entries, %s", n, f.name)
+				}
+			}
+		}
+	})
+}
+
+// TestVectorJacobianSpecial has each special value at each place of each
+// length, among entries that are not special.
+func TestVectorJacobianSpecial(t *testing.T) {
+	special := append([]float64{0, math.Copysign(0, -1), 1e-300, 0.5, 800, math.Inf(1), math.Inf(-1), -790, -790.5, -745, -709, -50,
+		math.Nextafter(-50, 0), -0x1p-1074, -1e-200, -ln2.Hi / 32}, testkit.NaNs...)
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(73, 74))
+		for n := 1; n <= 40; n++ {
+			logp, u, got, want := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+			testkit.FillWith(logp, func() float64 { return -8 * math.Abs(testkit.Uniform(r)) })
+			testkit.FillWith(u, func() float64 { return testkit.Uniform(r) })
+			for j := range n {
+				for _, s := range special {
+					for _, v := range []float64{u[j], 0, math.Inf(1), NaN, math.MaxFloat64} {
+						y, before := logp[j], u[j]
+						logp[j], u[j] = s, v
+						vectorJacobianGo(want, logp, u, 0.75, 0x1p-60)
+						VectorJacobianOf(got, logp, u, 0.75, 0x1p-60)
+						if k := testkit.Difference(got, want); k >= 0 {
+							t.Fatalf("log-probability %v and upstream %v at %d of %d: entry %d is %v, want %v", s, v, j, n, k, got[k], want[k])
+						}
+						logp[j], u[j] = y, before
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestSoftTargetsSpecial has each bad value at each place of each length.
+func TestSoftTargetsSpecial(t *testing.T) {
+	good := []float64{0, math.Copysign(0, -1), math.MaxFloat64, 0x1p-1074}
+	bad := append([]float64{-0x1p-1074, -1, math.Inf(1), math.Inf(-1)}, testkit.NaNs...)
+	eachTier(t, func(t *testing.T) {
+		for n := 1; n <= 100; n++ {
+			x := newFenced(n, n%8)
+			Fill(x.x, 0.25)
+			for j := range n {
+				for k, v := range append(good, bad...) {
+					x.x[j] = v
+					if got := AreSoftTargets(x.x); got != (k < len(good)) {
+						t.Fatalf("areSoftTargets of %d entries with %v at %d: %v", n, v, j, got)
+					}
+				}
+				x.x[j] = 0.25
+			}
+		}
+	})
+}
+
+// TestIndexOf finds each entry of each length, the first of two, and none.
+func TestIndexOf(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		for n := 1; n <= 100; n++ {
+			x := newFenced(n, n%8)
+			for j := range n {
+				Fill(x.x, -1)
+				if got := IndexOf(x.x, 2); got != -1 {
+					t.Fatalf("found at %d of %d what is not there", got, n)
+				}
+				x.x[n-1-j/2], x.x[j] = 2, 2
+				if got, want := IndexOf(x.x, 2), min(j, n-1-j/2); got != want {
+					t.Fatalf("found at %d of %d, not at %d", got, n, want)
+				}
+			}
+		}
+	})
+}
+
+// TestWeightedColumnKernels holds the kernels for slices side by side to the
+// reference.
+func TestWeightedColumnKernels(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(75, 76))
+		for n := 1; n <= FewCols; n++ {
+			for k, f := range fillings {
+				if testing.Short() && (n+k)%3 > 0 {
+					continue
+				}
+				groups := 1 + (n+k)%(Width/Group)
+				width := groups * Group
+				x, q := newFenced(n*Width, k%8), newFenced(n*Width, (k+n)%8)
+				f.fill(r, x.x)
+				coefficientFillings[(n+k)%len(coefficientFillings)](r, q.x)
+				var got, want Panel
+				sums := someSums(r)
+				some := func() float64 { return sums[max(0, r.IntN(40)-30)%len(sums)] }
+				for i := range Width {
+					want.Max[i], want.Count[i] = x.x[r.IntN(n)*Width+i], float64(1+r.IntN(2))
+					want.NegLogSum[i], want.Inverse[i], want.Complement[i], want.Factor[i] = some(), some(), some(), some()
+				}
+				compare := func(kernel string) {
+					t.Helper()
+					for i := range width {
+						for l := range Lanes {
+							if !sameSum(got.Hi[l][i], got.Lo[l][i], want.Hi[l][i], want.Lo[l][i]) {
+								t.Fatalf("%s of %d entries, %s: lane %d of slice %d is %v+%v, want %v+%v", kernel, n, f.name, l, i,
+									got.Hi[l][i], got.Lo[l][i], want.Hi[l][i], want.Lo[l][i])
+							}
+						}
+					}
+					if !x.intact() || !q.intact() {
+						t.Fatalf("%s of %d entries wrote outside", kernel, n)
+					}
+				}
+				got = want
+				want.weightedLossGo(q.x, x.x, n, groups)
+				got.WeightedLoss(q.x, x.x, n, groups)
+				compare("columnsWeightedLoss")
+
+				// Any number of slices and any stride.
+				stride := 1 + r.IntN(Width)
+				some1, rows := 1+r.IntN(stride), (len(x.x)-1)/stride
+				want.ClearSums(Width / Group)
+				got.ClearSums(Width / Group)
+				want.addGo(x.x, stride, rows, some1)
+				got.Add(x.x, stride, rows, some1)
+				width = some1
+				compare("columnsAdd")
+				width = groups * Group
+
+				for i := range Width {
+					want.Hi[0][i], want.Lo[0][i] = some(), 0x1p-60*some()
+				}
+				got = want
+				a, b := newFenced(len(x.x), 0), newFenced(len(x.x), 5)
+				testkit.FillWith(a.x, func() float64 { return 0x1p128 * some() })
+				copy(b.x, a.x)
+				want.weightedGradientGo(a.x, q.x, x.x, n, groups)
+				got.WeightedGradient(b.x, q.x, x.x, n, groups)
+				compare("columnsWeightedGradient")
+				if j := testkit.Difference(b.x, a.x); j >= 0 {
+					t.Fatalf("columnsWeightedGradient of %d entries, %s: entry %d of slice %d is %v, want %v", n, f.name,
+						j/Width, j%Width, b.x[j], a.x[j])
+				}
+				if !b.intact() {
+					t.Fatalf("columnsWeightedGradient of %d entries wrote outside", n)
+				}
+			}
+		}
+	})
+}
