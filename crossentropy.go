@@ -259,60 +259,6 @@ func softCrossEntropy(fn string, dst *mat.Dense, each *eachRow, logits, target m
 	return loss, nil
 }
 
-// checkSoftTargets returns a *ValueError for the first target probability, of
-// a row that counts, that is negative or not finite.
-func (s *settings) checkSoftTargets(soft *source) error {
-	const rows, cols = 16, 256
-	switch soft.kind {
-	case sourceDense:
-		if s.sampleWeight == nil && soft.raw.Stride == soft.cols {
-			if kernel.AreSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
-				return nil
-			}
-			return s.findSoftTarget(soft, 0)
-		}
-		for i := range soft.rows {
-			if s.countsSoft(i) && !kernel.AreSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
-				return s.findSoftTarget(soft, i)
-			}
-		}
-		return nil
-	case sourceTransposed:
-		buf := getBuffer(rows * cols)
-		defer putBuffer(buf)
-		for i := 0; i < soft.rows; i += rows {
-			n := min(rows, soft.rows-i)
-			for j := 0; j < soft.cols; j += cols {
-				data, stride := soft.block(buf, i, j, n, min(cols, soft.cols-j))
-				for k := range n {
-					if s.countsSoft(i+k) && !kernel.AreSoftTargets(data[k*stride:][:stride]) {
-						// There may be others, in rows above.
-						return s.findSoftTarget(soft, i)
-					}
-				}
-			}
-		}
-		return nil
-	default:
-		return s.findSoftTarget(soft, 0)
-	}
-}
-
-// findSoftTarget is checkSoftTargets from row i on, entry by entry.
-func (s *settings) findSoftTarget(soft *source, i int) error {
-	for ; i < soft.rows; i++ {
-		if !s.countsSoft(i) {
-			continue
-		}
-		for j := range soft.cols {
-			if v := soft.at(i, j); !kernel.IsSoftTarget(v) {
-				return &ValueError{Name: "target", Row: i, Col: j, Value: v}
-			}
-		}
-	}
-	return nil
-}
-
 // An entropy is the loss of a batch of logits, and its gradient where out has
 // storage. Its units are groups of rows, each with a sum of its own, which
 // depend on the number of classes alone.

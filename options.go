@@ -5,7 +5,6 @@ package logsoftmax
 
 import (
 	"fmt"
-	"slices"
 
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
@@ -61,12 +60,17 @@ var defaultIgnore = []int{-100}
 type settings struct {
 	weight       []float64
 	sampleWeight []float64
-	ignore       []int
+	ignored      ignoredLabels
 	smoothing    float64
 	reduction    Reduction
-	// noneIgnored is that no label of the batch is ignored, as far as
-	// checkTargets saw that without looking at each.
-	noneIgnored bool
+}
+
+// ignore returns the labels whose rows do not count.
+func (o *Options) ignore() []int {
+	if o == nil || o.Ignore == nil {
+		return defaultIgnore
+	}
+	return o.Ignore
 }
 
 // resolve checks the options of the function named fn for a batch of the
@@ -76,7 +80,7 @@ type settings struct {
 // slices. The reduction matters only where grad is set.
 func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, error) {
 	if opts == nil {
-		return settings{ignore: defaultIgnore}, nil
+		return settings{}, nil
 	}
 	if opts.Weight != nil && len(opts.Weight) != classes {
 		panic(mat.ErrShape)
@@ -98,17 +102,12 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 	if e := opts.LabelSmoothing; !(e >= 0 && e <= 1) {
 		return settings{}, &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
 	}
-	s := settings{
+	return settings{
 		weight:       opts.Weight,
 		sampleWeight: opts.SampleWeight,
-		ignore:       opts.Ignore,
 		smoothing:    opts.LabelSmoothing,
 		reduction:    opts.Reduction,
-	}
-	if s.ignore == nil {
-		s.ignore = defaultIgnore
-	}
-	return s, nil
+	}, nil
 }
 
 // checkSampleWeight returns a *ValueError for the first sample weight that
@@ -127,64 +126,12 @@ func checkSampleWeight(weight []float64, notNegative bool) error {
 func resolveLabels(fn string, opts *Options, target []int, rows, classes int, grad bool) (settings, error) {
 	s, err := resolve(fn, opts, rows, classes, grad)
 	if err == nil {
-		err = s.checkTargets(target, classes)
+		s.ignored, err = checkTargets(target, classes, opts.ignore())
 	}
 	if err != nil {
 		return settings{}, err
 	}
 	return s, nil
-}
-
-// checkTargets returns a *TargetError for the first label that is neither a
-// class nor ignored. A row whose sample weight is 0 is checked as any other.
-func (s *settings) checkTargets(target []int, classes int) error {
-	if areClasses(target, classes) {
-		s.noneIgnored = !slices.ContainsFunc(s.ignore, func(v int) bool { return uint(v) < uint(classes) })
-		return nil
-	}
-	for i, y := range target {
-		if uint(y) >= uint(classes) && !s.ignores(y) {
-			return &TargetError{Row: i, Target: y, Classes: classes}
-		}
-	}
-	return nil
-}
-
-// areClasses reports whether all labels are classes.
-func areClasses(target []int, classes int) bool {
-	for len(target) >= 8 {
-		t := (*[8]int)(target)
-		if max(uint(t[0]), uint(t[1]), uint(t[2]), uint(t[3]), uint(t[4]), uint(t[5]), uint(t[6]), uint(t[7])) >= uint(classes) {
-			return false
-		}
-		target = target[8:]
-	}
-	for _, y := range target {
-		if uint(y) >= uint(classes) {
-			return false
-		}
-	}
-	return true
-}
-
-// ignores reports whether rows with label y do not count.
-func (s *settings) ignores(y int) bool {
-	for _, v := range s.ignore {
-		if v == y {
-			return true
-		}
-	}
-	return false
-}
-
-// counts reports whether a row with the given label counts.
-func (s *settings) counts(row, target int) bool {
-	return !s.ignores(target) && s.countsSoft(row)
-}
-
-// countsSoft reports whether a row counts whose target is a distribution.
-func (s *settings) countsSoft(row int) bool {
-	return s.sampleWeight == nil || s.sampleWeight[row] != 0
 }
 
 // sampleWeightAt returns the sample weight of row i.
@@ -208,11 +155,11 @@ func (s *settings) classWeightAt(c int) float64 {
 // and the number of the other rows.
 func (s *settings) lossWeight(target []int) (weight kernel.Accumulator, ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
-		if s.noneIgnored {
+		if s.ignored.none() {
 			return kernel.Accumulator{Hi: float64(len(target))}, 0
 		}
 		for _, y := range target {
-			if s.ignores(y) {
+			if s.ignored.has(y) {
 				ignored++
 			}
 		}

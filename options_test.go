@@ -91,7 +91,7 @@ func TestResolve(t *testing.T) {
 			} else if got.Name != test.err.Name || got.Row != test.err.Row || got.Col != test.err.Col || math.Float64bits(kernel.Canonical(got.Value)) != math.Float64bits(kernel.Canonical(test.err.Value)) {
 				t.Errorf("%s: error %+v, want %+v", test.name, got, test.err)
 			}
-			if s.ignore != nil || s.weight != nil || s.sampleWeight != nil {
+			if s.weight != nil || s.sampleWeight != nil {
 				t.Errorf("%s: settings with an error", test.name)
 			}
 			continue
@@ -100,11 +100,8 @@ func TestResolve(t *testing.T) {
 		if test.opts != nil {
 			opts = *test.opts
 		}
-		if opts.Ignore == nil {
-			opts.Ignore = []int{-100}
-		}
 		if !slices.Equal(s.weight, opts.Weight) || !slices.Equal(s.sampleWeight, opts.SampleWeight) ||
-			!slices.Equal(s.ignore, opts.Ignore) || s.smoothing != opts.LabelSmoothing || s.reduction != opts.Reduction {
+			s.smoothing != opts.LabelSmoothing || s.reduction != opts.Reduction {
 			t.Errorf("%s: got %+v from %+v", test.name, s, opts)
 		}
 	}
@@ -126,11 +123,7 @@ func TestCheckTargets(t *testing.T) {
 		{target: []int{-1, 9, 2}, opts: &Options{Ignore: []int{9, 2, -1}}, row: -1},
 		{target: []int{1, 7, 2}, opts: &Options{SampleWeight: []float64{0, 0, 0}}, row: 1},
 	} {
-		s, err := resolve("F", test.opts, len(test.target), 5, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = s.checkTargets(test.target, 5)
+		_, err := checkTargets(test.target, 5, test.opts.ignore())
 		var bad *TargetError
 		switch {
 		case test.row < 0:
@@ -141,6 +134,32 @@ func TestCheckTargets(t *testing.T) {
 			t.Errorf("%v, %+v: error %v, want one for row %d", test.target, test.opts, err, test.row)
 		case *bad != TargetError{Row: test.row, Target: test.target[test.row], Classes: 5}:
 			t.Errorf("%v, %+v: error %+v, want one for row %d", test.target, test.opts, bad, test.row)
+		}
+	}
+}
+
+// TestIgnoredLabels compares with the list, for labels on both sides of all
+// that the bits distinguish.
+func TestIgnoredLabels(t *testing.T) {
+	labels := []int{math.MinInt, -100, -1, 0, 1, 4, 5, 62, 63, 64, 65, 127, 128, 200, 299, 300, math.MaxInt}
+	for _, classes := range []int{1, 2, 5, 63, 64, 65, 128, 300} {
+		for _, ignore := range [][]int{nil, {-100}, {0}, {63}, {64}, {0, 64, 299, 300}, labels} {
+			for _, y := range labels {
+				g, err := checkTargets([]int{0, y}, classes, ignore)
+				listed, class := slices.Contains(ignore, y), y >= 0 && y < classes
+				if (err != nil) != (!class && !listed) {
+					t.Errorf("%d of %d classes, %v ignored: error %v", y, classes, ignore, err)
+				}
+				if err != nil {
+					continue
+				}
+				if g.has(y) != listed || g.has(0) != slices.Contains(ignore, 0) {
+					t.Errorf("%d of %d classes, %v ignored: %v", y, classes, ignore, g.has(y))
+				}
+				if g.none() && (listed || slices.Contains(ignore, 0)) {
+					t.Errorf("%d of %d classes, %v ignored: none", y, classes, ignore)
+				}
+			}
 		}
 	}
 }
@@ -159,7 +178,7 @@ func TestLossWeight(t *testing.T) {
 		{&Options{Weight: []float64{1, 2, 0}, SampleWeight: []float64{3, 5, 0, -1, 0.5}, LabelSmoothing: 0.3}, 1, 2},
 		{&Options{Weight: []float64{1, 2, 4}, Ignore: []int{0, 1, 2, -100}}, 0, 5},
 	} {
-		s, err := resolve("F", test.opts, len(target), 3, false)
+		s, err := resolveLabels("F", test.opts, target, len(target), 3, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +191,7 @@ func TestLossWeight(t *testing.T) {
 	if weight, ignored := s.softLossWeight(3); weight.Value() != -2 || ignored != 1 {
 		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
-	s = settings{ignore: defaultIgnore}
+	s = settings{}
 	if weight, ignored := s.softLossWeight(3); weight.Value() != 3 || ignored != 0 {
 		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}

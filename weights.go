@@ -4,8 +4,6 @@
 package logsoftmax
 
 import (
-	"math"
-
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
@@ -27,12 +25,9 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 	if classes < 0 {
 		panic(mat.ErrNegativeDimension)
 	}
-	s := settings{ignore: defaultIgnore}
+	var s settings
 	if opts != nil {
 		s.sampleWeight = opts.SampleWeight
-		if opts.Ignore != nil {
-			s.ignore = opts.Ignore
-		}
 	}
 	if s.sampleWeight != nil && len(s.sampleWeight) != len(target) {
 		panic(mat.ErrShape)
@@ -40,7 +35,8 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 	if err := checkSampleWeight(s.sampleWeight, false); err != nil {
 		return nil, err
 	}
-	if err := s.checkTargets(target, classes); err != nil {
+	var err error
+	if s.ignored, err = checkTargets(target, classes, opts.ignore()); err != nil {
 		return nil, err
 	}
 
@@ -162,36 +158,4 @@ func checkCounts(counts []float64) error {
 		}
 	}
 	return nil
-}
-
-// Labels returns the elements of v, a column of a data file say, as labels.
-// A nil dst is allocated; any other must have the length of v.
-//
-// It panics, in this order: with a string if v is nil or has less storage than
-// its shape; with mat.ErrZeroLength if it is empty; and with mat.ErrShape if
-// dst is neither nil nor of the length of v. It returns a *ValueError for the
-// first element that is not a whole number, or not one that an int can hold;
-// dst is then not written.
-func Labels(dst []int, v mat.Vector) ([]int, error) {
-	checkMatrix("Labels", "v", v)
-	n := v.Len()
-	if n == 0 {
-		panic(mat.ErrZeroLength)
-	}
-	if dst != nil && len(dst) != n {
-		panic(mat.ErrShape)
-	}
-	for i := range n {
-		// math.MinInt is a power of two, which -math.MaxInt is not.
-		if x := v.AtVec(i); !(x >= math.MinInt && x < -math.MinInt) || x != math.Trunc(x) {
-			return nil, &ValueError{Name: "label", Row: i, Col: -1, Value: x}
-		}
-	}
-	if dst == nil {
-		dst = make([]int, n)
-	}
-	for i := range dst {
-		dst[i] = int(v.AtVec(i))
-	}
-	return dst, nil
 }
