@@ -49,7 +49,8 @@ import (
 // See Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception
 // Architecture for Computer Vision, CVPR 2016, for label smoothing.
 func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	return crossEntropy("CrossEntropy", nil, nil, logits, target, opts)
+	loss, _, err := crossEntropy("CrossEntropy", output{}, logits, target, opts)
+	return loss, err
 }
 
 // CrossEntropyEach sets dst[i] to the loss of row i, the l[i] of CrossEntropy,
@@ -61,9 +62,8 @@ func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) 
 // mat.ErrShape, after that for target, if dst is neither nil nor of length N.
 // On an error it returns nil, and dst is not written.
 func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Options) ([]float64, error) {
-	each := eachRow{dst: dst}
-	_, err := crossEntropy("CrossEntropyEach", nil, &each, logits, target, opts)
-	return each.dst, err
+	_, each, err := crossEntropy("CrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
+	return each, err
 }
 
 // CrossEntropyGrad sets dst to the gradient with respect to logits of the Mean
@@ -97,7 +97,8 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 // error dst is neither sized nor written.
 func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
 	checkDense("CrossEntropyGrad", "dst", dst)
-	return crossEntropy("CrossEntropyGrad", dst, nil, logits, target, opts)
+	loss, _, err := crossEntropy("CrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	return loss, err
 }
 
 // SoftCrossEntropy returns the cross-entropy of the logits, N rows by C
@@ -130,7 +131,8 @@ func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Opt
 // whose value is not allowed, and else for the first target, by rows, that is
 // negative or not finite; the Loss is then zero.
 func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
-	return softCrossEntropy("SoftCrossEntropy", nil, nil, logits, target, opts)
+	loss, _, err := softCrossEntropy("SoftCrossEntropy", output{}, logits, target, opts)
+	return loss, err
 }
 
 // SoftCrossEntropyEach sets dst[i] to the loss of row i, the l[i] of
@@ -142,9 +144,8 @@ func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
 // mat.ErrShape, after that for target, if dst is neither nil nor of length N.
 // On an error it returns nil, and dst is not written.
 func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Options) ([]float64, error) {
-	each := eachRow{dst: dst}
-	_, err := softCrossEntropy("SoftCrossEntropyEach", nil, &each, logits, target, opts)
-	return each.dst, err
+	_, each, err := softCrossEntropy("SoftCrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
+	return each, err
 }
 
 // SoftCrossEntropyGrad sets dst to the gradient with respect to logits of the
@@ -178,85 +179,63 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 // would mean nothing. On an error dst is neither sized nor written.
 func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
 	checkDense("SoftCrossEntropyGrad", "dst", dst)
-	return softCrossEntropy("SoftCrossEntropyGrad", dst, nil, logits, target, opts)
+	loss, _, err := softCrossEntropy("SoftCrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	return loss, err
 }
 
-// eachRow is the slice of an Each function, which becomes nil on an error and
-// is allocated otherwise if it is nil.
-type eachRow struct{ dst []float64 }
-
-func (e *eachRow) resolve(rows int, err error) []float64 {
-	if e == nil {
-		return nil
-	}
-	if err != nil {
-		e.dst = nil
-	} else {
-		e.dst = prepareSlice(e.dst, rows)
-	}
-	return e.dst
+// An output is what a function gives beside the Loss.
+type output struct {
+	grad      *mat.Dense // of the Grad functions, else nil
+	each      []float64  // of the Each functions, where nil is to be allocated
+	wantsEach bool
 }
 
-// crossEntropy is the functions with labels; dst and each may be nil.
-func crossEntropy(fn string, dst *mat.Dense, each *eachRow, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
+// check checks the output of the function named fn against its inputs, matrices
+// of rows and cols.
+func (o *output) check(fn string, rows, cols int, inputs ...argument) {
+	if o.wantsEach {
+		checkSlice(o.each, rows)
+	}
+	if o.grad != nil {
+		checkDst(fn, "dst", o.grad, rows, cols, inputs...)
+	}
+}
+
+// crossEntropy is the functions with labels.
+func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *Options) (Loss, []float64, error) {
 	rows, cols := checkLabelled(fn, "logits", logits, target)
-	if each != nil {
-		checkSlice(each.dst, rows)
-	}
-	if dst != nil {
-		checkDst(fn, "dst", dst, rows, cols, argument{"logits", logits})
-	}
-	s, err := resolveLabels(fn, opts, target, rows, cols, dst != nil)
-	values := each.resolve(rows, err)
+	out.check(fn, rows, cols, argument{"logits", logits})
+	s, err := resolveLabels(fn, opts, target, rows, cols, out.grad != nil)
 	if err != nil {
-		return Loss{}, err
+		return Loss{}, nil, err
 	}
-	t := entropies.Get().(*entropy)
-	t.settings, t.target, t.each = s, target, values
-	t.logits = newSource(logits)
-	if dst != nil {
-		t.inPlace = sameRegion(dst, logits)
-		t.out = sizeDst(dst, rows, cols)
-	}
-	weight, ignored := s.lossWeight(target)
-	loss := t.run(weight, ignored)
-	t.release()
-	return loss, nil
+	inPlace := out.grad != nil && sameRegion(out.grad, logits)
+	t := newEntropy(&s, logits, &out)
+	t.target, t.inPlace = target, inPlace
+	loss, each := t.run(s.lossWeight(target))
+	return loss, each, nil
 }
 
-// softCrossEntropy is the functions with distributions; dst and each may be
-// nil.
-func softCrossEntropy(fn string, dst *mat.Dense, each *eachRow, logits, target mat.Matrix, opts *Options) (Loss, error) {
+// softCrossEntropy is the functions with distributions.
+func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Options) (Loss, []float64, error) {
 	checkMatrix(fn, "logits", logits)
 	checkMatrix(fn, "target", target)
 	rows, cols := checkNotEmpty(logits)
 	checkShape(target, rows, cols)
-	if each != nil {
-		checkSlice(each.dst, rows)
-	}
-	if dst != nil {
-		checkDst(fn, "dst", dst, rows, cols, argument{"logits", logits}, argument{"target", target})
-	}
-	s, err := resolve(fn, opts, rows, cols, dst != nil)
-	soft := newSource(target)
-	if err == nil {
-		err = s.checkSoftTargets(&soft)
-	}
-	values := each.resolve(rows, err)
+	out.check(fn, rows, cols, argument{"logits", logits}, argument{"target", target})
+	s, err := resolve(fn, opts, rows, cols, out.grad != nil)
 	if err != nil {
-		return Loss{}, err
+		return Loss{}, nil, err
 	}
-	t := entropies.Get().(*entropy)
-	t.settings, t.soft, t.each = s, soft, values
-	t.logits = newSource(logits)
-	if dst != nil {
-		t.inPlace = sameRegion(dst, logits) || sameRegion(dst, target)
-		t.out = sizeDst(dst, rows, cols)
+	soft := newSource(target)
+	if err := s.checkSoftTargets(&soft); err != nil {
+		return Loss{}, nil, err
 	}
-	weight, ignored := s.softLossWeight(rows)
-	loss := t.run(weight, ignored)
-	t.release()
-	return loss, nil
+	inPlace := out.grad != nil && (sameRegion(out.grad, logits) || sameRegion(out.grad, target))
+	t := newEntropy(&s, logits, &out)
+	t.soft, t.inPlace = soft, inPlace
+	loss, each := t.run(s.softLossWeight(rows))
+	return loss, each, nil
 }
 
 // An entropy is the loss of a batch of logits, and its gradient where out has
@@ -287,9 +266,23 @@ func (t *entropy) release() {
 	entropies.Put(t)
 }
 
+// newEntropy returns the work on logits, with nothing more to go wrong: it sizes
+// or allocates the output.
+func newEntropy(s *settings, logits mat.Matrix, out *output) *entropy {
+	t := entropies.Get().(*entropy)
+	t.settings, t.logits = *s, newSource(logits)
+	if out.wantsEach {
+		t.each = prepareSlice(out.each, t.logits.rows)
+	}
+	if out.grad != nil {
+		t.out = sizeDst(out.grad, t.logits.rows, t.logits.cols)
+	}
+	return t
+}
+
 // run computes the loss, of the given weight and number of rows that do not
-// count, and whatever else t asks for.
-func (t *entropy) run(weight kernel.Accumulator, ignored int) Loss {
+// count, and whatever else t asks for, and ends t.
+func (t *entropy) run(weight kernel.Accumulator, ignored int) (Loss, []float64) {
 	rows, cols := t.logits.rows, t.logits.cols
 	t.divisor = 1
 	if t.settings.reduction == Mean {
@@ -325,7 +318,9 @@ func (t *entropy) run(weight kernel.Accumulator, ignored int) Loss {
 	}
 	loss := newLoss(sum, weight, rows, ignored)
 	loss.Correct = correct
-	return loss
+	each := t.each
+	t.release()
+	return loss, each
 }
 
 // do computes a group of rows.
