@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"fmt"
 	"math"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -395,6 +396,77 @@ func TestMessages(t *testing.T) {
 		}
 		if want := "logsoftmax: " + test.want; got != want {
 			t.Errorf("got  %v\nwant %s", got, want)
+		}
+	}
+}
+
+// A meddler is a matrix whose At, when it is first called, does something.
+type meddler struct {
+	*mat.Dense
+	do func()
+}
+
+func (m *meddler) At(i, j int) float64 {
+	m.do()
+	return m.Dense.At(i, j)
+}
+func (m *meddler) T() mat.Matrix { return mat.Transpose{Matrix: m} }
+
+// TestLabelsThatChange: labels that are no classes any more after they were
+// checked, by a matrix's own At or by another goroutine, have nothing read or
+// written outside their rows.
+func TestLabelsThatChange(t *testing.T) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	for _, shape := range []struct{ rows, cols int }{{1, 2}, {40, 3}, {70, 10}, {9, 64}, {9, 65}, {3, 300}, {2, 5000}} {
+		for _, bad := range []int{-1, shape.cols, 1 << 20, -1 << 20, 1 << 40, -1 << 40, math.MaxInt, math.MinInt} {
+			logits := newPositive(shape.rows, shape.cols)
+			good := make([]int, shape.rows)
+			sample, weight := make([]float64, shape.rows), make([]float64, shape.cols)
+			kernel.Fill(sample, 2)
+			kernel.Fill(weight, 3)
+			for _, opts := range []*Options{nil, {Ignore: []int{}}, {SampleWeight: sample}, {Weight: weight}, {LabelSmoothing: 0.1}} {
+				target := make([]int, shape.rows)
+				change := func() {
+					for i := range target {
+						target[i] = bad
+					}
+				}
+				// One row above and one below dst.
+				canary := newPositive(shape.rows+2, shape.cols)
+				dst := canary.Slice(1, shape.rows+1, 0, shape.cols).(*mat.Dense)
+				each := make([]float64, shape.rows)
+				for name, call := range map[string]func(){
+					"CrossEntropy":     func() { _, _ = CrossEntropy(&meddler{logits, change}, target, opts) },
+					"CrossEntropyEach": func() { _, _ = CrossEntropyEach(each, &meddler{logits, change}, target, opts) },
+					"CrossEntropyGrad": func() { _, _ = CrossEntropyGrad(dst, &meddler{logits, change}, target, opts) },
+					"NLL":              func() { _, _ = NLL(&meddler{logits, change}, target, opts) },
+					"NLLEach":          func() { _, _ = NLLEach(each, &meddler{logits, change}, target, opts) },
+					"NLLGrad":          func() { _, _ = NLLGrad(dst, &meddler{logits, change}, target, opts) },
+					"another goroutine": func() {
+						// As crossEntropy does it, with labels that change in between.
+						s, err := resolveLabels("F", opts, good, shape.rows, shape.cols, true)
+						if err != nil {
+							t.Fatal(err)
+						}
+						weight, ignored := s.lossWeight(good)
+						change()
+						e := &entropy{settings: s, target: target, logits: newSource(logits), out: dst.RawMatrix(), each: each}
+						e.run(weight, ignored)
+					},
+				} {
+					copy(target, good)
+					if p := panicValue(call); p != nil {
+						t.Errorf("%s of %d×%d, %+v, a label becomes %d: panic %v", name, shape.rows, shape.cols, opts, bad, p)
+					}
+				}
+				for _, i := range []int{0, shape.rows + 1} {
+					for _, v := range canary.RawRowView(i) {
+						if v != 0.25 {
+							t.Fatalf("%d×%d, %+v, a label becomes %d: row %d beside dst was written", shape.rows, shape.cols, opts, bad, i-1)
+						}
+					}
+				}
+			}
 		}
 	}
 }

@@ -56,7 +56,13 @@ func (b *batch) labelled(i, n int) {
 // label that goes either way would take as long: there is none.
 func (b *batch) labelledPlain(i, n int) {
 	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
-	target := b.task.target[b.begin+i:][:n]
+	// The kernel reads where a label says. All are classes, but they are the
+	// caller's: a matrix's At or another goroutine may have changed them since
+	// that was checked. What it reads is a copy, and in the row.
+	target := w.classes[:n]
+	for k, y := range b.task.target[b.begin+i:][:n] {
+		target[k] = int(min(uint(y), uint(cols-1)))
+	}
 	var terms []float64
 	g := 0.0
 	if b.task.out.Data != nil {

@@ -16,7 +16,9 @@ type workspace struct {
 	// sums are formed.
 	panel  kernel.Panel
 	labels kernel.Labels
-	tile   kernel.Tile
+	// classes are the labels of a panel.
+	classes [kernel.Width]int
+	tile    kernel.Tile
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile
