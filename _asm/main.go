@@ -65,6 +65,7 @@ func main() {
 	packKernels()
 	weightedKernels()
 	labelKernels()
+	productKernels()
 	Generate()
 }
 

@@ -52,6 +52,7 @@ func generate(directory string) (string, error) {
 	g.columnsScale()
 	g.pack()
 	g.unpack()
+	g.products()
 	g.flush()
 
 	var s strings.Builder

@@ -667,3 +667,103 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 		columnsWeightedGradientAVX2(c.base(), &terms[0], &q[0], &x[0], n, groups)
 	}
 }
+
+// tileSize returns the size of the tile that a product of rows by cols begins
+// with.
+func tileSize(rows, cols int) (height, width int) {
+	height, lanes := 8, 8
+	if active == tierAVX2 {
+		height, lanes = 4, 4
+	}
+	for height > rows {
+		height /= 2
+	}
+	if cols < lanes {
+		return height, cols
+	}
+	return height, min(3, cols/lanes) * lanes
+}
+
+// productTile is productGo for a tile of a size that tileSize returns, n > 0,
+// and onto 1 for true.
+func productTile(rows, cols int, dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int) {
+	if active == tierAVX512 {
+		productAVX512(rows, cols, dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	} else {
+		productAVX2(rows, cols, dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	}
+}
+
+func productAVX512(rows, cols int, dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int) {
+	const vector = 16 * 8
+	switch 16*cols + rows {
+	case 3*vector + 8:
+		product8x24AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 8:
+		product8x16AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 8:
+		product8x8AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 3*vector + 4:
+		product4x24AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 4:
+		product4x16AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 4:
+		product4x8AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 3*vector + 2:
+		product2x24AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 2:
+		product2x16AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 2:
+		product2x8AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 3*vector + 1:
+		product1x24AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 1:
+		product1x16AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 1:
+		product1x8AVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	default:
+		switch rows {
+		case 8:
+			product8xPartAVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		case 4:
+			product4xPartAVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		case 2:
+			product2xPartAVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		case 1:
+			product1xPartAVX512(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		}
+	}
+}
+
+func productAVX2(rows, cols int, dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int) {
+	const vector = 16 * 4
+	switch 16*cols + rows {
+	case 3*vector + 4:
+		product4x12AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 4:
+		product4x8AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 4:
+		product4x4AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 3*vector + 2:
+		product2x12AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 2:
+		product2x8AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 2:
+		product2x4AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 3*vector + 1:
+		product1x12AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 2*vector + 1:
+		product1x8AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case vector + 1:
+		product1x4AVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	default:
+		switch rows {
+		case 4:
+			product4xPartAVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		case 2:
+			product2xPartAVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		case 1:
+			product1xPartAVX2(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto, cols)
+		}
+	}
+}

@@ -332,3 +332,56 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	c.weightedGradientGo(terms, q, x, n, groups)
 }
+
+// tileSize returns the size of the tile that a product of rows by cols begins
+// with.
+func tileSize(rows, cols int) (height, width int) {
+	height, width = 1, 1
+	if rows >= 4 {
+		height = 4
+	}
+	switch {
+	case cols >= 8:
+		width = 8
+	case cols >= 2:
+		width = 2
+	}
+	return height, width
+}
+
+// productTile is productGo for a tile of a size that tileSize returns, n > 0,
+// and onto 1 for true.
+func productTile(rows, cols int, dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int) {
+	switch 16*cols + rows {
+	case 16*8 + 4:
+		product4x8NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 16*2 + 4:
+		product4x2NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 16*1 + 4:
+		product4x1NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 16*8 + 1:
+		product1x8NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 16*2 + 1:
+		product1x2NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	case 16*1 + 1:
+		product1x1NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
+	}
+}
+
+//go:noescape
+func product4x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
+
+//go:noescape
+func product4x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
+
+//go:noescape
+func product4x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
+
+//go:noescape
+func product1x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
+
+//go:noescape
+func product1x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
+
+//go:noescape
+func product1x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)

@@ -122,3 +122,7 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	c.weightedGradientGo(terms, q, x, n, groups)
 }
+
+func productSteps(dst Rows, rows, cols int, a Factor, b Rows, n int, plus []float64, onto bool) {
+	productGo(dst, rows, cols, a, b, n, plus, onto)
+}

@@ -179,3 +179,29 @@ func TestGuardedFewClasses(t *testing.T) {
 		}
 	})
 }
+
+// TestGuardedProduct is the same for matrix products.
+func TestGuardedProduct(t *testing.T) {
+	const most = 1 << 17
+	a, b, dst, plus := testkit.NewGuarded(t, most), testkit.NewGuarded(t, most), testkit.NewGuarded(t, most), testkit.NewGuarded(t, 64)
+	eachTier(t, func(t *testing.T) {
+		eachProduct(func(p *productCase) {
+			for e, end := range testkit.Ends {
+				other := testkit.Ends[1-e]
+				copyTo := func(g *testkit.Guarded, x []float64) []float64 {
+					to := end.Take(g, len(x))
+					copy(to, x)
+					return to
+				}
+				guarded := *p
+				guarded.a.Data, guarded.b.Data = copyTo(&a, p.a.Data), copyTo(&b, p.b.Data)
+				if p.plus != nil {
+					guarded.plus = copyTo(&plus, p.plus)
+				}
+				if v := testkit.Fault(func() { guarded.into(other.Take(&dst, p.size())) }); v != nil {
+					t.Fatalf("%d×%d by %d×%d, from the %s to the %s of their pages: %v", p.rows, p.n, p.n, p.cols, end.Name, other.Name, v)
+				}
+			}
+		})
+	})
+}

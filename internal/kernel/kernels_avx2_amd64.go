@@ -210,3 +210,63 @@ func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float6
 //
 //go:noescape
 func columnsLabelGradAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+
+// product4x12AVX2 is productGo for 4 rows of 12 entries and n > 0 steps.
+//
+//go:noescape
+func product4x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4x8AVX2 is productGo for 4 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product4x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4x4AVX2 is productGo for 4 rows of 4 entries and n > 0 steps.
+//
+//go:noescape
+func product4x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4xPartAVX2 is productGo for 4 rows of 0 < cols < 4 entries and n > 0 steps.
+//
+//go:noescape
+func product4xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// product2x12AVX2 is productGo for 2 rows of 12 entries and n > 0 steps.
+//
+//go:noescape
+func product2x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2x8AVX2 is productGo for 2 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product2x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2x4AVX2 is productGo for 2 rows of 4 entries and n > 0 steps.
+//
+//go:noescape
+func product2x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2xPartAVX2 is productGo for 2 rows of 0 < cols < 4 entries and n > 0 steps.
+//
+//go:noescape
+func product2xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// product1x12AVX2 is productGo for 1 rows of 12 entries and n > 0 steps.
+//
+//go:noescape
+func product1x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1x8AVX2 is productGo for 1 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product1x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1x4AVX2 is productGo for 1 rows of 4 entries and n > 0 steps.
+//
+//go:noescape
+func product1x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1xPartAVX2 is productGo for 1 rows of 0 < cols < 4 entries and n > 0 steps.
+//
+//go:noescape
+func product1xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)

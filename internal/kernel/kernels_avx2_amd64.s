@@ -7274,3 +7274,885 @@ vectors:
 	VMOVUPD      Y5, 1088(R9)
 	VZEROUPPER
 	RET
+
+// func product4x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product4x12AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	VXORPD  Y6, Y6, Y6
+	VXORPD  Y7, Y7, Y7
+	VXORPD  Y8, Y8, Y8
+	VXORPD  Y9, Y9, Y9
+	VXORPD  Y10, Y10, Y10
+	VXORPD  Y11, Y11, Y11
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD 64(AX), Y2
+	VMOVAPD Y2, Y2
+	VMOVUPD (AX)(CX*1), Y3
+	VMOVAPD Y3, Y3
+	VMOVUPD 32(AX)(CX*1), Y4
+	VMOVAPD Y4, Y4
+	VMOVUPD 64(AX)(CX*1), Y5
+	VMOVAPD Y5, Y5
+	VMOVUPD (AX)(CX*2), Y6
+	VMOVAPD Y6, Y6
+	VMOVUPD 32(AX)(CX*2), Y7
+	VMOVAPD Y7, Y7
+	VMOVUPD 64(AX)(CX*2), Y8
+	VMOVAPD Y8, Y8
+	VMOVUPD (R9), Y9
+	VMOVAPD Y9, Y9
+	VMOVUPD 32(R9), Y10
+	VMOVAPD Y10, Y10
+	VMOVUPD 64(R9), Y11
+	VMOVAPD Y11, Y11
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Y12
+	VMOVUPD      32(DI), Y13
+	VMOVUPD      64(DI), Y14
+	VBROADCASTSD (DX), Y15
+	VFMADD231PD  Y12, Y15, Y0
+	VFMADD231PD  Y13, Y15, Y1
+	VFMADD231PD  Y14, Y15, Y2
+	VBROADCASTSD (DX)(BX*1), Y15
+	VFMADD231PD  Y12, Y15, Y3
+	VFMADD231PD  Y13, Y15, Y4
+	VFMADD231PD  Y14, Y15, Y5
+	VBROADCASTSD (DX)(BX*2), Y15
+	VFMADD231PD  Y12, Y15, Y6
+	VFMADD231PD  Y13, Y15, Y7
+	VFMADD231PD  Y14, Y15, Y8
+	VBROADCASTSD (R11), Y15
+	VFMADD231PD  Y12, Y15, Y9
+	VFMADD231PD  Y13, Y15, Y10
+	VFMADD231PD  Y14, Y15, Y11
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y12
+	VBROADCASTSD (DX), Y13
+	VADDPD       Y13, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y14
+	VBLENDVPD    Y14, Y12, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y13, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y12, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VADDPD       Y13, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y0
+	VBLENDVPD    Y0, Y12, Y2, Y0
+	VMOVUPD      Y0, 64(AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y1
+	VBLENDVPD    Y1, Y12, Y3, Y1
+	VMOVUPD      Y1, (AX)(CX*1)
+	VADDPD       Y0, Y4, Y4
+	VCMPPD       $0x03, Y4, Y4, Y1
+	VBLENDVPD    Y1, Y12, Y4, Y1
+	VMOVUPD      Y1, 32(AX)(CX*1)
+	VADDPD       Y0, Y5, Y5
+	VCMPPD       $0x03, Y5, Y5, Y0
+	VBLENDVPD    Y0, Y12, Y5, Y0
+	VMOVUPD      Y0, 64(AX)(CX*1)
+	VBROADCASTSD 16(DX), Y0
+	VADDPD       Y0, Y6, Y6
+	VCMPPD       $0x03, Y6, Y6, Y1
+	VBLENDVPD    Y1, Y12, Y6, Y1
+	VMOVUPD      Y1, (AX)(CX*2)
+	VADDPD       Y0, Y7, Y7
+	VCMPPD       $0x03, Y7, Y7, Y1
+	VBLENDVPD    Y1, Y12, Y7, Y1
+	VMOVUPD      Y1, 32(AX)(CX*2)
+	VADDPD       Y0, Y8, Y8
+	VCMPPD       $0x03, Y8, Y8, Y0
+	VBLENDVPD    Y0, Y12, Y8, Y0
+	VMOVUPD      Y0, 64(AX)(CX*2)
+	VBROADCASTSD 24(DX), Y0
+	VADDPD       Y0, Y9, Y9
+	VCMPPD       $0x03, Y9, Y9, Y1
+	VBLENDVPD    Y1, Y12, Y9, Y1
+	VMOVUPD      Y1, (R9)
+	VADDPD       Y0, Y10, Y10
+	VCMPPD       $0x03, Y10, Y10, Y1
+	VBLENDVPD    Y1, Y12, Y10, Y1
+	VMOVUPD      Y1, 32(R9)
+	VADDPD       Y0, Y11, Y11
+	VCMPPD       $0x03, Y11, Y11, Y0
+	VBLENDVPD    Y0, Y12, Y11, Y0
+	VMOVUPD      Y0, 64(R9)
+	VZEROUPPER
+	RET
+
+// func product4x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product4x8AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	VXORPD  Y6, Y6, Y6
+	VXORPD  Y7, Y7, Y7
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD (AX)(CX*1), Y2
+	VMOVAPD Y2, Y2
+	VMOVUPD 32(AX)(CX*1), Y3
+	VMOVAPD Y3, Y3
+	VMOVUPD (AX)(CX*2), Y4
+	VMOVAPD Y4, Y4
+	VMOVUPD 32(AX)(CX*2), Y5
+	VMOVAPD Y5, Y5
+	VMOVUPD (R9), Y6
+	VMOVAPD Y6, Y6
+	VMOVUPD 32(R9), Y7
+	VMOVAPD Y7, Y7
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Y8
+	VMOVUPD      32(DI), Y9
+	VBROADCASTSD (DX), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (DX)(BX*1), Y10
+	VFMADD231PD  Y8, Y10, Y2
+	VFMADD231PD  Y9, Y10, Y3
+	VBROADCASTSD (DX)(BX*2), Y10
+	VFMADD231PD  Y8, Y10, Y4
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (R11), Y10
+	VFMADD231PD  Y8, Y10, Y6
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y8
+	VBROADCASTSD (DX), Y9
+	VADDPD       Y9, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y10
+	VBLENDVPD    Y10, Y8, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y9, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y8, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y1
+	VBLENDVPD    Y1, Y8, Y2, Y1
+	VMOVUPD      Y1, (AX)(CX*1)
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y0
+	VBLENDVPD    Y0, Y8, Y3, Y0
+	VMOVUPD      Y0, 32(AX)(CX*1)
+	VBROADCASTSD 16(DX), Y0
+	VADDPD       Y0, Y4, Y4
+	VCMPPD       $0x03, Y4, Y4, Y1
+	VBLENDVPD    Y1, Y8, Y4, Y1
+	VMOVUPD      Y1, (AX)(CX*2)
+	VADDPD       Y0, Y5, Y5
+	VCMPPD       $0x03, Y5, Y5, Y0
+	VBLENDVPD    Y0, Y8, Y5, Y0
+	VMOVUPD      Y0, 32(AX)(CX*2)
+	VBROADCASTSD 24(DX), Y0
+	VADDPD       Y0, Y6, Y6
+	VCMPPD       $0x03, Y6, Y6, Y1
+	VBLENDVPD    Y1, Y8, Y6, Y1
+	VMOVUPD      Y1, (R9)
+	VADDPD       Y0, Y7, Y7
+	VCMPPD       $0x03, Y7, Y7, Y0
+	VBLENDVPD    Y0, Y8, Y7, Y0
+	VMOVUPD      Y0, 32(R9)
+	VZEROUPPER
+	RET
+
+// func product4x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product4x4AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD (AX)(CX*1), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD (AX)(CX*2), Y2
+	VMOVAPD Y2, Y2
+	VMOVUPD (R9), Y3
+	VMOVAPD Y3, Y3
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Y4
+	VBROADCASTSD (DX), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (DX)(BX*1), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD (DX)(BX*2), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VBROADCASTSD (R11), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y4
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y5
+	VBLENDVPD    Y5, Y4, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y4, Y1, Y0
+	VMOVUPD      Y0, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Y0
+	VADDPD       Y0, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y0
+	VBLENDVPD    Y0, Y4, Y2, Y0
+	VMOVUPD      Y0, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Y0
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y0
+	VBLENDVPD    Y0, Y4, Y3, Y0
+	VMOVUPD      Y0, (R9)
+	VZEROUPPER
+	RET
+
+// func product4xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·product4xPartAVX2(SB), NOSPLIT, $0-88
+	MOVQ       cols+80(FP), AX
+	MOVQ       $0x00000004, CX
+	CMPQ       AX, CX
+	CMOVQGT    CX, AX
+	NEGQ       AX
+	LEAQ       ·laneMasks+32(SB), CX
+	VMOVUPD    (CX)(AX*8), Y0
+	MOVQ       dst+0(FP), AX
+	MOVQ       dstStride+8(FP), CX
+	SHLQ       $0x03, CX
+	MOVQ       a+16(FP), DX
+	MOVQ       aRow+24(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       aStep+32(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       b+40(FP), DI
+	MOVQ       bStep+48(FP), R8
+	SHLQ       $0x03, R8
+	VXORPD     Y1, Y1, Y1
+	VXORPD     Y2, Y2, Y2
+	VXORPD     Y3, Y3, Y3
+	VXORPD     Y4, Y4, Y4
+	LEAQ       (AX)(CX*2), R9
+	ADDQ       CX, R9
+	MOVQ       onto+72(FP), R10
+	TESTQ      R10, R10
+	JZ         begin
+	VMASKMOVPD (AX), Y0, Y1
+	VMOVAPD    Y1, Y1
+	VMASKMOVPD (AX)(CX*1), Y0, Y2
+	VMOVAPD    Y2, Y2
+	VMASKMOVPD (AX)(CX*2), Y0, Y3
+	VMOVAPD    Y3, Y3
+	VMASKMOVPD (R9), Y0, Y4
+	VMOVAPD    Y4, Y4
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMASKMOVPD   (DI), Y0, Y5
+	VBROADCASTSD (DX), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (DX)(BX*1), Y6
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD (DX)(BX*2), Y6
+	VFMADD231PD  Y5, Y6, Y3
+	VBROADCASTSD (R11), Y6
+	VFMADD231PD  Y5, Y6, Y4
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y5
+	VBROADCASTSD (DX), Y6
+	VADDPD       Y6, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y6
+	VBLENDVPD    Y6, Y5, Y1, Y1
+	VMASKMOVPD   Y1, Y0, (AX)
+	VBROADCASTSD 8(DX), Y1
+	VADDPD       Y1, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y1
+	VBLENDVPD    Y1, Y5, Y2, Y1
+	VMASKMOVPD   Y1, Y0, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Y1
+	VADDPD       Y1, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y1
+	VBLENDVPD    Y1, Y5, Y3, Y1
+	VMASKMOVPD   Y1, Y0, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Y1
+	VADDPD       Y1, Y4, Y4
+	VCMPPD       $0x03, Y4, Y4, Y1
+	VBLENDVPD    Y1, Y5, Y4, Y1
+	VMASKMOVPD   Y1, Y0, (R9)
+	VZEROUPPER
+	RET
+
+// func product2x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product2x12AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VXORPD  Y5, Y5, Y5
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD 64(AX), Y2
+	VMOVAPD Y2, Y2
+	VMOVUPD (AX)(CX*1), Y3
+	VMOVAPD Y3, Y3
+	VMOVUPD 32(AX)(CX*1), Y4
+	VMOVAPD Y4, Y4
+	VMOVUPD 64(AX)(CX*1), Y5
+	VMOVAPD Y5, Y5
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Y6
+	VMOVUPD      32(DI), Y7
+	VMOVUPD      64(DI), Y8
+	VBROADCASTSD (DX), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y1
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (DX)(BX*1), Y9
+	VFMADD231PD  Y6, Y9, Y3
+	VFMADD231PD  Y7, Y9, Y4
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y6
+	VBROADCASTSD (DX), Y7
+	VADDPD       Y7, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y8
+	VBLENDVPD    Y8, Y6, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y7, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y6, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VADDPD       Y7, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y0
+	VBLENDVPD    Y0, Y6, Y2, Y0
+	VMOVUPD      Y0, 64(AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y1
+	VBLENDVPD    Y1, Y6, Y3, Y1
+	VMOVUPD      Y1, (AX)(CX*1)
+	VADDPD       Y0, Y4, Y4
+	VCMPPD       $0x03, Y4, Y4, Y1
+	VBLENDVPD    Y1, Y6, Y4, Y1
+	VMOVUPD      Y1, 32(AX)(CX*1)
+	VADDPD       Y0, Y5, Y5
+	VCMPPD       $0x03, Y5, Y5, Y0
+	VBLENDVPD    Y0, Y6, Y5, Y0
+	VMOVUPD      Y0, 64(AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product2x8AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD (AX)(CX*1), Y2
+	VMOVAPD Y2, Y2
+	VMOVUPD 32(AX)(CX*1), Y3
+	VMOVAPD Y3, Y3
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Y4
+	VMOVUPD      32(DI), Y5
+	VBROADCASTSD (DX), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (DX)(BX*1), Y6
+	VFMADD231PD  Y4, Y6, Y2
+	VFMADD231PD  Y5, Y6, Y3
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y4
+	VBROADCASTSD (DX), Y5
+	VADDPD       Y5, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y6
+	VBLENDVPD    Y6, Y4, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y5, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y4, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y1
+	VBLENDVPD    Y1, Y4, Y2, Y1
+	VMOVUPD      Y1, (AX)(CX*1)
+	VADDPD       Y0, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y0
+	VBLENDVPD    Y0, Y4, Y3, Y0
+	VMOVUPD      Y0, 32(AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product2x4AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD (AX)(CX*1), Y1
+	VMOVAPD Y1, Y1
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Y2
+	VBROADCASTSD (DX), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (DX)(BX*1), Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y2
+	VBROADCASTSD (DX), Y3
+	VADDPD       Y3, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y3
+	VBLENDVPD    Y3, Y2, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VBROADCASTSD 8(DX), Y0
+	VADDPD       Y0, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y2, Y1, Y0
+	VMOVUPD      Y0, (AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·product2xPartAVX2(SB), NOSPLIT, $0-88
+	MOVQ       cols+80(FP), AX
+	MOVQ       $0x00000004, CX
+	CMPQ       AX, CX
+	CMOVQGT    CX, AX
+	NEGQ       AX
+	LEAQ       ·laneMasks+32(SB), CX
+	VMOVUPD    (CX)(AX*8), Y0
+	MOVQ       dst+0(FP), AX
+	MOVQ       dstStride+8(FP), CX
+	SHLQ       $0x03, CX
+	MOVQ       a+16(FP), DX
+	MOVQ       aRow+24(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       aStep+32(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       b+40(FP), DI
+	MOVQ       bStep+48(FP), R8
+	SHLQ       $0x03, R8
+	VXORPD     Y1, Y1, Y1
+	VXORPD     Y2, Y2, Y2
+	MOVQ       onto+72(FP), R9
+	TESTQ      R9, R9
+	JZ         begin
+	VMASKMOVPD (AX), Y0, Y1
+	VMOVAPD    Y1, Y1
+	VMASKMOVPD (AX)(CX*1), Y0, Y2
+	VMOVAPD    Y2, Y2
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMASKMOVPD   (DI), Y0, Y3
+	VBROADCASTSD (DX), Y4
+	VFMADD231PD  Y3, Y4, Y1
+	VBROADCASTSD (DX)(BX*1), Y4
+	VFMADD231PD  Y3, Y4, Y2
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Y3
+	VBROADCASTSD (DX), Y4
+	VADDPD       Y4, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y4
+	VBLENDVPD    Y4, Y3, Y1, Y1
+	VMASKMOVPD   Y1, Y0, (AX)
+	VBROADCASTSD 8(DX), Y1
+	VADDPD       Y1, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y1
+	VBLENDVPD    Y1, Y3, Y2, Y1
+	VMASKMOVPD   Y1, Y0, (AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product1x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product1x12AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+	VMOVUPD 64(AX), Y2
+	VMOVAPD Y2, Y2
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Y3
+	VMOVUPD      32(BX), Y4
+	VMOVUPD      64(BX), Y5
+	VBROADCASTSD (CX), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Y3
+	VBROADCASTSD (CX), Y4
+	VADDPD       Y4, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y5
+	VBLENDVPD    Y5, Y3, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y4, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y3, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VADDPD       Y4, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y0
+	VBLENDVPD    Y0, Y3, Y2, Y0
+	VMOVUPD      Y0, 64(AX)
+	VZEROUPPER
+	RET
+
+// func product1x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product1x8AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+	VMOVUPD 32(AX), Y1
+	VMOVAPD Y1, Y1
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(BX), Y3
+	VBROADCASTSD (CX), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Y2
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y4
+	VBLENDVPD    Y4, Y2, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VADDPD       Y3, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y0
+	VBLENDVPD    Y0, Y2, Y1, Y0
+	VMOVUPD      Y0, 32(AX)
+	VZEROUPPER
+	RET
+
+// func product1x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, FMA3
+TEXT ·product1x4AVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Y0, Y0, Y0
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y0
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Y1
+	VBROADCASTSD (CX), Y2
+	VFMADD231PD  Y1, Y2, Y0
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Y1
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VCMPPD       $0x03, Y0, Y0, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y0
+	VMOVUPD      Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func product1xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, CMOV, FMA3
+TEXT ·product1xPartAVX2(SB), NOSPLIT, $0-88
+	MOVQ       cols+80(FP), AX
+	MOVQ       $0x00000004, CX
+	CMPQ       AX, CX
+	CMOVQGT    CX, AX
+	NEGQ       AX
+	LEAQ       ·laneMasks+32(SB), CX
+	VMOVUPD    (CX)(AX*8), Y0
+	MOVQ       dst+0(FP), AX
+	MOVQ       dstStride+8(FP), CX
+	SHLQ       $0x03, CX
+	MOVQ       a+16(FP), CX
+	MOVQ       aRow+24(FP), DX
+	SHLQ       $0x03, DX
+	MOVQ       aStep+32(FP), DX
+	SHLQ       $0x03, DX
+	MOVQ       b+40(FP), BX
+	MOVQ       bStep+48(FP), SI
+	SHLQ       $0x03, SI
+	VXORPD     Y1, Y1, Y1
+	MOVQ       onto+72(FP), DI
+	TESTQ      DI, DI
+	JZ         begin
+	VMASKMOVPD (AX), Y0, Y1
+	VMOVAPD    Y1, Y1
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMASKMOVPD   (BX), Y0, Y2
+	VBROADCASTSD (CX), Y3
+	VFMADD231PD  Y2, Y3, Y1
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Y2
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y1, Y1
+	VCMPPD       $0x03, Y1, Y1, Y3
+	VBLENDVPD    Y3, Y2, Y1, Y1
+	VMASKMOVPD   Y1, Y0, (AX)
+	VZEROUPPER
+	RET

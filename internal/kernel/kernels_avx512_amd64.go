@@ -265,3 +265,83 @@ func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *floa
 //
 //go:noescape
 func columnsLabelGradAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+
+// product8x24AVX512 is productGo for 8 rows of 24 entries and n > 0 steps.
+//
+//go:noescape
+func product8x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product8x16AVX512 is productGo for 8 rows of 16 entries and n > 0 steps.
+//
+//go:noescape
+func product8x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product8x8AVX512 is productGo for 8 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product8x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product8xPartAVX512 is productGo for 8 rows of 0 < cols < 8 entries and n > 0 steps.
+//
+//go:noescape
+func product8xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// product4x24AVX512 is productGo for 4 rows of 24 entries and n > 0 steps.
+//
+//go:noescape
+func product4x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4x16AVX512 is productGo for 4 rows of 16 entries and n > 0 steps.
+//
+//go:noescape
+func product4x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4x8AVX512 is productGo for 4 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product4x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product4xPartAVX512 is productGo for 4 rows of 0 < cols < 8 entries and n > 0 steps.
+//
+//go:noescape
+func product4xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// product2x24AVX512 is productGo for 2 rows of 24 entries and n > 0 steps.
+//
+//go:noescape
+func product2x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2x16AVX512 is productGo for 2 rows of 16 entries and n > 0 steps.
+//
+//go:noescape
+func product2x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2x8AVX512 is productGo for 2 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product2x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product2xPartAVX512 is productGo for 2 rows of 0 < cols < 8 entries and n > 0 steps.
+//
+//go:noescape
+func product2xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// product1x24AVX512 is productGo for 1 rows of 24 entries and n > 0 steps.
+//
+//go:noescape
+func product1x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1x16AVX512 is productGo for 1 rows of 16 entries and n > 0 steps.
+//
+//go:noescape
+func product1x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1x8AVX512 is productGo for 1 rows of 8 entries and n > 0 steps.
+//
+//go:noescape
+func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+
+// product1xPartAVX512 is productGo for 1 rows of 0 < cols < 8 entries and n > 0 steps.
+//
+//go:noescape
+func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)

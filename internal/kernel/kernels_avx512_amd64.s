@@ -11618,3 +11618,1668 @@ vectors:
 	VMOVUPD      Z5, 1088(R9)
 	VZEROUPPER
 	RET
+
+// func product8x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product8x24AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VXORPD  Z6, Z6, Z6
+	VXORPD  Z7, Z7, Z7
+	VXORPD  Z8, Z8, Z8
+	VXORPD  Z9, Z9, Z9
+	VXORPD  Z10, Z10, Z10
+	VXORPD  Z11, Z11, Z11
+	VXORPD  Z12, Z12, Z12
+	VXORPD  Z13, Z13, Z13
+	VXORPD  Z14, Z14, Z14
+	VXORPD  Z15, Z15, Z15
+	VXORPD  Z16, Z16, Z16
+	VXORPD  Z17, Z17, Z17
+	VXORPD  Z18, Z18, Z18
+	VXORPD  Z19, Z19, Z19
+	VXORPD  Z20, Z20, Z20
+	VXORPD  Z21, Z21, Z21
+	VXORPD  Z22, Z22, Z22
+	VXORPD  Z23, Z23, Z23
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	LEAQ    (R9)(CX*2), R10
+	ADDQ    CX, R10
+	MOVQ    onto+72(FP), R11
+	TESTQ   R11, R11
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD 128(AX), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD (AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD 64(AX)(CX*1), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD 128(AX)(CX*1), Z5
+	VMOVAPD Z5, Z5
+	VMOVUPD (AX)(CX*2), Z6
+	VMOVAPD Z6, Z6
+	VMOVUPD 64(AX)(CX*2), Z7
+	VMOVAPD Z7, Z7
+	VMOVUPD 128(AX)(CX*2), Z8
+	VMOVAPD Z8, Z8
+	VMOVUPD (R9), Z9
+	VMOVAPD Z9, Z9
+	VMOVUPD 64(R9), Z10
+	VMOVAPD Z10, Z10
+	VMOVUPD 128(R9), Z11
+	VMOVAPD Z11, Z11
+	VMOVUPD (R9)(CX*1), Z12
+	VMOVAPD Z12, Z12
+	VMOVUPD 64(R9)(CX*1), Z13
+	VMOVAPD Z13, Z13
+	VMOVUPD 128(R9)(CX*1), Z14
+	VMOVAPD Z14, Z14
+	VMOVUPD (R9)(CX*2), Z15
+	VMOVAPD Z15, Z15
+	VMOVUPD 64(R9)(CX*2), Z16
+	VMOVAPD Z16, Z16
+	VMOVUPD 128(R9)(CX*2), Z17
+	VMOVAPD Z17, Z17
+	VMOVUPD (R10), Z18
+	VMOVAPD Z18, Z18
+	VMOVUPD 64(R10), Z19
+	VMOVAPD Z19, Z19
+	VMOVUPD 128(R10), Z20
+	VMOVAPD Z20, Z20
+	VMOVUPD (R10)(CX*1), Z21
+	VMOVAPD Z21, Z21
+	VMOVUPD 64(R10)(CX*1), Z22
+	VMOVAPD Z22, Z22
+	VMOVUPD 128(R10)(CX*1), Z23
+	VMOVAPD Z23, Z23
+
+begin:
+	MOVQ n+56(FP), R11
+	LEAQ (DX)(BX*2), R12
+	ADDQ BX, R12
+	LEAQ (R12)(BX*2), R13
+	ADDQ BX, R13
+
+step:
+	VMOVUPD      (DI), Z24
+	VMOVUPD      64(DI), Z25
+	VMOVUPD      128(DI), Z26
+	VBROADCASTSD (DX), Z27
+	VFMADD231PD  Z24, Z27, Z0
+	VFMADD231PD  Z25, Z27, Z1
+	VFMADD231PD  Z26, Z27, Z2
+	VBROADCASTSD (DX)(BX*1), Z27
+	VFMADD231PD  Z24, Z27, Z3
+	VFMADD231PD  Z25, Z27, Z4
+	VFMADD231PD  Z26, Z27, Z5
+	VBROADCASTSD (DX)(BX*2), Z27
+	VFMADD231PD  Z24, Z27, Z6
+	VFMADD231PD  Z25, Z27, Z7
+	VFMADD231PD  Z26, Z27, Z8
+	VBROADCASTSD (R12), Z27
+	VFMADD231PD  Z24, Z27, Z9
+	VFMADD231PD  Z25, Z27, Z10
+	VFMADD231PD  Z26, Z27, Z11
+	VBROADCASTSD (R12)(BX*1), Z27
+	VFMADD231PD  Z24, Z27, Z12
+	VFMADD231PD  Z25, Z27, Z13
+	VFMADD231PD  Z26, Z27, Z14
+	VBROADCASTSD (R12)(BX*2), Z27
+	VFMADD231PD  Z24, Z27, Z15
+	VFMADD231PD  Z25, Z27, Z16
+	VFMADD231PD  Z26, Z27, Z17
+	VBROADCASTSD (R13), Z27
+	VFMADD231PD  Z24, Z27, Z18
+	VFMADD231PD  Z25, Z27, Z19
+	VFMADD231PD  Z26, Z27, Z20
+	VBROADCASTSD (R13)(BX*1), Z27
+	VFMADD231PD  Z24, Z27, Z21
+	VFMADD231PD  Z25, Z27, Z22
+	VFMADD231PD  Z26, Z27, Z23
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R12
+	ADDQ         SI, R13
+	DECQ         R11
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z24
+	VBROADCASTSD (DX), Z25
+	VADDPD       Z25, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z25, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VADDPD       Z25, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(AX)(CX*1)
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K1
+	VMOVAPD      Z6, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*2)
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K1
+	VMOVAPD      Z7, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(AX)(CX*2)
+	VADDPD       Z0, Z8, Z8
+	VCMPPD       $0x03, Z8, Z8, K1
+	VMOVAPD      Z8, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z9, Z9
+	VCMPPD       $0x03, Z9, Z9, K1
+	VMOVAPD      Z9, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (R9)
+	VADDPD       Z0, Z10, Z10
+	VCMPPD       $0x03, Z10, Z10, K1
+	VMOVAPD      Z10, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(R9)
+	VADDPD       Z0, Z11, Z11
+	VCMPPD       $0x03, Z11, Z11, K1
+	VMOVAPD      Z11, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(R9)
+	VBROADCASTSD 32(DX), Z0
+	VADDPD       Z0, Z12, Z12
+	VCMPPD       $0x03, Z12, Z12, K1
+	VMOVAPD      Z12, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (R9)(CX*1)
+	VADDPD       Z0, Z13, Z13
+	VCMPPD       $0x03, Z13, Z13, K1
+	VMOVAPD      Z13, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(R9)(CX*1)
+	VADDPD       Z0, Z14, Z14
+	VCMPPD       $0x03, Z14, Z14, K1
+	VMOVAPD      Z14, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(R9)(CX*1)
+	VBROADCASTSD 40(DX), Z0
+	VADDPD       Z0, Z15, Z15
+	VCMPPD       $0x03, Z15, Z15, K1
+	VMOVAPD      Z15, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (R9)(CX*2)
+	VADDPD       Z0, Z16, Z16
+	VCMPPD       $0x03, Z16, Z16, K1
+	VMOVAPD      Z16, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(R9)(CX*2)
+	VADDPD       Z0, Z17, Z17
+	VCMPPD       $0x03, Z17, Z17, K1
+	VMOVAPD      Z17, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(R9)(CX*2)
+	VBROADCASTSD 48(DX), Z0
+	VADDPD       Z0, Z18, Z18
+	VCMPPD       $0x03, Z18, Z18, K1
+	VMOVAPD      Z18, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (R10)
+	VADDPD       Z0, Z19, Z19
+	VCMPPD       $0x03, Z19, Z19, K1
+	VMOVAPD      Z19, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(R10)
+	VADDPD       Z0, Z20, Z20
+	VCMPPD       $0x03, Z20, Z20, K1
+	VMOVAPD      Z20, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(R10)
+	VBROADCASTSD 56(DX), Z0
+	VADDPD       Z0, Z21, Z21
+	VCMPPD       $0x03, Z21, Z21, K1
+	VMOVAPD      Z21, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, (R10)(CX*1)
+	VADDPD       Z0, Z22, Z22
+	VCMPPD       $0x03, Z22, Z22, K1
+	VMOVAPD      Z22, Z1
+	VMOVUPD      Z24, K1, Z1
+	VMOVUPD      Z1, 64(R10)(CX*1)
+	VADDPD       Z0, Z23, Z23
+	VCMPPD       $0x03, Z23, Z23, K1
+	VMOVAPD      Z23, Z0
+	VMOVUPD      Z24, K1, Z0
+	VMOVUPD      Z0, 128(R10)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product8x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product8x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VXORPD  Z6, Z6, Z6
+	VXORPD  Z7, Z7, Z7
+	VXORPD  Z8, Z8, Z8
+	VXORPD  Z9, Z9, Z9
+	VXORPD  Z10, Z10, Z10
+	VXORPD  Z11, Z11, Z11
+	VXORPD  Z12, Z12, Z12
+	VXORPD  Z13, Z13, Z13
+	VXORPD  Z14, Z14, Z14
+	VXORPD  Z15, Z15, Z15
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	LEAQ    (R9)(CX*2), R10
+	ADDQ    CX, R10
+	MOVQ    onto+72(FP), R11
+	TESTQ   R11, R11
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX)(CX*1), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD 64(AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD (AX)(CX*2), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD 64(AX)(CX*2), Z5
+	VMOVAPD Z5, Z5
+	VMOVUPD (R9), Z6
+	VMOVAPD Z6, Z6
+	VMOVUPD 64(R9), Z7
+	VMOVAPD Z7, Z7
+	VMOVUPD (R9)(CX*1), Z8
+	VMOVAPD Z8, Z8
+	VMOVUPD 64(R9)(CX*1), Z9
+	VMOVAPD Z9, Z9
+	VMOVUPD (R9)(CX*2), Z10
+	VMOVAPD Z10, Z10
+	VMOVUPD 64(R9)(CX*2), Z11
+	VMOVAPD Z11, Z11
+	VMOVUPD (R10), Z12
+	VMOVAPD Z12, Z12
+	VMOVUPD 64(R10), Z13
+	VMOVAPD Z13, Z13
+	VMOVUPD (R10)(CX*1), Z14
+	VMOVAPD Z14, Z14
+	VMOVUPD 64(R10)(CX*1), Z15
+	VMOVAPD Z15, Z15
+
+begin:
+	MOVQ n+56(FP), R11
+	LEAQ (DX)(BX*2), R12
+	ADDQ BX, R12
+	LEAQ (R12)(BX*2), R13
+	ADDQ BX, R13
+
+step:
+	VMOVUPD      (DI), Z16
+	VMOVUPD      64(DI), Z17
+	VBROADCASTSD (DX), Z18
+	VFMADD231PD  Z16, Z18, Z0
+	VFMADD231PD  Z17, Z18, Z1
+	VBROADCASTSD (DX)(BX*1), Z18
+	VFMADD231PD  Z16, Z18, Z2
+	VFMADD231PD  Z17, Z18, Z3
+	VBROADCASTSD (DX)(BX*2), Z18
+	VFMADD231PD  Z16, Z18, Z4
+	VFMADD231PD  Z17, Z18, Z5
+	VBROADCASTSD (R12), Z18
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z17, Z18, Z7
+	VBROADCASTSD (R12)(BX*1), Z18
+	VFMADD231PD  Z16, Z18, Z8
+	VFMADD231PD  Z17, Z18, Z9
+	VBROADCASTSD (R12)(BX*2), Z18
+	VFMADD231PD  Z16, Z18, Z10
+	VFMADD231PD  Z17, Z18, Z11
+	VBROADCASTSD (R13), Z18
+	VFMADD231PD  Z16, Z18, Z12
+	VFMADD231PD  Z17, Z18, Z13
+	VBROADCASTSD (R13)(BX*1), Z18
+	VFMADD231PD  Z16, Z18, Z14
+	VFMADD231PD  Z17, Z18, Z15
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R12
+	ADDQ         SI, R13
+	DECQ         R11
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z16
+	VBROADCASTSD (DX), Z17
+	VADDPD       Z17, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z17, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*2)
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K1
+	VMOVAPD      Z6, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (R9)
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K1
+	VMOVAPD      Z7, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(R9)
+	VBROADCASTSD 32(DX), Z0
+	VADDPD       Z0, Z8, Z8
+	VCMPPD       $0x03, Z8, Z8, K1
+	VMOVAPD      Z8, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (R9)(CX*1)
+	VADDPD       Z0, Z9, Z9
+	VCMPPD       $0x03, Z9, Z9, K1
+	VMOVAPD      Z9, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(R9)(CX*1)
+	VBROADCASTSD 40(DX), Z0
+	VADDPD       Z0, Z10, Z10
+	VCMPPD       $0x03, Z10, Z10, K1
+	VMOVAPD      Z10, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (R9)(CX*2)
+	VADDPD       Z0, Z11, Z11
+	VCMPPD       $0x03, Z11, Z11, K1
+	VMOVAPD      Z11, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(R9)(CX*2)
+	VBROADCASTSD 48(DX), Z0
+	VADDPD       Z0, Z12, Z12
+	VCMPPD       $0x03, Z12, Z12, K1
+	VMOVAPD      Z12, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (R10)
+	VADDPD       Z0, Z13, Z13
+	VCMPPD       $0x03, Z13, Z13, K1
+	VMOVAPD      Z13, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(R10)
+	VBROADCASTSD 56(DX), Z0
+	VADDPD       Z0, Z14, Z14
+	VCMPPD       $0x03, Z14, Z14, K1
+	VMOVAPD      Z14, Z1
+	VMOVUPD      Z16, K1, Z1
+	VMOVUPD      Z1, (R10)(CX*1)
+	VADDPD       Z0, Z15, Z15
+	VCMPPD       $0x03, Z15, Z15, K1
+	VMOVAPD      Z15, Z0
+	VMOVUPD      Z16, K1, Z0
+	VMOVUPD      Z0, 64(R10)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product8x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product8x8AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VXORPD  Z6, Z6, Z6
+	VXORPD  Z7, Z7, Z7
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	LEAQ    (R9)(CX*2), R10
+	ADDQ    CX, R10
+	MOVQ    onto+72(FP), R11
+	TESTQ   R11, R11
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD (AX)(CX*1), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX)(CX*2), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD (R9), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD (R9)(CX*1), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD (R9)(CX*2), Z5
+	VMOVAPD Z5, Z5
+	VMOVUPD (R10), Z6
+	VMOVAPD Z6, Z6
+	VMOVUPD (R10)(CX*1), Z7
+	VMOVAPD Z7, Z7
+
+begin:
+	MOVQ n+56(FP), R11
+	LEAQ (DX)(BX*2), R12
+	ADDQ BX, R12
+	LEAQ (R12)(BX*2), R13
+	ADDQ BX, R13
+
+step:
+	VMOVUPD      (DI), Z8
+	VBROADCASTSD (DX), Z9
+	VFMADD231PD  Z8, Z9, Z0
+	VBROADCASTSD (DX)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z1
+	VBROADCASTSD (DX)(BX*2), Z9
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (R12), Z9
+	VFMADD231PD  Z8, Z9, Z3
+	VBROADCASTSD (R12)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z4
+	VBROADCASTSD (R12)(BX*2), Z9
+	VFMADD231PD  Z8, Z9, Z5
+	VBROADCASTSD (R13), Z9
+	VFMADD231PD  Z8, Z9, Z6
+	VBROADCASTSD (R13)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R12
+	ADDQ         SI, R13
+	DECQ         R11
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z8
+	VBROADCASTSD (DX), Z9
+	VADDPD       Z9, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (R9)
+	VBROADCASTSD 32(DX), Z0
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (R9)(CX*1)
+	VBROADCASTSD 40(DX), Z0
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (R9)(CX*2)
+	VBROADCASTSD 48(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K1
+	VMOVAPD      Z6, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (R10)
+	VBROADCASTSD 56(DX), Z0
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K1
+	VMOVAPD      Z7, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (R10)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product8xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·product8xPartAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      $0x000000ff, CX
+	BZHIQ     AX, CX, CX
+	KMOVB     CX, K1
+	MOVQ      dst+0(FP), AX
+	MOVQ      dstStride+8(FP), CX
+	SHLQ      $0x03, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      aRow+24(FP), BX
+	SHLQ      $0x03, BX
+	MOVQ      aStep+32(FP), SI
+	SHLQ      $0x03, SI
+	MOVQ      b+40(FP), DI
+	MOVQ      bStep+48(FP), R8
+	SHLQ      $0x03, R8
+	VXORPD    Z0, Z0, Z0
+	VXORPD    Z1, Z1, Z1
+	VXORPD    Z2, Z2, Z2
+	VXORPD    Z3, Z3, Z3
+	VXORPD    Z4, Z4, Z4
+	VXORPD    Z5, Z5, Z5
+	VXORPD    Z6, Z6, Z6
+	VXORPD    Z7, Z7, Z7
+	LEAQ      (AX)(CX*2), R9
+	ADDQ      CX, R9
+	LEAQ      (R9)(CX*2), R10
+	ADDQ      CX, R10
+	MOVQ      onto+72(FP), R11
+	TESTQ     R11, R11
+	JZ        begin
+	VMOVUPD.Z (AX), K1, Z0
+	VMOVAPD   Z0, Z0
+	VMOVUPD.Z (AX)(CX*1), K1, Z1
+	VMOVAPD   Z1, Z1
+	VMOVUPD.Z (AX)(CX*2), K1, Z2
+	VMOVAPD   Z2, Z2
+	VMOVUPD.Z (R9), K1, Z3
+	VMOVAPD   Z3, Z3
+	VMOVUPD.Z (R9)(CX*1), K1, Z4
+	VMOVAPD   Z4, Z4
+	VMOVUPD.Z (R9)(CX*2), K1, Z5
+	VMOVAPD   Z5, Z5
+	VMOVUPD.Z (R10), K1, Z6
+	VMOVAPD   Z6, Z6
+	VMOVUPD.Z (R10)(CX*1), K1, Z7
+	VMOVAPD   Z7, Z7
+
+begin:
+	MOVQ n+56(FP), R11
+	LEAQ (DX)(BX*2), R12
+	ADDQ BX, R12
+	LEAQ (R12)(BX*2), R13
+	ADDQ BX, R13
+
+step:
+	VMOVUPD.Z    (DI), K1, Z8
+	VBROADCASTSD (DX), Z9
+	VFMADD231PD  Z8, Z9, Z0
+	VBROADCASTSD (DX)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z1
+	VBROADCASTSD (DX)(BX*2), Z9
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (R12), Z9
+	VFMADD231PD  Z8, Z9, Z3
+	VBROADCASTSD (R12)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z4
+	VBROADCASTSD (R12)(BX*2), Z9
+	VFMADD231PD  Z8, Z9, Z5
+	VBROADCASTSD (R13), Z9
+	VFMADD231PD  Z8, Z9, Z6
+	VBROADCASTSD (R13)(BX*1), Z9
+	VFMADD231PD  Z8, Z9, Z7
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R12
+	ADDQ         SI, R13
+	DECQ         R11
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z8
+	VBROADCASTSD (DX), Z9
+	VADDPD       Z9, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K2
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K2
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K2
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K2
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (R9)
+	VBROADCASTSD 32(DX), Z0
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K2
+	VMOVAPD      Z4, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (R9)(CX*1)
+	VBROADCASTSD 40(DX), Z0
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K2
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (R9)(CX*2)
+	VBROADCASTSD 48(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K2
+	VMOVAPD      Z6, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (R10)
+	VBROADCASTSD 56(DX), Z0
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K2
+	VMOVAPD      Z7, Z0
+	VMOVUPD      Z8, K2, Z0
+	VMOVUPD      Z0, K1, (R10)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product4x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product4x24AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VXORPD  Z6, Z6, Z6
+	VXORPD  Z7, Z7, Z7
+	VXORPD  Z8, Z8, Z8
+	VXORPD  Z9, Z9, Z9
+	VXORPD  Z10, Z10, Z10
+	VXORPD  Z11, Z11, Z11
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD 128(AX), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD (AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD 64(AX)(CX*1), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD 128(AX)(CX*1), Z5
+	VMOVAPD Z5, Z5
+	VMOVUPD (AX)(CX*2), Z6
+	VMOVAPD Z6, Z6
+	VMOVUPD 64(AX)(CX*2), Z7
+	VMOVAPD Z7, Z7
+	VMOVUPD 128(AX)(CX*2), Z8
+	VMOVAPD Z8, Z8
+	VMOVUPD (R9), Z9
+	VMOVAPD Z9, Z9
+	VMOVUPD 64(R9), Z10
+	VMOVAPD Z10, Z10
+	VMOVUPD 128(R9), Z11
+	VMOVAPD Z11, Z11
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Z12
+	VMOVUPD      64(DI), Z13
+	VMOVUPD      128(DI), Z14
+	VBROADCASTSD (DX), Z15
+	VFMADD231PD  Z12, Z15, Z0
+	VFMADD231PD  Z13, Z15, Z1
+	VFMADD231PD  Z14, Z15, Z2
+	VBROADCASTSD (DX)(BX*1), Z15
+	VFMADD231PD  Z12, Z15, Z3
+	VFMADD231PD  Z13, Z15, Z4
+	VFMADD231PD  Z14, Z15, Z5
+	VBROADCASTSD (DX)(BX*2), Z15
+	VFMADD231PD  Z12, Z15, Z6
+	VFMADD231PD  Z13, Z15, Z7
+	VFMADD231PD  Z14, Z15, Z8
+	VBROADCASTSD (R11), Z15
+	VFMADD231PD  Z12, Z15, Z9
+	VFMADD231PD  Z13, Z15, Z10
+	VFMADD231PD  Z14, Z15, Z11
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z12
+	VBROADCASTSD (DX), Z13
+	VADDPD       Z13, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z13, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VADDPD       Z13, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, 128(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, 64(AX)(CX*1)
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, 128(AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K1
+	VMOVAPD      Z6, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*2)
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K1
+	VMOVAPD      Z7, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, 64(AX)(CX*2)
+	VADDPD       Z0, Z8, Z8
+	VCMPPD       $0x03, Z8, Z8, K1
+	VMOVAPD      Z8, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, 128(AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z9, Z9
+	VCMPPD       $0x03, Z9, Z9, K1
+	VMOVAPD      Z9, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, (R9)
+	VADDPD       Z0, Z10, Z10
+	VCMPPD       $0x03, Z10, Z10, K1
+	VMOVAPD      Z10, Z1
+	VMOVUPD      Z12, K1, Z1
+	VMOVUPD      Z1, 64(R9)
+	VADDPD       Z0, Z11, Z11
+	VCMPPD       $0x03, Z11, Z11, K1
+	VMOVAPD      Z11, Z0
+	VMOVUPD      Z12, K1, Z0
+	VMOVUPD      Z0, 128(R9)
+	VZEROUPPER
+	RET
+
+// func product4x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product4x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VXORPD  Z6, Z6, Z6
+	VXORPD  Z7, Z7, Z7
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX)(CX*1), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD 64(AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD (AX)(CX*2), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD 64(AX)(CX*2), Z5
+	VMOVAPD Z5, Z5
+	VMOVUPD (R9), Z6
+	VMOVAPD Z6, Z6
+	VMOVUPD 64(R9), Z7
+	VMOVAPD Z7, Z7
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Z8
+	VMOVUPD      64(DI), Z9
+	VBROADCASTSD (DX), Z10
+	VFMADD231PD  Z8, Z10, Z0
+	VFMADD231PD  Z9, Z10, Z1
+	VBROADCASTSD (DX)(BX*1), Z10
+	VFMADD231PD  Z8, Z10, Z2
+	VFMADD231PD  Z9, Z10, Z3
+	VBROADCASTSD (DX)(BX*2), Z10
+	VFMADD231PD  Z8, Z10, Z4
+	VFMADD231PD  Z9, Z10, Z5
+	VBROADCASTSD (R11), Z10
+	VFMADD231PD  Z8, Z10, Z6
+	VFMADD231PD  Z9, Z10, Z7
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z8
+	VBROADCASTSD (DX), Z9
+	VADDPD       Z9, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z9, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z1
+	VMOVUPD      Z8, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, 64(AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z8, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*2)
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, 64(AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K1
+	VMOVAPD      Z6, Z1
+	VMOVUPD      Z8, K1, Z1
+	VMOVUPD      Z1, (R9)
+	VADDPD       Z0, Z7, Z7
+	VCMPPD       $0x03, Z7, Z7, K1
+	VMOVAPD      Z7, Z0
+	VMOVUPD      Z8, K1, Z0
+	VMOVUPD      Z0, 64(R9)
+	VZEROUPPER
+	RET
+
+// func product4x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product4x8AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	LEAQ    (AX)(CX*2), R9
+	ADDQ    CX, R9
+	MOVQ    onto+72(FP), R10
+	TESTQ   R10, R10
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD (AX)(CX*1), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX)(CX*2), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD (R9), Z3
+	VMOVAPD Z3, Z3
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD      (DI), Z4
+	VBROADCASTSD (DX), Z5
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD (DX)(BX*1), Z5
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD (DX)(BX*2), Z5
+	VFMADD231PD  Z4, Z5, Z2
+	VBROADCASTSD (R11), Z5
+	VFMADD231PD  Z4, Z5, Z3
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z4
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, (R9)
+	VZEROUPPER
+	RET
+
+// func product4xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·product4xPartAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      $0x000000ff, CX
+	BZHIQ     AX, CX, CX
+	KMOVB     CX, K1
+	MOVQ      dst+0(FP), AX
+	MOVQ      dstStride+8(FP), CX
+	SHLQ      $0x03, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      aRow+24(FP), BX
+	SHLQ      $0x03, BX
+	MOVQ      aStep+32(FP), SI
+	SHLQ      $0x03, SI
+	MOVQ      b+40(FP), DI
+	MOVQ      bStep+48(FP), R8
+	SHLQ      $0x03, R8
+	VXORPD    Z0, Z0, Z0
+	VXORPD    Z1, Z1, Z1
+	VXORPD    Z2, Z2, Z2
+	VXORPD    Z3, Z3, Z3
+	LEAQ      (AX)(CX*2), R9
+	ADDQ      CX, R9
+	MOVQ      onto+72(FP), R10
+	TESTQ     R10, R10
+	JZ        begin
+	VMOVUPD.Z (AX), K1, Z0
+	VMOVAPD   Z0, Z0
+	VMOVUPD.Z (AX)(CX*1), K1, Z1
+	VMOVAPD   Z1, Z1
+	VMOVUPD.Z (AX)(CX*2), K1, Z2
+	VMOVAPD   Z2, Z2
+	VMOVUPD.Z (R9), K1, Z3
+	VMOVAPD   Z3, Z3
+
+begin:
+	MOVQ n+56(FP), R10
+	LEAQ (DX)(BX*2), R11
+	ADDQ BX, R11
+
+step:
+	VMOVUPD.Z    (DI), K1, Z4
+	VBROADCASTSD (DX), Z5
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD (DX)(BX*1), Z5
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD (DX)(BX*2), Z5
+	VFMADD231PD  Z4, Z5, Z2
+	VBROADCASTSD (R11), Z5
+	VFMADD231PD  Z4, Z5, Z3
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	ADDQ         SI, R11
+	DECQ         R10
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z4
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K2
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z4, K2, Z0
+	VMOVUPD      Z0, K1, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K2
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z4, K2, Z0
+	VMOVUPD      Z0, K1, (AX)(CX*1)
+	VBROADCASTSD 16(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K2
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z4, K2, Z0
+	VMOVUPD      Z0, K1, (AX)(CX*2)
+	VBROADCASTSD 24(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K2
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z4, K2, Z0
+	VMOVUPD      Z0, K1, (R9)
+	VZEROUPPER
+	RET
+
+// func product2x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product2x24AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD 128(AX), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD (AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+	VMOVUPD 64(AX)(CX*1), Z4
+	VMOVAPD Z4, Z4
+	VMOVUPD 128(AX)(CX*1), Z5
+	VMOVAPD Z5, Z5
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Z6
+	VMOVUPD      64(DI), Z7
+	VMOVUPD      128(DI), Z8
+	VBROADCASTSD (DX), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (DX)(BX*1), Z9
+	VFMADD231PD  Z6, Z9, Z3
+	VFMADD231PD  Z7, Z9, Z4
+	VFMADD231PD  Z8, Z9, Z5
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z6
+	VBROADCASTSD (DX), Z7
+	VADDPD       Z7, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z6, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z7, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z6, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VADDPD       Z7, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z6, K1, Z0
+	VMOVUPD      Z0, 128(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z1
+	VMOVUPD      Z6, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K1
+	VMOVAPD      Z4, Z1
+	VMOVUPD      Z6, K1, Z1
+	VMOVUPD      Z1, 64(AX)(CX*1)
+	VADDPD       Z0, Z5, Z5
+	VCMPPD       $0x03, Z5, Z5, K1
+	VMOVAPD      Z5, Z0
+	VMOVUPD      Z6, K1, Z0
+	VMOVUPD      Z0, 128(AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product2x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD (AX)(CX*1), Z2
+	VMOVAPD Z2, Z2
+	VMOVUPD 64(AX)(CX*1), Z3
+	VMOVAPD Z3, Z3
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Z4
+	VMOVUPD      64(DI), Z5
+	VBROADCASTSD (DX), Z6
+	VFMADD231PD  Z4, Z6, Z0
+	VFMADD231PD  Z5, Z6, Z1
+	VBROADCASTSD (DX)(BX*1), Z6
+	VFMADD231PD  Z4, Z6, Z2
+	VFMADD231PD  Z5, Z6, Z3
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z4
+	VBROADCASTSD (DX), Z5
+	VADDPD       Z5, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z5, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z1
+	VMOVUPD      Z4, K1, Z1
+	VMOVUPD      Z1, (AX)(CX*1)
+	VADDPD       Z0, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z4, K1, Z0
+	VMOVUPD      Z0, 64(AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product2x8AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), DX
+	MOVQ    aRow+24(FP), BX
+	SHLQ    $0x03, BX
+	MOVQ    aStep+32(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    b+40(FP), DI
+	MOVQ    bStep+48(FP), R8
+	SHLQ    $0x03, R8
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	MOVQ    onto+72(FP), R9
+	TESTQ   R9, R9
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD (AX)(CX*1), Z1
+	VMOVAPD Z1, Z1
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD      (DI), Z2
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z2, Z3, Z0
+	VBROADCASTSD (DX)(BX*1), Z3
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z2
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z2, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z2, K1, Z0
+	VMOVUPD      Z0, (AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product2xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·product2xPartAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      $0x000000ff, CX
+	BZHIQ     AX, CX, CX
+	KMOVB     CX, K1
+	MOVQ      dst+0(FP), AX
+	MOVQ      dstStride+8(FP), CX
+	SHLQ      $0x03, CX
+	MOVQ      a+16(FP), DX
+	MOVQ      aRow+24(FP), BX
+	SHLQ      $0x03, BX
+	MOVQ      aStep+32(FP), SI
+	SHLQ      $0x03, SI
+	MOVQ      b+40(FP), DI
+	MOVQ      bStep+48(FP), R8
+	SHLQ      $0x03, R8
+	VXORPD    Z0, Z0, Z0
+	VXORPD    Z1, Z1, Z1
+	MOVQ      onto+72(FP), R9
+	TESTQ     R9, R9
+	JZ        begin
+	VMOVUPD.Z (AX), K1, Z0
+	VMOVAPD   Z0, Z0
+	VMOVUPD.Z (AX)(CX*1), K1, Z1
+	VMOVAPD   Z1, Z1
+
+begin:
+	MOVQ n+56(FP), R9
+
+step:
+	VMOVUPD.Z    (DI), K1, Z2
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z2, Z3, Z0
+	VBROADCASTSD (DX)(BX*1), Z3
+	VFMADD231PD  Z2, Z3, Z1
+	ADDQ         R8, DI
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          step
+	MOVQ         plus+64(FP), DX
+	VBROADCASTSD ·kernelConstants+704(SB), Z2
+	VBROADCASTSD (DX), Z3
+	VADDPD       Z3, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K2
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z2, K2, Z0
+	VMOVUPD      Z0, K1, (AX)
+	VBROADCASTSD 8(DX), Z0
+	VADDPD       Z0, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K2
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z2, K2, Z0
+	VMOVUPD      Z0, K1, (AX)(CX*1)
+	VZEROUPPER
+	RET
+
+// func product1x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product1x24AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+	VMOVUPD 128(AX), Z2
+	VMOVAPD Z2, Z2
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(BX), Z5
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Z3
+	VBROADCASTSD (CX), Z4
+	VADDPD       Z4, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z3, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z4, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z3, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VADDPD       Z4, Z2, Z2
+	VCMPPD       $0x03, Z2, Z2, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z3, K1, Z0
+	VMOVUPD      Z0, 128(AX)
+	VZEROUPPER
+	RET
+
+// func product1x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product1x16AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+	VMOVUPD 64(AX), Z1
+	VMOVAPD Z1, Z1
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(BX), Z3
+	VBROADCASTSD (CX), Z4
+	VFMADD231PD  Z2, Z4, Z0
+	VFMADD231PD  Z3, Z4, Z1
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Z2
+	VBROADCASTSD (CX), Z3
+	VADDPD       Z3, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z2, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VADDPD       Z3, Z1, Z1
+	VCMPPD       $0x03, Z1, Z1, K1
+	VMOVAPD      Z1, Z0
+	VMOVUPD      Z2, K1, Z0
+	VMOVUPD      Z0, 64(AX)
+	VZEROUPPER
+	RET
+
+// func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·product1x8AVX512(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    a+16(FP), CX
+	MOVQ    aRow+24(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    aStep+32(FP), DX
+	SHLQ    $0x03, DX
+	MOVQ    b+40(FP), BX
+	MOVQ    bStep+48(FP), SI
+	SHLQ    $0x03, SI
+	VXORPD  Z0, Z0, Z0
+	MOVQ    onto+72(FP), DI
+	TESTQ   DI, DI
+	JZ      begin
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z0
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD      (BX), Z1
+	VBROADCASTSD (CX), Z2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VBROADCASTSD (CX), Z2
+	VADDPD       Z2, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K1
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·product1xPartAVX512(SB), NOSPLIT, $0-88
+	MOVQ      cols+80(FP), AX
+	MOVQ      $0x000000ff, CX
+	BZHIQ     AX, CX, CX
+	KMOVB     CX, K1
+	MOVQ      dst+0(FP), AX
+	MOVQ      dstStride+8(FP), CX
+	SHLQ      $0x03, CX
+	MOVQ      a+16(FP), CX
+	MOVQ      aRow+24(FP), DX
+	SHLQ      $0x03, DX
+	MOVQ      aStep+32(FP), DX
+	SHLQ      $0x03, DX
+	MOVQ      b+40(FP), BX
+	MOVQ      bStep+48(FP), SI
+	SHLQ      $0x03, SI
+	VXORPD    Z0, Z0, Z0
+	MOVQ      onto+72(FP), DI
+	TESTQ     DI, DI
+	JZ        begin
+	VMOVUPD.Z (AX), K1, Z0
+	VMOVAPD   Z0, Z0
+
+begin:
+	MOVQ n+56(FP), DI
+
+step:
+	VMOVUPD.Z    (BX), K1, Z1
+	VBROADCASTSD (CX), Z2
+	VFMADD231PD  Z1, Z2, Z0
+	ADDQ         SI, BX
+	ADDQ         DX, CX
+	DECQ         DI
+	JNZ          step
+	MOVQ         plus+64(FP), CX
+	VBROADCASTSD ·kernelConstants+704(SB), Z1
+	VBROADCASTSD (CX), Z2
+	VADDPD       Z2, Z0, Z0
+	VCMPPD       $0x03, Z0, Z0, K2
+	VMOVAPD      Z0, Z0
+	VMOVUPD      Z1, K2, Z0
+	VMOVUPD      Z0, K1, (AX)
+	VZEROUPPER
+	RET

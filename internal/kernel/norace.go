@@ -12,3 +12,5 @@ func raceWriteSlice([]float64) {}
 func raceReadRows(x []float64, stride, n, width int) {}
 
 func raceWriteRows(x []float64, stride, n, width int) {}
+
+func raceReadFactor(a Factor, rows, n int) {}

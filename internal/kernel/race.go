@@ -38,3 +38,12 @@ func raceWriteRows(x []float64, stride, n, width int) {
 		raceWriteSlice(x[i*stride:][:width])
 	}
 }
+
+// raceReadFactor is raceReadSlice for the entries of a factor.
+func raceReadFactor(a Factor, rows, n int) {
+	for i := range rows {
+		for k := range n {
+			raceReadSlice(a.Data[i*a.Row+k*a.Step:][:1])
+		}
+	}
+}

@@ -88,6 +88,21 @@ var conflicts = func() map[string]conflict {
 		"unpackScaled writes": {func(_, dst []float64) {
 			new(Panel).unpackScaled(dst, conflictCols, make([]float64, Width*FewCols), FewCols, groups)
 		}, false},
+		"product reads rows": {func(x, _ []float64) {
+			Product(Rows{zeros(), 1}, 40, 1, Factor{x, conflictCols, 1}, Rows{zeros(), 1}, conflictCols, nil, false)
+		}, true},
+		"product reads columns": {func(x, _ []float64) {
+			Product(Rows{zeros(), 1}, conflictCols, 1, Factor{x, 1, conflictCols}, Rows{zeros(), 1}, 40, nil, false)
+		}, true},
+		"product reads vectors": {func(x, _ []float64) {
+			Product(Rows{zeros(), conflictCols}, 2, conflictCols, Factor{zeros(), 40, 1}, Rows{x, conflictCols}, 40, nil, false)
+		}, true},
+		"product reads addends": {func(x, _ []float64) {
+			Product(Rows{zeros(), 1}, 2000, 1, Factor{zeros(), 0, 0}, Rows{zeros(), 1}, 1, x[:2000], false)
+		}, true},
+		"product writes": {func(_, dst []float64) {
+			Product(Rows{dst, conflictCols}, 40, conflictCols, Factor{zeros(), 0, 0}, Rows{zeros(), 0}, 2, nil, false)
+		}, false},
 		"unpack writes densely": {func(_, dst []float64) { unpack(dst, FewCols, make([]float64, Width*FewCols), FewCols, groups) }, false},
 	}
 }()

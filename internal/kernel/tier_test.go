@@ -159,6 +159,7 @@ func callEveryKernel(x, dst *mat.Dense) map[string]func() {
 		"columnsLabel with terms":    func() { c.Label(in, 64, target, l, 64, tile, 0.5) },
 		"unpack":                     func() { unpack(out, 130, tile, 64, 5) },
 		"unpackScaled":               func() { c.unpackScaled(out, 130, tile, 64, 5) },
+		"product":                    func() { Product(Rows{out, 130}, 15, 47, Factor{in, 130, 1}, Rows{in, 130}, 40, nil, false) },
 		"unpack of adjacent columns": func() { unpack(out, 64, tile, 64, 5) },
 	}
 }

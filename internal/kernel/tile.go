@@ -15,24 +15,28 @@ type Tile [FewCols * Width]float64
 
 // PackRows packs n rows of x, at most Width, into the tile; what is
 // left of the last group becomes 0.
-func (t *Tile) PackRows(x []float64, stride, n, cols int) {
+func (t *Tile) PackRows(x []float64, stride, n, cols int) { PackRows(t[:], x, stride, n, cols) }
+
+// PackRows is the same for rows of any length, in a tile that has as many
+// rows.
+func PackRows(tile, x []float64, stride, n, cols int) {
 	if full := n / Group; full > 0 {
-		pack(t[:], x, stride, cols, full)
+		pack(tile, x, stride, cols, full)
 	}
-	t.packRest(x, stride, n, cols)
+	packRest(tile, x, stride, n, cols)
 }
 
 // packRest packs those of n rows that fill no group, and zeros.
-func (t *Tile) packRest(x []float64, stride, n, cols int) {
+func packRest(tile, x []float64, stride, n, cols int) {
 	for i := n / Group * Group; i < GroupsFor(n)*Group; i++ {
 		if i < n {
 			for j, v := range x[i*stride:][:cols] {
-				t[j*Width+i] = v
+				tile[j*Width+i] = v
 			}
 			continue
 		}
 		for j := range cols {
-			t[j*Width+i] = 0
+			tile[j*Width+i] = 0
 		}
 	}
 }
@@ -43,7 +47,7 @@ func (c *Panel) PackLogits(t *Tile, x []float64, stride, n, cols int) {
 	if full > 0 {
 		c.packMax(t[:], x, stride, cols, full)
 	}
-	t.packRest(x, stride, n, cols)
+	packRest(t[:], x, stride, n, cols)
 	for i := full * Group; i < GroupsFor(n)*Group; i++ {
 		c.Max[i] = 0
 		if i < n {
