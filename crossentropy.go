@@ -327,7 +327,12 @@ func (t *entropy) run(weight kernel.Accumulator, ignored int) (Loss, []float64) 
 func (t *entropy) do(w *workspace, unit int) {
 	size := groupRows(t.logits.cols)
 	begin := unit * size
-	n := min(size, t.logits.rows-begin)
+	t.sums[unit], t.correct[unit] = t.rows(w, begin, min(size, t.logits.rows-begin))
+}
+
+// rows computes n rows from row begin. It returns the sum of their losses, and
+// how many are correct.
+func (t *entropy) rows(w *workspace, begin, n int) (kernel.Accumulator, int) {
 	b := batch{task: t, work: w, begin: begin}
 	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
 	if t.target != nil && t.settings.smoothing == 0 {
@@ -342,7 +347,7 @@ func (t *entropy) do(w *workspace, unit int) {
 	} else {
 		b.weighted(n)
 	}
-	t.sums[unit], t.correct[unit] = b.sum.Total(), b.correct
+	return b.sum.Total(), b.correct
 }
 
 // panelOf is panel with a buffer that it grows.

@@ -9,6 +9,7 @@ import (
 	"log"
 	"math"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
@@ -299,6 +300,108 @@ func ExampleSoftCrossEntropyGrad() {
 }
 
 // What an evaluation prints, from what its batches add up to.
+func ExampleLinearCrossEntropy() {
+	// Two samples of three features, four classes.
+	x := mat.NewDense(2, 3, []float64{
+		1, 0, 2,
+		-1, 3, 0.5,
+	})
+	w := mat.NewDense(4, 3, []float64{
+		0.5, -1, 1,
+		0, 1, 0,
+		-1, 0.5, 0.25,
+		1, 1, -1,
+	})
+	b := []float64{0.1, -0.2, 0, 0.3}
+	target := []int{0, 2}
+
+	loss, err := logsoftmax.LinearCrossEntropy(x, w, b, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("loss %.6f, %d of %d correct\n", loss.Mean(), loss.Correct, loss.Rows)
+
+	// The same by way of the logits, which gonum's product may round otherwise.
+	var logits mat.Dense
+	logits.Mul(x, w.T())
+	logits.Apply(func(i, c int, v float64) float64 { return v + b[c] }, &logits)
+	loss, err = logsoftmax.CrossEntropy(&logits, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("loss %.6f\n", loss.Mean())
+
+	// Output:
+	// loss 0.550866, 1 of 2 correct
+	// loss 0.550866
+}
+
+// The log-probabilities of words, from the hidden states of a language model and
+// its embedding of the vocabulary: of how likely a sentence is, nothing of the
+// size of the vocabulary is kept for a word.
+func ExampleLinearCrossEntropyEach() {
+	const words, width, vocabulary = 5, 16, 50257
+	number := func(i int) float64 { return math.Sin(float64(i)) }
+	hidden, embedding := mat.NewDense(words, width, nil), mat.NewDense(vocabulary, width, nil)
+	hidden.Apply(func(i, d int, _ float64) float64 { return number(i*width + d) }, hidden)
+	embedding.Apply(func(c, d int, _ float64) float64 { return number(7 * (c*width + d)) }, embedding)
+
+	sentence := []int{464, 2068, 7586, 21831, 13}
+	losses, err := logsoftmax.LinearCrossEntropyEach(nil, hidden, embedding, nil, sentence, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	total := 0.0
+	for i, l := range losses {
+		fmt.Printf("word %5d: %.4f\n", sentence[i], -l)
+		total -= l
+	}
+	fmt.Printf("sentence:   %.4f\n", total)
+
+	// Output:
+	// word   464: -15.0980
+	// word  2068: -9.5615
+	// word  7586: -13.3579
+	// word 21831: -14.1950
+	// word    13: -12.0582
+	// sentence:   -64.2707
+}
+
+// A step of gradient descent in softmax regression.
+func ExampleLinearCrossEntropyGrad() {
+	x := mat.NewDense(4, 2, []float64{
+		0, 1,
+		1, 0,
+		1, 1,
+		-1, -1,
+	})
+	target := []int{0, 1, 1, 2}
+	w, b := mat.NewDense(3, 2, nil), make([]float64, 3)
+
+	grad := logsoftmax.LinearGrad{W: new(mat.Dense), B: make([]float64, 3)}
+	for step := range 3 {
+		loss, err := logsoftmax.LinearCrossEntropyGrad(grad, x, w, b, target, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("step %d: loss %.6f\n", step, loss.Mean())
+		grad.W.Scale(-1, grad.W)
+		w.Add(w, grad.W)
+		floats.AddScaled(b, -1, grad.B)
+	}
+	fmt.Printf("w =\n%.4f\nb = %.4f\n", mat.Formatted(w), b)
+
+	// Output:
+	// step 0: loss 1.098612
+	// step 1: loss 0.702306
+	// step 2: loss 0.542835
+	// w =
+	// ⎡-0.2150   0.4700⎤
+	// ⎢ 0.8797   0.2020⎥
+	// ⎣-0.6646  -0.6720⎦
+	// b = [-0.1199 0.2358 -0.1160]
+}
+
 func ExampleLoss() {
 	loss := logsoftmax.Loss{Sum: 3 * math.Ln2, Weight: 3, Rows: 5, Ignored: 2, Correct: 1}
 	fmt.Printf("loss %.4f, perplexity %.2f, accuracy %.1f %%\n",

@@ -27,6 +27,8 @@ type workspace struct {
 	partials []kernel.Partial
 	// column holds a chunk of a column.
 	column [kernel.ChunkLen]float64
+	// features holds rows of a linear layer's input, packed.
+	features []float64
 	// Rows of a matrix that is not stored by rows.
 	rowsIn, softIn []float64
 	// A row's coefficients in its loss, and its terms where those cannot be

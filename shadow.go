@@ -29,21 +29,9 @@ type argument struct {
 // Overlap is seen where the input shows its storage, through the Raw methods
 // of gonum's types or under a transpose.
 func checkDst(fn, name string, dst *mat.Dense, r, c int, inputs ...argument) {
-	region := dst.RawMatrix()
-	empty := dst.IsEmpty()
-	if empty {
-		if r > math.MaxInt/c {
-			panic(mat.ErrShape)
-		}
-		if cap(region.Data) < r*c {
-			return
-		}
-		region = blas64.General{Rows: r, Cols: c, Stride: c, Data: region.Data[:r*c]}
-	} else if region.Rows != r || region.Cols != c {
-		panic(mat.ErrShape)
-	}
+	region := regionOf(dst, r, c)
 	for _, input := range inputs {
-		if !empty && sameRegion(dst, input.m) || !overlaps(region, input.m) {
+		if !dst.IsEmpty() && sameRegion(dst, input.m) || !overlaps(region, input.m) {
 			continue
 		}
 		if _, _, ok := rawOf(input.m); ok {
@@ -51,6 +39,25 @@ func checkDst(fn, name string, dst *mat.Dense, r, c int, inputs ...argument) {
 		}
 		panic(mistake(fn, name, "shares storage with "+input.name, "none of what is read by At"))
 	}
+}
+
+// regionOf returns the storage of an r×c result in dst, none where that will be
+// allocated. It panics with mat.ErrShape when dst is neither empty nor r×c.
+func regionOf(dst *mat.Dense, r, c int) blas64.General {
+	region := dst.RawMatrix()
+	switch {
+	case !dst.IsEmpty():
+		if region.Rows != r || region.Cols != c {
+			panic(mat.ErrShape)
+		}
+	case r > math.MaxInt/c:
+		panic(mat.ErrShape)
+	case cap(region.Data) < r*c:
+		return blas64.General{}
+	default:
+		region = blas64.General{Rows: r, Cols: c, Stride: c, Data: region.Data[:r*c]}
+	}
+	return region
 }
 
 // sizeDst sizes dst if it is empty and returns its storage. It comes after

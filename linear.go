@@ -1,0 +1,606 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package logsoftmax
+
+import (
+	"sync"
+
+	"example.org/logsoftmax/internal/kernel"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/mat"
+)
+
+// LinearCrossEntropy returns the cross-entropy of the logits of a linear
+// layer, x·wᵀ + b, against the labels target: softmax regression, and the last
+// layer of a classifier or of a language model. x is N samples by D features,
+// w is C classes by D features, and b has length C or is nil for none.
+//
+//	logits[i,c] = Σ_d x[i,d]·w[c,d] + b[c]
+//	l[i] = -w[y]·s[i]·(logits[i,y] - log Σ_k e^logits[i,k])    y = target[i]
+//
+// It is CrossEntropy of those logits, bit for bit and for all options, but no
+// N×C matrix is made: some rows are done at a time, in no more than 4 MB for
+// each goroutine, or a row of logits where that is more.
+//
+// A logit is a chain of fused multiply-adds from +0 over the features in their
+// order, to which then b[c] is added. So its bits depend on its row of x, its
+// row of w and b[c] alone: not on the other rows, on how a batch is split, on
+// GOMAXPROCS or the processor. gonum's Mul and the BLAS behind other libraries
+// do not promise that. The accuracy that CrossEntropy states is that for the
+// logits so computed.
+//
+// A row whose label is in opts.Ignore, or whose sample weight is 0, does not
+// count and is not read: whatever x holds there, its loss is 0. NaN and ±Inf
+// in other rows of x, in w and in b make logits as IEEE 754 has it, so that 0
+// times Inf is NaN, and these count as CrossEntropy documents.
+//
+// LinearCrossEntropy panics with mat.ErrZeroLength if x or w is empty, and
+// with mat.ErrShape if the columns of x and w are not as many, or the length
+// of b, of target, or of a Weight or SampleWeight, does not fit. It returns a
+// *ValueError for an option whose value is not allowed, and else a
+// *TargetError for a label that is neither in [0, C) nor ignored; the Loss is
+// then zero.
+func LinearCrossEntropy(x, w mat.Matrix, b []float64, target []int, opts *Options) (Loss, error) {
+	loss, _, err := linearCrossEntropy("LinearCrossEntropy", linearOutput{}, x, w, b, target, opts)
+	return loss, err
+}
+
+// LinearCrossEntropyEach sets dst[i] to the loss of row i, the l[i] of
+// LinearCrossEntropy, which is 0 for a row that does not count, and returns
+// dst. With nil opts the loss is minus the log-probability of the label: of the
+// next word, say, for the hidden states of a language model. A nil dst is
+// allocated; any other must have length N, and must not overlap another
+// argument.
+//
+// It panics and returns errors as LinearCrossEntropy does, and panics with
+// mat.ErrShape if the length of dst does not fit. On an error it returns nil,
+// and dst is not written.
+func LinearCrossEntropyEach(dst []float64, x, w mat.Matrix, b []float64, target []int, opts *Options) ([]float64, error) {
+	_, each, err := linearCrossEntropy("LinearCrossEntropyEach", linearOutput{each: dst, wantsEach: true}, x, w, b, target, opts)
+	return each, err
+}
+
+// LinearGrad is where LinearCrossEntropyGrad puts the gradients with respect
+// to x, w and b. Those that are nil are not computed.
+type LinearGrad struct {
+	X *mat.Dense // N×D
+	W *mat.Dense // C×D
+	B []float64  // of length C
+}
+
+// LinearCrossEntropyGrad sets the fields of dst that are not nil to the
+// gradients, with respect to x, w and b, of the Mean of the losses, or with
+// opts.Reduction Sum of their sum, and returns the Loss that
+// LinearCrossEntropy returns. With G the N×C gradient that CrossEntropyGrad
+// computes for the logits x·wᵀ + b,
+//
+//	dst.X[i,d] = Σ_c G[i,c]·w[c,d]
+//	dst.W[c,d] = Σ_i G[i,c]·x[i,d]
+//	dst.B[c]   = Σ_i G[i,c]
+//
+// Every sum is a chain of fused multiply-adds from +0 in the order of its
+// index, over the rows that count in the sums over i. So the gradients have
+// the same bits whatever the number of goroutines and the processor, and a row
+// of dst.X whatever the other rows; but for the division by Weight of the Mean,
+// which is every row's. Where no row counts they are 0, and in dst.X so are
+// the rows that do not count. No element is -0.
+//
+// An empty dst.X or dst.W is sized; any other must have the shape of x or w.
+// dst.B must have length C. dst.X may be x itself, or any matrix on exactly its
+// region. Otherwise what is written must not overlap anything that is read or
+// written; where that can be seen of matrices and dst.B, it panics.
+//
+// LinearCrossEntropyGrad panics and returns errors as LinearCrossEntropy does.
+// It also panics with mat.ErrShape if the shape of dst.X or dst.W or the length
+// of dst.B does not fit, with a string if they overlap what they must not or
+// opts.Reduction is unknown, and returns a *ValueError for a negative sample
+// weight with Mean, whose denominator would mean nothing. On an error nothing
+// of dst is sized or written.
+func LinearCrossEntropyGrad(dst LinearGrad, x, w mat.Matrix, b []float64, target []int, opts *Options) (Loss, error) {
+	loss, _, err := linearCrossEntropy("LinearCrossEntropyGrad", linearOutput{LinearGrad: dst, wantsGrad: true}, x, w, b, target, opts)
+	return loss, err
+}
+
+// A linearOutput is what a function of a linear layer gives beside the Loss.
+type linearOutput struct {
+	LinearGrad
+	wantsGrad bool
+	each      []float64 // of the Each function, where nil is to be allocated
+	wantsEach bool
+}
+
+// linearCrossEntropy is the functions of a linear layer.
+func linearCrossEntropy(fn string, out linearOutput, x, w mat.Matrix, b []float64, target []int, opts *Options) (Loss, []float64, error) {
+	out.checkStorage(fn)
+	checkMatrix(fn, "x", x)
+	checkMatrix(fn, "w", w)
+	rows, features := checkNotEmpty(x)
+	classes, _ := checkNotEmpty(w)
+	checkShape(w, classes, features)
+	checkSlice(b, classes)
+	if len(target) != rows {
+		panic(mat.ErrShape)
+	}
+	if out.wantsEach {
+		checkSlice(out.each, rows)
+	}
+	out.check(fn, x, w, b)
+	s, err := resolveLabels(fn, opts, target, rows, classes, out.wantsGrad)
+	if err != nil {
+		return Loss{}, nil, err
+	}
+	t := linears.Get().(*linear)
+	t.settings, t.target = s, target
+	t.x, t.w, t.b = newSource(x), newSource(w), b
+	if out.wantsEach {
+		t.each = prepareSlice(out.each, rows)
+	}
+	t.grad = out.wantsGrad
+	if out.X != nil {
+		t.dx = sizeDst(out.X, rows, features)
+	}
+	if out.W != nil {
+		t.dw = sizeDst(out.W, classes, features)
+	}
+	t.db = out.B
+	loss, each := t.run()
+	return loss, each, nil
+}
+
+// checkStorage checks each matrix by itself.
+func (g *LinearGrad) checkStorage(fn string) {
+	if g.X != nil {
+		checkDense(fn, "dst.X", g.X)
+	}
+	if g.W != nil {
+		checkDense(fn, "dst.W", g.W)
+	}
+}
+
+// check checks the shapes of g, and that nothing of it overlaps what it must
+// not.
+func (g *LinearGrad) check(fn string, x, w mat.Matrix, b []float64) {
+	rows, features := x.Dims()
+	classes, _ := w.Dims()
+	checkSlice(g.B, classes)
+	var dx, dw blas64.General
+	db, bias := rowOf(g.B, len(g.B)), rowOf(b, len(b))
+	if g.X != nil {
+		dx = regionOf(g.X, rows, features)
+	}
+	if g.W != nil {
+		dw = regionOf(g.W, classes, features)
+	}
+	if g.X != nil {
+		checkDst(fn, "dst.X", g.X, rows, features, argument{"x", x})
+	}
+	apart := func(name, other string, overlap bool) {
+		if overlap {
+			panic(mistake(fn, name, "overlaps "+other, "none of it"))
+		}
+	}
+	apart("dst.X", "w", overlaps(dx, w))
+	apart("dst.X", "b", regionsOverlap(dx, bias))
+	apart("dst.W", "x", overlaps(dw, x))
+	apart("dst.W", "w", overlaps(dw, w))
+	apart("dst.W", "b", regionsOverlap(dw, bias))
+	apart("dst.W", "dst.X", regionsOverlap(dw, dx))
+	apart("dst.B", "x", overlaps(db, x))
+	apart("dst.B", "w", overlaps(db, w))
+	apart("dst.B", "b", regionsOverlap(db, bias))
+	apart("dst.B", "dst.X", regionsOverlap(db, dx))
+	apart("dst.B", "dst.W", regionsOverlap(db, dw))
+}
+
+// linears holds what is no longer in use.
+var linears = sync.Pool{New: func() any { return new(linear) }}
+
+// A linear is the cross-entropy of a linear layer's logits. Rows are done in
+// chunks, whose logits and then gradients, G, are in a buffer while what
+// depends on them is computed, step by step. Goroutines share a step by its
+// outputs, never by the terms of a sum.
+//
+// In a chunk the rows that count come one after the other, so that a product
+// has no others.
+type linear struct {
+	settings settings
+	x, w     source
+	b        []float64
+	target   []int
+	each     []float64
+	grad     bool
+	dx, dw   blas64.General
+	db       []float64
+
+	// chunk is the cross-entropy of the chunk's logits, of which the first row
+	// of the batch is begin. counted rows of it count.
+	chunk          entropy
+	begin, counted int
+	// features are the rows of x that count.
+	features kernel.Rows
+	// summed is that dw and db hold the sums over earlier chunks.
+	summed bool
+	// fused is that the step of the logits goes on to their losses.
+	fused bool
+
+	step linearStep
+	// The units of a step are units[0] blocks of rows, or of dw, by units[1] of
+	// columns, of so many each.
+	units, size [2]int
+
+	logits, losses, copied, weights []float64
+	counting                        []int
+	correct                         []int
+}
+
+// A linearStep is one of the steps that a chunk is computed in.
+type linearStep uint8
+
+const (
+	linearLogits linearStep = iota
+	linearLosses
+	linearW // and B
+	linearX
+)
+
+// release gives t back, without the caller's storage.
+func (t *linear) release() {
+	*t = linear{logits: t.logits, losses: t.losses, copied: t.copied, weights: t.weights, counting: t.counting, correct: t.correct}
+	linears.Put(t)
+}
+
+// The products' blocks: rows of x that are packed together, classes whose
+// logits are, features that are packed at a time, and classes that dX takes at
+// a time.
+const (
+	linearRows     = kernel.Width
+	linearClasses  = kernel.FewCols
+	linearFeatures = 1024
+	linearSteps    = 256
+)
+
+// Working memory, in elements: what a chunk's share of each goroutine should
+// stay below to be in the second cache, and what it must.
+const (
+	linearCached = 1 << 16
+	linearMost   = 1 << 19
+)
+
+// run computes the loss and whatever else t asks for, and ends t.
+func (t *linear) run() (Loss, []float64) {
+	weight, ignored := t.settings.lossWeight(t.target)
+	t.chunk.settings = t.settings
+	t.chunk.divisor = 1
+	if t.settings.reduction == Mean {
+		t.chunk.divisor = weight.Value()
+	}
+	rows, classes := t.x.rows, t.w.rows
+	t.keepWeights()
+	stride := linearStride(classes)
+	chunkRows := min(rows, t.chunkRows(stride))
+	t.logits, t.losses = grow(t.logits, chunkRows*stride), grow(t.losses, chunkRows)
+
+	var sum kernel.Accumulator
+	var group kernel.RowSum
+	correct := 0
+	for t.begin = 0; t.begin < rows; t.begin += chunkRows {
+		n := min(chunkRows, rows-t.begin)
+		t.setChunk(n, stride)
+		t.doChunk(n, stride)
+		for i, l := range t.chunk.each[:n] {
+			at := (t.begin + i) % groupRows(classes)
+			if at == 0 && t.begin+i > 0 {
+				sum.Merge(group.Total())
+				group = kernel.RowSum{}
+			}
+			group.Add(at, l)
+		}
+		for _, c := range t.correct {
+			correct += c
+		}
+	}
+	sum.Merge(group.Total())
+	if !t.summed {
+		for i := range t.dw.Rows {
+			clear(t.dw.Data[i*t.dw.Stride:][:t.dw.Cols])
+		}
+		clear(t.db)
+	}
+	loss := newLoss(sum, weight, rows, ignored)
+	loss.Correct = correct
+	each := t.each
+	t.release()
+	return loss, each
+}
+
+// linearStride returns the stride of rows of logits. Many columns of rows that
+// are a power of two apart would share few sets of a cache: rows are an odd
+// number of lines apart.
+func linearStride(classes int) int {
+	if classes <= kernel.FewCols {
+		return classes
+	}
+	return (kernel.GroupsFor(classes) | 1) * kernel.Group
+}
+
+// keepWeights copies w, where that is small and not stored by rows.
+func (t *linear) keepWeights() {
+	n := elements(t.w.rows, t.w.cols)
+	if t.w.kind == sourceDense || n > 2*linearCached {
+		return
+	}
+	data, stride := t.w.block(&t.weights, 0, 0, t.w.rows, t.w.cols)
+	t.w = source{rows: t.w.rows, cols: t.w.cols, raw: blas64.General{Rows: t.w.rows, Cols: t.w.cols, Stride: stride, Data: data}}
+}
+
+// chunkRows returns how many rows a chunk has, which changes no result.
+func (t *linear) chunkRows(stride int) int {
+	procs := t.goroutines()
+	copied := 0
+	if t.x.needsBuffer() || t.settings.sampleWeight != nil || !t.settings.ignored.none() {
+		copied = t.x.cols
+	}
+	cached := procs * linearCached / (stride + t.x.cols)
+	if procs > 1 {
+		// There is waiting at the end of each step.
+		cached *= 2
+	}
+	other := linearRows*min(t.x.cols, linearFeatures) + 1<<15
+	if t.settings.smoothing > 0 {
+		other += 2 * stride
+	}
+	most := procs * max(0, linearMost-other) / (stride + copied)
+	n := min(max(cached, linearRows), most)
+	switch {
+	case n >= linearRows:
+		return n / linearRows * linearRows
+	case n >= kernel.Lanes:
+		return n / kernel.Lanes * kernel.Lanes
+	}
+	return max(1, n)
+}
+
+// work is how many elements a product of n rows is worth, to tell how many
+// goroutines are.
+func (t *linear) work(n int) int { return elements(elements(n, t.w.rows), t.w.cols) / 16 }
+
+// goroutines is how many goroutines there may be.
+func (t *linear) goroutines() int {
+	if t.w.kind == sourceForeign {
+		// At is for the caller's goroutine alone.
+		return 1
+	}
+	return goroutines(t.x.rows, t.work(t.x.rows))
+}
+
+// setChunk prepares for n rows.
+func (t *linear) setChunk(n, stride int) {
+	c := &t.chunk
+	c.target = t.target[t.begin:][:n]
+	if t.settings.sampleWeight != nil {
+		c.settings.sampleWeight = t.settings.sampleWeight[t.begin:][:n]
+	}
+	c.each = t.losses[:n]
+	if t.each != nil {
+		c.each = t.each[t.begin:][:n]
+	}
+	c.logits = source{rows: n, cols: t.w.rows, raw: blas64.General{Rows: n, Cols: t.w.rows, Stride: stride, Data: t.logits}}
+	if t.grad {
+		c.out, c.inPlace = c.logits.raw, true
+	}
+	t.counting = t.counting[:0]
+	for i, y := range c.target {
+		if c.settings.counts(i, y) {
+			t.counting = append(t.counting, i)
+		}
+	}
+	t.counted = len(t.counting)
+	c.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && t.counted == n
+	t.setFeatures(n)
+}
+
+// setFeatures sets t.features.
+func (t *linear) setFeatures(n int) {
+	switch {
+	case t.counted == n && t.x.kind == sourceDense:
+		t.features = kernel.Rows{Data: t.x.raw.Data[t.begin*t.x.raw.Stride:], Stride: t.x.raw.Stride}
+		return
+	case t.counted == n && t.x.kind == sourceTransposed:
+		data, stride := t.x.block(&t.copied, t.begin, 0, n, t.x.cols)
+		t.features = kernel.Rows{Data: data, Stride: stride}
+		return
+	}
+	t.copied = grow(t.copied, t.counted*t.x.cols)
+	t.features = kernel.Rows{Data: t.copied, Stride: t.x.cols}
+	for k, i := range t.counting {
+		row := t.copied[k*t.x.cols:][:t.x.cols]
+		if t.x.kind == sourceDense {
+			copy(row, t.x.raw.Data[(t.begin+i)*t.x.raw.Stride:])
+			continue
+		}
+		for d := range row {
+			row[d] = t.x.at(t.begin+i, d)
+		}
+	}
+}
+
+// doChunk does the steps for a chunk of n rows.
+func (t *linear) doChunk(n, stride int) {
+	classes, features, procs := t.w.rows, t.w.cols, t.goroutines()
+	apart := t.counted < n
+	panels := (t.counted + linearRows - 1) / linearRows
+	t.fused = !apart && classes <= kernel.ChunkLen
+	lossRows := linearRows
+	if classes > kernel.FewCols {
+		lossRows = max(1, min(linearRows, (1<<14)/classes))
+	}
+	if t.fused {
+		t.correct = grow(t.correct, panels)
+		t.share(linearLogits, panels, linearRows, 1, classes)
+	} else {
+		if t.counted > 0 {
+			blocks, size := shares(classes, linearClasses, 4*procs/panels)
+			t.share(linearLogits, panels, linearRows, blocks, size)
+			t.spread(t.logits, stride, classes, n)
+		}
+		t.correct = grow(t.correct, (n+lossRows-1)/lossRows)
+		t.share(linearLosses, len(t.correct), lossRows, 1, classes)
+	}
+	if !t.grad || t.counted == 0 {
+		if t.dx.Data != nil {
+			for i := range n {
+				clear(t.dx.Data[(t.begin+i)*t.dx.Stride:][:features])
+			}
+		}
+		return
+	}
+	if apart && t.counted > 0 {
+		t.gather(t.logits, stride, classes)
+	}
+	if t.dw.Data != nil || t.db != nil {
+		blocks, size := shares(classes, kernel.Lanes, 4*procs)
+		parts, width := 1, features
+		if t.dw.Data != nil && blocks < 2*procs {
+			parts, width = shares(features, kernel.Lanes, 4*procs/blocks)
+		}
+		t.share(linearW, blocks, size, parts, width)
+		t.summed = true
+	}
+	if t.dx.Data != nil {
+		parts, width := 1, features
+		if panels < 2*procs {
+			parts, width = shares(features, 3*kernel.Lanes, 4*procs/panels)
+		}
+		t.share(linearX, panels, linearRows, parts, width)
+		t.spread(t.dx.Data[t.begin*t.dx.Stride:], t.dx.Stride, features, n)
+	}
+}
+
+// shares returns into how many blocks, and of what size, n is divided, to have
+// about the wanted number of blocks of a multiple of unit.
+func shares(n, unit, wanted int) (blocks, size int) {
+	units := (n + unit - 1) / unit
+	size = (units + max(1, wanted) - 1) / max(1, wanted) * unit
+	return (n + size - 1) / size, size
+}
+
+// spread puts the counted rows of an array where they are in the chunk, of n
+// rows. What is there of others becomes 0.
+func (t *linear) spread(data []float64, stride, width, n int) {
+	if t.counted == n {
+		return
+	}
+	k := t.counted
+	for i := n - 1; i >= 0; i-- {
+		row := data[i*stride:][:width]
+		switch {
+		case k > 0 && t.counting[k-1] == i:
+			k--
+			copy(row, data[k*stride:][:width])
+		default:
+			clear(row)
+		}
+	}
+}
+
+// gather undoes spread.
+func (t *linear) gather(data []float64, stride, width int) {
+	for k, i := range t.counting {
+		copy(data[k*stride:][:width], data[i*stride:][:width])
+	}
+}
+
+// share does a step, in units of blocks of rows by blocks of columns.
+func (t *linear) share(step linearStep, rowBlocks, rowSize, colBlocks, colSize int) {
+	t.step, t.units, t.size = step, [2]int{rowBlocks, colBlocks}, [2]int{rowSize, colSize}
+	units := rowBlocks * colBlocks
+	if t.w.kind != sourceForeign {
+		run(t, units, t.work(t.counted))
+		return
+	}
+	w := workspaces.Get().(*workspace)
+	for u := range units {
+		t.do(w, u)
+	}
+	workspaces.Put(w)
+}
+
+// do does a unit of a step.
+func (t *linear) do(w *workspace, unit int) {
+	i, j := unit/t.units[1]*t.size[0], unit%t.units[1]*t.size[1]
+	block := func(begin, size, end int) int { return min(size, end-begin) }
+	switch t.step {
+	case linearLogits:
+		n := block(i, t.size[0], t.counted)
+		t.doLogits(w, i, n, j, block(j, t.size[1], t.w.rows))
+		if t.fused {
+			_, t.correct[unit] = t.chunk.rows(w, i, n)
+		}
+	case linearLosses:
+		_, t.correct[unit] = t.chunk.rows(w, i, block(i, t.size[0], t.chunk.logits.rows))
+	case linearW:
+		t.doW(i, block(i, t.size[0], t.w.rows), j, block(j, t.size[1], t.w.cols))
+	case linearX:
+		t.doX(w, i, block(i, t.size[0], t.counted), j, block(j, t.size[1], t.w.cols))
+	}
+}
+
+// doLogits sets the logits of n rows from row i, for classes from class c on.
+//
+// Lanes are rows: so w is read as it lies, and x, which is less, is packed.
+func (t *linear) doLogits(w *workspace, i, n, c, classes int) {
+	features, stride := t.x.cols, t.chunk.logits.raw.Stride
+	step := min(features, linearFeatures)
+	w.features = grow(w.features, step*linearRows)
+	packed := -1
+	for end := c + classes; c < end; c += linearClasses {
+		classes := min(linearClasses, end-c)
+		var b []float64
+		for d := 0; d < features; d += step {
+			m := min(step, features-d)
+			if packed != d {
+				kernel.PackRows(w.features, t.features.Data[i*t.features.Stride+d:], t.features.Stride, n, m)
+				packed = d
+			}
+			if d+m == features && t.b != nil {
+				b = t.b[c:][:classes]
+			}
+			data, wStride := t.w.block(&w.softIn, c, d, classes, m)
+			kernel.Product(kernel.Rows{Data: w.tile[:], Stride: kernel.Width}, classes, n,
+				kernel.Factor{Data: data, Row: wStride, Step: 1}, kernel.Rows{Data: w.features, Stride: linearRows}, m, b, d > 0)
+		}
+		w.tile.UnpackRows(t.logits[i*stride+c:], stride, n, classes)
+	}
+}
+
+// one is a factor of 1 for every row.
+var one = kernel.Factor{Data: []float64{1}}
+
+// doW adds the chunk's part of the gradient with respect to w for some classes
+// and features, and of that with respect to b.
+func (t *linear) doW(c, classes, d, features int) {
+	stride := t.chunk.logits.raw.Stride
+	if t.dw.Data != nil {
+		kernel.Product(kernel.Rows{Data: t.dw.Data[c*t.dw.Stride+d:], Stride: t.dw.Stride}, classes, features,
+			kernel.Factor{Data: t.logits[c:], Row: 1, Step: stride},
+			kernel.Rows{Data: t.features.Data[d:], Stride: t.features.Stride}, t.counted, nil, t.summed)
+	}
+	if t.db != nil && d == 0 {
+		kernel.Product(kernel.Rows{Data: t.db[c:], Stride: classes}, 1, classes,
+			one, kernel.Rows{Data: t.logits[c:], Stride: stride}, t.counted, nil, t.summed)
+	}
+}
+
+// doX sets the gradient with respect to n rows of x from row i, for some
+// features.
+func (t *linear) doX(w *workspace, i, n, d, features int) {
+	stride, dst := t.chunk.logits.raw.Stride, kernel.Rows{Data: t.dx.Data[(t.begin+i)*t.dx.Stride+d:], Stride: t.dx.Stride}
+	for c := 0; c < t.w.rows; c += linearSteps {
+		classes := min(linearSteps, t.w.rows-c)
+		data, wStride := t.w.block(&w.softIn, c, d, classes, features)
+		kernel.Product(dst, n, features,
+			kernel.Factor{Data: t.logits[i*stride+c:], Row: stride, Step: 1},
+			kernel.Rows{Data: data, Stride: wStride}, classes, nil, c > 0)
+	}
+}
