@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/bench/internal/plain"
 )
 
 // Kind says what a job is measured against.
@@ -42,25 +43,25 @@ const smoothing = 0.1
 var Jobs = []Job{
 	{Name: "LogSoftmax",
 		ours: func(d *data) func() { return func() { logsoftmax.LogSoftmax(d.dst, d.x, 1) } },
-		loop: func(d *data) func() { return func() { loopLogSoftmax(d.dst, d.x) } }},
+		loop: func(d *data) func() { return func() { plain.LogSoftmax(d.dst, d.x) } }},
 	{Name: "LogSoftmax, dim 0", Down: true,
 		ours: func(d *data) func() { return func() { logsoftmax.LogSoftmax(d.dst, d.x, 0) } },
 		loop: func(d *data) func() {
-			c := newColumnSums(d.cols)
-			return func() { loopLogSoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
+			c := plain.NewColumnSums(d.cols)
+			return func() { plain.LogSoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
 		}},
 	{Name: "Softmax",
 		ours: func(d *data) func() { return func() { logsoftmax.Softmax(d.dst, d.x, 1) } },
-		loop: func(d *data) func() { return func() { loopSoftmax(d.dst, d.x) } }},
+		loop: func(d *data) func() { return func() { plain.Softmax(d.dst, d.x) } }},
 	{Name: "Softmax, dim 0", Down: true,
 		ours: func(d *data) func() { return func() { logsoftmax.Softmax(d.dst, d.x, 0) } },
 		loop: func(d *data) func() {
-			c := newColumnSums(d.cols)
-			return func() { loopSoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
+			c := plain.NewColumnSums(d.cols)
+			return func() { plain.SoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
 		}},
 	{Name: "LogSumExp",
 		ours: func(d *data) func() { return func() { logsoftmax.LogSumExp(d.each, d.x, 1) } },
-		loop: func(d *data) func() { return func() { loopLogSumExp(d.each, d.x) } }},
+		loop: func(d *data) func() { return func() { plain.LogSumExp(d.each, d.x) } }},
 	crossEntropy("CrossEntropy", Plain, "", 0, false, none),
 	crossEntropy("CrossEntropy, smoothing", Optioned, "CrossEntropy", 1.8, false, smoothed),
 	crossEntropy("CrossEntropyGrad", Plain, "", 0, true, none),
@@ -76,7 +77,7 @@ var Jobs = []Job{
 		},
 		loop: func(d *data) func() {
 			soft := d.softTarget()
-			return func() { sink = loopSoftCrossEntropy(d.dst, d.x, soft) }
+			return func() { sink = plain.SoftCrossEntropyGrad(d.dst, d.x, soft) }
 		}},
 	{Name: "LogSoftmaxGrad", Kind: Optioned,
 		ours: func(d *data) func() {
@@ -85,7 +86,7 @@ var Jobs = []Job{
 		},
 		loop: func(d *data) func() {
 			logp, u := d.logProbabilities(), d.upstream()
-			return func() { loopLogSoftmaxGrad(d.dst, logp, u) }
+			return func() { plain.LogSoftmaxGrad(d.dst, logp, u) }
 		}},
 	{Name: "NLL, smoothing", Kind: Reading,
 		ours: func(d *data) func() {
@@ -94,37 +95,37 @@ var Jobs = []Job{
 		},
 		loop: func(d *data) func() {
 			logp := d.logProbabilities()
-			return func() { sink = loopNLL(logp, d.target, smoothing) }
+			return func() { sink = plain.NLL(logp, d.target, smoothing) }
 		}},
 }
 
 // optionsOf makes the options of a job, for the package and for the loop.
-type optionsOf func(d *data) (*logsoftmax.Options, *loopOptions)
+type optionsOf func(d *data) (*logsoftmax.Options, *plain.Options)
 
-func none(*data) (*logsoftmax.Options, *loopOptions) { return nil, &loopOptions{ignore: -100} }
+func none(*data) (*logsoftmax.Options, *plain.Options) { return nil, &plain.Options{Ignore: -100} }
 
-func weighted(d *data) (*logsoftmax.Options, *loopOptions) {
+func weighted(d *data) (*logsoftmax.Options, *plain.Options) {
 	w := weightsOf(d.cols)
-	return &logsoftmax.Options{Weight: w}, &loopOptions{weight: w, ignore: -100}
+	return &logsoftmax.Options{Weight: w}, &plain.Options{Weight: w, Ignore: -100}
 }
 
-func sampleWeighted(d *data) (*logsoftmax.Options, *loopOptions) {
+func sampleWeighted(d *data) (*logsoftmax.Options, *plain.Options) {
 	s := weightsOf(d.rows)
-	return &logsoftmax.Options{SampleWeight: s}, &loopOptions{sampleWeight: s, ignore: -100}
+	return &logsoftmax.Options{SampleWeight: s}, &plain.Options{SampleWeight: s, Ignore: -100}
 }
 
-func oneIgnored(*data) (*logsoftmax.Options, *loopOptions) {
-	return &logsoftmax.Options{Ignore: []int{1}}, &loopOptions{ignore: 1}
+func oneIgnored(*data) (*logsoftmax.Options, *plain.Options) {
+	return &logsoftmax.Options{Ignore: []int{1}}, &plain.Options{Ignore: 1}
 }
 
-func smoothed(*data) (*logsoftmax.Options, *loopOptions) {
-	return &logsoftmax.Options{LabelSmoothing: smoothing}, &loopOptions{smoothing: smoothing, ignore: -100}
+func smoothed(*data) (*logsoftmax.Options, *plain.Options) {
+	return &logsoftmax.Options{LabelSmoothing: smoothing}, &plain.Options{Smoothing: smoothing, Ignore: -100}
 }
 
-func allOptions(d *data) (*logsoftmax.Options, *loopOptions) {
+func allOptions(d *data) (*logsoftmax.Options, *plain.Options) {
 	w, s := weightsOf(d.cols), weightsOf(d.rows)
 	return &logsoftmax.Options{Weight: w, SampleWeight: s, Ignore: []int{1}, LabelSmoothing: smoothing},
-		&loopOptions{weight: w, sampleWeight: s, ignore: 1, smoothing: smoothing}
+		&plain.Options{Weight: w, SampleWeight: s, Ignore: 1, Smoothing: smoothing}
 }
 
 func crossEntropy(name string, kind Kind, of string, cost float64, gradient bool, options optionsOf) Job {
@@ -142,7 +143,7 @@ func crossEntropy(name string, kind Kind, of string, cost float64, gradient bool
 			if !gradient {
 				dst = nil
 			}
-			return func() { sink = loopCrossEntropy(dst, d.x, d.target, opts) }
+			return func() { sink = plain.CrossEntropy(dst, d.x, d.target, opts) }
 		}}
 }
 
@@ -293,10 +294,6 @@ func (d *data) upstream() mat.Matrix {
 
 // restore undoes what a call in place did.
 func (d *data) restore() { copy(d.pool.x, d.keep) }
-
-func newColumnSums(cols int) *columnSums {
-	return &columnSums{max: make([]float64, cols), sum: make([]float64, cols)}
-}
 
 // weightsOf returns n weights about 1.
 func weightsOf(n int) []float64 {

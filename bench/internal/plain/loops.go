@@ -1,17 +1,16 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-package sweep
+// Package plain has the loops that a careful user of Go writes for each job: the
+// maximum is subtracted, an exponential is computed once, memory is gone through
+// in its order, and only what an option needs is done for it.
+package plain
 
 import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
 )
-
-// The plain loops: what a careful user of Go writes for each job. The maximum is
-// subtracted, an exponential is computed once, memory is gone through in its
-// order, and only what an option needs is done for it.
 
 // rowsOf returns a function that gives the rows of a matrix: views of a Dense,
 // copies into one buffer of anything else.
@@ -37,7 +36,8 @@ func largest(x []float64) float64 {
 	return m
 }
 
-func loopLogSoftmax(dst *mat.Dense, x mat.Matrix) {
+// LogSoftmax writes log-softmax along rows.
+func LogSoftmax(dst *mat.Dense, x mat.Matrix) {
 	row := rowsOf(x)
 	rows, _ := x.Dims()
 	for i := range rows {
@@ -54,7 +54,8 @@ func loopLogSoftmax(dst *mat.Dense, x mat.Matrix) {
 	}
 }
 
-func loopSoftmax(dst *mat.Dense, x mat.Matrix) {
+// Softmax writes softmax along rows.
+func Softmax(dst *mat.Dense, x mat.Matrix) {
 	row := rowsOf(x)
 	rows, _ := x.Dims()
 	for i := range rows {
@@ -80,7 +81,8 @@ func expSum(dst, x []float64, divide bool) (m, sum float64) {
 	return m, sum
 }
 
-func loopLogSumExp(dst []float64, x mat.Matrix) {
+// LogSumExp writes the log-sum-exp of each row.
+func LogSumExp(dst []float64, x mat.Matrix) {
 	row := rowsOf(x)
 	for i := range dst {
 		x := row(i)
@@ -93,12 +95,17 @@ func loopLogSumExp(dst []float64, x mat.Matrix) {
 	}
 }
 
-// columnSums is the working memory of the loops down columns.
-type columnSums struct{ max, sum []float64 }
+// ColumnSums is the working memory of the loops down columns.
+type ColumnSums struct{ max, sum []float64 }
+
+// NewColumnSums returns memory for that many columns.
+func NewColumnSums(cols int) *ColumnSums {
+	return &ColumnSums{max: make([]float64, cols), sum: make([]float64, cols)}
+}
 
 // fill finds the maximum of each column and the sum of the exponentials; it
 // writes those to dst if there is one.
-func (c *columnSums) fill(dst, x *mat.Dense) {
+func (c *ColumnSums) fill(dst, x *mat.Dense) {
 	rows, _ := x.Dims()
 	for j := range c.max {
 		c.max[j], c.sum[j] = math.Inf(-1), 0
@@ -127,7 +134,8 @@ func (c *columnSums) fill(dst, x *mat.Dense) {
 	}
 }
 
-func loopLogSoftmaxColumns(dst, x *mat.Dense, c *columnSums) {
+// LogSoftmaxColumns writes log-softmax down columns.
+func LogSoftmaxColumns(dst, x *mat.Dense, c *ColumnSums) {
 	c.fill(nil, x)
 	for j, s := range c.sum {
 		c.sum[j] = math.Log(s)
@@ -141,7 +149,8 @@ func loopLogSoftmaxColumns(dst, x *mat.Dense, c *columnSums) {
 	}
 }
 
-func loopSoftmaxColumns(dst, x *mat.Dense, c *columnSums) {
+// SoftmaxColumns writes softmax down columns.
+func SoftmaxColumns(dst, x *mat.Dense, c *ColumnSums) {
 	c.fill(dst, x)
 	for j, s := range c.sum {
 		c.sum[j] = 1 / s
@@ -155,7 +164,8 @@ func loopSoftmaxColumns(dst, x *mat.Dense, c *columnSums) {
 	}
 }
 
-func loopLogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix) {
+// LogSoftmaxGrad writes the gradient through log-softmax along rows.
+func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix) {
 	l, u := rowsOf(logp), rowsOf(upstream)
 	rows, _ := logp.Dims()
 	for i := range rows {
@@ -170,53 +180,52 @@ func loopLogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix) {
 	}
 }
 
-// loopOptions are the options that a loop is written for; an empty slice is one
-// that is not given.
-type loopOptions struct {
-	weight, sampleWeight []float64
-	ignore               int // label, -100 for none
-	smoothing            float64
+// Options are those of a loss. The zero value but for Ignore is none of them.
+type Options struct {
+	Weight, SampleWeight []float64 // nil: all 1
+	Ignore               int       // the label whose rows do not count, -100 for none
+	Smoothing            float64
 }
 
 // factor returns the weight of a row: that of its class times its own.
-func (o *loopOptions) factor(i, target int) float64 {
+func (o *Options) factor(i, target int) float64 {
 	f := 1.0
-	if o.weight != nil {
-		f = o.weight[target]
+	if o.Weight != nil {
+		f = o.Weight[target]
 	}
-	if o.sampleWeight != nil {
-		f *= o.sampleWeight[i]
+	if o.SampleWeight != nil {
+		f *= o.SampleWeight[i]
 	}
 	return f
 }
 
 // total returns what the mean divides by.
-func (o *loopOptions) total(target []int) float64 {
+func (o *Options) total(target []int) float64 {
 	sum := 0.0
 	for i, t := range target {
-		if t != o.ignore {
+		if t != o.Ignore {
 			sum += o.factor(i, t)
 		}
 	}
 	return sum
 }
 
-// loopCrossEntropy returns the mean loss and, with a dst, writes its gradient.
-func loopCrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *loopOptions) float64 {
+// CrossEntropy returns the mean loss and, with a dst, writes its gradient.
+func CrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *Options) float64 {
 	row := rowsOf(x)
 	_, cols := x.Dims()
 	total := o.total(target)
 	loss := 0.0
-	share := o.smoothing / float64(cols) // of each class
+	share := o.Smoothing / float64(cols) // of each class
 	allWeights := float64(cols)
-	if o.weight != nil {
+	if o.Weight != nil {
 		allWeights = 0
-		for _, w := range o.weight {
+		for _, w := range o.Weight {
 			allWeights += w
 		}
 	}
 	for i, t := range target {
-		if t == o.ignore {
+		if t == o.Ignore {
 			if dst != nil {
 				clear(dst.RawRowView(i))
 			}
@@ -226,11 +235,11 @@ func loopCrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *loopOptions
 		f := o.factor(i, t)
 		xt := x[t]
 		rowWeights, own, smooth := 0.0, 1.0, 0.0 // Σ w·x, weight of this class, of a row
-		if o.smoothing != 0 {
-			if o.weight != nil {
-				own = o.weight[t]
+		if o.Smoothing != 0 {
+			if o.Weight != nil {
+				own = o.Weight[t]
 				for j, v := range x {
-					rowWeights += o.weight[j] * v
+					rowWeights += o.Weight[j] * v
 				}
 			} else {
 				for _, v := range x {
@@ -238,8 +247,8 @@ func loopCrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *loopOptions
 				}
 			}
 			smooth = 1
-			if o.sampleWeight != nil {
-				smooth = o.sampleWeight[i]
+			if o.SampleWeight != nil {
+				smooth = o.SampleWeight[i]
 			}
 		}
 		var m, sum float64
@@ -252,7 +261,7 @@ func loopCrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *loopOptions
 			m, sum = expSum(dst.RawRowView(i), x, false)
 		}
 		lse := m + math.Log(sum)
-		if o.smoothing == 0 {
+		if o.Smoothing == 0 {
 			loss += f * (lse - xt)
 			if dst != nil {
 				dst := dst.RawRowView(i)
@@ -264,31 +273,31 @@ func loopCrossEntropy(dst *mat.Dense, x mat.Matrix, target []int, o *loopOptions
 			}
 			continue
 		}
-		loss += (1-o.smoothing)*f*(lse-xt) + share*smooth*(allWeights*lse-rowWeights)
+		loss += (1-o.Smoothing)*f*(lse-xt) + share*smooth*(allWeights*lse-rowWeights)
 		if dst == nil {
 			continue
 		}
 		d := dst.RawRowView(i)
 		a := smooth / total
-		scale := a * ((1-o.smoothing)*own + share*allWeights) / sum
-		if o.weight == nil {
+		scale := a * ((1-o.Smoothing)*own + share*allWeights) / sum
+		if o.Weight == nil {
 			c := a * share
 			for j := range d {
 				d[j] = d[j]*scale - c
 			}
 		} else {
 			c := a * share
-			for j, w := range o.weight {
+			for j, w := range o.Weight {
 				d[j] = d[j]*scale - c*w
 			}
 		}
-		d[t] -= a * (1 - o.smoothing) * own
+		d[t] -= a * (1 - o.Smoothing) * own
 	}
 	return loss / total
 }
 
-// loopNLL returns the mean loss of log-probabilities with smoothing.
-func loopNLL(logp mat.Matrix, target []int, smoothing float64) float64 {
+// NLL returns the mean loss of log-probabilities with smoothing.
+func NLL(logp mat.Matrix, target []int, smoothing float64) float64 {
 	row := rowsOf(logp)
 	_, cols := logp.Dims()
 	share := smoothing / float64(cols)
@@ -304,9 +313,9 @@ func loopNLL(logp mat.Matrix, target []int, smoothing float64) float64 {
 	return loss / float64(len(target))
 }
 
-// loopSoftCrossEntropy returns the mean loss against distributions and writes
+// SoftCrossEntropyGrad returns the mean loss against distributions and writes
 // its gradient.
-func loopSoftCrossEntropy(dst *mat.Dense, x, target mat.Matrix) float64 {
+func SoftCrossEntropyGrad(dst *mat.Dense, x, target mat.Matrix) float64 {
 	row, soft := rowsOf(x), rowsOf(target)
 	rows, _ := x.Dims()
 	n := float64(rows)
