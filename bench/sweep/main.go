@@ -36,7 +36,7 @@ func main() {
 	widths := flag.String("widths", "", "numbers of classes, with commas; all by default")
 	sizes := flag.String("sizes", "", "numbers of elements, with commas, \"small\" for small calls; all by default")
 	layouts := flag.String("layouts", "", "names of layouts, with commas; all by default")
-	samples := flag.Int("samples", 5, "samples of which the median is taken")
+	samples := flag.Int("samples", 5, "samples of which the fastest counts")
 	threads := flag.Int("threads", runtime.NumCPU(), "threads for the gain by more than one; 1: none")
 	list := flag.Int("list", 40, "findings to print of each kind")
 	save := flag.String("save", "", "file to write the cells to")
