@@ -24,58 +24,6 @@ func Tiers() []tier {
 	return all
 }
 
-// kernelConstants are four times each constant that _asm/vector.go lists.
-//
-//lint:ignore U1000 the assembly reads it
-var kernelConstants = func() (c [48 * 4]uint64) {
-	for i, x := range []float64{
-		sixteenthsPerLn2, sixteenthHi, sixteenthLo,
-		exp2, exp3, exp4, exp5, exp6,
-		log3, log5, log7, log9, log11, log13, log15,
-		ln2Hi, ln2Lo,
-		1, 2, Unscale, math.Inf(1), math.Inf(-1), NaN,
-		shiftFrom, farthest, magic, 2*magic + 16*scaleBits, 0x1p52,
-		math.Float64frombits(1<<63 - 1), math.Float64frombits(1 << 63), math.Float64frombits(15),
-		sqrtHalf, math.Float64frombits(1), math.Float64frombits(1023), -1, 2 * scale,
-		-farthest, magic + 16*scaleBits, -50,
-		math.Float64frombits(15 * 16), -seriesEnd,
-		0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
-	} {
-		for k := range 4 {
-			c[4*i+k] = math.Float64bits(x)
-		}
-	}
-	return c
-}()
-
-// kernelTables are power and powerRest.
-//
-//lint:ignore U1000 the assembly reads it
-var kernelTables = func() (t [2][16]uint64) {
-	for i := range 16 {
-		t[0][i], t[1][i] = power[i], math.Float64bits(powerRest[i])
-	}
-	return t
-}()
-
-// kernelPairs are power and powerRest entry by entry.
-//
-//lint:ignore U1000 the assembly reads it
-var kernelPairs = func() (t [16][2]uint64) {
-	for i := range t {
-		t[i] = [2]uint64{power[i], math.Float64bits(powerRest[i])}
-	}
-	return t
-}()
-
-// laneMasks from entry 4-n on is a mask of n lanes, n ≤ 4.
-//
-//lint:ignore U1000 the assembly reads it
-var laneMasks = [8]int64{-1, -1, -1, -1, 0, 0, 0, 0}
-
-//lint:ignore U1000 the assembly reads it
-var laneNumbers = [8]uint64{0, 1, 2, 3, 4, 5, 6, 7}
-
 // expState is what the kernels of expSum take and return.
 type expState struct {
 	Max, magic, lower float64

@@ -10,7 +10,7 @@ import (
 	"unsafe"
 )
 
-// Every arm64 has NEON. Its kernels are in kernels_arm64.s, which _neon
+// Every arm64 has NEON. Its kernels are in kernels_arm64.s, which _gen
 // writes.
 
 // tiers returns the tiers that this machine and build have, tierGo first.

@@ -1,17 +1,21 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-package main
+package arm64
 
-import "fmt"
+import (
+	"fmt"
 
-// columnBytes is how many bytes a row of a columns is.
+	"example.org/logsoftmax/_gen/numbers"
+)
+
+// columnBytes is how many bytes a row of a panel is.
 const columnBytes = "const_Width*8"
 
 func (g *generator) columnsMax() {
-	g.function("columnsMaxNEON", "c *columns, x *float64, stride, n, groups int", `
+	g.function("columnsMaxNEON", "c *Panel, x *float64, stride, n, groups int", `
 columnsMaxNEON does what columnsMaxGo does for n > 0 and groups > 0, except that
-of two zeros either may be the largest.`, 0, 40)
+of two zeros either may be the largest.`, 40)
 	g.pointToNumbers()
 	g.loadArguments("c", "x", "stride", "n", "groups")
 	g.raw("LSL $3, R2")
@@ -21,7 +25,7 @@ of two zeros either may be the largest.`, 0, 40)
 		g.raw(fmt.Sprintf("SUBS $%d, R4\nBLT %s", groups, done))
 		g.label(label)
 		for i, v := range m[:n] {
-			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced("Panel_Max", 16*i)), false)
+			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced(panel+"_Max", 16*i)), false)
 		}
 		g.raw("MOVD R1, R5\nMOVD R3, R6")
 		g.label(label + "Row")
@@ -30,7 +34,7 @@ of two zeros either may be the largest.`, 0, 40)
 		}
 		g.raw("ADD R2, R5\nSUBS $1, R6\nBNE " + label + "Row")
 		for i := range n {
-			g.store(g.where(g.equal(m[i:i+1], m[i:i+1]), m[i:i+1], g.number(canonicalNaN)), displaced("Panel_Max", 16*i), "R0")
+			g.store(g.where(g.equal(m[i:i+1], m[i:i+1]), m[i:i+1], g.number(g.constant("nan"))), displaced(panel+"_Max", 16*i), "R0")
 		}
 		g.raw(fmt.Sprintf(`
 			ADD $%[2]d, R0
@@ -60,30 +64,25 @@ func (g *generator) eachFour() (end func()) {
 	}
 }
 
-func (g *generator) field(name string) vector { return g.load(2, "Panel_"+name, "R0") }
-
-func (g *generator) setField(name string, v vector) { g.store(v, "Panel_"+name, "R0") }
-
 // lane returns the field of a lane.
 func lane(name string, l int) string { return fmt.Sprintf("%s+%d*%s", name, l, columnBytes) }
 
 func (g *generator) columnsFrame() {
-	g.function("columnsFrameNEON", "c *columns, groups int", `
-columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 0, 16)
+	g.function("columnsFrameNEON", "c *Panel, groups int", `
+columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 16)
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
-	shift, top := g.frame(g.field("Max"))
-	g.setField("shift", shift)
-	m := float(2*g.source.float("magic") + 16*g.source.float("scaleBits"))
-	g.setField("magic", g.sub(g.number(m), g.exponentMagic(top)))
-	g.setField("lower", g.sub(top, g.number(g.constant("farthest"))))
-	zero := g.number(float(0))
+	shift, top := numbers.Frame(g, g.Field("Max"))
+	g.SetField("shift", shift)
+	g.SetField("magic", numbers.FrameMagic(g, top))
+	g.SetField("lower", numbers.FrameLower(g, top))
+	zero := g.number(g.constant("zero"))
 	zeros := append(append(vector{}, zero...), zero...)
-	g.setField("Count", zeros)
+	g.SetField("Count", zeros)
 	for l := range 8 {
-		g.setField(lane("Hi", l), zeros)
-		g.setField(lane("Lo", l), zeros)
+		g.SetField(lane("Hi", l), zeros)
+		g.SetField(lane("Lo", l), zeros)
 	}
 	end()
 }
@@ -105,10 +104,10 @@ It goes through eight entries after another, of eight slices at a time.`, false)
 // columnsSum is a kernel that adds the entries of lane after lane, or else
 // eight entries after another to lane 0. Either is a run.
 func (g *generator) columnsSum(name, doc string, byLane bool) {
-	g.function(name, "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", doc, 0, 56)
+	g.function(name, "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", doc, 56)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
-	t := g.keepTermNumbers()
+	g.keepTermConstants()
 	sum, low, count := g.pin(4), g.pin(4), g.pin(4)
 	// R2 and R4 are the strides in bytes, R15 and R17 eight times that. A step
 	// is from one entry of a run to the next, next from a run to the next.
@@ -148,12 +147,12 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 			runLength:`)
 	}
 	for i := range sum {
-		g.emit(sum[i:i+1], "FMOVQ "+displaced("Panel_Hi", 16*i)+"(R8), F%[1]d", false)
+		g.emit(sum[i:i+1], "FMOVQ "+displaced(panel+"_Hi", 16*i)+"(R8), F%[1]d", false)
 	}
 	g.clear(low)
 	g.label("entry")
-	field := func(name string) vector { return g.load(4, "Panel_"+name, "R0") }
-	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R11"), field("shift")), field("lower")), func() vector { return field("magic") })
+	field := func(name string) vector { return g.load(4, panel+"_"+name, "R0") }
+	s, q := g.parts(g.clamp(g.sub(g.load(4, "", "R11"), field("shift")), field("lower")), func() vector { return field("magic") })
 	largest := g.equal(g.load(4, "", "R11"), field("Max"))
 	g.storeTerms(s, q, "R13", dstStep)
 	g.integer(count, "VSUB", count, largest)
@@ -162,8 +161,8 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 		ADD ` + step + `, R11
 		SUBS ` + counted + `, R12
 		BGT entry`)
-	g.store(sum, "Panel_Hi", "R8")
-	g.store(g.add(g.load(4, "Panel_Lo", "R8"), low), "Panel_Lo", "R8")
+	g.store(sum, panel+"_Hi", "R8")
+	g.store(g.add(g.load(4, panel+"_Lo", "R8"), low), panel+"_Lo", "R8")
 	if byLane {
 		g.raw(`
 			SUBS $1, R7
@@ -185,7 +184,7 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 		g.raw("B run")
 	}
 	g.label("counted")
-	g.store(g.add(g.load(4, "Panel_Count", "R0"), g.unary("SCVTF2D", count)), "Panel_Count", "R0")
+	g.store(g.add(g.load(4, panel+"_Count", "R0"), g.unary("SCVTF2D", count)), panel+"_Count", "R0")
 	g.raw(`
 		ADD $64, R0
 		ADD $64, R3
@@ -198,71 +197,34 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 }
 
 func (g *generator) columnsJoin() {
-	g.function("columnsJoinNEON", "c *columns, groups int", `
-columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 0, 16)
+	g.function("columnsJoinNEON", "c *Panel, groups int", `
+columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 16)
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
 	// join adds up lanes l, l+step, l+2·step and so on.
 	var join func(l, step int) (sum, rest vector)
 	join = func(l, step int) (sum, rest vector) {
 		if step == 8 {
-			return g.field(lane("Hi", l)), g.field(lane("Lo", l))
+			return g.Field(lane("Hi", l)), g.Field(lane("Lo", l))
 		}
 		a, aRest := join(l, 2*step)
 		b, bRest := join(l+step, 2*step)
-		sum, rest = g.twoSum(a, b)
+		sum, rest = numbers.TwoSum(g, a, b)
 		return sum, g.add(g.add(aRest, bRest), rest)
 	}
 	sum, rest := join(0, 1)
-	g.setField("Hi", sum)
-	g.setField("Lo", rest)
+	g.SetField("Hi", sum)
+	g.SetField("Lo", rest)
 	end()
 }
 
-// columnsConclude is columnsConcludeGo, or without all columnsLogGo.
-func (g *generator) columnsConclude(all bool) {
-	name := "columnsLog"
-	if all {
-		name = "columnsConclude"
-	}
-	g.function(name+"NEON", "c *columns, groups int", `
-`+name+`NEON does what `+name+`Go does, for groups > 0.`, 0, 16)
+func (g *generator) columnsConclude(name string, all bool) {
+	g.function(name+"NEON", "c *Panel, groups int", `
+`+name+`NEON does what `+name+`Go does, for groups > 0.`, 16)
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
-	// newPartial.
-	max := g.field("Max")
-	_, top := g.frame(max)
-	scale, scaleLow := g.expPair(g.neg(top), g.exponentMagic(top))
-	hi, lo := g.field("Hi"), g.field("Lo")
-	u := g.mul(hi, scale)
-	uLow := g.fma(hi, scale, g.neg(u))
-	uLow = g.add(uLow, g.fma(hi, scaleLow, g.mul(lo, scale)))
-	u, uLow = g.fastTwoSum(u, uLow)
-	// negLogSum.
-	unscale := g.number(g.constant("Unscale"))
-	t, tLow := g.mul(u, unscale), g.mul(uLow, unscale)
-	set := func(name string, v vector) {
-		finite := g.isFinite(g.field("Max"))
-		g.setField(name, g.where(finite, v, g.number(canonicalNaN)))
-	}
-	v, vLow := g.twoSum(g.sub(g.field("Count"), g.number(float(1))), t)
-	vLow = g.add(vLow, tLow)
-	s, sLow := g.twoSum(g.number(float(1)), v)
-	sLow = g.add(sLow, vLow)
-	l := g.newLogarithm(s, sLow, v, vLow)
-	if all {
-		// conclude.
-		reciprocal := g.div(g.number(float(1)), s)
-		inverse, inverseLow := g.quotient(scale, scaleLow, s, sLow, reciprocal)
-		set("Inverse", g.mul(inverse, g.number(g.constant("Unscale"))))
-		set("InverseLow", g.mul(inverseLow, g.number(g.constant("Unscale"))))
-		rest, _ := g.quotient(t, tLow, s, sLow, reciprocal)
-		set("Complement", rest)
-	}
-	logSum, logSumLow := g.logarithmValue(l)
-	set("NegLogSum", g.neg(logSum))
-	set("LogSumLow", logSumLow)
+	numbers.Conclude(g, g, all)
 	end()
 }
 
@@ -296,27 +258,27 @@ func (g *generator) eachRow() (end func()) {
 }
 
 func (g *generator) columnsShift() {
-	g.function("columnsShiftNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
-columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 0, 56)
+	g.function("columnsShiftNEON", "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 56)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
-	nan := g.keep(canonicalNaN)
+	nan := g.keep(g.constant("nan"))
 	end := g.eachRow()
-	y := g.sub(g.load(4, "", "R8"), g.load(4, "Panel_Max", "R7"))
-	s := g.load(4, "Panel_NegLogSum", "R7")
+	y := g.sub(g.load(4, "", "R8"), g.load(4, panel+"_Max", "R7"))
+	s := g.load(4, panel+"_NegLogSum", "R7")
 	g.store(g.where(g.equal(s, s), g.add(s, y), nan), "", "R9")
 	end()
 }
 
 func (g *generator) columnsScale() {
-	g.function("columnsScaleNEON", "c *columns, dst *float64, dstStride int, x *float64, stride, n, groups int", `
+	g.function("columnsScaleNEON", "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", `
 columnsScaleNEON does what columnsScaleGo does, for n > 0 and groups > 0, from x
-to dst, which may be x.`, 0, 56)
+to dst, which may be x.`, 56)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
-	nan, zero := g.keep(canonicalNaN), g.keep(float(0))
+	nan, zero := g.keep(g.constant("nan")), g.keep(g.constant("zero"))
 	end := g.eachRow()
-	f := g.load(4, "Panel_Factor", "R7")
+	f := g.load(4, panel+"_Factor", "R7")
 	y := g.add(g.mul(g.load(4, "", "R8"), f), zero)
 	g.store(g.where(g.equal(f, f), y, nan), "", "R9")
 	end()
@@ -343,7 +305,7 @@ func (g *generator) eightRows() {
 
 func (g *generator) pack() {
 	g.function("packNEON", "tile, x *float64, stride, cols, groups int", `
-packNEON does what packGo does, for groups > 0.`, 0, 40)
+packNEON does what packGo does, for groups > 0.`, 40)
 	g.loadArguments("tile", "x", "stride", "cols", "groups")
 	g.raw("LSL $3, R2")
 	g.label("group")
@@ -380,7 +342,7 @@ packNEON does what packGo does, for groups > 0.`, 0, 40)
 
 func (g *generator) unpack() {
 	g.function("unpackNEON", "tile, dst *float64, stride, cols, groups int", `
-unpackNEON does what unpackGo does, for groups > 0.`, 0, 40)
+unpackNEON does what unpackGo does, for groups > 0.`, 40)
 	g.loadArguments("tile", "dst", "stride", "cols", "groups")
 	g.raw("LSL $3, R2")
 	g.label("group")

@@ -1,17 +1,19 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-package main
+package arm64
+
+import "example.org/logsoftmax/_gen/numbers"
 
 func (g *generator) maxOf() {
 	g.function("maxNEON", "x *float64, n int) (max float64", `
 maxNEON returns the largest of n entries, -Inf for none. If there is a NaN it
-returns a NaN, of any bits; of two zeros either may be the largest.`, 0, 24)
+returns a NaN, of any bits; of two zeros either may be the largest.`, 24)
 	g.pointToNumbers()
 	g.loadArguments("x", "n")
 	var m vector
 	for range 8 {
-		m = append(m, g.keep(bits(0xfff0000000000000, "-Inf"))...)
+		m = append(m, g.keep(g.constant("minusInf"))...)
 	}
 	g.raw(`
 		SUBS $16, R1
@@ -56,10 +58,10 @@ func (g *generator) expSum() {
 expSumNEON adds the terms of n entries, a multiple of 8 and not 0, to the sums
 of the frame s, and those equal to s.max to its count only. Blocks begin at x.
 Where dst is not nil it receives the terms of all entries; it may be x. It does
-what expSumGo does, if s.max is finite.`, 0, 32)
+what expSumGo does, if s.max is finite.`, 32)
 	g.pointToNumbers()
 	g.loadArguments("s", "dst", "x", "n")
-	t := g.keepTermNumbers()
+	g.keepTermConstants()
 	magic := g.pin(1)
 	g.emit(magic, "FMOVQ rowSums_magic(R0), F%[1]d", false)
 	frame := func(field string) vector { return g.load(1, "rowSums_"+field, "R0") }
@@ -73,7 +75,7 @@ what expSumGo does, if s.max is finite.`, 0, 32)
 	g.clear(low)
 	g.raw("MOVD $const_BlockLen, R4")
 	g.label("eight")
-	s, q := g.parts(t, g.clamp(g.sub(g.load(4, "", "R2"), frame("shift")), frame("lower")), func() vector { return magic })
+	s, q := g.parts(g.clamp(g.sub(g.load(4, "", "R2"), frame("shift")), frame("lower")), func() vector { return magic })
 	largest := g.equal(g.load(4, "", "R2"), frame("max"))
 	g.storeTerms(s, q, "R1", "$64")
 	for i := range largest {
@@ -115,7 +117,7 @@ func (g *generator) clamp(y, lower vector) vector { return g.binary(nil, "FMAXNM
 // step to it.
 func (g *generator) storeTerms(s, q vector, at, step string) {
 	g.raw("CBZ " + at + ", silent")
-	g.store(g.fma(s, q, s), "", at)
+	g.store(g.FMA(s, q, s), "", at)
 	g.raw("ADD " + step + ", " + at + "\nsilent:")
 }
 
@@ -126,7 +128,7 @@ func (g *generator) addParts(sum, low, s, q vector) {
 		l := low[i : i+1]
 		g.emit(l, "VFMLA V%[3]d.D2, V%[2]d.D2, V%[1]d.D2", true, l, s[i:i+1], q[i:i+1])
 	}
-	newSum, rest := g.twoSum(sum, s)
+	newSum, rest := numbers.TwoSum(g, sum, s)
 	g.binary(low, "FADD2D", low, rest)
 	g.emit(sum, "VMOV V%[2]d.B16, V%[1]d.B16", false, newSum)
 }
@@ -134,7 +136,7 @@ func (g *generator) addParts(sum, low, s, q vector) {
 func (g *generator) shiftBy() {
 	g.function("shiftNEON", "dst, x *float64, n int, max, negLogSum float64", `
 shiftNEON sets n entries of dst to negLogSum+(x[j]-max), where negLogSum is not
-a NaN. dst may be x.`, 0, 40)
+a NaN. dst may be x.`, 40)
 	g.loadArguments("dst", "x", "n")
 	max := g.argument("max+24(FP)")
 	negLogSum := g.argument("negLogSum+32(FP)")
@@ -144,7 +146,7 @@ a NaN. dst may be x.`, 0, 40)
 func (g *generator) scaleBy() {
 	g.function("scaleNEON", "dst, x *float64, n int, factor float64", `
 scaleNEON sets n entries of dst to x[j]*factor+0, where factor is not a NaN. dst
-may be x.`, 0, 32)
+may be x.`, 32)
 	g.loadArguments("dst", "x", "n")
 	factor := g.argument("factor+24(FP)")
 	zero := g.pin(1)

@@ -1,7 +1,7 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-package main
+package arm64
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (g *generator) products() {
 func (g *generator) product(rows, entries int) {
 	name := fmt.Sprintf("product%dx%dNEON", rows, entries)
 	g.function(name, "dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int", fmt.Sprintf(`
-%s is productGo for rows = %d, cols = %d and n > 0.`, name, rows, entries), 0, 80)
+%s is productGo for rows = %d, cols = %d and n > 0.`, name, rows, entries), 80)
 	g.loadArguments("dst", "dstStride", "a", "aRow", "aStep", "b", "bStep", "n", "plus", "onto")
 	g.raw("LSL $3, R1\nLSL $3, R3\nLSL $3, R4\nLSL $3, R6")
 	left, to := []string{"R2"}, []string{"R0"}
@@ -67,7 +67,7 @@ func (g *generator) product(rows, entries int) {
 	g.pointToNumbers()
 	for i := range sums {
 		sum := g.add(sums[i], vector{g.read("VLD1R (R8), [V%[1]d.D2]")})
-		sum = g.where(g.equal(sum, sum), sum, g.number(canonicalNaN))
+		sum = g.where(g.equal(sum, sum), sum, g.number(g.constant("nan")))
 		for v, x := range sum {
 			g.consume(fmt.Sprintf("%s F%%[2]d, %d(%s)", move, 16*v, to[i]), x)
 		}

@@ -1,7 +1,7 @@
 // Copyright ©2026 The logsoftmax Authors. All rights reserved.
 // Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
 
-package main
+package arm64
 
 import (
 	"fmt"
@@ -111,7 +111,7 @@ type assembler struct {
 
 // function begins a function. Its documentation is in lines of at most 78
 // columns.
-func (a *assembler) function(name, arguments, doc string, frame, argumentBytes int) {
+func (a *assembler) function(name, arguments, doc string, argumentBytes int) {
 	a.flush()
 	a.pinned = map[value]int{}
 	a.free = a.free[:0]
@@ -122,7 +122,7 @@ func (a *assembler) function(name, arguments, doc string, frame, argumentBytes i
 	for _, line := range strings.Split("func "+name+"("+arguments+")\n\n"+strings.TrimSpace(doc), "\n") {
 		a.WriteString(strings.TrimRight("// "+line, " ") + "\n")
 	}
-	fmt.Fprintf(a, "TEXT\t·%s(SB), 0, $%d-%d\n", name, frame, argumentBytes)
+	fmt.Fprintf(a, "TEXT\t·%s(SB), 0, $0-%d\n", name, argumentBytes)
 }
 
 // raw adds instructions, one a line, without vector values.
@@ -331,43 +331,16 @@ func (a *assembler) unary(name string, x vector) vector {
 	return a.emit(nil, name+"(%[2]d, %[1]d)", false, x)
 }
 
-func (a *assembler) add(x, y vector) vector      { return a.binary(nil, "FADD2D", x, y) }
-func (a *assembler) sub(x, y vector) vector      { return a.binary(nil, "FSUB2D", x, y) }
-func (a *assembler) mul(x, y vector) vector      { return a.binary(nil, "FMUL2D", x, y) }
-func (a *assembler) div(x, y vector) vector      { return a.binary(nil, "FDIV2D", x, y) }
-func (a *assembler) equal(x, y vector) vector    { return a.binary(nil, "FCMEQ2D", x, y) }
-func (a *assembler) atLeast(x, y vector) vector  { return a.binary(nil, "FCMGE2D", x, y) }
-func (a *assembler) moreThan(x, y vector) vector { return a.binary(nil, "FCMGT2D", x, y) }
-func (a *assembler) abs(x vector) vector         { return a.unary("FABS2D", x) }
-func (a *assembler) neg(x vector) vector         { return a.unary("FNEG2D", x) }
-
-// fma returns x·y+z.
-func (a *assembler) fma(x, y, z vector) vector {
-	return a.emit(nil, "VFMLA V%[3]d.D2, V%[2]d.D2, V%[1]d.D2", true, z, x, y)
-}
-
-// fnma returns z-x·y, which is fma(-x, y, z).
-func (a *assembler) fnma(x, y, z vector) vector {
-	return a.emit(nil, "VFMLS V%[3]d.D2, V%[2]d.D2, V%[1]d.D2", true, z, x, y)
-}
-
-// fmaLane is fma by one lane of y.
-func (a *assembler) fmaLane(x, y vector, lane int, z vector) vector {
-	return a.emit(nil, fmt.Sprintf("FMLA2D%d(%%[3]d, %%[2]d, %%[1]d)", lane), true, z, x, y)
-}
-
-// fnmaLane is fnma by one lane of y.
-func (a *assembler) fnmaLane(x, y vector, lane int, z vector) vector {
-	return a.emit(nil, fmt.Sprintf("FMLS2D%d(%%[3]d, %%[2]d, %%[1]d)", lane), true, z, x, y)
-}
+func (a *assembler) add(x, y vector) vector   { return a.binary(nil, "FADD2D", x, y) }
+func (a *assembler) sub(x, y vector) vector   { return a.binary(nil, "FSUB2D", x, y) }
+func (a *assembler) mul(x, y vector) vector   { return a.binary(nil, "FMUL2D", x, y) }
+func (a *assembler) equal(x, y vector) vector { return a.binary(nil, "FCMEQ2D", x, y) }
 
 // Bits.
 
 func (a *assembler) bitwise(to vector, name string, x, y vector) vector {
 	return a.emit(to, name+" V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", false, x, y)
 }
-
-func (a *assembler) and(x, y vector) vector { return a.bitwise(nil, "VAND", x, y) }
 
 // without returns x where mask is 0, and 0 elsewhere.
 func (a *assembler) without(x, mask vector) vector { return a.binary(nil, "BIC16B", x, mask) }
@@ -379,18 +352,6 @@ func (a *assembler) where(mask, x, y vector) vector {
 
 func (a *assembler) integer(to vector, name string, x, y vector) vector {
 	return a.emit(to, name+" V%[3]d.D2, V%[2]d.D2, V%[1]d.D2", false, x, y)
-}
-
-func (a *assembler) addInts(x, y vector) vector   { return a.integer(nil, "VADD", x, y) }
-func (a *assembler) subInts(x, y vector) vector   { return a.integer(nil, "VSUB", x, y) }
-func (a *assembler) equalInts(x, y vector) vector { return a.integer(nil, "VCMEQ", x, y) }
-
-func (a *assembler) shiftLeft(x vector, bits int) vector {
-	return a.emit(nil, fmt.Sprintf("VSHL $%d, V%%[2]d.D2, V%%[1]d.D2", bits), false, x)
-}
-
-func (a *assembler) shiftRight(x vector, bits int) vector {
-	return a.emit(nil, fmt.Sprintf("VUSHR $%d, V%%[2]d.D2, V%%[1]d.D2", bits), false, x)
 }
 
 func (a *assembler) low(x, y vector) vector {

@@ -1,3 +1,0 @@
-module example.org/logsoftmax/_constants
-
-go 1.26

@@ -1,0 +1,220 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package amd64
+
+import (
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func (g *generator) packKernels() {
+	g.packKernel(false)
+	g.packKernel(true)
+	if g.wide {
+		g.rowsShift()
+	}
+	g.unpackKernel(false)
+	g.unpackKernel(true)
+}
+
+// rowsOfVector are the addresses, from base on, of as many rows as a vector
+// has lanes, stride bytes apart: row i is at(i).
+type rowsOfVector struct{ base, middle, stride, three reg.GPVirtual }
+
+func (g *generator) newRowsOfVector(base, stride reg.GPVirtual) *rowsOfVector {
+	r := &rowsOfVector{base: g.GP64(), stride: stride, three: g.GP64()}
+	g.MOVQ(base, r.base)
+	g.LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.three)
+	if g.wide {
+		r.middle = g.GP64()
+		g.LEAQ(Mem{Base: base, Index: stride, Scale: 4}, r.middle)
+	}
+	return r
+}
+
+func (r *rowsOfVector) at(i int) Mem {
+	m := Mem{Base: r.base}
+	if i >= 4 {
+		m.Base = r.middle
+	}
+	switch i % 4 {
+	case 1, 2:
+		m.Index, m.Scale = r.stride, uint8(i%4)
+	case 3:
+		m.Index, m.Scale = r.three, 1
+	}
+	return m
+}
+
+// move goes on by so many bytes.
+func (g *generator) move(r *rowsOfVector, bytes int) {
+	for _, p := range []reg.GPVirtual{r.base, r.middle} {
+		if p != nil {
+			g.ADDQ(I32(int32(bytes)), p)
+		}
+	}
+}
+
+// twoColumns runs body for the columns of cols ≥ 2, two at a time, the last
+// two once more where their number is odd. rows and to, the place in a tile,
+// move along.
+func (g *generator) twoColumns(rows *rowsOfVector, to, cols reg.GPVirtual, body func()) {
+	left := g.GP64()
+	g.MOVQ(cols, left)
+	g.Label("cols")
+	body()
+	g.move(rows, 16)
+	g.ADDQ(U32(2*g.rowBytes), to)
+	g.SUBQ(Imm(2), left)
+	g.JZ(LabelRef("nextRows"))
+	g.CMPQ(left, Imm(1))
+	g.JNE(LabelRef("cols"))
+	g.move(rows, -8)
+	g.SUBQ(U32(g.rowBytes), to)
+	g.INCQ(left)
+	g.JMP(LabelRef("cols"))
+	g.Label("nextRows")
+}
+
+// eachRows runs body for every vector's worth of rows of the groups.
+func (g *generator) eachRows(tile, x, stride, groups reg.GPVirtual, body func()) {
+	g.SHLQ(Imm(3), stride)
+	if !g.wide {
+		g.SHLQ(Imm(1), groups)
+	}
+	g.Label("rows")
+	body()
+	g.LEAQ(Mem{Base: x, Index: stride, Scale: uint8(g.width() / 2)}, x)
+	g.LEAQ(Mem{Base: x, Index: stride, Scale: uint8(g.width() / 2)}, x)
+	g.ADDQ(imm(8*g.width()), tile)
+	g.DECQ(groups)
+	g.JNZ(LabelRef("rows"))
+}
+
+// pack: two columns of even rows and of odd ones make two vectors.
+func (g *generator) packKernel(max bool) {
+	name, signature := "pack", "func(tile, x *float64, stride, cols, groups int)"
+	if max {
+		name, signature = "packMax", "func(c, tile, x *float64, stride, cols, groups int)"
+	}
+	g.function(name, signature, name+g.suffix()+" is "+name+"Go for cols ≥ 2.")
+	var state reg.GPVirtual
+	if max {
+		state = g.param("c")
+	}
+	tile, x, stride, cols, groups := g.param("tile"), g.param("x"), g.param("stride"), g.param("cols"), g.param("groups")
+	g.eachRows(tile, x, stride, groups, func() {
+		rows, to := g.newRowsOfVector(x, stride), g.GP64()
+		g.MOVQ(tile, to)
+		var largest [2]reg.VecVirtual
+		var nan mask
+		if max {
+			largest[0] = g.broadcast(g.constantMem("minusInf"))
+			largest[1] = g.copyOf(largest[0])
+			nan = g.compare(unordered, largest[0], largest[0])
+		}
+		g.twoColumns(rows, to, cols, func() {
+			var half [2]reg.VecVirtual
+			for odd := range half {
+				v := g.vec()
+				g.VMOVUPD(rows.at(odd), v.AsX())
+				g.VINSERTF128(Imm(1), rows.at(odd+2), v.AsY(), v.AsY())
+				if g.wide {
+					g.VINSERTF64X2(Imm(2), rows.at(odd+4), v, v)
+					g.VINSERTF64X2(Imm(3), rows.at(odd+6), v, v)
+				}
+				half[odd] = v
+			}
+			first, second := g.vec(), g.vec()
+			g.VUNPCKLPD(half[1], half[0], first)
+			g.VUNPCKHPD(half[1], half[0], second)
+			g.store(first, Mem{Base: to})
+			g.store(second, Mem{Base: to, Disp: g.rowBytes})
+			if max {
+				g.VMAXPD(first, largest[0], largest[0])
+				g.VMAXPD(second, largest[1], largest[1])
+				g.or(nan, g.compare(unordered, first, second))
+			}
+		})
+		if max {
+			g.store(g.choose(nan, g.maximum(largest[0], largest[1]), g.loaded("nan")), g.field(state, "Max"))
+			g.ADDQ(imm(8*g.width()), state)
+		}
+	})
+	g.finish()
+}
+
+func (g *generator) unpackKernel(scaled bool) {
+	name, signature := "unpack", "func(dst *float64, stride int, tile *float64, cols, groups int)"
+	if scaled {
+		name, signature = "unpackScaled", "func(c, dst *float64, stride int, tile *float64, cols, groups int)"
+	}
+	g.function(name, signature, name+g.suffix()+" is "+name+"Go for cols ≥ 2.")
+	dst, stride, tile, cols, groups := g.param("dst"), g.param("stride"), g.param("tile"), g.param("cols"), g.param("groups")
+	var c reg.GPVirtual
+	if scaled {
+		c = g.param("c")
+		g.keep("zero")
+	}
+	g.eachRows(tile, dst, stride, groups, func() {
+		rows, from := g.newRowsOfVector(dst, stride), g.GP64()
+		g.MOVQ(tile, from)
+		var factor reg.VecVirtual
+		if scaled {
+			factor = g.load(g.field(c, "Factor"))
+			g.ADDQ(imm(8*g.width()), c)
+		}
+		g.twoColumns(rows, from, cols, func() {
+			first, second := g.load(Mem{Base: from}), g.load(Mem{Base: from, Disp: g.rowBytes})
+			if scaled {
+				// Of two NaN the product is the first.
+				first, second = g.add(g.mul(factor, first), g.loaded("zero")), g.add(g.mul(factor, second), g.loaded("zero"))
+			}
+			var half [2]reg.VecVirtual
+			for odd := range half {
+				half[odd] = g.vec()
+			}
+			g.VUNPCKLPD(second, first, half[0])
+			g.VUNPCKHPD(second, first, half[1])
+			for odd, v := range half {
+				g.VMOVUPD(v.AsX(), rows.at(odd))
+				g.VEXTRACTF128(Imm(1), v.AsY(), rows.at(odd+2))
+				if g.wide {
+					g.VEXTRACTF64X2(Imm(2), v, rows.at(odd+4))
+					g.VEXTRACTF64X2(Imm(3), v, rows.at(odd+6))
+				}
+			}
+		})
+	})
+	g.finish()
+}
+
+// rowsShift: the eight rows of a group are cols vectors, each of whose
+// elements takes its row's numbers by a permutation.
+func (g *generator) rowsShift() {
+	g.function("rowsShift", "func(c, dst, x *float64, row *int64, cols, groups int)",
+		"rowsShift"+g.suffix()+" is columnsShiftGo for rows, of dst and x, that lie one behind the other.",
+		"row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.")
+	c, dst, x, row, cols, groups := g.param("c"), g.param("dst"), g.param("x"), g.param("row"), g.param("cols"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.Label("groups")
+	max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
+	from, left := g.GP64(), g.GP64()
+	g.MOVQ(row, from)
+	g.MOVQ(cols, left)
+	g.Label("vectors")
+	index, m, s := g.load(Mem{Base: from}), g.vec(), g.vec()
+	g.VPERMPD(max, index, m)
+	g.VPERMPD(negLogSum, index, s)
+	g.store(g.add(s, g.sub(g.load(Mem{Base: x}), m)), Mem{Base: dst})
+	for _, p := range []reg.GPVirtual{from, x, dst} {
+		g.ADDQ(imm(64), p)
+	}
+	g.DECQ(left)
+	g.JNZ(LabelRef("vectors"))
+	g.ADDQ(imm(64), c)
+	g.DECQ(groups)
+	g.JNZ(LabelRef("groups"))
+	g.finish()
+}

@@ -1,0 +1,211 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package amd64
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"example.org/logsoftmax/_gen/numbers"
+)
+
+// panel is the type of the state of slices side by side, whose fields are arrays
+// of a number for each.
+const panel = "Panel"
+
+// field is a field of the panel at base.
+func (g *generator) field(base reg.Register, name string) Mem {
+	return Mem{Base: base, Disp: g.source.Offset(panel, name)}
+}
+
+// fieldsAt returns the fields of the panel at base.
+func (g *generator) fieldsAt(base reg.Register) func(name string) Mem {
+	return func(name string) Mem { return g.field(base, name) }
+}
+
+// lowOf is the low word in a panel's lo of what hi is of its hi.
+func (g *generator) lowOf(hi Mem) Mem {
+	return hi.Offset(g.source.Offset(panel, "Lo") - g.source.Offset(panel, "Hi"))
+}
+
+func (g *generator) panelKernels() {
+	g.columnsMax()
+	g.columnsFrame()
+	g.columnsExpSum(false)
+	g.columnsExpSum(true)
+	g.columnsTotal(false)
+	g.columnsTotal(true)
+	if g.wide {
+		g.columnsTotalMove()
+	}
+	g.columnsJoin()
+	g.columnsConclude("columnsLog", false)
+	g.columnsConclude("columnsConclude", true)
+	g.columnsMap("columnsShift", "sets n > 0 rows of dst to (x-max)+negLogSum by column.", []string{"Max", "NegLogSum"},
+		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
+	g.columnsMap("columnsScale", "sets n > 0 rows of dst to x·factor + 0 by column.", []string{"Factor"},
+		func(x Op, p []Op) reg.VecVirtual { return g.add(g.mul(p[0], x), g.loaded("zero")) })
+}
+
+// eachVector runs body for every vector of the groups, with c at the vector's
+// part of each field and, for each pointer, its part of each row.
+func (g *generator) eachVector(c, groups reg.GPVirtual, pointers []reg.GPVirtual, body func()) {
+	if !g.wide {
+		g.SHLQ(Imm(1), groups)
+	}
+	g.Label("vectors")
+	body()
+	step := imm(8 * g.width())
+	g.ADDQ(step, c)
+	for _, p := range pointers {
+		g.ADDQ(step, p)
+	}
+	g.DECQ(groups)
+	g.JNZ(LabelRef("vectors"))
+}
+
+func (g *generator) columnsMax() {
+	g.function("columnsMax", "func(c, x *float64, stride, n, groups int)",
+		"columnsMax"+g.suffix()+" is columnsMaxGo for n > 0 rows, stride doubles apart.")
+	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.SHLQ(Imm(3), stride)
+	g.eachVector(c, groups, []reg.GPVirtual{x}, func() {
+		a := g.load(field("Max"))
+		b := g.copyOf(a)
+		nan := g.compare(unordered, a, a)
+		p, left := g.GP64(), g.GP64()
+		g.MOVQ(x, p)
+		g.MOVQ(n, left)
+		g.loop("pairs", left, 2, func() {
+			v := g.load(Mem{Base: p})
+			next := Mem{Base: p, Index: stride, Scale: 1}
+			g.VMAXPD(v, a, a)
+			g.or(nan, g.compare(unordered, v, next))
+			g.VMAXPD(next, b, b)
+			g.LEAQ(Mem{Base: p, Index: stride, Scale: 2}, p)
+		})
+		g.TESTQ(left, left)
+		g.JZ(LabelRef("joined"))
+		v := g.load(Mem{Base: p})
+		g.VMAXPD(v, a, a)
+		g.or(nan, g.compare(unordered, v, v))
+		g.Label("joined")
+		g.store(g.choose(nan, g.maximum(a, b), g.loaded("nan")), field("Max"))
+	})
+	g.finish()
+}
+
+func (g *generator) columnsFrame() {
+	g.function("columnsFrame", "func(c *float64, groups int)", "columnsFrame"+g.suffix()+" is columnsFrameGo.")
+	c, groups := g.param("c"), g.param("groups")
+	field := g.fieldsAt(c)
+	z := g.zero()
+	g.eachVector(c, groups, nil, func() {
+		shift, magic, lower := g.frame(g.load(field("Max")))
+		g.store(shift, field("shift"))
+		g.store(magic, field("magic"))
+		g.store(lower, field("lower"))
+		g.store(z, field("Count"))
+		for l := range 8 {
+			hi := field("Hi").Offset(g.rowBytes * l)
+			g.store(z, hi)
+			g.store(z, g.lowOf(hi))
+		}
+	})
+	g.finish()
+}
+
+func (g *generator) columnsJoin() {
+	g.function("columnsJoin", "func(c *float64, groups int)", "columnsJoin"+g.suffix()+" is columnsJoinGo.")
+	c, groups := g.param("c"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.eachVector(c, groups, nil, func() {
+		// Depth first, to have few sums at a time.
+		var tree func(l, step int) (hi, lo reg.VecVirtual)
+		tree = func(l, step int) (hi, lo reg.VecVirtual) {
+			if step == 8 {
+				return g.load(field("Hi").Offset(g.rowBytes * l)), g.load(field("Lo").Offset(g.rowBytes * l))
+			}
+			ah, al := tree(l, 2*step)
+			bh, bl := tree(l+step, 2*step)
+			sum, rest := g.twoSum(ah, bh)
+			return sum, g.add(g.add(al, bl), rest)
+		}
+		hi, lo := tree(0, 1)
+		g.store(hi, field("Hi"))
+		g.store(lo, field("Lo"))
+	})
+	g.finish()
+}
+
+// columnsConclude: two vectors of slices side by side where there are registers
+// for it.
+func (g *generator) columnsConclude(name string, all bool) {
+	g.function(name, "func(c *float64, groups int)", name+g.suffix()+" is "+name+"Go.")
+	c, vectors := g.param("c"), g.param("groups")
+	if !g.wide {
+		g.SHLQ(Imm(1), vectors)
+	}
+	var local Mem
+	if all {
+		const slots = 6
+		local = g.AllocLocal(2 * 8 * g.width() * slots)
+	}
+	step := func(n int) func() {
+		return func() {
+			s := &chains{generator: g, n: n, panel: c, local: local}
+			numbers.Conclude(s, s, all)
+			g.ADDQ(imm(8*g.width()*n), c)
+		}
+	}
+	if g.wide {
+		g.loop("pairs", vectors, 2, step(2))
+	}
+	g.loop("vectors", vectors, 1, step(1))
+	g.finish()
+}
+
+// columnsMap is a kernel dst = f(x) with parameters by column, for as many
+// columns at a time as are four, two or one vectors.
+func (g *generator) columnsMap(name, does string, fields []string, f func(x Op, p []Op) reg.VecVirtual) {
+	g.function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", name+g.suffix()+" "+does+" dst may be x.")
+	c, dst, dstStride, x, stride, n, vectors := g.param("c"), g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
+	g.SHLQ(Imm(3), dstStride)
+	g.SHLQ(Imm(3), stride)
+	if !g.wide {
+		g.SHLQ(Imm(1), vectors)
+	}
+	g.keep("zero")
+	for count := 4; count > 0; count /= 2 {
+		label := fmt.Sprintf("vectors%d", count)
+		g.loop(label, vectors, count, func() {
+			params := make([][]Op, count)
+			for v := range params {
+				for _, field := range fields {
+					params[v] = append(params[v], g.load(g.field(c, field).Offset(8*g.width()*v)))
+				}
+			}
+			from, to, left := g.GP64(), g.GP64(), g.GP64()
+			g.MOVQ(x, from)
+			g.MOVQ(dst, to)
+			g.MOVQ(n, left)
+			g.Label(label + "Rows")
+			for v, p := range params {
+				place := 8 * g.width() * v
+				g.store(f(g.load(Mem{Base: from, Disp: place}), p), Mem{Base: to, Disp: place})
+			}
+			g.ADDQ(stride, from)
+			g.ADDQ(dstStride, to)
+			g.DECQ(left)
+			g.JNZ(LabelRef(label + "Rows"))
+			for _, p := range []reg.GPVirtual{c, x, dst} {
+				g.ADDQ(imm(8*g.width()*count), p)
+			}
+		})
+	}
+	g.finish()
+}

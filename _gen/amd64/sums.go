@@ -1,0 +1,432 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package amd64
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// clamped is an entry less the shift, if not nil, and not below lower. Of
+// NaN it is lower.
+func (g *generator) clamped(entry reg.VecVirtual, shift, lower Op) reg.VecVirtual {
+	if shift != nil {
+		return g.maximum(g.sub(entry, shift), lower)
+	}
+	return g.maximum(entry, lower)
+}
+
+// jumpIfShifted jumps to the label if any of the slices has a shift.
+func (g *generator) jumpIfShifted(shift reg.VecVirtual, label string) {
+	g.test(g.compare(notEqual, shift, g.zero()))
+	g.JNZ(LabelRef(label))
+}
+
+// countOf is how many of n entries are not among the less, as a double: by way
+// of the integers in 2^52 + n.
+func (g *generator) countOf(n Op, less reg.VecVirtual) reg.VecVirtual {
+	low, all := g.XMM(), g.vec()
+	g.VMOVQ(n, low)
+	g.VPBROADCASTQ(low, all)
+	two52 := g.constant("two52")
+	return g.sub(g.intAdd(g.intSub(all, less), two52), two52)
+}
+
+// eachEight runs body for as many entries as are left, in pieces of up to eight:
+// begin, then body for so many of a piece as are together, then for one that may
+// be over, then end.
+func (g *generator) eachEight(name string, left reg.GPVirtual, together int, begin func(), body func(count int), end func()) {
+	g.Label("eight" + name)
+	begin()
+	now, eight := g.GP64(), g.GP64()
+	g.MOVQ(left, now)
+	g.MOVQ(U32(8), eight)
+	g.CMPQ(left, eight)
+	g.CMOVQGT(eight, now)
+	g.SUBQ(now, left)
+	if together > 1 {
+		g.loop("several"+name, now, together, func() { body(together) })
+	}
+	g.loop("one"+name, now, 1, func() { body(1) })
+	end()
+	g.TESTQ(left, left)
+	g.JNZ(LabelRef("eight" + name))
+}
+
+// columnsExpSum: lane by lane, the up to eight entries of a lane that a block
+// of up to 64 rows has. Where there are registers for it, two lanes go side by
+// side that have as many entries and no shift.
+func (g *generator) columnsExpSum(terms bool) {
+	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
+	if terms {
+		name, signature = "columnsExpTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		doc = " is columnsExpSumGo with dst, for 0 < n ≤ 64."
+	}
+	g.function(name, signature, name+g.suffix()+doc)
+	c, stride, groups := g.param("c"), g.param("stride"), g.param("groups")
+	x, n := g.param("x"), address(g.Param("n"))
+	pointers := []reg.GPVirtual{x}
+	var dst, dstStride reg.GPVirtual
+	if terms {
+		dst, dstStride = g.param("dst"), g.param("dstStride")
+		g.SHLQ(Imm(3), dstStride)
+		pointers = append(pointers, dst)
+	}
+	field := g.fieldsAt(c)
+	g.SHLQ(Imm(3), stride)
+	if g.wide {
+		g.keep(termConstants...)
+	}
+	t := g.newTables()
+	var out reg.GPVirtual
+	if !terms {
+		out = g.param("out")
+		g.SHLQ(Imm(3), address(g.Param("nextStride")))
+	}
+	g.eachVector(c, groups, pointers, func() {
+		var max, shift, magic, lower Op = field("Max"), field("shift"), field("magic"), field("lower")
+		if g.wide {
+			max, magic, lower = g.load(max), g.load(magic), g.load(lower)
+		}
+		var ahead reg.GPVirtual
+		if !terms {
+			// In the order of the rows, whatever that of the lanes.
+			ahead = g.GP64()
+			g.MOVQ(address(g.Param("next")), ahead)
+			g.ADDQ(imm(8*g.width()), address(g.Param("next")))
+		}
+		less := g.zero()
+		lane, sums := g.GP64(), g.GP64()
+		g.XORQ(lane, lane)
+		g.LEAQ(field("Hi"), sums)
+		from := g.GP64()
+		g.MOVQ(x, from)
+		var to reg.GPVirtual
+		if terms {
+			to = g.GP64()
+			g.MOVQ(dst, to)
+		}
+		lanes := func(together int, shift Op) {
+			label := func(name string) string { return fmt.Sprintf("%sBy%d", name, together) }
+			at := func(base, stride reg.GPVirtual, i int) Mem {
+				if i == 0 {
+					return Mem{Base: base}
+				}
+				return Mem{Base: base, Index: stride, Scale: 1}
+			}
+			g.Label(label("lanes"))
+			p, left := g.GP64(), g.GP64()
+			g.MOVQ(from, p)
+			var q reg.GPVirtual
+			if terms {
+				q = g.GP64()
+				g.MOVQ(to, q)
+			}
+			g.MOVQ(n, left)
+			g.SUBQ(lane, left)
+			var totals []laneSum
+			for i := range together {
+				totals = append(totals, laneSum{g.load(Mem{Base: sums, Disp: g.rowBytes * i}), g.zero()})
+			}
+			g.Label(label("entries"))
+			var entries []term
+			for i, total := range totals {
+				entry := g.load(at(p, stride, i))
+				other := g.compare(notEqual, entry, max)
+				g.countUp(other, less)
+				entries = append(entries, term{g.clamped(entry, shift, lower), other, total})
+				if !terms {
+					g.PREFETCHT0(Mem{Base: ahead})
+					g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
+					g.ADDQ(address(g.Param("nextStride")), ahead)
+				}
+			}
+			var put func(i int, e reg.VecVirtual)
+			if terms {
+				put = func(i int, e reg.VecVirtual) { g.store(e, at(q, dstStride, i)) }
+			}
+			g.addTerms(t, magic, put, entries...)
+			g.LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
+			if terms {
+				g.LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
+			}
+			g.SUBQ(imm(8), left)
+			g.JG(LabelRef(label("entries")))
+			for i, total := range totals {
+				g.store(total.hi, Mem{Base: sums, Disp: g.rowBytes * i})
+				rest := g.lowOf(Mem{Base: sums, Disp: g.rowBytes * i})
+				g.store(g.add(total.low, rest), rest)
+			}
+			g.ADDQ(I32(int32(g.rowBytes*together)), sums)
+			for range together {
+				g.ADDQ(stride, from)
+				if terms {
+					g.ADDQ(dstStride, to)
+				}
+			}
+			g.ADDQ(Imm(uint64(together)), lane)
+			g.CMPQ(lane, Imm(8))
+			g.JE(LabelRef("counted"))
+			g.CMPQ(lane, n)
+			g.JLT(LabelRef(label("lanes")))
+		}
+		if g.wide {
+			whole := g.GP64()
+			g.MOVQ(n, whole)
+			g.ANDQ(Imm(7), whole)
+			g.JNZ(LabelRef("single"))
+			g.jumpIfShifted(g.load(shift), "single")
+			lanes(2, nil)
+			g.JMP(LabelRef("counted"))
+			g.Label("single")
+		}
+		lanes(1, shift)
+		g.Label("counted")
+		g.store(g.add(g.countOf(n, less), field("Count")), field("Count"))
+	})
+	g.finish()
+}
+
+// columnsTotal: eight entries after another, two at a time where there are
+// registers for it.
+func (g *generator) columnsTotal(terms bool) {
+	name, signature := "columnsTotal", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	doc := " is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there."
+	if terms {
+		name, signature = "columnsTotalTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		doc = " is columnsTotalGo with dst."
+	}
+	g.function(name, signature, name+g.suffix()+doc)
+	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
+	pointers := []reg.GPVirtual{x}
+	var dst, dstStride, next, nextStride, out reg.GPVirtual
+	if terms {
+		dst, dstStride = g.param("dst"), g.param("dstStride")
+		g.SHLQ(Imm(3), dstStride)
+		pointers = append(pointers, dst)
+	} else {
+		next, nextStride, out = g.param("next"), g.param("nextStride"), g.param("out")
+		g.SHLQ(Imm(3), nextStride)
+		pointers = append(pointers, next)
+	}
+	field := g.fieldsAt(c)
+	g.SHLQ(Imm(3), stride)
+	if g.wide {
+		g.keep(termConstants...)
+	}
+	t := g.newTables()
+	g.eachVector(c, groups, pointers, func() {
+		// With half the registers the frame is in memory.
+		var max, shift, magic, lower Op = field("Max"), field("shift"), field("magic"), field("lower")
+		s, m, l := g.frame(g.load(max))
+		if g.wide {
+			max, shift, magic, lower = g.load(max), s, m, l
+		} else {
+			g.store(s, shift.(Mem))
+			g.store(m, magic.(Mem))
+			g.store(l, lower.(Mem))
+		}
+		less, lo := g.zero(), g.zero()
+		total := laneSum{g.zero(), g.vec()}
+		from, left := g.GP64(), g.GP64()
+		g.MOVQ(x, from)
+		g.MOVQ(n, left)
+		var to, ahead, aheadOut reg.GPVirtual
+		if terms {
+			to = g.GP64()
+			g.MOVQ(dst, to)
+		} else {
+			ahead, aheadOut = g.GP64(), g.GP64()
+			g.MOVQ(next, ahead)
+			g.LEAQ(Mem{Base: next, Index: out, Scale: 1}, aheadOut)
+		}
+		row := func(base, stride reg.GPVirtual, i int) Mem {
+			if i == 0 {
+				return Mem{Base: base}
+			}
+			return Mem{Base: base, Index: stride, Scale: 1}
+		}
+		sum := func(name string, together int, shift Op) {
+			// entries adds so many rows.
+			entries := func(count int) {
+				var of []term
+				for i := range count {
+					entry := g.load(row(from, stride, i))
+					other := g.compare(notEqual, entry, max)
+					g.countUp(other, less)
+					of = append(of, term{g.clamped(entry, shift, lower), other, total})
+					if !terms {
+						g.PREFETCHT0(row(ahead, nextStride, i))
+						g.PREFETCHT0(row(aheadOut, nextStride, i))
+					}
+				}
+				var put func(i int, e reg.VecVirtual)
+				if terms {
+					put = func(i int, e reg.VecVirtual) { g.store(e, row(to, dstStride, i)) }
+				}
+				g.addTerms(t, magic, put, of...)
+				advance := func(p, stride reg.GPVirtual) {
+					g.LEAQ(Mem{Base: p, Index: stride, Scale: uint8(count)}, p)
+				}
+				advance(from, stride)
+				if terms {
+					advance(to, dstStride)
+				} else {
+					advance(ahead, nextStride)
+					advance(aheadOut, nextStride)
+				}
+			}
+			g.eachEight(name, left, together,
+				func() { g.VXORPD(total.low, total.low, total.low) }, entries,
+				func() { g.VADDPD(total.low, lo, lo) })
+		}
+		if g.wide {
+			g.jumpIfShifted(s, "shifted")
+			sum("", 2, nil)
+			g.JMP(LabelRef("summed"))
+			g.Label("shifted")
+		}
+		sum("Shifted", 1, shift)
+		g.Label("summed")
+		g.store(total.hi, field("Hi"))
+		g.store(lo, field("Lo"))
+		g.store(g.countOf(n, less), field("Count"))
+	})
+	g.finish()
+}
+
+// A mover does, a vector at a time, what has nothing to do with the
+// exponentials that it is done beside: it writes the result of the last strip
+// and reads the next one to the same place. Strips have n rows of so many bytes;
+// rows in memory are further apart.
+type mover struct {
+	*generator
+	state                  reg.GPVirtual // a stripState
+	buffer, in, out        reg.GPVirtual // the vector in work
+	column                 reg.GPVirtual // its first column, in bytes
+	inAhead, outAhead      reg.GPVirtual // as far ahead is prefetched
+	width, inSkip, outSkip Mem           // of a strip, and what lies between its rows
+	inTurn, outTurn        Mem           // from below a strip to the top of the next
+	label                  int
+}
+
+const moverSignature = "before, buffer, in *float64, inStride int, out *float64, outStride, ahead, turn, rows int"
+
+func (g *generator) newMover(groups reg.GPVirtual) *mover {
+	m := &mover{generator: g, column: g.GP64(), inAhead: g.GP64(), outAhead: g.GP64()}
+	m.state, m.buffer, m.in, m.out = g.param("before"), g.param("buffer"), g.param("in"), g.param("out")
+	local := g.AllocLocal(5 * 8)
+	m.width, m.inSkip, m.outSkip, m.inTurn, m.outTurn = local, local.Offset(8), local.Offset(16), local.Offset(24), local.Offset(32)
+	width := g.GP64()
+	g.MOVQ(groups, width)
+	g.SHLQ(Imm(6), width)
+	g.MOVQ(width, m.width)
+	for _, side := range []struct {
+		stride     string
+		ahead      reg.GPVirtual
+		skip, turn Mem
+	}{{"inStride", m.inAhead, m.inSkip, m.inTurn}, {"outStride", m.outAhead, m.outSkip, m.outTurn}} {
+		stride := g.param(side.stride)
+		g.SHLQ(Imm(3), stride)
+		g.MOVQ(stride, side.ahead)
+		g.IMULQ(address(g.Param("ahead")), side.ahead)
+		turned := g.GP64()
+		g.MOVQ(stride, turned)
+		g.IMULQ(address(g.Param("rows")), turned)
+		g.NEGQ(turned)
+		g.ADDQ(width, turned)
+		g.MOVQ(turned, side.turn)
+		g.SUBQ(width, stride)
+		g.MOVQ(stride, side.skip)
+	}
+	g.XORQ(m.column, m.column)
+	return m
+}
+
+// move does a vector.
+func (m *mover) move() {
+	at := func(strip, field string) Mem {
+		return Mem{Base: m.state, Index: m.column, Scale: 1, Disp: m.source.Offset("Strips", strip, field)}
+	}
+	buffer := Mem{Base: m.buffer}
+	// Of two NaN the sum is the first.
+	m.store(m.add(m.load(at("Before", "NegLogSum")), m.sub(m.load(buffer), at("Before", "Max"))), Mem{Base: m.out})
+	m.PREFETCHT0(Mem{Base: m.out, Index: m.outAhead, Scale: 1, Disp: 56})
+	x := m.load(Mem{Base: m.in})
+	m.PREFETCHT0(Mem{Base: m.in, Index: m.inAhead, Scale: 1, Disp: 56})
+	m.store(x, buffer)
+	largest := m.load(at("Next", "Max"))
+	nan := m.compare(unordered, x, largest)
+	m.VMAXPD(x, largest, largest)
+	m.VMOVUPD(m.loaded("nan"), nan, largest)
+	m.store(largest, at("Next", "Max"))
+
+	for _, p := range []reg.GPVirtual{m.buffer, m.in, m.out, m.column} {
+		m.ADDQ(imm(64), p)
+	}
+	m.label++
+	same := fmt.Sprintf("sameRow%d", m.label)
+	m.CMPQ(m.column, m.width)
+	m.JNE(LabelRef(same))
+	m.ADDQ(m.inSkip, m.in)
+	m.ADDQ(m.outSkip, m.out)
+	m.XORQ(m.column, m.column)
+	m.DECQ(address(m.Param("turn")))
+	m.JNE(LabelRef(same))
+	for _, side := range []struct {
+		turn  Mem
+		ahead reg.GPVirtual
+	}{{m.inTurn, m.inAhead}, {m.outTurn, m.outAhead}} {
+		m.ADDQ(side.turn, side.ahead)
+	}
+	m.Label(same)
+}
+
+// columnsTotalMove: two entries side by side, as in columnsTotal.
+func (g *generator) columnsTotalMove() {
+	g.function("columnsTotalMove", "func(c, x *float64, n, groups int, "+moverSignature+")",
+		"columnsTotalMove"+g.suffix()+" is columnsTotalGo without dst, for n > 0 and no shift. Beside that it sets",
+		"n rows at out to those at buffer less before.max plus before.negLogSum, and those to rows at in,",
+		"of which it raises next.max. before is in a stripState. It prefetches as many rows ahead, from",
+		"row turn on those of the next strips, strips being so many rows long.")
+	c, x, n, groups := g.param("c"), g.param("x"), address(g.Param("n")), g.param("groups")
+	g.keep(termConstants...)
+	m := g.newMover(groups)
+	t := g.newTables()
+	field := g.fieldsAt(c)
+	g.Label("vectors")
+	max := g.load(field("Max"))
+	_, magic, lower := g.frame(max)
+	less, lo := g.zero(), g.zero()
+	total := laneSum{g.zero(), g.vec()}
+	from, left := g.GP64(), g.GP64()
+	g.MOVQ(x, from)
+	g.MOVQ(n, left)
+	entries := func(count int) {
+		var of []term
+		for range count {
+			entry := g.load(Mem{Base: from})
+			g.ADDQ(m.width, from)
+			other := g.compare(notEqual, entry, max)
+			g.countUp(other, less)
+			of = append(of, term{g.clamped(entry, nil, lower), other, total})
+			m.move()
+		}
+		g.addTerms(t, magic, nil, of...)
+	}
+	g.eachEight("", left, 2,
+		func() { g.VXORPD(total.low, total.low, total.low) }, entries,
+		func() { g.VADDPD(total.low, lo, lo) })
+	g.store(total.hi, field("Hi"))
+	g.store(lo, field("Lo"))
+	g.store(g.countOf(n, less), field("Count"))
+	g.ADDQ(imm(64), c)
+	g.ADDQ(imm(64), x)
+	g.DECQ(groups)
+	g.JNZ(LabelRef("vectors"))
+	g.finish()
+}
