@@ -141,10 +141,11 @@ func scaleBy(x []float64, factor float64) {
 func (c *Panel) base() *float64 { return &c.Max[0] }
 
 func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 {
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.raiseMaxGo(x, stride, n, groups)
 		return
 	}
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -166,12 +167,14 @@ func (c *Panel) SetFrames(groups int) {
 }
 
 func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 {
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.addExpGo(dst, dstStride, x, stride, n, groups)
 		return
 	}
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
 	if dst != nil {
+		checkStrip(dst, dstStride, n, groups)
 		raceWriteRows(dst, dstStride, n, groups*Group)
 	}
 	switch {
@@ -195,7 +198,9 @@ func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, grou
 		c.totalGo(dst, dstStride, x, stride, n, groups)
 		return
 	}
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(dst, dstStride, n, groups)
 	raceWriteRows(dst, dstStride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -213,6 +218,7 @@ func (c *Panel) TotalAhead(x []float64, stride, n, groups int, next, out []float
 		return
 	}
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -269,11 +275,13 @@ func (c *Panel) concludeLogs(groups int) {
 }
 
 func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 {
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.shiftGo(dst, dstStride, x, stride, n, groups)
 		return
 	}
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(dst, dstStride, n, groups)
 	raceWriteRows(dst, dstStride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -284,10 +292,11 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, grou
 }
 
 func (c *Panel) Scale(x []float64, stride, n, groups int) {
-	if active == tierGo || n == 0 {
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.scaleGo(x, stride, n, groups)
 		return
 	}
+	checkStrip(x, stride, n, groups)
 	raceWriteRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -298,10 +307,12 @@ func (c *Panel) Scale(x []float64, stride, n, groups int) {
 }
 
 func pack(tile, x []float64, stride, cols, groups int) {
-	if active == tierGo || cols < 2 {
+	if active == tierGo || cols < 2 || groups <= 0 {
 		packGo(tile, x, stride, cols, groups)
 		return
 	}
+	checkRows(x, stride, cols, groups)
+	checkStrip(tile, Width, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
@@ -312,10 +323,12 @@ func pack(tile, x []float64, stride, cols, groups int) {
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
-	if active == tierGo || cols < 2 {
+	if active == tierGo || cols < 2 || groups <= 0 {
 		c.packMaxGo(tile, x, stride, cols, groups)
 		return
 	}
+	checkRows(x, stride, cols, groups)
+	checkStrip(tile, Width, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
@@ -326,10 +339,12 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 }
 
 func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
-	if active == tierGo || cols < 2 {
+	if active == tierGo || cols < 2 || groups <= 0 {
 		unpackGo(dst, stride, tile, cols, groups)
 		return
 	}
+	checkRows(dst, stride, cols, groups)
+	checkStrip(tile, Width, cols, groups)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
@@ -341,10 +356,12 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 
 // unpackScaled is unpackScaledGo, which may use tile up.
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
-	if active == tierGo || cols < 2 {
+	if active == tierGo || cols < 2 || groups <= 0 {
 		c.unpackScaledGo(dst, stride, tile, cols, groups)
 		return
 	}
+	checkRows(dst, stride, cols, groups)
+	checkStrip(tile, Width, cols, groups)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
@@ -414,11 +431,12 @@ func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, t
 // next, the entries that come after x, and of out, where something will be
 // written. Both have rows of aheadStride; nil is neither.
 func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
-	if active == tierGo || n == 0 {
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.addExpGo(nil, 0, x, stride, n, groups)
 		return
 	}
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
+	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
@@ -496,6 +514,7 @@ func laneSum(x []float64) (hi, lo float64) {
 }
 
 func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	terms, dst = terms[:len(q)], dst[:len(q)]
 	raceReadSlice(terms)
 	raceReadSlice(q)
 	raceWriteSlice(dst)
@@ -536,6 +555,7 @@ func IndexOf(x []float64, v float64) int {
 // VectorJacobianOf goes from one special entry to the next, each of which it
 // leaves to Go together with those that follow it.
 func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
+	logp, dst = logp[:len(u)], dst[:len(u)]
 	raceReadSlice(logp)
 	raceReadSlice(u)
 	raceWriteSlice(dst)
@@ -557,6 +577,7 @@ func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
 //
 // The next rows are prefetched, which lie so many entries ahead.
 func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, nextDst, nextLogp, nextU int) {
+	logp, dst = logp[:len(u)], dst[:len(u)]
 	raceReadSlice(logp)
 	raceReadSlice(u)
 	raceWriteSlice(dst)
@@ -585,7 +606,7 @@ func specialEnd(done, n int) int {
 func (c *Panel) Add(x []float64, stride, n, width int) {
 	raceReadRows(x, stride, n, width)
 	switch {
-	case active == tierGo || n == 0 || width == 0:
+	case active == tierGo || n <= 0 || width <= 0:
 		c.addGo(x, stride, n, width)
 	case active == tierAVX512:
 		columnsAddAVX512(c.base(), &x[0], stride, n, width)
@@ -595,9 +616,13 @@ func (c *Panel) Add(x []float64, stride, n, width int) {
 }
 
 func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.weightedLossGo(q, x, n, groups)
+		return
+	}
+	checkStrip(q, Width, n, groups)
+	checkStrip(x, Width, n, groups)
+	switch {
 	case active == tierAVX512:
 		columnsWeightedLossAVX512(c.base(), &q[0], &x[0], n, groups)
 	default:
@@ -606,9 +631,14 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 }
 
 func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
-	switch {
-	case active == tierGo || n == 0:
+	if active == tierGo || n <= 0 || groups <= 0 {
 		c.weightedGradientGo(terms, q, x, n, groups)
+		return
+	}
+	checkStrip(terms, Width, n, groups)
+	checkStrip(q, Width, n, groups)
+	checkStrip(x, Width, n, groups)
+	switch {
 	case active == tierAVX512:
 		columnsWeightedGradientAVX512(c.base(), &terms[0], &q[0], &x[0], n, groups)
 	default:

@@ -104,12 +104,6 @@ func scaleBy(x []float64, factor float64) {
 	scaleNEON(unsafe.SliceData(x), unsafe.SliceData(x), len(x), factor)
 }
 
-// checkStrip panics unless x holds n entries, at least 1, of each of the
-// slices of groups that lie side by side.
-func checkStrip(x []float64, stride, n, groups int) {
-	_ = x[(n-1)*stride:][:groups*Group]
-}
-
 //go:noescape
 func columnsMaxNEON(c *Panel, x *float64, stride, n, groups int)
 
@@ -239,7 +233,7 @@ func pack(tile, x []float64, stride, cols, groups int) {
 		return
 	}
 	checkStrip(tile, Width, cols, groups)
-	_ = x[(groups*Group-1)*stride:][:cols]
+	checkRows(x, stride, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
 	raceWriteRows(tile, Width, cols, groups*Group)
 	packNEON(unsafe.SliceData(tile), unsafe.SliceData(x), stride, cols, groups)
@@ -254,7 +248,7 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 		return
 	}
 	checkStrip(tile, Width, cols, groups)
-	_ = dst[(groups*Group-1)*stride:][:cols]
+	checkRows(dst, stride, cols, groups)
 	raceReadRows(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	unpackNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups)

@@ -1,0 +1,347 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"example.org/logsoftmax/internal/testkit"
+)
+
+// kernels is every kernel. The table drives the tests that hold them to the
+// reference, that have memory beside theirs fault, that look for what they leave
+// in the vector registers, and that ask the race detector what it knows of them.
+// A kernel more is a row more.
+var kernels = []kernelRow{
+	{"MaxOf", ofSlice, func(o *operands) { o.returns(MaxOf(o.x)) }, anyValue, "x", "", ""},
+	{"expSum without dst", ofSlice, func(o *operands) { o.returns(expSum(nil, o.x, o.max)) }, finite, "x", "", ""},
+	{"expSum", ofSlice, func(o *operands) { o.returns(expSum(o.dst, o.x, o.max)) }, finite, "x", "dst", ""},
+	{"expSum in place", ofSlice, func(o *operands) { o.returns(expSum(o.x, o.x, o.max)) }, finite, "x", "x", ""},
+	{"ExpSumAhead", ofSlice, func(o *operands) { o.returns(ExpSumAhead(nil, o.x, o.max, o.q, o.dst)) }, finite, "x", "", ""},
+	{"ShiftBy", ofSlice, func(o *operands) { ShiftBy(o.dst, o.x, o.max, o.number) }, anyValue, "x", "dst", ""},
+	{"ShiftBy in place", ofSlice, func(o *operands) { ShiftBy(o.x, o.x, o.max, o.number) }, anyValue, "x", "x", ""},
+	{"scaleBy", ofSlice, func(o *operands) { scaleBy(o.x, o.number) }, finite, "x", "x", ""},
+	{"weightedLossSum", ofSlice, func(o *operands) { o.returns(weightedLossSum(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
+	{"weightedLossSums", ofSlice, func(o *operands) { o.returns(weightedLossSums(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
+	{"laneSum", ofSlice, func(o *operands) { o.returns(laneSum(o.x)) }, finite, "x", "", ""},
+	{"WeightedGradient", ofSlice, func(o *operands) {
+		WeightedGradient(o.dst, o.x, o.q, Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}, -o.number)
+	}, anyValue, "x q", "dst", ""},
+	{"AreSoftTargets", ofSlice, func(o *operands) {
+		if AreSoftTargets(o.q) {
+			o.returns(1)
+		} else {
+			o.returns(0)
+		}
+	}, anyValue, "q", "", ""},
+	{"IndexOf", ofSlice, func(o *operands) { o.returns(float64(IndexOf(o.x, o.max))) }, anyValue, "x", "", ""},
+	{"VectorJacobianOf", ofSlice, func(o *operands) { VectorJacobianOf(o.dst, o.x, o.q, 0.75, 0x1p-60) }, anyValue, "x q", "dst", ""},
+	{"ColumnsVectorJacobian", ofSlice, func(o *operands) { ColumnsVectorJacobian(o.dst, o.x, o.q, o.x, o.q, 0, 5, -3) }, anyValue, "x q", "dst", ""},
+
+	{"Panel.RaiseMax", ofStrip, func(o *operands) { o.panel.Reset(); o.panel.RaiseMax(o.x, o.stride, o.n, o.groups) }, anyValue, "x", "", "max"},
+	{"Panel.SetFrames", ofStrip, func(o *operands) { o.panel.SetFrames(o.groups) }, finite, "", "", "shift magic lower count sums"},
+	{"Panel.AddExp without dst", ofStrip, func(o *operands) { o.panel.AddExp(nil, 0, o.x, o.stride, o.n, o.groups) }, finite, "x", "", "count sums"},
+	{"Panel.AddExp", ofStrip, func(o *operands) { o.panel.AddExp(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sums"},
+	{"Panel.AddExp in place", ofStrip, func(o *operands) { o.panel.AddExp(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "x", "count sums"},
+	{"Panel.AddExpAhead", ofStrip, func(o *operands) { o.panel.AddExpAhead(o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride) }, finite, "x", "", "count sums"},
+	{"Panel.JoinLanes", ofStrip, func(o *operands) { o.panel.JoinLanes(o.groups) }, finite, "", "", "sum"},
+	{"Panel.Total without dst", ofStrip, func(o *operands) { o.panel.Total(nil, 0, o.x, o.stride, o.n, o.groups) }, finite, "x", "", "count sum"},
+	{"Panel.Total", ofStrip, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sum"},
+	{"Panel.TotalAhead", ofStrip, func(o *operands) { o.panel.TotalAhead(o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride) }, finite, "x", "", "count sum"},
+	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
+	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "negLogSum logSumLow inverse inverseLow rest"},
+	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},
+	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
+	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},
+	{"Panel.Add", ofStrip, func(o *operands) { o.panel.Add(o.x, o.stride, o.n, o.groups*Group) }, finite, "x", "", "sums"},
+	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sums"},
+	{"Panel.WeightedGradient", ofTiles, func(o *operands) { o.panel.WeightedGradient(o.dst, o.q, o.x, o.n, o.groups) }, finite, "", "", ""},
+	{"Panel.MoveStrips", ofStrip, func(o *operands) {
+		o.panel.MoveStrips(o.tile, o.n, o.groups, &Move{o.strips, o.buffer, o.x, o.stride, o.dst, o.stride})
+		o.returns(o.strips.Next.Max[:]...)
+	}, finite, "x", "dst", "count sum"},
+
+	{"Product", ofStrip, func(o *operands) {
+		Product(Rows{o.dst, o.stride}, o.n, o.groups*Group, Factor{o.q, 0, 1}, Rows{o.x, o.stride}, o.n, nil, false)
+	}, finite, "x", "dst", ""},
+
+	{"pack", ofRows, func(o *operands) { pack(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", ""},
+	{"Panel.packMax", ofRows, func(o *operands) { o.panel.packMax(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", "max"},
+	{"unpack", ofRows, func(o *operands) { unpack(o.dst, o.stride, o.tile, o.cols, o.full()) }, anyValue, "", "dst", ""},
+	{"Panel.unpackScaled", ofRows, func(o *operands) {
+		// It may use the tile up.
+		tile := slices.Clone(o.tile)
+		o.panel.unpackScaled(o.dst, o.stride, tile, o.cols, o.full())
+	}, finite, "", "dst", ""},
+	{"Panel.ShiftRows", ofDenseRows, func(o *operands) {
+		if !o.panel.ShiftRows(o.dst, o.x, o.cols, o.rows) {
+			for i := range o.rows {
+				ShiftBy(o.dst[i*o.cols:][:o.cols], o.x[i*o.cols:][:o.cols], o.panel.Max[i], o.panel.NegLogSum[i])
+			}
+		}
+	}, anyValue, "x", "dst", ""},
+	{"Panel.Label", ofRows, func(o *operands) {
+		o.panel.Label(o.x, o.stride, o.target, o.labels, o.rows, nil, 0)
+		o.returns(o.labels.Loss[:]...)
+	}, finite, "", "", ""},
+	{"Panel.Label with terms", ofRows, func(o *operands) {
+		o.panel.Label(o.x, o.stride, o.target, o.labels, o.rows, o.terms, 0.5)
+		o.returns(o.labels.AtLabel[:]...)
+	}, finite, "", "", "factor"},
+}
+
+// A kernelRow is a row of the table of kernels.
+type kernelRow struct {
+	name   string
+	layout layout
+	call   func(o *operands) // the reference where the tier is Go
+	values values
+	// What it reads and writes of x, q and dst that the race detector is to know,
+	// and the fields of the panel that it sets.
+	reads, writes, panel string
+}
+
+// values says which a kernel is tried on.
+type values uint8
+
+const (
+	anyValue values = iota
+	finite          // no NaN or +Inf, and not -Inf alone
+)
+
+// A layout is how the operands of a kernel lie.
+type layout uint8
+
+const (
+	ofSlice     layout = iota // one slice of n entries
+	ofStrip                   // n entries of groups of slices side by side
+	ofTiles                   // the same, Width apart
+	ofRows                    // rows of cols entries, and a tile of them
+	ofDenseRows               // the same without gaps
+)
+
+// A kernelShape is the size of operands.
+type kernelShape struct{ n, groups, rows, cols, stride int }
+
+// shapes returns those to try a kernel of the layout on.
+func (l layout) shapes() (shapes []kernelShape) {
+	switch l {
+	case ofSlice:
+		for _, n := range kernelLengths() {
+			shapes = append(shapes, kernelShape{n: n})
+		}
+	case ofStrip, ofTiles:
+		for n := 1; n <= BlockLen; n++ {
+			for groups := 1; groups <= Width/Group; groups++ {
+				strides := []int{Width, groups * Group, groups*Group + 5}
+				if l == ofTiles {
+					strides = strides[:1]
+				}
+				for _, stride := range strides {
+					shapes = append(shapes, kernelShape{n: n, groups: groups, stride: stride})
+				}
+			}
+		}
+	default:
+		for cols := 1; cols <= FewCols; cols++ {
+			for rows := 1; rows <= Width; rows++ {
+				for k, stride := range []int{cols, cols + 1, cols + 5} {
+					if l == ofRows && (rows%Group == 0 || (cols+rows+k)%3 == 0) || k == 0 {
+						shapes = append(shapes, kernelShape{groups: GroupsFor(rows), rows: rows, cols: cols, stride: stride})
+					}
+				}
+			}
+		}
+	}
+	return shapes
+}
+
+// someShapes is shapes where all is tried, else the smallest and some more.
+func (l layout) someShapes() []kernelShape {
+	all := l.shapes()
+	if os.Getenv("LOGSOFTMAX_LONG") != "" {
+		return all
+	}
+	some := all[:0]
+	for k, s := range all {
+		if k < 20 || k%17 == 0 || k == len(all)-1 {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// operands are what a kernel works on in a test.
+type operands struct {
+	kernelShape
+	x, q, dst   []float64 // as the layout says
+	tile, terms []float64 // of rows side by side
+	buffer      []float64
+	max, number float64
+	panel       *Panel
+	strips      *Strips
+	labels      *Labels
+	target      []int
+	returned    []float64
+}
+
+func (o *operands) returns(values ...float64) { o.returned = append(o.returned[:0], values...) }
+
+// full is how many groups the rows fill.
+func (o *operands) full() int { return o.rows / Group }
+
+// size is how many entries x, q and dst have, strip how many rows side by side.
+func (l layout) size(s kernelShape) (size, strip int) {
+	switch l {
+	case ofSlice:
+		return s.n, 0
+	case ofStrip, ofTiles:
+		return (s.n-1)*s.stride + s.groups*Group, s.n * s.groups * Group
+	default:
+		return (s.rows-1)*s.stride + s.cols, (s.cols-1)*Width + s.groups*Group
+	}
+}
+
+// middle is the place in x, q and dst of an entry that no kernel leaves out.
+func (l layout) middle(s kernelShape) int {
+	switch l {
+	case ofSlice:
+		return s.n / 2
+	case ofStrip, ofTiles:
+		return s.n/2*s.stride + s.groups*Group/2
+	default:
+		return s.rows/2*s.stride + s.cols/2
+	}
+}
+
+// newOperands returns operands with the numbers that r draws, in memory that
+// place gives: as many words as it is asked for.
+func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(words int) []float64) *operands {
+	size, strip := l.size(s)
+	o := &operands{kernelShape: s, x: place(size), q: place(size), dst: place(size), number: -10 * math.Abs(testkit.Uniform(r))}
+	o.panel = (*Panel)(unsafe.Pointer(&place(int(unsafe.Sizeof(Panel{}) / 8))[0]))
+	*o.panel = *canaries()
+	at := func(i, j int) *float64 { return &o.x[i*s.stride+j] } // of rows
+	slices, length := s.rows, s.cols
+	switch l {
+	case ofSlice:
+		at = func(_, j int) *float64 { return &o.x[j] }
+		slices, length = 1, s.n
+	case ofStrip, ofTiles:
+		at = func(i, j int) *float64 { return &o.x[j*s.stride+i] }
+		slices, length = s.groups*Group, s.n
+	}
+	slice := make([]float64, length)
+	for i := range slices {
+		fillings[r.IntN(len(fillings))].fill(r, slice)
+		if v == finite {
+			makeFinite(slice)
+		}
+		for j, x := range slice {
+			*at(i, j) = x
+		}
+	}
+	coefficientFillings[r.IntN(2)](r, o.q)
+	switch l {
+	case ofSlice:
+		o.max = maxOfGo(o.x)
+		return o
+	case ofStrip, ofTiles:
+		p := o.panel
+		p.Reset()
+		p.raiseMaxGo(o.x, s.stride, s.n, s.groups)
+		p.setFramesGo(s.groups)
+		p.addExpGo(nil, 0, o.x, s.stride, s.n, s.groups)
+		joined := *p
+		joined.joinLanesGo(s.groups)
+		joined.concludeProbabilitiesGo(s.groups)
+		p.NegLogSum, p.LogSumLow = joined.NegLogSum, joined.LogSumLow
+		p.Inverse, p.InverseLow, p.Complement, p.Factor = joined.Inverse, joined.InverseLow, joined.Complement, joined.Inverse
+		copy(o.dst, o.x)
+		o.tile, o.buffer, o.strips = place(strip), place(strip), new(Strips)
+		CopyRows(o.tile, s.groups*Group, o.x, s.stride, s.n, s.groups*Group)
+		testkit.FillWith(o.buffer, r.NormFloat64)
+		testkit.FillWith(o.strips.Before.Max[:], r.NormFloat64)
+		testkit.FillWith(o.strips.Before.NegLogSum[:], r.NormFloat64)
+		o.strips.Next.Reset()
+	default:
+		c, terms := fewClasses(o.x, s.stride, s.cols, s.rows)
+		*o.panel = *c
+		o.panel.Factor = c.Inverse
+		o.tile, o.terms = place(strip), place(strip)
+		copy(o.tile, terms)
+		copy(o.terms, terms)
+		o.labels = (*Labels)(unsafe.Pointer(&place(int(unsafe.Sizeof(Labels{}) / 8))[0]))
+		*o.labels = Labels{}
+		o.target = make([]int, s.rows)
+		if unsafe.Sizeof(int(0)) == 8 {
+			o.target = unsafe.Slice((*int)(unsafe.Pointer(&place(s.rows)[0])), s.rows)
+		}
+		for i := range o.target {
+			o.target[i] = r.IntN(s.cols)
+		}
+	}
+	return o
+}
+
+// plain is memory for operands that is like any other.
+func plain(words int) []float64 { return make([]float64, words) }
+
+// memory is what a kernel can have changed.
+func (o *operands) memory() map[string][]float64 {
+	return map[string][]float64{"x": o.x, "q": o.q, "dst": o.dst, "the tile": o.tile, "the terms": o.terms, "the buffer": o.buffer}
+}
+
+// differs returns a description of the first difference from what the reference
+// made of the same operands.
+func (o *operands) differs(row *kernelRow, want *operands) string {
+	for j, v := range o.returned {
+		if w := want.returned[j]; !testkit.Identical(v, w) && v != w && (IsFinite(v) || IsFinite(w)) {
+			return fmt.Sprintf("it returned %v, want %v", o.returned, want.returned)
+		}
+	}
+	reference := want.memory()
+	for name, x := range o.memory() {
+		if j := testkit.Difference(x, reference[name]); j >= 0 {
+			return fmt.Sprintf("entry %d of %s is %v (%#x), want %v (%#x)", j, name, x[j], math.Float64bits(x[j]), reference[name][j], math.Float64bits(reference[name][j]))
+		}
+	}
+	return o.panel.differs(want.panel, o.groups, row.values == finite, strings.Fields(row.panel)...)
+}
+
+// TestKernels holds every kernel of every tier to the reference, between
+// canaries.
+func TestKernels(t *testing.T) {
+	for _, it := range Tiers()[1:] {
+		for k := range kernels {
+			row := &kernels[k]
+			for m, s := range row.layout.someShapes() {
+				var all []fenced
+				place := func(words int) []float64 {
+					all = append(all, newFenced(words, (m+5*len(all))%8))
+					return all[len(all)-1].x
+				}
+				got := newOperands(rand.New(rand.NewPCG(31, uint64(m))), row.layout, row.values, s, place)
+				want := newOperands(rand.New(rand.NewPCG(31, uint64(m))), row.layout, row.values, s, place)
+				onTier(it, func() { row.call(got) })
+				onTier(tierGo, func() { row.call(want) })
+				if d := got.differs(row, want); d != "" {
+					t.Fatalf("tier %v: %s of %+v: %s", it, row.name, s, d)
+				}
+				for i := range all {
+					if !all[i].intact() {
+						t.Fatalf("tier %v: %s of %+v wrote outside of its operands", it, row.name, s)
+					}
+				}
+			}
+		}
+	}
+}
