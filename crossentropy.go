@@ -254,7 +254,7 @@ type entropy struct {
 	// plain is that every row counts, with weight 1.
 	plain bool
 
-	sums    []kernel.Accumulator
+	sums    []kernel.ExactSum
 	correct []int
 }
 
@@ -282,7 +282,7 @@ func newEntropy(s *settings, logits mat.Matrix, out *output) *entropy {
 
 // run computes the loss, of the given weight and number of rows that do not
 // count, and whatever else t asks for, and ends t.
-func (t *entropy) run(weight kernel.Accumulator, ignored int) (Loss, []float64) {
+func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 	rows, cols := t.logits.rows, t.logits.cols
 	t.divisor = 1
 	if t.settings.reduction == Mean {
@@ -310,13 +310,13 @@ func (t *entropy) run(weight kernel.Accumulator, ignored int) (Loss, []float64) 
 	default:
 		run(t, units, elements(rows, cols))
 	}
-	var sum kernel.Accumulator
+	var sum kernel.ExactSum
 	correct := 0
 	for u := range units {
-		sum.Merge(t.sums[u])
+		sum.Merge(&t.sums[u])
 		correct += t.correct[u]
 	}
-	loss := newLoss(sum, weight, rows, ignored)
+	loss := newLoss(&sum, &weight, rows, ignored)
 	loss.Correct = correct
 	each := t.each
 	t.release()
@@ -332,9 +332,10 @@ func (t *entropy) do(w *workspace, unit int) {
 
 // rows computes n rows from row begin. It returns the sum of their losses, and
 // how many are correct.
-func (t *entropy) rows(w *workspace, begin, n int) (kernel.Accumulator, int) {
+func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 	b := batch{task: t, work: w, begin: begin}
 	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
+	w.sum.Reset()
 	if t.target != nil && t.settings.smoothing == 0 {
 		step := panelRows(t.logits.cols)
 		for i := 0; i < n; i += step {
@@ -347,7 +348,7 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.Accumulator, int) {
 	} else {
 		b.weighted(n)
 	}
-	return b.sum.Total(), b.correct
+	return w.sum.Total(), b.correct
 }
 
 // panelOf is panel with a buffer that it grows.
@@ -365,7 +366,6 @@ type batch struct {
 	begin   int // the first row
 	x       []float64
 	stride  int
-	sum     kernel.RowSum
 	correct int
 }
 
@@ -398,7 +398,7 @@ func (b *batch) result(i int) []float64 {
 
 // add takes in the loss of row i.
 func (b *batch) add(i int, l float64) {
-	b.sum.Add(i, l)
+	b.work.sum.Add(l)
 	if b.task.each != nil {
 		b.task.each[b.begin+i] = l
 	}

@@ -72,7 +72,6 @@ func (b *batch) labelledPlain(i, n int) {
 	l := &w.labels
 	clear(l.Single[:])
 	clear(l.Tied[:])
-	l.Sum = b.sum
 	w.panel.Label(x, b.stride, target, l, n, terms, g)
 
 	tied := 0
@@ -85,7 +84,7 @@ func (b *batch) labelledPlain(i, n int) {
 			b.correct++
 		}
 	}
-	b.sum = l.Sum
+	w.sum.AddPanel(l.Loss[:n])
 	if b.task.each != nil {
 		copy(b.task.each[b.begin+i:], l.Loss[:n])
 	}

@@ -281,33 +281,27 @@ func (t *linear) run() (Loss, []float64) {
 	chunkRows := min(rows, t.chunkRows(stride))
 	t.logits, t.losses = grow(t.logits, chunkRows*stride), grow(t.losses, chunkRows)
 
-	var sum kernel.Accumulator
-	var group kernel.RowSum
+	var losses kernel.LossSum
 	correct := 0
 	for t.begin = 0; t.begin < rows; t.begin += chunkRows {
 		n := min(chunkRows, rows-t.begin)
 		t.setChunk(n, stride)
 		t.doChunk(n, stride)
-		for i, l := range t.chunk.each[:n] {
-			at := (t.begin + i) % groupRows(classes)
-			if at == 0 && t.begin+i > 0 {
-				sum.Merge(group.Total())
-				group = kernel.RowSum{}
-			}
-			group.Add(at, l)
+		for _, l := range t.chunk.each[:n] {
+			losses.Add(l)
 		}
 		for _, c := range t.correct {
 			correct += c
 		}
 	}
-	sum.Merge(group.Total())
 	if !t.summed {
 		for i := range t.dw.Rows {
 			clear(t.dw.Data[i*t.dw.Stride:][:t.dw.Cols])
 		}
 		clear(t.db)
 	}
-	loss := newLoss(sum, weight, rows, ignored)
+	sum := losses.Total()
+	loss := newLoss(&sum, &weight, rows, ignored)
 	loss.Correct = correct
 	each := t.each
 	t.release()

@@ -5,6 +5,7 @@ package logsoftmax
 
 import (
 	"math"
+	"math/big"
 
 	"example.org/logsoftmax/internal/kernel"
 )
@@ -13,11 +14,16 @@ import (
 // add up, by Add, to the Loss of the whole.
 //
 // Sum and Weight are sums over the rows that count: those whose label is not
-// ignored and whose sample weight is not 0. Each is right to the last digit
-// however many rows there are. To keep them so when Losses are added, a Loss
-// carries the digits that the rounding of Sum and Weight left, in fields that
-// are not exported. A Loss that was decoded from JSON or gob, or filled in by
-// hand, is without them: its fields then count for what they are.
+// ignored and whose sample weight is not 0. Each is the exact sum, rounded
+// once, whatever the rows, their number and their order; it is infinite where
+// the sum is too large for a double. The same holds when Losses are added, for
+// a Loss carries, in fields that are not exported, what the rounding of Sum and
+// Weight left. So all the ways to split a batch, and to add up the Losses of
+// the parts, give Losses that are equal, as == has it.
+//
+// A Loss that was decoded from JSON or gob, or filled in by hand, is without
+// these fields, and its Sum and Weight count for what they are, as they do when
+// they have been changed.
 type Loss struct {
 	Sum     float64 // of the rows' losses
 	Weight  float64 // what Mean divides by
@@ -25,72 +31,74 @@ type Loss struct {
 	Ignored int     // rows whose label is ignored or whose SampleWeight is 0
 	Correct int     // CrossEntropy only: rows whose lowest-indexed largest logit is the target; a row with a NaN is not
 
-	// What the rounding of Sum and Weight left. They count only while they
-	// are small enough to be that, so that what is left over from a field
-	// changed by hand is worth half a unit in its last place at most.
-	sumLo, weightLo float64
+	// What the rounding of Sum and Weight left. It counts only while it fits
+	// them, so that what is left over from a field changed by hand is worth half
+	// a unit in its last place at most.
+	sum, weight kernel.ExactRest
 }
 
 // newLoss returns the Loss of a batch.
-func newLoss(sum, weight kernel.Accumulator, rows, ignored int) Loss {
+func newLoss(sum, weight *kernel.ExactSum, rows, ignored int) Loss {
 	l := Loss{Rows: rows, Ignored: ignored}
-	l.Sum, l.sumLo = sum.Split()
-	l.Weight, l.weightLo = weight.Split()
+	l.Sum, l.sum = sum.Split()
+	l.Weight, l.weight = weight.Split()
 	return l
 }
 
-// Add adds m to l, so that l becomes the Loss of the rows of both. The sums
-// of any split of a batch, added in any order, are within one rounding of
-// the sums of the whole.
+// Add adds m to l, so that l becomes the Loss of the rows of both: the same,
+// to the last bit, in whatever order Losses are added.
 func (l *Loss) Add(m Loss) {
-	sum, weight := l.words()
-	mSum, mWeight := m.words()
-	sum.Merge(mSum)
-	weight.Merge(mWeight)
-	l.Sum, l.sumLo = sum.Split()
-	l.Weight, l.weightLo = weight.Split()
+	sum, weight := l.exact()
+	mSum, mWeight := m.exact()
+	sum.Merge(&mSum)
+	weight.Merge(&mWeight)
+	l.Sum, l.sum = sum.Split()
+	l.Weight, l.weight = weight.Split()
 	l.Rows += m.Rows
 	l.Ignored += m.Ignored
 	l.Correct += m.Correct
 }
 
-// words returns Sum and Weight with the digits that their rounding left.
-func (l *Loss) words() (sum, weight kernel.Accumulator) {
-	sum = kernel.Accumulator{Hi: l.Sum, Lo: l.sumLo}
-	if sum.Hi+sum.Lo != sum.Hi {
-		sum.Lo = 0
-	}
-	weight = kernel.Accumulator{Hi: l.Weight, Lo: l.weightLo}
-	if weight.Hi+weight.Lo != weight.Hi {
-		weight.Lo = 0
-	}
-	return sum, weight
+// exact returns Sum and Weight without their rounding.
+func (l *Loss) exact() (sum, weight kernel.ExactSum) {
+	return kernel.JoinExact(l.Sum, l.sum), kernel.JoinExact(l.Weight, l.weight)
 }
 
-// Mean returns Sum/Weight, the weighted mean of the rows' losses, right to
-// the last digit. It is NaN when Weight is 0, as where every row is ignored.
+// Mean returns Sum/Weight, the weighted mean of the rows' losses. It is the
+// quotient of the exact sums, rounded once: also below the range of normal
+// doubles, and where Sum or Weight is too large for a double. It is NaN when
+// Weight is 0, as where every row is ignored.
 func (l Loss) Mean() float64 {
-	if l.Weight == 0 {
+	sum, weight := l.exact()
+	s, sExponent := sum.Pair()
+	w, wExponent := weight.Pair()
+	switch {
+	case w.Hi == 0:
 		return kernel.NaN
+	case s.Hi == 0 || !kernel.IsFinite(s.Hi) || !kernel.IsFinite(w.Hi):
+		return kernel.Canonical(s.Hi / w.Hi)
 	}
-	sum, weight := l.words()
-	q := sum.Hi / weight.Hi
-	// Below this the remainder may have bits below the smallest subnormal.
-	const tiny = 0x1p-900
-	if !kernel.IsFinite(q) || math.Abs(sum.Hi) < tiny {
-		return kernel.Canonical(q)
+	if exponent := sExponent - wExponent; exponent > -1000 {
+		// The quotient is from ½ to 2, and its two words are within unsure of it:
+		// as a rule both ends round to the same double.
+		const unsure = 0x1p-100
+		q := s.Over(w)
+		if least, most := q.Hi+(q.Lo-unsure), q.Hi+(q.Lo+unsure); least == most {
+			return math.Ldexp(least, exponent)
+		}
 	}
-	// sum - q*weight, the leading part without error.
-	r := math.FMA(-q, weight.Hi, sum.Hi)
-	r += sum.Lo - float64(q*weight.Lo)
-	if c := q + r/weight.Hi; kernel.IsFinite(c) {
-		q = c
-	}
+	q, _ := new(big.Rat).Quo(rational(&sum), rational(&weight)).Float64()
 	return kernel.Canonical(q)
 }
 
-// Perplexity returns exp(Mean()): the number of classes among which an even
-// choice would cost as much. It is NaN when Weight is 0.
+// rational returns a finite sum as a rational number.
+func rational(s *kernel.ExactSum) *big.Rat {
+	r, _ := new(big.Rat).SetString(s.Text())
+	return r
+}
+
+// Perplexity returns exp(Mean()), to within 0.51 ulp: the number of classes
+// among which an even choice would cost as much. It is NaN when Weight is 0.
 func (l Loss) Perplexity() float64 {
 	return kernel.Exponential(l.Mean())
 }

@@ -4,250 +4,245 @@
 package logsoftmax
 
 import (
-	"bytes"
-	"encoding/gob"
-	"encoding/json"
 	"math"
 	"math/big"
 	"math/rand/v2"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+
 	"example.org/logsoftmax/internal/kernel"
 )
 
-// exactSum returns the sum of x and that of its magnitudes.
-func exactSum(x ...float64) (sum, magnitude *big.Float) {
-	sum = new(big.Float).SetPrec(4000)
-	magnitude = new(big.Float).SetPrec(4000)
+// exactOf returns the exact sum of x.
+func exactOf(x ...float64) kernel.ExactSum {
+	var s kernel.ExactSum
 	for _, v := range x {
-		sum.Add(sum, big.NewFloat(v))
-		magnitude.Add(magnitude, big.NewFloat(math.Abs(v)))
+		s.Add(v)
 	}
-	return sum, magnitude
+	return s
 }
 
-// sumError returns the error of hi+lo as a sum, relative to the sum of the
-// magnitudes.
-func sumError(hi, lo float64, sum, magnitude *big.Float) float64 {
-	d, _ := exactSum(hi, lo)
-	d.Sub(d, sum)
-	if d.Sign() == 0 {
-		return 0
+// bigSum returns the exact sum of x.
+func bigSum(x ...float64) *big.Float {
+	sum := new(big.Float).SetPrec(2300)
+	for _, v := range x {
+		sum.Add(sum, new(big.Float).SetFloat64(v))
 	}
-	e, _ := d.Quo(d, magnitude).Float64()
-	return math.Abs(e)
+	return sum
 }
 
-// sumCases returns sequences that plain additions add up badly.
-func sumCases(rng *rand.Rand) map[string][]float64 {
-	equal := make([]float64, 100000)
-	wide := make([]float64, 20000)
-	signed := make([]float64, 20000)
+// lossOf returns the Loss of rows with these losses and weights 1, or with the
+// weights that are given, as NLL adds them up.
+func lossOf(t *testing.T, losses, weights []float64) Loss {
+	t.Helper()
+	if len(losses) == 0 {
+		return Loss{}
+	}
+	logp := mat.NewDense(len(losses), 1, nil)
+	for i, l := range losses {
+		logp.Set(i, 0, -l)
+	}
+	loss, err := NLL(logp, make([]int, len(losses)), &Options{SampleWeight: weights})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}
+
+// sumCases returns losses that are hard to add up.
+func sumCases(r *rand.Rand) map[string][]float64 {
+	equal, wide, signed, confident := make([]float64, 100000), make([]float64, 20000), make([]float64, 20000), make([]float64, 1000)
 	for i := range equal {
 		equal[i] = 0.1
 	}
 	for i := range wide {
-		wide[i] = math.Ldexp(rng.Float64(), rng.IntN(200)-100)
-		signed[i] = rng.NormFloat64() * 1e10
+		wide[i] = math.Ldexp(r.Float64(), r.IntN(200)-100)
+		signed[i] = r.NormFloat64() * 1e10
+	}
+	for i := range confident {
+		confident[i] = math.Exp(-700 * r.Float64())
 	}
 	return map[string][]float64{
-		"equal":  equal,
-		"wide":   wide,
-		"signed": signed,
-		"cancel": {1e100, 1, -1e100, 0x1p-60},
-		"tiny":   {5e-324, 1e-310, -5e-324, 3e-300},
-		"empty":  {},
+		"equal":     equal,
+		"wide":      wide,
+		"signed":    signed,
+		"confident": confident,
+		"cancel":    {1e100, 1, -1e100, 0x1p-60},
+		"cancelled": {0x1p60, 1, 0x1p-60, -0x1p60, -1},
+		"neighbour": {-0x1p10, -0x1p-43, -0x1p-100},
+		"overflow":  {1e308, -1e308, 1e308, 1e308, -1e308},
+		"infinite":  {1e308, 1e308, 1e308},
+		"tiny":      {5e-324, 1e-310, -5e-324, 3e-300},
+		"empty":     {},
 	}
 }
 
-func TestAccumulator(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for name, x := range sumCases(rng) {
-		sum, magnitude := exactSum(x...)
-		want, _ := sum.Float64()
-
-		var one kernel.Accumulator
-		for _, v := range x {
-			one.Add(v)
-		}
-		hi, lo := one.Split()
-		if e := sumError(hi, lo, sum, magnitude); e > 0x1p-90 {
-			t.Errorf("%s: relative error %.3g", name, e)
-		}
-		if got := one.Value(); got != hi || got != want || hi+lo != hi {
-			t.Errorf("%s: value %v, hi %v, lo %v, want %v", name, got, hi, lo, want)
-		}
-
-		var parts kernel.Accumulator
-		for i := 0; i < len(x); {
-			n := min(1+rng.IntN(50), len(x)-i)
-			var part kernel.Accumulator
-			for _, v := range x[i : i+n] {
-				part.Add(v)
-			}
-			parts.Merge(part)
-			i += n
-		}
-		hi, lo = parts.Split()
-		if e := sumError(hi, lo, sum, magnitude); e > 0x1p-98 {
-			t.Errorf("%s: relative error %.3g in parts", name, e)
-		}
-		if got := parts.Value(); got != want {
-			t.Errorf("%s: value %v in parts, want %v", name, got, want)
-		}
-	}
-}
-
-// TestAccumulatorSpecial holds that a sum is infinite or NaN where plain
-// additions are.
-func TestAccumulatorSpecial(t *testing.T) {
-	values := []float64{0, math.Copysign(0, -1), 1, -1, math.MaxFloat64, -math.MaxFloat64, math.Inf(1), math.Inf(-1), math.NaN()}
-	same := func(a, b float64) bool { return math.Float64bits(kernel.Canonical(a)) == math.Float64bits(b) }
-	for _, a := range values {
-		for _, b := range values {
-			for _, c := range values {
-				plain := a + b + c
-				var s kernel.Accumulator
-				s.Add(a)
-				s.Add(b)
-				s.Add(c)
-				if got := s.Value(); !kernel.IsFinite(plain) && !same(plain, got) || kernel.IsFinite(plain) && !kernel.IsFinite(got) {
-					t.Errorf("%v + %v + %v = %v, want %v", a, b, c, got, plain)
-				}
-				var left, right kernel.Accumulator
-				left.Add(a)
-				left.Add(b)
-				right.Add(c)
-				left.Merge(right)
-				if got := left.Value(); !kernel.IsFinite(plain) && !same(plain, got) || kernel.IsFinite(plain) && !kernel.IsFinite(got) {
-					t.Errorf("(%v + %v) + %v = %v, want %v", a, b, c, got, plain)
-				}
-				if hi, lo := left.Split(); !kernel.IsFinite(hi) && lo != 0 || !kernel.IsFinite(lo) {
-					t.Errorf("(%v + %v) + %v: words %v, %v", a, b, c, hi, lo)
-				}
-				if got := s.Value(); got == 0 && math.Signbit(got) {
-					t.Errorf("%v + %v + %v = -0", a, b, c)
-				}
-			}
-		}
-	}
-}
-
+// TestLossAdd holds that the Loss of a batch, and that of its parts in any
+// order, has the exact sums, rounded once, and is one and the same.
 func TestLossAdd(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for name, x := range sumCases(rng) {
-		sum, _ := exactSum(x...)
-		want, _ := sum.Float64()
+	r := rand.New(rand.NewPCG(3, 4))
+	for name, x := range sumCases(r) {
+		want, _ := bigSum(x...).Float64()
+		whole := lossOf(t, x, nil)
+		if whole.Sum != want || whole.Weight != float64(len(x)) || whole.Rows != len(x) {
+			t.Errorf("%s: %v, want %v", name, whole, want)
+		}
 		for range 5 {
-			var whole Loss
+			var total Loss
 			for i := 0; i < len(x); {
-				n := min(1+rng.IntN(1000), len(x)-i)
-				var s, w kernel.Accumulator
-				for _, v := range x[i : i+n] {
-					s.Add(v)
-					w.Add(math.Abs(v))
-				}
-				part := newLoss(s, w, n, n/3)
-				part.Correct = n / 2
-				if rng.IntN(2) == 0 {
-					whole.Add(part)
+				n := min(1+r.IntN(1+len(x)/3), len(x)-i)
+				part := lossOf(t, x[i:i+n], nil)
+				if r.IntN(2) == 0 {
+					total.Add(part)
 				} else {
-					part.Add(whole)
-					whole = part
+					part.Add(total)
+					total = part
 				}
 				i += n
 			}
-			if whole.Sum != want || whole.Rows != len(x) {
-				t.Errorf("%s: Sum %v, Rows %d, want %v, %d", name, whole.Sum, whole.Rows, want, len(x))
+			if total != whole {
+				t.Errorf("%s: in parts %#v, want %#v", name, total, whole)
 			}
-			if whole.Sum+whole.sumLo != whole.Sum || whole.Weight+whole.weightLo != whole.Weight {
-				t.Errorf("%s: %+v is not rounded", name, whole)
-			}
+			r.Shuffle(len(x), func(i, j int) { x[i], x[j] = x[j], x[i] })
 		}
 	}
 
 	a := Loss{Sum: 1, Weight: 2, Rows: 3, Ignored: 1, Correct: 2}
 	a.Add(Loss{Sum: 10, Weight: 20, Rows: 30, Ignored: 10, Correct: 20})
 	if want := (Loss{Sum: 11, Weight: 22, Rows: 33, Ignored: 11, Correct: 22}); a != want {
-		t.Errorf("got %+v, want %+v", a, want)
+		t.Errorf("got %#v, want %#v", a, want)
 	}
 	a.Add(a)
 	if want := (Loss{Sum: 22, Weight: 44, Rows: 66, Ignored: 22, Correct: 44}); a != want {
-		t.Errorf("got %+v, want %+v", a, want)
+		t.Errorf("got %#v, want %#v", a, want)
+	}
+}
+
+// TestLossExactWeight holds the sum of the weights to the exact one, and so the
+// sum of losses that are multiplied by them.
+func TestLossExactWeight(t *testing.T) {
+	r := rand.New(rand.NewPCG(33, 34))
+	for name, w := range sumCases(r) {
+		if len(w) == 0 {
+			continue
+		}
+		want, _ := bigSum(w...).Float64()
+		losses := make([]float64, len(w))
+		for i := range losses {
+			losses[i] = 0.5
+		}
+		loss := lossOf(t, losses, w)
+		if loss.Weight != want {
+			t.Errorf("%s: Weight %v, want %v", name, loss.Weight, want)
+		}
+		if loss.Mean() != 0.5 {
+			t.Errorf("%s: Mean %v", name, loss.Mean())
+		}
+		// Distributions and logits.
+		logits := mat.NewDense(len(w), 2, nil)
+		target := mat.NewDense(len(w), 2, nil)
+		for i := range w {
+			target.Set(i, 1, 1)
+		}
+		soft, err := SoftCrossEntropy(logits, target, &Options{SampleWeight: w})
+		if err != nil || soft.Weight != want {
+			t.Errorf("%s: Weight of SoftCrossEntropy %v, %v, want %v", name, soft.Weight, err, want)
+		}
+		hard, err := CrossEntropy(logits, make([]int, len(w)), &Options{SampleWeight: w})
+		if err != nil || hard.Weight != want {
+			t.Errorf("%s: Weight of CrossEntropy %v, %v, want %v", name, hard.Weight, err, want)
+		}
+		each, err := CrossEntropyEach(nil, logits, make([]int, len(w)), &Options{SampleWeight: w})
+		if wantSum, _ := bigSum(each...).Float64(); err != nil || hard.Sum != wantSum || soft.Sum != wantSum {
+			t.Errorf("%s: Sums %v and %v, %v, want %v", name, hard.Sum, soft.Sum, err, wantSum)
+		}
 	}
 }
 
 // TestLossByHand holds that the exported fields count for what they are in a
-// Loss that was decoded or changed by hand.
+// Loss that was filled in or changed by hand.
 func TestLossByHand(t *testing.T) {
-	var sum, weight kernel.Accumulator
-	for range 1000 {
-		sum.Add(0.1)
-		weight.Add(1.0 / 3)
-	}
-	loss := newLoss(sum, weight, 1000, 0)
-	if loss.sumLo == 0 || loss.weightLo == 0 {
-		t.Fatal("no low words to lose")
-	}
-	plain := Loss{Sum: loss.Sum, Weight: loss.Weight, Rows: loss.Rows}
-
-	var viaJSON, viaGob Loss
-	text, err := json.Marshal(loss)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &viaJSON); err != nil || viaJSON != plain {
-		t.Errorf("JSON: %+v, %v, want %+v", viaJSON, err, plain)
-	}
-	var stream bytes.Buffer
-	if err := gob.NewEncoder(&stream).Encode(loss); err != nil {
-		t.Fatal(err)
-	}
-	if err := gob.NewDecoder(&stream).Decode(&viaGob); err != nil || viaGob != plain {
-		t.Errorf("gob: %+v, %v, want %+v", viaGob, err, plain)
-	}
-	if got, want := plain.Mean(), loss.Sum/loss.Weight; got != want {
-		t.Errorf("Mean of decoded words %v, want %v", got, want)
-	}
-
-	changed := loss
-	changed.Sum, changed.Weight = 0x1p-70, 0x1p-100
-	if got := changed.Mean(); got != 0x1p30 {
-		t.Errorf("Mean after a change by hand: %v", got)
-	}
-	var total Loss
-	total.Add(changed)
-	if total.Sum != 0x1p-70 {
-		t.Errorf("Sum after a change by hand: %v", total.Sum)
-	}
-}
-
-func TestLossMean(t *testing.T) {
-	rng := rand.New(rand.NewPCG(5, 6))
-	wrong := 0
-	const tries = 20000
-	for range tries {
-		var sum, weight kernel.Accumulator
-		for range 1 + rng.IntN(10) {
-			sum.Add(math.Ldexp(rng.NormFloat64(), rng.IntN(40)-20))
-			weight.Add(math.Ldexp(rng.Float64(), rng.IntN(10)))
+	for _, extra := range []float64{0, 1e-25, 1e-300} {
+		tenths, thirds := make([]float64, 1000), make([]float64, 1000)
+		for i := range tenths {
+			tenths[i], thirds[i] = 0.1, 1.0/3
 		}
-		loss := newLoss(sum, weight, 1, 0)
-		s, _ := exactSum(loss.Sum, loss.sumLo)
-		w, _ := exactSum(loss.Weight, loss.weightLo)
-		want, _ := s.Quo(s, w).Float64()
-		got := loss.Mean()
-		if got != want {
-			wrong++
-			if got != math.Nextafter(want, got) {
-				t.Errorf("Mean of %+v = %v, want %v", loss, got, want)
+		tenths[7], thirds[9] = extra, extra
+		loss := lossOf(t, tenths, thirds)
+		plain := Loss{Sum: loss.Sum, Weight: loss.Weight, Rows: loss.Rows}
+		if loss == plain {
+			t.Fatal("no digits to lose")
+		}
+		if got, want := plain.Mean(), loss.Sum/loss.Weight; got != want {
+			t.Errorf("Mean of fields %v, want %v", got, want)
+		}
+		for _, by := range [][2]float64{{0x1p-70, 0x1p-100}, {3, 2}, {0, 1}, {math.Inf(1), 1}, {math.NaN(), 1}} {
+			changed := loss
+			changed.Sum, changed.Weight = by[0], by[1]
+			if got, want := changed.Mean(), by[0]/by[1]; got != want && want == want {
+				t.Errorf("Mean after a change by hand: %v, want %v", got, want)
+			}
+			var total Loss
+			total.Add(changed)
+			if total.Sum != by[0] && by[0] == by[0] || total.Weight != by[1] {
+				t.Errorf("after a change by hand: %v, want %v", total, by)
 			}
 		}
 	}
-	// A result half-way between two doubles to 50 digits more does not occur
-	// by chance.
-	if wrong > 0 {
-		t.Errorf("%d of %d means are not correctly rounded", wrong, tries)
+}
+
+// TestLossMean holds the mean to the quotient of the exact sums, rounded once.
+func TestLossMean(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	exact := func(x []float64) *big.Rat {
+		q, _ := bigSum(x...).Rat(nil)
+		return q
+	}
+	check := func(sums, weights []float64) {
+		t.Helper()
+		sum, weight := exactOf(sums...), exactOf(weights...)
+		loss := newLoss(&sum, &weight, 1, 0)
+		if loss.Weight == 0 {
+			return
+		}
+		want, _ := new(big.Rat).Quo(exact(sums), exact(weights)).Float64()
+		if got := loss.Mean(); got != want+0 || math.Signbit(got) != math.Signbit(want+0) {
+			t.Errorf("Mean of %x and %x = %x, want %x", sums, weights, got, want)
+		}
+	}
+	some := func(least, most int) []float64 {
+		x := make([]float64, 1+r.IntN(5))
+		for i := range x {
+			x[i] = math.Ldexp(r.NormFloat64(), least+r.IntN(most-least+1))
+		}
+		return x
+	}
+	for range 4000 {
+		check(some(-20, 20), some(0, 10))
+		check(some(-1074, 1022), some(-1074, 1022))
+		check(some(-1074, -1000), some(-30, 30))
+		check(some(1000, 1022), some(980, 1022))
+		// A quotient near the middle between two doubles, or there.
+		q, w := 1+math.Ldexp(float64(r.IntN(1<<20)), -52), math.Ldexp(float64(1+r.IntN(1<<20)), r.IntN(100))
+		middle := []float64{q * w, math.FMA(q, w, -q*w), 0x1p-53 * w}
+		check(middle, []float64{w})
+		check(append(middle, math.Ldexp(float64(1-2*r.IntN(2)), -50-r.IntN(1000))), []float64{w})
+		small := math.Ldexp(1, -1060-r.IntN(14))
+		check([]float64{small, 0x1p-1074}, []float64{2})
+		check([]float64{small, 0x1p-1074}, []float64{2, math.Ldexp(float64(1-2*r.IntN(2)), -r.IntN(900))})
+	}
+	// Two rows of the issue that this mended: too small, too large.
+	tiny := lossOf(t, []float64{0x1p-1060, 0x1p-1074}, []float64{0x1.0fab7037e5edp-01, 0x1.04a964deb9871p-01})
+	product := float64(0x1.0fab7037e5edp-01 * 0x1p-1060)
+	last := float64(0x1.04a964deb9871p-01 * 0x1p-1074)
+	want, _ := new(big.Rat).Quo(exact([]float64{product, last}), exact([]float64{0x1.0fab7037e5edp-01, 0x1.04a964deb9871p-01})).Float64()
+	if got := tiny.Mean(); got != want {
+		t.Errorf("Mean of tiny losses %v, want %v", got, want)
+	}
+	large := lossOf(t, []float64{0.5, 0.75}, []float64{1e308, 1e308})
+	if got := large.Mean(); got != 0.625 || !math.IsInf(large.Weight, 1) {
+		t.Errorf("Mean %v of %v", got, large)
 	}
 
 	nan, inf := math.NaN(), math.Inf(1)
@@ -262,43 +257,58 @@ func TestLossMean(t *testing.T) {
 		{Loss{Sum: 3, Weight: -2}, -1.5},
 		{Loss{Sum: 0, Weight: -2}, 0},
 		{Loss{Sum: inf, Weight: 2}, inf},
+		{Loss{Sum: inf, Weight: -2}, -inf},
 		{Loss{Sum: -inf, Weight: 2}, -inf},
 		{Loss{Sum: nan, Weight: 2}, nan},
 		{Loss{Sum: 1, Weight: inf}, 0},
+		{Loss{Sum: inf, Weight: inf}, nan},
 		{Loss{Sum: 1e308, Weight: 1e-5}, inf},
 		{Loss{Sum: math.MaxFloat64, Weight: 1}, math.MaxFloat64},
 		{Loss{Sum: 5e-324, Weight: 1}, 5e-324},
+		{Loss{Sum: 5e-324, Weight: 3}, 0},
+		{Loss{Sum: -5e-324, Weight: 3}, 0},
 		{Loss{Sum: 3e-310, Weight: 3}, 1e-310},
 		{Loss{Sum: 1e-300, Weight: 10}, 1e-301},
 	} {
 		if got := test.loss.Mean(); math.Float64bits(got) != math.Float64bits(kernel.Canonical(test.want)) {
-			t.Errorf("Mean of %+v = %v, want %v", test.loss, got, test.want)
+			t.Errorf("Mean of %v = %v, want %v", test.loss, got, test.want)
 		}
 	}
 }
 
-func TestLossPerplexityAccuracy(t *testing.T) {
+func TestLossPerplexity(t *testing.T) {
 	for _, test := range []struct {
-		loss                 Loss
-		perplexity, accuracy float64
+		loss Loss
+		want float64
 	}{
-		{Loss{Sum: 0, Weight: 4, Rows: 4, Correct: 3}, 1, 0.75},
-		{Loss{Sum: 4, Weight: 4, Rows: 5, Ignored: 1}, math.E, 0},
-		{Loss{Sum: 7 * math.Ln10, Weight: 7, Rows: 7, Correct: 7}, 10, 1},
-		{Loss{Rows: 3, Ignored: 3}, math.NaN(), math.NaN()},
-		{Loss{Sum: math.Inf(1), Weight: 1, Rows: 1}, math.Inf(1), 0},
-		{Loss{Sum: 1000, Weight: 1, Rows: 1}, math.Inf(1), 0},
-		{Loss{Sum: -1000, Weight: 1, Rows: 1}, 0, 0},
-		{Loss{}, math.NaN(), math.NaN()},
+		{Loss{Sum: 0, Weight: 4, Rows: 4}, 1},
+		{Loss{Sum: 4, Weight: 4, Rows: 4}, math.E},
+		{Loss{Sum: 7 * math.Ln10, Weight: 7, Rows: 7}, 10},
+		{Loss{Sum: math.Inf(1), Weight: 1, Rows: 1}, math.Inf(1)},
+		{Loss{Sum: 1000, Weight: 1, Rows: 1}, math.Inf(1)},
+		{Loss{Sum: -1000, Weight: 1, Rows: 1}, 0},
+		{Loss{}, math.NaN()},
 	} {
-		close := func(a, b float64) bool {
-			return a == b || math.Abs(a-b) <= 1e-15*math.Abs(b) || a != a && b != b
+		got := test.loss.Perplexity()
+		if got != test.want && math.Abs(got-test.want) > 1e-15*math.Abs(test.want) && (got == got || test.want == test.want) {
+			t.Errorf("Perplexity of %v = %v, want %v", test.loss, got, test.want)
 		}
-		if got := test.loss.Perplexity(); !close(got, test.perplexity) {
-			t.Errorf("Perplexity of %+v = %v, want %v", test.loss, got, test.perplexity)
-		}
-		if got := test.loss.Accuracy(); !close(got, test.accuracy) {
-			t.Errorf("Accuracy of %+v = %v, want %v", test.loss, got, test.accuracy)
+	}
+}
+
+func TestLossAccuracy(t *testing.T) {
+	for _, test := range []struct {
+		loss Loss
+		want float64
+	}{
+		{Loss{Rows: 4, Correct: 3}, 0.75},
+		{Loss{Rows: 5, Ignored: 1}, 0},
+		{Loss{Rows: 7, Correct: 7}, 1},
+		{Loss{Rows: 3, Ignored: 3}, math.NaN()},
+		{Loss{}, math.NaN()},
+	} {
+		if got := test.loss.Accuracy(); got != test.want && (got == got || test.want == test.want) {
+			t.Errorf("Accuracy of %v = %v, want %v", test.loss, got, test.want)
 		}
 	}
 }

@@ -118,40 +118,37 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 // if it is not nil, to the losses of the rows.
 func nll(each []float64, x *source, target []int, s *settings) Loss {
 	weight, ignored := s.lossWeight(target)
-	var sum kernel.Accumulator
+	var sum kernel.ExactSum
 	if s.smoothing > 0 {
 		sum = nllSmooth(each, x, target, s)
 	} else {
 		sum = nllHard(each, x, target, s)
 	}
-	return newLoss(sum, weight, x.rows, ignored)
+	return newLoss(&sum, &weight, x.rows, ignored)
 }
 
 // nllHard adds up the losses without smoothing.
-func nllHard(each []float64, x *source, target []int, s *settings) kernel.Accumulator {
-	var sum kernel.Accumulator
-	group := groupRows(x.cols)
-	for i0 := 0; i0 < x.rows; i0 += group {
-		var part kernel.RowSum
-		for i := i0; i < min(i0+group, x.rows); i++ {
-			l := 0.0
-			if y := target[i]; s.counts(i, y) {
-				if c := s.coefficient(i, y); c != 0 {
-					l = hardLoss(c, x.at(i, y))
-				}
-			}
-			part.Add(i-i0, l)
-			if each != nil {
-				each[i] = l
+func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
+	w := workspaces.Get().(*workspace)
+	defer workspaces.Put(w)
+	w.sum.Reset()
+	for i, y := range target {
+		l := 0.0
+		if s.counts(i, y) {
+			if c := s.coefficient(i, y); c != 0 {
+				l = hardLoss(c, x.at(i, y))
 			}
 		}
-		sum.Merge(part.Total())
+		w.sum.Add(l)
+		if each != nil {
+			each[i] = l
+		}
 	}
-	return sum
+	return w.sum.Total()
 }
 
 // nllSmooth adds up the losses with smoothing.
-func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Accumulator {
+func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
 	t := smoothTasks.Get().(*smoothTask)
 	t.settings, t.x, t.target, t.each = *s, *x, target, each
 	t.coefficients = s.newSmoothing(x.cols)
@@ -160,15 +157,17 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Accu
 	t.sums = grow(t.sums, units)
 	if x.kind == sourceForeign {
 		// At is for this goroutine alone.
+		w := workspaces.Get().(*workspace)
 		for u := range units {
-			t.do(nil, u)
+			t.do(w, u)
 		}
+		workspaces.Put(w)
 	} else {
 		run(t, units, elements(x.rows, x.cols))
 	}
-	var sum kernel.Accumulator
-	for _, part := range t.sums {
-		sum.Merge(part)
+	var sum kernel.ExactSum
+	for u := range t.sums {
+		sum.Merge(&t.sums[u])
 	}
 	t.coefficients.release()
 	// Keep nothing that is the caller's.
@@ -184,8 +183,8 @@ type smoothTask struct {
 	target   []int
 	each     []float64 // may be nil
 
-	coefficients smoothing            // for units to clone
-	sums         []kernel.Accumulator // of the units
+	coefficients smoothing         // for units to clone
+	sums         []kernel.ExactSum // of the units
 }
 
 var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
@@ -212,12 +211,12 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		defer putBuffer(b)
 		data = *b
 	}
-	var part kernel.RowSum
+	w.sum.Reset()
 	if cols <= kernel.FewCols && t.x.kind != sourceForeign {
 		for i := 0; i < n; i += kernel.Width {
-			t.doFew(w, &q, &part, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
+			t.doFew(w, &q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
-		t.sums[unit] = part.Total()
+		t.sums[unit] = w.sum.Total()
 		return
 	}
 	for i := range n {
@@ -229,17 +228,17 @@ func (t *smoothTask) do(w *workspace, unit int) {
 			l = smoothLoss(t.settings.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
 			q.restore(y)
 		}
-		part.Add(i, l)
+		w.sum.Add(l)
 		if t.each != nil {
 			t.each[begin+i] = l
 		}
 	}
-	t.sums[unit] = part.Total()
+	t.sums[unit] = w.sum.Total()
 }
 
 // doFew adds the losses of n rows from row i on, of at most FewCols classes,
-// to sum. The rows' log-probabilities are x.
-func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *kernel.RowSum, x []float64, stride, i, n int) {
+// to w.sum. The rows' log-probabilities are x.
+func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
 	cols, groups := t.x.cols, kernel.GroupsFor(n)
 	w.tile.PackRows(x, stride, n, cols)
 	q.pack(&w.coefficientTile, t.target[i:][:n])
@@ -252,7 +251,7 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, sum *kernel.RowSum, x []f
 		if t.settings.counts(i+k, t.target[i+k]) {
 			l = kernel.Canonical(float64(t.settings.sampleWeightAt(i+k) * w.panel.Sum(k).Value()))
 		}
-		sum.Add(k, l)
+		w.sum.Add(l)
 		if t.each != nil {
 			t.each[i+k] = l
 		}

@@ -149,7 +149,7 @@ func TestNLL(t *testing.T) {
 				t.Errorf("%s: row %d costs %v and %v, want %v", name, i, each[i], into[i], want)
 			}
 		}
-		if exact, _ := exactSum(each...); func() bool { v, _ := exact.Float64(); return v != loss.Sum }() {
+		if exact, _ := bigSum(each...).Float64(); exact != loss.Sum {
 			t.Errorf("%s: Sum %v is not that of the rows", name, loss.Sum)
 		}
 

@@ -91,10 +91,8 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 	if grad && opts.Reduction != Mean && opts.Reduction != Sum {
 		panic(mistake(fn, "opts.Reduction", fmt.Sprintf("is %d", opts.Reduction), "Mean or Sum"))
 	}
-	for c, w := range opts.Weight {
-		if !(w >= 0) || !kernel.IsFinite(w) {
-			return settings{}, &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}
-		}
+	if err := checkClassWeight(opts.Weight); err != nil {
+		return settings{}, err
 	}
 	if err := checkSampleWeight(opts.SampleWeight, grad && opts.Reduction == Mean); err != nil {
 		return settings{}, err
@@ -108,6 +106,17 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 		smoothing:    opts.LabelSmoothing,
 		reduction:    opts.Reduction,
 	}, nil
+}
+
+// checkClassWeight returns a *ValueError for the first class weight that is
+// negative or not finite.
+func checkClassWeight(weight []float64) error {
+	for c, w := range weight {
+		if !(w >= 0) || !kernel.IsFinite(w) {
+			return &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}
+		}
+	}
+	return nil
 }
 
 // checkSampleWeight returns a *ValueError for the first sample weight that
@@ -153,17 +162,17 @@ func (s *settings) classWeightAt(c int) float64 {
 // lossWeight returns, for labels that have been checked, the sum over the
 // rows that count of class weight times sample weight, each product rounded,
 // and the number of the other rows.
-func (s *settings) lossWeight(target []int) (weight kernel.Accumulator, ignored int) {
+func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
 		if s.ignored.none() {
-			return kernel.Accumulator{Hi: float64(len(target))}, 0
+			return kernel.ExactOf(float64(len(target))), 0
 		}
 		for _, y := range target {
 			if s.ignored.has(y) {
 				ignored++
 			}
 		}
-		return kernel.Accumulator{Hi: float64(len(target) - ignored)}, ignored
+		return kernel.ExactOf(float64(len(target) - ignored)), ignored
 	}
 	for i, y := range target {
 		if !s.counts(i, y) {
@@ -178,9 +187,9 @@ func (s *settings) lossWeight(target []int) (weight kernel.Accumulator, ignored 
 // softLossWeight returns the sum of the sample weights of the rows of a
 // batch whose targets are distributions, and the number of rows that do not
 // count.
-func (s *settings) softLossWeight(rows int) (weight kernel.Accumulator, ignored int) {
+func (s *settings) softLossWeight(rows int) (weight kernel.ExactSum, ignored int) {
 	if s.sampleWeight == nil {
-		return kernel.Accumulator{Hi: float64(rows)}, 0
+		return kernel.ExactOf(float64(rows)), 0
 	}
 	for _, w := range s.sampleWeight {
 		if w == 0 {

@@ -16,6 +16,7 @@ type workspace struct {
 	// sums are formed.
 	panel  kernel.Panel
 	labels kernel.Labels
+	sum    kernel.LossSum
 	// classes are the labels of a panel.
 	classes [kernel.Width]int
 	tile    kernel.Tile

@@ -167,7 +167,7 @@ func TestLarge(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sum kernel.Accumulator
+		var sum kernel.ExactSum
 		for _, l := range each {
 			sum.Add(l)
 		}
@@ -243,7 +243,7 @@ func TestBeyondInt(t *testing.T) {
 	for _, cols := range []int{1 << 16, math.MaxInt/rows + 1, math.MaxInt} {
 		x := endless{rows, cols}
 		target := make([]int, rows)
-		var want kernel.Accumulator
+		var want kernel.ExactSum
 		for i := range target {
 			target[i] = cols - 1 - i%10
 			want.Add(-x.At(i, target[i]))

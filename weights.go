@@ -40,7 +40,7 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 		return nil, err
 	}
 
-	sums := make([]kernel.Accumulator, classes)
+	sums := make([]kernel.ExactSum, classes)
 	for i, y := range target {
 		if s.counts(i, y) {
 			sums[y].Add(s.sampleWeightAt(i))
@@ -77,7 +77,7 @@ func BalancedWeights(counts []float64) ([]float64, error) {
 			scaled = 0x1p-128
 		}
 	}
-	var sum kernel.Accumulator
+	var sum kernel.ExactSum
 	for _, n := range counts {
 		sum.Add(float64(n * scaled))
 	}

@@ -12,7 +12,7 @@ type Labels struct {
 	// several, by vector lane.
 	Single, Tied [Lanes]int
 	// The sum of the losses, to which those of the rows are added.
-	Sum RowSum
+	sum laneSums
 }
 
 // labelGo finds, for n rows of x from row first on, whose sums are in c,
@@ -24,7 +24,6 @@ func (c *Panel) labelGo(x []float64, stride int, target []int, l *Labels, first,
 		y := target[k]
 		logit := x[k*stride+y]
 		l.Loss[k] = Canonical(0 - (c.NegLogSum[k] + (logit - c.Max[k])))
-		l.Sum.Add(k, l.Loss[k])
 		single := logit == c.Max[k] && c.Count[k] == 1
 		switch {
 		case single:

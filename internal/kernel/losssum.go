@@ -1,0 +1,104 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+// laneSums are running sums in lanes, each in two words.
+type laneSums struct {
+	hi, lo [Lanes]float64
+}
+
+// addLanesGo adds x, whose length is a multiple of 8, to the sums, entry j to
+// lane j mod 8: to hi by TwoSum, what that leaves to lo by TwoSum, and what that
+// leaves, in rest, to nothing. It reports whether any rest is not 0. Where a sum
+// overflows, or a term is not finite, some rest is NaN.
+func addLanesGo(s *laneSums, x, rest []float64) bool {
+	left := 0
+	for l := range Lanes {
+		hi, lo := s.hi[l], s.lo[l]
+		for j := l; j < len(x); j += Lanes {
+			var v float64
+			hi, v = TwoSum(hi, x[j])
+			lo, v = TwoSum(lo, v)
+			rest[j] = v
+			if v != 0 {
+				left++
+			}
+		}
+		s.hi[l], s.lo[l] = hi, lo
+	}
+	return left > 0
+}
+
+// A LossSum adds up the losses of rows, exactly. Its cost is a few operations a
+// row: in lanes while what is left of every addition is 0, as it is unless
+// losses are some 15 orders of magnitude apart.
+type LossSum struct {
+	lanes laneSums
+	// exact is the sum of what is not in the lanes.
+	exact ExactSum
+	// The first n of these are still to be added.
+	waiting [Width]float64
+	n       int
+	// What addLanes leaves.
+	rest [Width]float64
+}
+
+// Reset empties the sum.
+func (s *LossSum) Reset() { s.lanes, s.exact, s.n = laneSums{}, ExactSum{}, 0 }
+
+// Add adds the loss of a row.
+func (s *LossSum) Add(l float64) {
+	s.waiting[s.n] = l
+	if s.n++; s.n == Width {
+		s.AddPanel(s.waiting[:])
+		s.n = 0
+	}
+}
+
+// AddPanel adds the losses of at most Width rows.
+func (s *LossSum) AddPanel(losses []float64) {
+	inLanes := losses[:len(losses)&^(Lanes-1)]
+	if len(inLanes) > 0 {
+		before := s.lanes
+		if addLanes(&s.lanes, inLanes, s.rest[:len(inLanes)]) {
+			s.addRest(&before, inLanes)
+		}
+	}
+	for _, l := range losses[len(inLanes):] {
+		s.exact.Add(l)
+	}
+}
+
+// addRest adds what the last losses left, or, where they have made a lane
+// infinite or NaN, the losses to the lanes as they were before.
+func (s *LossSum) addRest(before *laneSums, losses []float64) {
+	more := s.rest[:len(losses)]
+	for _, v := range more {
+		if !IsFinite(v) {
+			s.lanes, more = *before, losses
+			break
+		}
+	}
+	for _, v := range more {
+		if v != 0 {
+			s.exact.Add(v)
+		}
+	}
+}
+
+// Total returns the sum.
+func (s *LossSum) Total() ExactSum {
+	s.AddPanel(s.waiting[:s.n])
+	s.n = 0
+	for l := range Lanes {
+		if s.lanes.hi[l] != 0 || s.lanes.lo[l] != 0 {
+			s.exact.Add(s.lanes.hi[l])
+			s.exact.Add(s.lanes.lo[l])
+		}
+	}
+	s.lanes = laneSums{}
+	return s.exact
+}
+
+func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
