@@ -117,7 +117,9 @@ func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Opt
 //
 // Of the result, Sum is Σ l[i] and Weight is Σ s[i] over the rows that count.
 // Class weights are not in it, as in PyTorch, where the mean over
-// distributions divides by the number of rows. Correct is 0.
+// distributions divides by the number of rows. Correct is 0, and Accuracy NaN:
+// which class would be right is not for a distribution to say, where two have
+// the same share, or where it is a mixture of the labels of two rows.
 //
 // A term whose coefficient q[c] is 0 is 0, whatever the logit. Otherwise the
 // loss of a row with a NaN or +Inf, or of -Inf only, is NaN, and a logit of
@@ -317,7 +319,9 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 		correct += t.correct[u]
 	}
 	loss := newLoss(&sum, &weight, rows, ignored)
-	loss.Correct = correct
+	if t.target != nil {
+		loss.judge(correct)
+	}
 	each := t.each
 	t.release()
 	return loss, each

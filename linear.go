@@ -302,7 +302,7 @@ func (t *linear) run() (Loss, []float64) {
 	}
 	sum := losses.Total()
 	loss := newLoss(&sum, &weight, rows, ignored)
-	loss.Correct = correct
+	loss.judge(correct)
 	each := t.each
 	t.release()
 	return loss, each

@@ -29,21 +29,26 @@ type Loss struct {
 	Weight  float64 // what Mean divides by
 	Rows    int     // all rows, ignored ones included
 	Ignored int     // rows whose label is ignored or whose SampleWeight is 0
-	Correct int     // CrossEntropy only: rows whose lowest-indexed largest logit is the target; a row with a NaN is not
+	Correct int     // CrossEntropy and LinearCrossEntropy only: rows whose lowest-indexed largest logit is the target; a row with a NaN is not
 
 	// What the rounding of Sum and Weight left. It counts only while it fits
 	// them, so that what is left over from a field changed by hand is worth half
 	// a unit in its last place at most.
 	sum, weight kernel.ExactRest
+	// The rows that count of which Correct says nothing.
+	unjudged int
 }
 
-// newLoss returns the Loss of a batch.
+// newLoss returns the Loss of a batch without a word on which rows are correct.
 func newLoss(sum, weight *kernel.ExactSum, rows, ignored int) Loss {
-	l := Loss{Rows: rows, Ignored: ignored}
+	l := Loss{Rows: rows, Ignored: ignored, unjudged: rows - ignored}
 	l.Sum, l.sum = sum.Split()
 	l.Weight, l.weight = weight.Split()
 	return l
 }
+
+// judge sets the number of correct rows.
+func (l *Loss) judge(correct int) { l.Correct, l.unjudged = correct, 0 }
 
 // Add adds m to l, so that l becomes the Loss of the rows of both: the same,
 // to the last bit, in whatever order Losses are added.
@@ -54,6 +59,7 @@ func (l *Loss) Add(m Loss) {
 	weight.Merge(&mWeight)
 	l.Sum, l.sum = sum.Split()
 	l.Weight, l.weight = weight.Split()
+	l.unjudged = l.unknown() + m.unknown()
 	l.Rows += m.Rows
 	l.Ignored += m.Ignored
 	l.Correct += m.Correct
@@ -104,12 +110,24 @@ func (l Loss) Perplexity() float64 {
 }
 
 // Accuracy returns Correct/(Rows-Ignored), the share of the rows that count
-// whose largest logit is the target's. It is NaN when no row counts. Only
-// CrossEntropy and CrossEntropyGrad count Correct.
+// whose largest logit is the target's. It is NaN when no row counts, and when
+// there are rows of which that is not known. CrossEntropy and LinearCrossEntropy
+// look at it, with a gradient and without; NLL and SoftCrossEntropy do not, and
+// the Accuracy of their Losses is NaN, as that of every Loss to which one of
+// these was added. A Correct that was set by hand to more than was counted is
+// taken to be about all rows.
 func (l Loss) Accuracy() float64 {
 	n := l.Rows - l.Ignored
-	if n == 0 {
+	if n == 0 || l.unknown() > 0 {
 		return kernel.NaN
 	}
 	return float64(l.Correct) / float64(n)
+}
+
+// unknown returns the number of rows that count of which Correct says nothing.
+func (l *Loss) unknown() int {
+	if l.Correct > l.Rows-l.Ignored-l.unjudged {
+		return 0
+	}
+	return l.unjudged
 }

@@ -296,21 +296,64 @@ func TestLossPerplexity(t *testing.T) {
 	}
 }
 
+// TestLossAccuracy holds that there is an accuracy where all rows that count
+// were looked at, and nowhere else.
 func TestLossAccuracy(t *testing.T) {
-	for _, test := range []struct {
-		loss Loss
-		want float64
-	}{
-		{Loss{Rows: 4, Correct: 3}, 0.75},
-		{Loss{Rows: 5, Ignored: 1}, 0},
-		{Loss{Rows: 7, Correct: 7}, 1},
-		{Loss{Rows: 3, Ignored: 3}, math.NaN()},
-		{Loss{}, math.NaN()},
-	} {
-		if got := test.loss.Accuracy(); got != test.want && (got == got || test.want == test.want) {
-			t.Errorf("Accuracy of %v = %v, want %v", test.loss, got, test.want)
+	nan := math.NaN()
+	check := func(name string, l Loss, want float64) {
+		t.Helper()
+		if got := l.Accuracy(); got != want && (got == got || want == want) {
+			t.Errorf("%s: Accuracy of %v = %v, want %v", name, l, got, want)
 		}
 	}
+	check("zero", Loss{}, nan)
+	check("by hand", Loss{Rows: 4, Correct: 3}, 0.75)
+	check("by hand", Loss{Rows: 5, Ignored: 1}, 0)
+	check("by hand", Loss{Rows: 7, Correct: 7}, 1)
+	check("all ignored", Loss{Rows: 3, Ignored: 3}, nan)
+
+	logits := mat.NewDense(4, 2, []float64{1, 0, 1, 0, 1, 0, 0, 1})
+	soft := mat.NewDense(4, 2, []float64{1, 0, 1, 0, 1, 0, 0, 1})
+	target := []int{0, 0, 1, -100}
+	must := func(l Loss, err error) Loss {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	var dst mat.Dense
+	judged := must(CrossEntropy(logits, target, nil))
+	check("CrossEntropy", judged, 2./3)
+	check("CrossEntropyGrad", must(CrossEntropyGrad(&dst, logits, target, nil)), 2./3)
+	check("smoothed", must(CrossEntropy(logits, target, &Options{LabelSmoothing: 0.1})), 2./3)
+	ignored := []int{-100, -100, -100, -100}
+	for name, l := range map[string]Loss{
+		"NLL":                  must(NLL(logits, target, nil)),
+		"NLLGrad":              must(NLLGrad(&dst, logits, target, nil)),
+		"smoothed NLL":         must(NLL(logits, target, &Options{LabelSmoothing: 0.1})),
+		"SoftCrossEntropy":     must(SoftCrossEntropy(logits, soft, nil)),
+		"SoftCrossEntropyGrad": must(SoftCrossEntropyGrad(&dst, logits, soft, nil)),
+	} {
+		check(name, l, nan)
+		sum := judged
+		sum.Add(l)
+		check("CrossEntropy and "+name, sum, nan)
+		l.Add(judged)
+		check(name+" and CrossEntropy", l, nan)
+		l.Add(l)
+		check(name+" and CrossEntropy twice", l, nan)
+	}
+	// What does not count needs no judging.
+	sum := judged
+	sum.Add(must(NLL(logits, ignored, nil)))
+	check("CrossEntropy and ignored rows", sum, 2./3)
+	// A caller who counts.
+	byHand := must(SoftCrossEntropy(logits, soft, nil))
+	byHand.Correct = 3
+	check("counted by hand", byHand, 0.75)
+	byHand.Add(judged)
+	check("counted by hand and CrossEntropy", byHand, 5./7)
 }
 
 func TestGroupRows(t *testing.T) {

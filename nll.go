@@ -25,9 +25,9 @@ import (
 // A row whose label is in opts.Ignore, or whose sample weight is 0, does not
 // count: its loss is 0. Of the result, Sum is Σ l[i] and Weight is Σ w[y]·s[i]
 // over the rows that count, whatever the smoothing, so that Mean is the
-// weighted mean that PyTorch's NLLLoss returns. Correct is 0: log-probabilities
-// are only read where the loss needs them, which without smoothing is one in
-// each row.
+// weighted mean that PyTorch's NLLLoss returns. Correct is 0, and Accuracy
+// NaN: log-probabilities are only read where the loss needs them, which without
+// smoothing is one in each row.
 //
 // NLL does not normalise logp, nor check that it is normalised. It is the
 // second half of CrossEntropy, to which this is equal, bit for bit:

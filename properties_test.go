@@ -598,7 +598,11 @@ func TestLossDefinitions(t *testing.T) {
 				if math.Abs(l.Weight-w) > 1e-14 || l.Rows != d.rows || l.Ignored != ignored || l.Correct != correct {
 					t.Errorf("%s, soft %v: %+v, want weight %v, ignored %d, correct %d", name, soft, l, w, ignored, correct)
 				}
-				if n := l.Rows - l.Ignored; n > 0 && l.Accuracy() != float64(l.Correct)/float64(n) || n == 0 && !math.IsNaN(l.Accuracy()) {
+				accuracy := math.NaN()
+				if n := l.Rows - l.Ignored; n > 0 && !soft {
+					accuracy = float64(correct) / float64(n)
+				}
+				if got := l.Accuracy(); got != accuracy && !(math.IsNaN(got) && math.IsNaN(accuracy)) {
 					t.Errorf("%s: Accuracy %v of %+v", name, l.Accuracy(), l)
 				}
 				if m := l.Mean(); l.Weight == 0 && !math.IsNaN(m) ||
