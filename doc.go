@@ -216,10 +216,11 @@
 // smoothed coefficient two or three times. Where a probability or 1-p is below
 // the normal numbers, a weight multiplies the rounding to those too.
 //
-// Loss.Sum is the exact sum of the rows' losses, rounded, to the last digit for
-// any number of rows, and so is a sum by Loss.Add, for a Loss has unexported
-// fields with what the rounding left. These do not survive JSON or gob; the
-// exported fields do, each rounded once.
+// Loss.Sum and Loss.Weight are the exact sums over the rows, rounded once,
+// whatever the rows and however many, and so is a sum by Loss.Add, for a Loss
+// has unexported fields with what the rounding left; JSON and gob keep them.
+// Loss.Mean is the quotient of the exact sums, rounded once. Class weights are
+// within 0.501 ulp.
 //
 // # The same bits everywhere
 //
@@ -227,11 +228,10 @@
 // number and on nothing else: not on the other rows, the dim, the stride, the
 // type of the matrix, whether it is in place, GOMAXPROCS, the instruction set
 // or the architecture. (The gradient of a Mean depends on Loss.Weight as
-// well.) A Loss depends on the rows and their order. A training that is
-// otherwise deterministic can therefore be repeated to the bit on another
+// well.) A Loss depends on the losses and weights of the rows, and not on their
+// order, nor on how they are split into Losses that Loss.Add adds up. A training
+// that is otherwise deterministic can therefore be repeated to the bit on another
 // machine, and a result does not change when rows are batched in another way.
-// (Sums over rows that are added up by Loss.Add in another grouping may differ
-// in the last digit.)
 //
 // The bits belong to a version of this package: see CHANGELOG.md for when they
 // may change.

@@ -4,6 +4,9 @@
 package logsoftmax_test
 
 import (
+	"bytes"
+	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -434,6 +437,95 @@ func ExampleLoss_Add() {
 
 	// Output:
 	// 1.3863 over 3 rows
+}
+
+// A diverged model can be reported too.
+func ExampleLoss_String() {
+	fmt.Println(logsoftmax.Loss{Sum: math.NaN(), Weight: 4, Rows: 5, Ignored: 1, Correct: 2})
+
+	// Output:
+	// {Sum:NaN Weight:4 Rows:5 Ignored:1 Correct:2}
+}
+
+// Four processes evaluate a quarter of the rows each, and write their Losses
+// as JSON. These add up to the Loss of all rows, to the last digit: the same.
+func ExampleLoss_MarshalJSON() {
+	const rows, classes = 1000, 7
+	logits := mat.NewDense(rows, classes, nil)
+	target := make([]int, rows)
+	for i := range rows {
+		for c := range classes {
+			logits.Set(i, c, 30*math.Sin(float64(i*classes+c)))
+		}
+		target[i] = i % classes
+	}
+
+	var reports [4][]byte
+	for p := range reports {
+		begin, end := p*rows/4, (p+1)*rows/4
+		loss, err := logsoftmax.CrossEntropy(logits.Slice(begin, end, 0, classes), target[begin:end], nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if reports[p], err = json.Marshal(loss); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	var total logsoftmax.Loss
+	for _, report := range reports {
+		var loss logsoftmax.Loss
+		if err := json.Unmarshal(report, &loss); err != nil {
+			log.Fatal(err)
+		}
+		total.Add(loss)
+	}
+	whole, err := logsoftmax.CrossEntropy(logits, target, nil)
+	fmt.Println(total == whole, err)
+
+	// Output:
+	// true <nil>
+}
+
+// What others write, with the exported fields alone, is read as well.
+func ExampleLoss_UnmarshalJSON() {
+	var loss logsoftmax.Loss
+	err := json.Unmarshal([]byte(`{"Sum": 2.5, "Weight": 4, "Rows": 4, "Ignored": 0, "Correct": 3}`), &loss)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(loss.Mean(), loss.Accuracy())
+
+	// Output:
+	// 0.625 0.75
+}
+
+func ExampleLoss_GobEncode() {
+	loss, err := logsoftmax.CrossEntropy(mat.NewDense(3, 10, nil), []int{3, 1, 4}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var stream bytes.Buffer
+	if err := gob.NewEncoder(&stream).Encode(loss); err != nil {
+		log.Fatal(err)
+	}
+	var received logsoftmax.Loss
+	if err := gob.NewDecoder(&stream).Decode(&received); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(received == loss)
+
+	// Output:
+	// true
+}
+
+func ExampleLoss_GobDecode() {
+	var loss logsoftmax.Loss
+	err := loss.GobDecode([]byte(`{"Sum": 3, "Weight": 2}`))
+	fmt.Println(loss.Mean(), err)
+
+	// Output:
+	// 1.5 <nil>
 }
 
 func ExampleLoss_Mean() {

@@ -4,6 +4,8 @@
 package logsoftmax
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 
@@ -21,9 +23,9 @@ import (
 // Weight left. So all the ways to split a batch, and to add up the Losses of
 // the parts, give Losses that are equal, as == has it.
 //
-// A Loss that was decoded from JSON or gob, or filled in by hand, is without
-// these fields, and its Sum and Weight count for what they are, as they do when
-// they have been changed.
+// A Loss that was filled in by hand is without these fields, and its Sum and
+// Weight count for what they are, as they do when they have been changed.
+// Through JSON and gob a Loss goes whole; see MarshalJSON.
 type Loss struct {
 	Sum     float64 // of the rows' losses
 	Weight  float64 // what Mean divides by
@@ -130,4 +132,114 @@ func (l *Loss) unknown() int {
 		return 0
 	}
 	return l.unjudged
+}
+
+// String returns the exported fields, as fmt prints those of a struct by %+v.
+func (l Loss) String() string {
+	return fmt.Sprintf("{Sum:%v Weight:%v Rows:%v Ignored:%v Correct:%v}", l.Sum, l.Weight, l.Rows, l.Ignored, l.Correct)
+}
+
+// lossJSON is a Loss as JSON.
+type lossJSON struct {
+	Sum, Weight            jsonFloat
+	Rows, Ignored, Correct int
+	Rest                   *lossRest `json:",omitempty"`
+}
+
+type lossRest struct {
+	Sum      string `json:",omitempty"`
+	Weight   string `json:",omitempty"`
+	Unjudged int    `json:",omitempty"`
+}
+
+// MarshalJSON returns l as a JSON object that has the exported fields under
+// their names. A Sum or Weight that JSON has no number for, as in the Loss of a
+// model that diverged, is one of the strings "NaN", "Infinity" and "-Infinity".
+//
+// Where there is more to know there is a field Rest, an object. Its Sum and
+// Weight are the sums without their rounding, strings with a hexadecimal
+// floating-point number of as many digits as that takes; its Unjudged is the
+// number of rows that keep Accuracy from being known. So Losses that were
+// sent through JSON add up to the last digit.
+func (l Loss) MarshalJSON() ([]byte, error) {
+	sum, weight := l.exact()
+	v := lossJSON{jsonFloat(l.Sum), jsonFloat(l.Weight), l.Rows, l.Ignored, l.Correct, nil}
+	more := lossRest{sum.TextBeyond(), weight.TextBeyond(), l.unknown()}
+	if more != (lossRest{}) {
+		v.Rest = &more
+	}
+	return json.Marshal(v)
+}
+
+// UnmarshalJSON sets l to what MarshalJSON has written. Without a field Rest,
+// and where that is not about this Sum or Weight, these count for what they are.
+func (l *Loss) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
+	v := lossJSON{jsonFloat(l.Sum), jsonFloat(l.Weight), l.Rows, l.Ignored, l.Correct, nil}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return err
+	}
+	var more lossRest
+	if v.Rest != nil {
+		more = *v.Rest
+	}
+	m := Loss{Rows: v.Rows, Ignored: v.Ignored, Correct: v.Correct, unjudged: more.Unjudged}
+	for _, f := range []struct {
+		value *float64
+		rest  *kernel.ExactRest
+		read  jsonFloat
+		text  string
+	}{{&m.Sum, &m.sum, v.Sum, more.Sum}, {&m.Weight, &m.weight, v.Weight, more.Weight}} {
+		s := kernel.JoinExact(float64(f.read), kernel.ExactRest{})
+		if f.text != "" {
+			var err error
+			if s, err = kernel.JoinText(float64(f.read), f.text); err != nil {
+				return fmt.Errorf("logsoftmax: Loss: Rest: %q is %w", f.text, err)
+			}
+		}
+		*f.value, *f.rest = s.Split()
+	}
+	if m.unjudged < 0 {
+		return fmt.Errorf("logsoftmax: Loss: Rest: Unjudged is %d", m.unjudged)
+	}
+	*l = m
+	return nil
+}
+
+// GobEncode returns what MarshalJSON does.
+func (l Loss) GobEncode() ([]byte, error) { return l.MarshalJSON() }
+
+// GobDecode does what UnmarshalJSON does.
+func (l *Loss) GobDecode(text []byte) error { return l.UnmarshalJSON(text) }
+
+// A jsonFloat is a number that JSON may have to write as a string.
+type jsonFloat float64
+
+func (f jsonFloat) MarshalJSON() ([]byte, error) {
+	switch x := float64(f); {
+	case x != x:
+		return []byte(`"NaN"`), nil
+	case x > math.MaxFloat64:
+		return []byte(`"Infinity"`), nil
+	case x < -math.MaxFloat64:
+		return []byte(`"-Infinity"`), nil
+	default:
+		return json.Marshal(x)
+	}
+}
+
+func (f *jsonFloat) UnmarshalJSON(text []byte) error {
+	switch string(text) {
+	case `"NaN"`:
+		*f = jsonFloat(kernel.NaN)
+	case `"Infinity"`:
+		*f = jsonFloat(math.Inf(1))
+	case `"-Infinity"`:
+		*f = jsonFloat(math.Inf(-1))
+	default:
+		return json.Unmarshal(text, (*float64)(f))
+	}
+	return nil
 }

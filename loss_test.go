@@ -4,9 +4,14 @@
 package logsoftmax
 
 import (
+	"bytes"
+	"encoding/gob"
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -354,6 +359,149 @@ func TestLossAccuracy(t *testing.T) {
 	check("counted by hand", byHand, 0.75)
 	byHand.Add(judged)
 	check("counted by hand and CrossEntropy", byHand, 5./7)
+}
+
+// TestLossEncoding holds that a Loss goes whole through JSON and gob.
+func TestLossEncoding(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	losses := map[string]Loss{
+		"zero":      {},
+		"by hand":   {Sum: 0.1, Weight: 3, Rows: 4, Ignored: 1, Correct: 2},
+		"NaN":       lossOf(t, []float64{1, math.NaN()}, nil),
+		"Infinity":  lossOf(t, []float64{1, math.Inf(1)}, []float64{0.1, 0.2}),
+		"-Infinity": lossOf(t, []float64{1, math.Inf(1)}, []float64{0.1, -0.2}),
+		"large":     lossOf(t, []float64{1, 1}, []float64{1e308, 1e308}),
+	}
+	for name, x := range sumCases(r) {
+		losses[name] = lossOf(t, x, nil)
+	}
+	for name, l := range losses {
+		text, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		viaJSON := Loss{Sum: 7, Weight: 8, Rows: 9, unjudged: 10}
+		if err := json.Unmarshal(text, &viaJSON); err != nil {
+			t.Errorf("%s: %s: %v", name, text, err)
+		}
+		var stream bytes.Buffer
+		if err := gob.NewEncoder(&stream).Encode(l); err != nil {
+			t.Fatal(err)
+		}
+		var viaGob Loss
+		if err := gob.NewDecoder(&stream).Decode(&viaGob); err != nil {
+			t.Errorf("%s: gob: %v", name, err)
+		}
+		for _, got := range []Loss{viaJSON, viaGob} {
+			same := got
+			if l.Sum != l.Sum && got.Sum != got.Sum {
+				same.Sum = l.Sum
+				l := l
+				l.Sum, same.Sum = 0, 0
+				if same != l {
+					t.Errorf("%s: %#v, want %#v", name, got, l)
+				}
+				continue
+			}
+			if same != l {
+				t.Errorf("%s: %#v, want %#v", name, got, l)
+			}
+		}
+		// Other readers and writers know the five fields.
+		var fields map[string]any
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, want := range []string{"Sum", "Weight", "Rows", "Ignored", "Correct"} {
+			if _, ok := fields[want]; !ok {
+				t.Errorf("%s: no field %s in %s", name, want, text)
+			}
+		}
+		delete(fields, "Rest")
+		text, err = json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := viaJSON
+		if err := json.Unmarshal(text, &plain); err != nil {
+			t.Errorf("%s: %s: %v", name, text, err)
+		}
+		want := Loss{Sum: l.Sum, Weight: l.Weight, Rows: l.Rows, Ignored: l.Ignored, Correct: l.Correct}
+		if plain != want && l.Sum == l.Sum {
+			t.Errorf("%s: without Rest %#v, want %#v", name, plain, want)
+		}
+	}
+
+	// The form in which it is sent.
+	for text, l := range map[string]Loss{
+		`{"Sum":0,"Weight":0,"Rows":0,"Ignored":0,"Correct":0}`:                                                        {},
+		`{"Sum":0.5,"Weight":2,"Rows":3,"Ignored":1,"Correct":2}`:                                                      {Sum: 0.5, Weight: 2, Rows: 3, Ignored: 1, Correct: 2},
+		`{"Sum":"NaN","Weight":"-Infinity","Rows":1,"Ignored":0,"Correct":0}`:                                          {Sum: math.NaN(), Weight: math.Inf(-1), Rows: 1},
+		`{"Sum":1,"Weight":2,"Rows":2,"Ignored":0,"Correct":0,"Rest":{"Sum":"0x4000000000000001p-62","Unjudged":2}}`:   lossOf(t, []float64{1, 0x1p-62}, nil),
+		`{"Sum":"Infinity","Weight":2,"Rows":2,"Ignored":0,"Correct":0,"Rest":{"Sum":"0x4p+1022","Unjudged":2}}`:       lossOf(t, []float64{0x1p1023, 0x1p1023}, nil),
+		`{"Sum":-1,"Weight":2,"Rows":2,"Ignored":0,"Correct":0,"Rest":{"Sum":"-0x4000000000000004p-62","Unjudged":2}}`: lossOf(t, []float64{-1, -0x1p-60}, nil),
+	} {
+		if got, err := json.Marshal(l); err != nil || string(got) != text {
+			t.Errorf("%#v: %s, %v, want %s", l, got, err, text)
+		}
+	}
+	// A Rest that is about something else.
+	var l Loss
+	text := `{"Sum":2,"Weight":1,"Rows":1,"Ignored":0,"Correct":1,"Rest":{"Sum":"0x1000000000000001p-60","Weight":"0x3p+0"},"More":[]}`
+	if err := json.Unmarshal([]byte(text), &l); err != nil || l != (Loss{Sum: 2, Weight: 1, Rows: 1, Correct: 1}) {
+		t.Errorf("%#v, %v", l, err)
+	}
+	if err := json.Unmarshal([]byte("null"), &l); err != nil || l.Sum != 2 {
+		t.Errorf("%#v, %v", l, err)
+	}
+	for _, text := range []string{
+		`{"Sum":"1"}`, `{"Sum":"inf"}`, `{"Rows":1.5}`, `[]`, `"NaN"`, `{"Rest":{"Sum":"1"}}`, `{"Rest":{"Weight":"0x1p+99999"}}`,
+		`{"Rest":{"Unjudged":-1}}`, `{"Rest":3}`,
+	} {
+		before := l
+		if err := json.Unmarshal([]byte(text), &l); err == nil || l != before {
+			t.Errorf("%s: %#v, %v", text, l, err)
+		}
+	}
+}
+
+// TestLossMerged holds that Losses which were sent add up to that of all rows.
+func TestLossMerged(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for name, x := range sumCases(r) {
+		whole := lossOf(t, x, nil)
+		var total Loss
+		for len(x) > 0 {
+			n := min(1+r.IntN(1+len(x)/2), len(x))
+			text, err := json.Marshal(lossOf(t, x[:n], nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var part Loss
+			if err := json.Unmarshal(text, &part); err != nil {
+				t.Fatal(err)
+			}
+			total.Add(part)
+			x = x[n:]
+		}
+		if total != whole {
+			t.Errorf("%s: %#v, want %#v", name, total, whole)
+		}
+	}
+}
+
+func TestLossString(t *testing.T) {
+	l := lossOf(t, []float64{0.1, 0.2, 1e-30}, nil)
+	l.Correct = 2
+	const want = "{Sum:0.30000000000000004 Weight:3 Rows:3 Ignored:0 Correct:2}"
+	for _, format := range []string{"%v", "%+v", "%s"} {
+		if got := fmt.Sprintf(format, l); got != want {
+			t.Errorf("%s: %s, want %s", format, got, want)
+		}
+	}
+	if got := fmt.Sprint(&l); !strings.HasSuffix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
 }
 
 func TestGroupRows(t *testing.T) {
