@@ -84,20 +84,18 @@ func (g *generator) kernels() {
 	g.productKernels()
 }
 
-// suffix ends the kernels' names.
-func (g *generator) suffix() string {
+// function begins a kernel, whose documentation is its name and what it does.
+// Every kernel ends with finish.
+func (g *generator) function(name, signature, does string) {
 	if g.wide {
-		return "AVX512"
+		name += "AVX512"
+	} else {
+		name += "AVX2"
 	}
-	return "AVX2"
-}
-
-// function begins a kernel. Every kernel ends with finish.
-func (g *generator) function(name, signature string, doc ...string) {
-	g.Function(name + g.suffix())
+	g.Function(name)
 	g.Attributes(attr.NOSPLIT)
-	g.SignatureExpr(signature)
-	g.Doc(doc...)
+	g.Signature(gotypes.NewSignature(g.source.Types(), g.source.Signature(signature)))
+	g.Doc(source.Comment(name + " " + does)...)
 	g.Pragma("noescape")
 	g.resident = nil
 }

@@ -8,20 +8,20 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// labelKernels are columnsLabel without and with a gradient.
+// labelKernels are panelLabel without and with a gradient.
 func (g *generator) labelKernels() {
-	g.columnsLabel(false)
-	g.columnsLabel(true)
+	g.panelLabel(false)
+	g.panelLabel(true)
 }
 
-func (g *generator) columnsLabel(gradient bool) {
-	name, signature := "columnsLabel", "func(c, x *float64, stride int, target *int, l *float64, groups int)"
-	doc := " is columnsLabelGo without terms, for whole groups."
+func (g *generator) panelLabel(gradient bool) {
+	name, signature := "panelLabel", "func(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)"
+	does := "is Panel.labelGo without terms, for whole groups."
 	if gradient {
-		name, signature = "columnsLabelGrad", "func(c, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)"
-		doc = " is columnsLabelGo with terms, for whole groups."
+		name, signature = "panelLabelGradient", "func(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)"
+		does = "is Panel.labelGo with terms, for whole groups."
 	}
-	g.function(name, signature, name+g.suffix()+doc)
+	g.function(name, signature, does)
 	c, x, stride, target, l, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("target"), g.param("l"), g.param("groups")
 	pointers := []reg.GPVirtual{x, target, l}
 	var terms reg.GPVirtual
@@ -49,9 +49,6 @@ func (g *generator) columnsLabel(gradient bool) {
 	begin := g.GP64()
 	g.MOVQ(l, begin)
 	zero, single, tied := g.zero(), g.zero(), g.zero()
-	// Where the sum's lanes for the rows in work are.
-	sum := g.GP64()
-	g.MOVQ(begin, sum)
 	g.eachVector(c, groups, pointers, func() {
 		y := g.load(Mem{Base: target})
 		logit := g.gather(Mem{Base: x}, g.intAdd(rows, y))
@@ -59,18 +56,6 @@ func (g *generator) columnsLabel(gradient bool) {
 		loss := g.sub(zero, g.add(negLogSum, g.sub(logit, max)))
 		loss = g.choose(g.compare(unordered, loss, loss), loss, g.loaded("nan"))
 		g.store(loss, result(l, "Loss"))
-		sumHi, sumLo := result(sum, "Sum", "Hi"), result(sum, "Sum", "Lo")
-		total, rest := g.twoSum(g.load(sumHi), loss)
-		g.store(total, sumHi)
-		g.store(g.add(rest, sumLo), sumLo)
-		if !g.wide {
-			// The other four lanes.
-			other := g.GP64()
-			g.LEAQ(Mem{Base: begin, Disp: 32}, other)
-			g.CMPQ(sum, begin)
-			g.MOVQ(begin, sum)
-			g.CMOVQEQ(other, sum)
-		}
 		largest, alone := g.compare(equal, logit, max), g.compare(equal, g.loaded("one"), field("Count"))
 		both, other := g.newMask(), g.newMask()
 		if g.wide {

@@ -12,7 +12,7 @@ func (g *generator) packKernels() {
 	g.packKernel(false)
 	g.packKernel(true)
 	if g.wide {
-		g.rowsShift()
+		g.panelShiftRows()
 	}
 	g.unpackKernel(false)
 	g.unpackKernel(true)
@@ -94,11 +94,11 @@ func (g *generator) eachRows(tile, x, stride, groups reg.GPVirtual, body func())
 
 // pack: two columns of even rows and of odd ones make two vectors.
 func (g *generator) packKernel(max bool) {
-	name, signature := "pack", "func(tile, x *float64, stride, cols, groups int)"
+	name, of, signature := "pack", "packGo", "func(tile, x *float64, stride, cols, groups int)"
 	if max {
-		name, signature = "packMax", "func(c, tile, x *float64, stride, cols, groups int)"
+		name, of, signature = "panelPackMax", "Panel.packMaxGo", "func(c *Panel, tile, x *float64, stride, cols, groups int)"
 	}
-	g.function(name, signature, name+g.suffix()+" is "+name+"Go for cols ≥ 2.")
+	g.function(name, signature, "is "+of+" for cols ≥ 2.")
 	var state reg.GPVirtual
 	if max {
 		state = g.param("c")
@@ -146,11 +146,11 @@ func (g *generator) packKernel(max bool) {
 }
 
 func (g *generator) unpackKernel(scaled bool) {
-	name, signature := "unpack", "func(dst *float64, stride int, tile *float64, cols, groups int)"
+	name, of, signature := "unpack", "unpackGo", "func(dst *float64, stride int, tile *float64, cols, groups int)"
 	if scaled {
-		name, signature = "unpackScaled", "func(c, dst *float64, stride int, tile *float64, cols, groups int)"
+		name, of, signature = "panelUnpackScaled", "Panel.unpackScaledGo", "func(c *Panel, dst *float64, stride int, tile *float64, cols, groups int)"
 	}
-	g.function(name, signature, name+g.suffix()+" is "+name+"Go for cols ≥ 2.")
+	g.function(name, signature, "is "+of+" for cols ≥ 2.")
 	dst, stride, tile, cols, groups := g.param("dst"), g.param("stride"), g.param("tile"), g.param("cols"), g.param("groups")
 	var c reg.GPVirtual
 	if scaled {
@@ -190,12 +190,11 @@ func (g *generator) unpackKernel(scaled bool) {
 	g.finish()
 }
 
-// rowsShift: the eight rows of a group are cols vectors, each of whose
+// panelShiftRows: the eight rows of a group are cols vectors, each of whose
 // elements takes its row's numbers by a permutation.
-func (g *generator) rowsShift() {
-	g.function("rowsShift", "func(c, dst, x *float64, row *int64, cols, groups int)",
-		"rowsShift"+g.suffix()+" is columnsShiftGo for rows, of dst and x, that lie one behind the other.",
-		"row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.")
+func (g *generator) panelShiftRows() {
+	g.function("panelShiftRows", "func(c *Panel, dst, x *float64, row *int64, cols, groups int)",
+		"is Panel.shiftGo for rows, of dst and x, that lie one behind the other. row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.")
 	c, dst, x, row, cols, groups := g.param("c"), g.param("dst"), g.param("x"), g.param("row"), g.param("cols"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.Label("groups")

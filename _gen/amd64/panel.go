@@ -32,21 +32,21 @@ func (g *generator) lowOf(hi Mem) Mem {
 }
 
 func (g *generator) panelKernels() {
-	g.columnsMax()
-	g.columnsFrame()
-	g.columnsExpSum(false)
-	g.columnsExpSum(true)
-	g.columnsTotal(false)
-	g.columnsTotal(true)
+	g.panelRaiseMax()
+	g.panelSetFrames()
+	g.panelAddExp(false)
+	g.panelAddExp(true)
+	g.panelTotal(false)
+	g.panelTotal(true)
 	if g.wide {
-		g.columnsTotalMove()
+		g.panelMoveStrips()
 	}
-	g.columnsJoin()
-	g.columnsConclude("columnsLog", false)
-	g.columnsConclude("columnsConclude", true)
-	g.columnsMap("columnsShift", "sets n > 0 rows of dst to (x-max)+negLogSum by column.", []string{"Max", "NegLogSum"},
+	g.panelJoinLanes()
+	g.panelConclude("panelConcludeLogs", "concludeLogsGo", false)
+	g.panelConclude("panelConcludeProbabilities", "concludeProbabilitiesGo", true)
+	g.panelMap("panelShift", "sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.", []string{"Max", "NegLogSum"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
-	g.columnsMap("columnsScale", "sets n > 0 rows of dst to x·factor + 0 by column.", []string{"Factor"},
+	g.panelMap("panelScale", "sets n > 0 rows of dst to x·factor + 0, slice by slice.", []string{"Factor"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(g.mul(p[0], x), g.loaded("zero")) })
 }
 
@@ -67,9 +67,9 @@ func (g *generator) eachVector(c, groups reg.GPVirtual, pointers []reg.GPVirtual
 	g.JNZ(LabelRef("vectors"))
 }
 
-func (g *generator) columnsMax() {
-	g.function("columnsMax", "func(c, x *float64, stride, n, groups int)",
-		"columnsMax"+g.suffix()+" is columnsMaxGo for n > 0 rows, stride doubles apart.")
+func (g *generator) panelRaiseMax() {
+	g.function("panelRaiseMax", "func(c *Panel, x *float64, stride, n, groups int)",
+		"is Panel.raiseMaxGo for n > 0 rows, stride doubles apart.")
 	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
@@ -99,8 +99,8 @@ func (g *generator) columnsMax() {
 	g.finish()
 }
 
-func (g *generator) columnsFrame() {
-	g.function("columnsFrame", "func(c *float64, groups int)", "columnsFrame"+g.suffix()+" is columnsFrameGo.")
+func (g *generator) panelSetFrames() {
+	g.function("panelSetFrames", "func(c *Panel, groups int)", "is Panel.setFramesGo.")
 	c, groups := g.param("c"), g.param("groups")
 	field := g.fieldsAt(c)
 	z := g.zero()
@@ -119,8 +119,8 @@ func (g *generator) columnsFrame() {
 	g.finish()
 }
 
-func (g *generator) columnsJoin() {
-	g.function("columnsJoin", "func(c *float64, groups int)", "columnsJoin"+g.suffix()+" is columnsJoinGo.")
+func (g *generator) panelJoinLanes() {
+	g.function("panelJoinLanes", "func(c *Panel, groups int)", "is Panel.joinLanesGo.")
 	c, groups := g.param("c"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.eachVector(c, groups, nil, func() {
@@ -142,10 +142,10 @@ func (g *generator) columnsJoin() {
 	g.finish()
 }
 
-// columnsConclude: two vectors of slices side by side where there are registers
+// panelConclude: two vectors of slices side by side where there are registers
 // for it.
-func (g *generator) columnsConclude(name string, all bool) {
-	g.function(name, "func(c *float64, groups int)", name+g.suffix()+" is "+name+"Go.")
+func (g *generator) panelConclude(name, of string, all bool) {
+	g.function(name, "func(c *Panel, groups int)", "is Panel."+of+".")
 	c, vectors := g.param("c"), g.param("groups")
 	if !g.wide {
 		g.SHLQ(Imm(1), vectors)
@@ -169,10 +169,10 @@ func (g *generator) columnsConclude(name string, all bool) {
 	g.finish()
 }
 
-// columnsMap is a kernel dst = f(x) with parameters by column, for as many
-// columns at a time as are four, two or one vectors.
-func (g *generator) columnsMap(name, does string, fields []string, f func(x Op, p []Op) reg.VecVirtual) {
-	g.function(name, "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)", name+g.suffix()+" "+does+" dst may be x.")
+// panelMap is a kernel dst = f(x) with parameters for each slice, for as many
+// slices at a time as are four, two or one vectors.
+func (g *generator) panelMap(name, does string, fields []string, f func(x Op, p []Op) reg.VecVirtual) {
+	g.function(name, "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)", does+" dst may be x.")
 	c, dst, dstStride, x, stride, n, vectors := g.param("c"), g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
 	g.SHLQ(Imm(3), dstStride)
 	g.SHLQ(Imm(3), stride)

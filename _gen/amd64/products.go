@@ -37,7 +37,7 @@ func (g *generator) product(rows, vectors int, part bool) {
 		name, entries, arguments = fmt.Sprintf("product%dxPart", rows), fmt.Sprintf("0 < cols < %d entries", g.width()), ", cols int"
 	}
 	g.function(name, "func(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int"+arguments+")",
-		fmt.Sprintf("%s%s is productGo for %d rows of %s and n > 0 steps.", name, g.suffix(), rows, entries))
+		fmt.Sprintf("is productGo for %d rows of %s and n > 0 steps.", rows, entries))
 	bytes := func(name string) reg.GPVirtual {
 		r := g.param(name)
 		g.SHLQ(Imm(3), r)

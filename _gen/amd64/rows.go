@@ -12,11 +12,11 @@ func (g *generator) rowKernels() {
 	g.rowMax()
 	g.expSum(false)
 	g.expSum(true)
-	g.rowMap("shift", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
+	g.rowMap("shiftBy", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
 		[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
 			return g.add(p["negLogSum"], g.sub(x, p["max"]))
 		})
-	g.rowMap("scale", "sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.",
+	g.rowMap("scaleBy", "sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN.",
 		[]string{"factor"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
 			return g.add(g.mul(p["factor"], x), g.loaded("zero"))
 		})
@@ -24,7 +24,7 @@ func (g *generator) rowKernels() {
 
 // rowMax: four vectors at a time, each pair of them tested for NaN at once.
 func (g *generator) rowMax() {
-	g.function("max", "func(x *float64, n int) float64", "max"+g.suffix()+" is maxOfGo of the n > 0 doubles at x.")
+	g.function("maxOf", "func(x *float64, n int) float64", "is maxOfGo of the n > 0 doubles at x.")
 	x, n := g.param("x"), g.param("n")
 	low := g.broadcast(g.constantMem("minusInf"))
 	var m [4]reg.VecVirtual
@@ -91,18 +91,13 @@ func (g *generator) rowMax() {
 // passes as eight of four. Entries beyond the end are taken for the maximum.
 // With terms, the terms are written as well.
 func (g *generator) expSum(terms bool) {
-	name, signature := "expSum", "func(x *float64, n int, s *float64)"
-	doc := []string{
-		"expSum" + g.suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift. s points",
-		"at an expState: max, magic, lower, next and out in; less, hi and lo out.",
-	}
+	name, signature := "expSum", "func(x *float64, n int, s *expState)"
+	does := "is expSumGo for the n > 0 doubles at x in a frame without shift."
 	if terms {
-		name, signature = "expTerms", "func(dst, x *float64, n int, s *float64)"
-		doc[0] = "expTerms" + g.suffix() + " is expSumGo for the n > 0 doubles at x in a frame without shift, whose"
-		doc[1] = "terms go to dst. s points at an expState: max, magic, lower, next and out in;"
-		doc = append(doc, "less, hi and lo out.")
+		name, signature = "expTerms", "func(dst, x *float64, n int, s *expState)"
+		does = "is expSumGo for the n > 0 doubles at x in a frame without shift, whose terms go to dst."
 	}
-	g.function(name, signature, doc...)
+	g.function(name, signature, does+" max, magic, lower, next and out of s go in; less, hi and lo come out.")
 	var dst reg.GPVirtual
 	if terms {
 		dst = g.param("dst")
@@ -115,11 +110,11 @@ func (g *generator) expSum(terms bool) {
 		together = 2
 		g.keep(termConstants...)
 		next, out = g.GP64(), g.GP64()
-		g.MOVQ(state("Next"), next)
+		g.MOVQ(state("next"), next)
 		g.MOVQ(state("out"), out)
 	}
 	t := g.newTables()
-	var max, magic, lower Op = g.broadcast(state("Max")), g.broadcast(state("magic")), g.broadcast(state("lower"))
+	var max, magic, lower Op = g.broadcast(state("max")), g.broadcast(state("magic")), g.broadcast(state("lower"))
 
 	// With half the registers the frame is kept in memory, and the first
 	// pass's sums are. offset is that of the pass.
@@ -247,8 +242,8 @@ func (g *generator) expSum(terms bool) {
 		g.VMOVQ(of, state("less"))
 	}
 	h, l := g.joinLanes(his, los)
-	g.VMOVSD(h, state("Hi"))
-	g.VMOVSD(l, state("Lo"))
+	g.VMOVSD(h, state("hi"))
+	g.VMOVSD(l, state("lo"))
 	g.finish()
 }
 
@@ -308,7 +303,7 @@ func (g *generator) rowMap(name, does string, params []string, f func(x Op, p ma
 	for _, p := range params {
 		signature += ", " + p + " float64"
 	}
-	g.function(name, signature+")", name+g.suffix()+" "+does+" dst may be x.")
+	g.function(name, signature+")", does+" dst may be x.")
 	dst, x, n := g.param("dst"), g.param("x"), g.param("n")
 	p := map[string]reg.VecVirtual{}
 	for _, name := range params {

@@ -56,17 +56,17 @@ func (g *generator) eachEight(name string, left reg.GPVirtual, together int, beg
 	g.JNZ(LabelRef("eight" + name))
 }
 
-// columnsExpSum: lane by lane, the up to eight entries of a lane that a block
+// panelAddExp: lane by lane, the up to eight entries of a lane that a block
 // of up to 64 rows has. Where there are registers for it, two lanes go side by
 // side that have as many entries and no shift.
-func (g *generator) columnsExpSum(terms bool) {
-	name, signature := "columnsExpSum", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
-	doc := " is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
+func (g *generator) panelAddExp(terms bool) {
+	name, signature := "panelAddExp", "func(c *Panel, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	does := "is Panel.addExpGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
 	if terms {
-		name, signature = "columnsExpTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
-		doc = " is columnsExpSumGo with dst, for 0 < n ≤ 64."
+		name, signature = "panelAddExpTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		does = "is Panel.addExpGo with dst, for 0 < n ≤ 64."
 	}
-	g.function(name, signature, name+g.suffix()+doc)
+	g.function(name, signature, does)
 	c, stride, groups := g.param("c"), g.param("stride"), g.param("groups")
 	x, n := g.param("x"), address(g.Param("n"))
 	pointers := []reg.GPVirtual{x}
@@ -191,16 +191,16 @@ func (g *generator) columnsExpSum(terms bool) {
 	g.finish()
 }
 
-// columnsTotal: eight entries after another, two at a time where there are
+// panelTotal: eight entries after another, two at a time where there are
 // registers for it.
-func (g *generator) columnsTotal(terms bool) {
-	name, signature := "columnsTotal", "func(c, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
-	doc := " is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there."
+func (g *generator) panelTotal(terms bool) {
+	name, signature := "panelTotal", "func(c *Panel, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	does := "is Panel.totalGo without dst. It prefetches as many rows at next and out bytes from there."
 	if terms {
-		name, signature = "columnsTotalTerms", "func(c, dst *float64, dstStride int, x *float64, stride, n, groups int)"
-		doc = " is columnsTotalGo with dst."
+		name, signature = "panelTotalTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		does = "is Panel.totalGo with dst."
 	}
-	g.function(name, signature, name+g.suffix()+doc)
+	g.function(name, signature, does)
 	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
 	pointers := []reg.GPVirtual{x}
 	var dst, dstStride, next, nextStride, out reg.GPVirtual
@@ -305,7 +305,7 @@ func (g *generator) columnsTotal(terms bool) {
 // rows in memory are further apart.
 type mover struct {
 	*generator
-	state                  reg.GPVirtual // a stripState
+	state                  reg.GPVirtual // a Strips
 	buffer, in, out        reg.GPVirtual // the vector in work
 	column                 reg.GPVirtual // its first column, in bytes
 	inAhead, outAhead      reg.GPVirtual // as far ahead is prefetched
@@ -314,11 +314,11 @@ type mover struct {
 	label                  int
 }
 
-const moverSignature = "before, buffer, in *float64, inStride int, out *float64, outStride, ahead, turn, rows int"
+const moverSignature = "s *Strips, buffer, in *float64, inStride int, out *float64, outStride, ahead, turn, rows int"
 
 func (g *generator) newMover(groups reg.GPVirtual) *mover {
 	m := &mover{generator: g, column: g.GP64(), inAhead: g.GP64(), outAhead: g.GP64()}
-	m.state, m.buffer, m.in, m.out = g.param("before"), g.param("buffer"), g.param("in"), g.param("out")
+	m.state, m.buffer, m.in, m.out = g.param("s"), g.param("buffer"), g.param("in"), g.param("out")
 	local := g.AllocLocal(5 * 8)
 	m.width, m.inSkip, m.outSkip, m.inTurn, m.outTurn = local, local.Offset(8), local.Offset(16), local.Offset(24), local.Offset(32)
 	width := g.GP64()
@@ -386,13 +386,10 @@ func (m *mover) move() {
 	m.Label(same)
 }
 
-// columnsTotalMove: two entries side by side, as in columnsTotal.
-func (g *generator) columnsTotalMove() {
-	g.function("columnsTotalMove", "func(c, x *float64, n, groups int, "+moverSignature+")",
-		"columnsTotalMove"+g.suffix()+" is columnsTotalGo without dst, for n > 0 and no shift. Beside that it sets",
-		"n rows at out to those at buffer less before.max plus before.negLogSum, and those to rows at in,",
-		"of which it raises next.max. before is in a stripState. It prefetches as many rows ahead, from",
-		"row turn on those of the next strips, strips being so many rows long.")
+// panelMoveStrips: two entries side by side, as in panelTotal.
+func (g *generator) panelMoveStrips() {
+	g.function("panelMoveStrips", "func(c *Panel, x *float64, n, groups int, "+moverSignature+")",
+		"is Panel.totalGo without dst, for n > 0 and no shift. Beside that it sets n rows at out to those at buffer less s.Before.Max plus s.Before.NegLogSum, and those to rows at in, of which it raises s.Next.Max. It prefetches as many rows ahead, from row turn on those of the next strips, strips being so many rows long.")
 	c, x, n, groups := g.param("c"), g.param("x"), address(g.Param("n")), g.param("groups")
 	g.keep(termConstants...)
 	m := g.newMover(groups)

@@ -21,16 +21,16 @@ func (g *generator) weightedKernels() {
 		"is weightedLossGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term)
 	g.laneSums("weightedLossSums", "func(q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
 		"is weightedLossSumsGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term, coefficient)
-	g.laneSums("sum", "func(x *float64, n int) (hi, lo float64)",
+	g.laneSums("laneSum", "func(x *float64, n int) (hi, lo float64)",
 		"is laneSumGo for n > 0 entries.", []string{"x"}, nil, coefficient)
 	g.weightedGradient()
 	g.areSoftTargets()
 	g.index()
 	g.vectorJacobian(false)
 	g.vectorJacobian(true)
-	g.columnsAdd()
-	g.columnsWeightedLoss()
-	g.columnsWeightedGradient()
+	g.panelAdd()
+	g.panelWeightedLoss()
+	g.panelWeightedGradient()
 }
 
 // farAhead is how many bytes ahead memory is prefetched that is read in its
@@ -52,7 +52,7 @@ func (g *generator) addTwoSum(hi, lo, t reg.VecVirtual) {
 
 // laneSums is a kernel that adds up terms of every entry, each in eight lanes.
 func (g *generator) laneSums(name, signature, does string, pointers, params []string, terms ...func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
-	g.function(name, signature, name+g.suffix()+" "+does)
+	g.function(name, signature, does)
 	w := g.width()
 	var base []reg.GPVirtual
 	for _, name := range pointers {
@@ -139,7 +139,7 @@ func (g *generator) timesFactor(v, factor Op) reg.VecVirtual {
 
 func (g *generator) weightedGradient() {
 	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, second, hi, lo, factor float64)",
-		"weightedGradient"+g.suffix()+" is weightedGradientGo for n entries. dst may be terms or q.")
+		"is weightedGradientGo for n entries. dst may be terms or q.")
 	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
 	g.keep("nan", "zero")
 	var p [6]reg.VecVirtual
@@ -188,7 +188,7 @@ func (g *generator) test(m mask) reg.GPVirtual {
 }
 
 func (g *generator) areSoftTargets() {
-	g.function("areSoftTargets", "func(x *float64, n int) bool", "areSoftTargets"+g.suffix()+" is areSoftTargetsGo for n > 0 entries.")
+	g.function("areSoftTargets", "func(x *float64, n int) bool", "is areSoftTargetsGo for n > 0 entries.")
 	x, n := g.param("x"), g.param("n")
 	g.keep("inf", "zero")
 	good := g.newMask()
@@ -232,7 +232,7 @@ func (g *generator) areSoftTargets() {
 }
 
 func (g *generator) index() {
-	g.function("index", "func(x *float64, n int, v float64) int", "index"+g.suffix()+" is indexOfGo for n entries and a v that is not NaN.")
+	g.function("indexOf", "func(x *float64, n int, v float64) int", "is indexOfGo for n entries and a v that is not NaN.")
 	x, n := g.param("x"), g.param("n")
 	v := g.broadcast(address(g.Param("v")))
 	nan := g.broadcast(g.constantMem("nan"))
@@ -306,8 +306,7 @@ func (g *generator) vectorJacobian(byColumn bool) {
 		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int, nextDst, nextLogp, nextU int) int"
 		does = "is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead."
 	}
-	g.function(name, signature, name+g.suffix()+" "+does+" It returns how many it did:",
-		"all, or those before a vector that has a special entry. dst may be logp or u.")
+	g.function(name, signature, does+" It returns how many it did: all, or those before a vector that has a special entry. dst may be logp or u.")
 	dst, logp, u, n := g.param("dst"), g.param("logp"), g.param("u"), g.param("n")
 	if g.wide {
 		g.keep("sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "one", "exp2", "exp3", "exp4", "exp5", "exp6",
@@ -384,10 +383,10 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	g.finish()
 }
 
-// columnsAdd goes row by row, with the sums in memory.
-func (g *generator) columnsAdd() {
-	g.function("columnsAdd", "func(c, x *float64, stride, n, width int)",
-		"columnsAdd"+g.suffix()+" is columnsAddGo for n > 0 rows of width > 0.")
+// panelAdd goes row by row, with the sums in memory.
+func (g *generator) panelAdd() {
+	g.function("panelAdd", "func(c *Panel, x *float64, stride, n, width int)",
+		"is Panel.addGo for n > 0 rows of width > 0.")
 	c, x, stride, n, columns := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("width")
 	g.keep("zero")
 	g.SHLQ(Imm(3), stride)
@@ -414,7 +413,7 @@ func (g *generator) columnsAdd() {
 	})
 	g.TESTQ(left, left)
 	g.JZ(LabelRef("next"))
-	// The sums of a columns are there whatever the width.
+	// The sums of a panel are there whatever the width.
 	put(g.loadMasked(Mem{Base: from}, g.remaining(left), g.loaded("zero")))
 	g.Label("next")
 	g.ADDQ(stride, x)
@@ -425,9 +424,9 @@ func (g *generator) columnsAdd() {
 	g.finish()
 }
 
-func (g *generator) columnsWeightedLoss() {
-	g.function("columnsWeightedLoss", "func(c, q, x *float64, n, groups int)",
-		"columnsWeightedLoss"+g.suffix()+" is columnsWeightedLossGo for n > 0 entries.")
+func (g *generator) panelWeightedLoss() {
+	g.function("panelWeightedLoss", "func(c *Panel, q, x *float64, n, groups int)",
+		"is Panel.weightedLossGo for n > 0 entries.")
 	c, q, x, n, groups := g.param("c"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keep("zero")
@@ -460,9 +459,9 @@ func (g *generator) columnsWeightedLoss() {
 	g.finish()
 }
 
-func (g *generator) columnsWeightedGradient() {
-	g.function("columnsWeightedGradient", "func(c, terms, q, x *float64, n, groups int)",
-		"columnsWeightedGradient"+g.suffix()+" is columnsWeightedGradientGo for n > 0 entries.")
+func (g *generator) panelWeightedGradient() {
+	g.function("panelWeightedGradient", "func(c *Panel, terms, q, x *float64, n, groups int)",
+		"is Panel.weightedGradientGo for n > 0 entries.")
 	c1, terms, q, x, n, groups := g.param("c"), g.param("terms"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c1)
 	g.keep("one", "nan", "zero")

@@ -11,7 +11,9 @@
 package arm64
 
 import (
+	"bytes"
 	"fmt"
+	"go/types"
 	"math"
 	"strings"
 
@@ -23,29 +25,28 @@ import (
 // Files returns the files of all kernels by their names, without the lines that
 // all files begin with.
 func Files(p *source.Package, c *constants.Constants) map[string][]byte {
-	g := &generator{bits: numbers.Constants(p), constants: c}
+	g := &generator{source: p, constants: c, bits: numbers.Constants(p)}
 	g.maxOf()
 	g.expSum()
 	g.shiftBy()
 	g.scaleBy()
-	g.columnsMax()
-	g.columnsFrame()
-	g.columnsExpSum()
-	g.columnsTotal()
-	g.columnsJoin()
-	g.columnsConclude("columnsLog", false)
-	g.columnsConclude("columnsConclude", true)
-	g.columnsShift()
-	g.columnsScale()
+	g.panelRaiseMax()
+	g.panelSetFrames()
+	g.panelAddExp()
+	g.panelTotal()
+	g.panelJoinLanes()
+	g.panelConclude("panelConcludeLogs", "concludeLogsGo", false)
+	g.panelConclude("panelConcludeProbabilities", "concludeProbabilitiesGo", true)
+	g.panelShift()
+	g.panelScale()
 	g.pack()
 	g.unpack()
 	g.products()
 	g.flush()
 
+	const constraint = "\n//go:build arm64 && !purego && !noasm && !safe\n"
 	var s strings.Builder
-	s.WriteString(`
-//go:build arm64 && !purego && !noasm && !safe
-
+	s.WriteString(constraint + `
 #include "go_asm.h"
 #include "textflag.h"
 
@@ -57,13 +58,20 @@ func Files(p *source.Package, c *constants.Constants) map[string][]byte {
 	}
 	s.WriteString(g.readOnly())
 	s.WriteString(g.String())
-	return map[string][]byte{"kernels_arm64.s": []byte(s.String())}
+	return map[string][]byte{
+		"kernels_arm64.s":  []byte(s.String()),
+		"kernels_arm64.go": []byte(constraint + "\npackage " + source.Name + "\n" + g.stubs.String()),
+	}
 }
 
 // A generator writes the kernels.
 type generator struct {
 	assembler
+	stubs     strings.Builder
+	source    *source.Package
 	constants *constants.Constants
+	// arguments are where those of the function in work are.
+	arguments map[string]int
 	bits      func(name string) uint64
 	// lanes are the constants that the function in work has as lanes of pinned
 	// values, multipliers the values that stand for them.
@@ -73,10 +81,27 @@ type generator struct {
 	literals []number
 }
 
-// function begins a function.
-func (g *generator) function(name, arguments, doc string, argumentBytes int) {
-	g.assembler.function(name, arguments, doc, argumentBytes)
+// function begins a kernel, whose documentation is its name and what it does.
+func (g *generator) function(name, signature, does string) {
+	name += "NEON"
+	s := g.source.Signature(signature)
+	var text bytes.Buffer
+	types.WriteSignature(&text, s, types.RelativeTo(g.source.Types()))
+	offsets, size := g.source.Arguments(s)
+	g.arguments = offsets
+	g.assembler.function(name, text.String(), size)
 	g.lanes, g.multipliers = map[string]laneOf{}, map[value]string{}
+	g.stubs.WriteString("\n// " + strings.Join(source.Comment(name+" "+does), "\n// "))
+	g.stubs.WriteString("\n//\n//go:noescape\nfunc " + name + text.String() + "\n")
+}
+
+// place is where an argument or result is.
+func (g *generator) place(name string) string {
+	offset, ok := g.arguments[name]
+	if !ok {
+		panic("no argument " + name)
+	}
+	return fmt.Sprintf("%s+%d(FP)", name, offset)
 }
 
 // A number is a constant for each lane.
@@ -132,18 +157,17 @@ const panel = "Panel"
 // pointToNumbers makes the numbers accessible in a function.
 func (g *generator) pointToNumbers() { g.raw("MOVD $numbers<>(SB), " + data) }
 
-// argument loads a float64 argument, or another in memory, into a pinned
-// value.
-func (g *generator) argument(address string) vector {
+// argument loads a float64 argument into both lanes of a pinned value.
+func (g *generator) argument(name string) vector {
 	v := g.pin(1)
-	g.emit(v, "FMOVD "+address+", F%[1]d", false)
+	g.emit(v, "FMOVD "+g.place(name)+", F%[1]d", false)
 	return g.emit(v, "VDUP V%[2]d.D[0], V%[1]d.D2", false, v)
 }
 
-// loadArguments loads the arguments, eight bytes each, into R0 and on.
+// loadArguments loads arguments into R0 and on.
 func (g *generator) loadArguments(names ...string) {
 	for i, name := range names {
-		g.raw(fmt.Sprintf("MOVD %s+%d(FP), R%d", name, 8*i, i))
+		g.raw(fmt.Sprintf("MOVD %s, R%d", g.place(name), i))
 	}
 }
 

@@ -12,10 +12,9 @@ import (
 // columnBytes is how many bytes a row of a panel is.
 const columnBytes = "const_Width*8"
 
-func (g *generator) columnsMax() {
-	g.function("columnsMaxNEON", "c *Panel, x *float64, stride, n, groups int", `
-columnsMaxNEON does what columnsMaxGo does for n > 0 and groups > 0, except that
-of two zeros either may be the largest.`, 40)
+func (g *generator) panelRaiseMax() {
+	g.function("panelRaiseMax", "func(c *Panel, x *float64, stride, n, groups int)",
+		"does what Panel.raiseMaxGo does for n > 0 and groups > 0, except that of two zeros either may be the largest.")
 	g.pointToNumbers()
 	g.loadArguments("c", "x", "stride", "n", "groups")
 	g.raw("LSL $3, R2")
@@ -67,9 +66,9 @@ func (g *generator) eachFour() (end func()) {
 // lane returns the field of a lane.
 func lane(name string, l int) string { return fmt.Sprintf("%s+%d*%s", name, l, columnBytes) }
 
-func (g *generator) columnsFrame() {
-	g.function("columnsFrameNEON", "c *Panel, groups int", `
-columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 16)
+func (g *generator) panelSetFrames() {
+	g.function("panelSetFrames", "func(c *Panel, groups int)",
+		"does what Panel.setFramesGo does, for groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
@@ -87,24 +86,20 @@ columnsFrameNEON does what columnsFrameGo does, for groups > 0.`, 16)
 	end()
 }
 
-func (g *generator) columnsExpSum() {
-	g.columnsSum("columnsExpSumNEON", `
-columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0,
-on slices whose maximum is finite. For each lane of a group of slices in turn
-it goes through the lane's entries, of eight slices at a time.`, true)
+func (g *generator) panelAddExp() {
+	g.panelSum("panelAddExp", "does what Panel.addExpGo does, for 0 < n ≤ 64 and groups > 0, on slices whose maximum is finite. "+
+		"For each lane of a group of slices in turn it goes through the lane's entries, of eight slices at a time.", true)
 }
 
-func (g *generator) columnsTotal() {
-	g.columnsSum("columnsTotalNEON", `
-columnsTotalNEON does what columnsTotalGo does, for n > 0 and groups > 0, on
-slices whose maximum is finite and whose frames and sums columnsFrame has set.
-It goes through eight entries after another, of eight slices at a time.`, false)
+func (g *generator) panelTotal() {
+	g.panelSum("panelTotal", "does what Panel.totalGo does, for n > 0 and groups > 0, on slices whose maximum is finite and whose "+
+		"frames and sums panelSetFrames has set. It goes through eight entries after another, of eight slices at a time.", false)
 }
 
-// columnsSum is a kernel that adds the entries of lane after lane, or else
+// panelSum is a kernel that adds the entries of lane after lane, or else
 // eight entries after another to lane 0. Either is a run.
-func (g *generator) columnsSum(name, doc string, byLane bool) {
-	g.function(name, "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", doc, 56)
+func (g *generator) panelSum(name, does string, byLane bool) {
+	g.function(name, "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)", does)
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	g.keepTermConstants()
@@ -196,9 +191,9 @@ func (g *generator) columnsSum(name, doc string, byLane bool) {
 		RET`)
 }
 
-func (g *generator) columnsJoin() {
-	g.function("columnsJoinNEON", "c *Panel, groups int", `
-columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 16)
+func (g *generator) panelJoinLanes() {
+	g.function("panelJoinLanes", "func(c *Panel, groups int)",
+		"does what Panel.joinLanesGo does, for groups > 0.")
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
 	// join adds up lanes l, l+step, l+2·step and so on.
@@ -218,9 +213,8 @@ columnsJoinNEON does what columnsJoinGo does, for groups > 0.`, 16)
 	end()
 }
 
-func (g *generator) columnsConclude(name string, all bool) {
-	g.function(name+"NEON", "c *Panel, groups int", `
-`+name+`NEON does what `+name+`Go does, for groups > 0.`, 16)
+func (g *generator) panelConclude(name, of string, all bool) {
+	g.function(name, "func(c *Panel, groups int)", "does what Panel."+of+" does, for groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour()
@@ -257,9 +251,9 @@ func (g *generator) eachRow() (end func()) {
 	}
 }
 
-func (g *generator) columnsShift() {
-	g.function("columnsShiftNEON", "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", `
-columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 56)
+func (g *generator) panelShift() {
+	g.function("panelShift", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)",
+		"does what Panel.shiftGo does, for n > 0 and groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	nan := g.keep(g.constant("nan"))
@@ -270,10 +264,9 @@ columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.`, 56)
 	end()
 }
 
-func (g *generator) columnsScale() {
-	g.function("columnsScaleNEON", "c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int", `
-columnsScaleNEON does what columnsScaleGo does, for n > 0 and groups > 0, from x
-to dst, which may be x.`, 56)
+func (g *generator) panelScale() {
+	g.function("panelScale", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)",
+		"does what Panel.scaleGo does, for n > 0 and groups > 0, from x to dst, which may be x.")
 	g.pointToNumbers()
 	g.loadArguments("c", "dst", "dstStride", "x", "stride", "n", "groups")
 	nan, zero := g.keep(g.constant("nan")), g.keep(g.constant("zero"))
@@ -304,8 +297,8 @@ func (g *generator) eightRows() {
 }
 
 func (g *generator) pack() {
-	g.function("packNEON", "tile, x *float64, stride, cols, groups int", `
-packNEON does what packGo does, for groups > 0.`, 40)
+	g.function("pack", "func(tile, x *float64, stride, cols, groups int)",
+		"does what packGo does, for groups > 0.")
 	g.loadArguments("tile", "x", "stride", "cols", "groups")
 	g.raw("LSL $3, R2")
 	g.label("group")
@@ -341,8 +334,8 @@ packNEON does what packGo does, for groups > 0.`, 40)
 }
 
 func (g *generator) unpack() {
-	g.function("unpackNEON", "tile, dst *float64, stride, cols, groups int", `
-unpackNEON does what unpackGo does, for groups > 0.`, 40)
+	g.function("unpack", "func(tile, dst *float64, stride, cols, groups int)",
+		"does what unpackGo does, for groups > 0.")
 	g.loadArguments("tile", "dst", "stride", "cols", "groups")
 	g.raw("LSL $3, R2")
 	g.label("group")

@@ -21,9 +21,9 @@ func (g *generator) products() {
 // product is the kernel of a tile of rows by entries. One entry is in the low
 // half of a register whose other half is 0 or of no account.
 func (g *generator) product(rows, entries int) {
-	name := fmt.Sprintf("product%dx%dNEON", rows, entries)
-	g.function(name, "dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int", fmt.Sprintf(`
-%s is productGo for rows = %d, cols = %d and n > 0.`, name, rows, entries), 80)
+	g.function(fmt.Sprintf("product%dx%d", rows, entries),
+		"func(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)",
+		fmt.Sprintf("is productGo for rows = %d, cols = %d and n > 0.", rows, entries))
 	g.loadArguments("dst", "dstStride", "a", "aRow", "aStep", "b", "bStep", "n", "plus", "onto")
 	g.raw("LSL $3, R1\nLSL $3, R3\nLSL $3, R4\nLSL $3, R6")
 	left, to := []string{"R2"}, []string{"R0"}

@@ -6,9 +6,8 @@ package arm64
 import "example.org/logsoftmax/_gen/numbers"
 
 func (g *generator) maxOf() {
-	g.function("maxNEON", "x *float64, n int) (max float64", `
-maxNEON returns the largest of n entries, -Inf for none. If there is a NaN it
-returns a NaN, of any bits; of two zeros either may be the largest.`, 24)
+	g.function("maxOf", "func(x *float64, n int) (max float64)",
+		"returns the largest of n entries, -Inf for none. If there is a NaN it returns a NaN, of any bits; of two zeros either may be the largest.")
 	g.pointToNumbers()
 	g.loadArguments("x", "n")
 	var m vector
@@ -48,17 +47,14 @@ returns a NaN, of any bits; of two zeros either may be the largest.`, 24)
 		g.binary(m[:half], "FMAX2D", m[:half], m[half:])
 		m = m[:half]
 	}
-	g.consume("FMOVD F%[2]d, max+16(FP)", g.unary("FMAXP2D", m)[0])
+	g.consume("FMOVD F%[2]d, "+g.place("max"), g.unary("FMAXP2D", m)[0])
 	g.raw("RET")
 }
 
 // expSum works on eight entries at a time, one of each lane.
 func (g *generator) expSum() {
-	g.function("expSumNEON", "s *rowSums, dst, x *float64, n int", `
-expSumNEON adds the terms of n entries, a multiple of 8 and not 0, to the sums
-of the frame s, and those equal to s.max to its count only. Blocks begin at x.
-Where dst is not nil it receives the terms of all entries; it may be x. It does
-what expSumGo does, if s.max is finite.`, 32)
+	g.function("expSum", "func(s *rowSums, dst, x *float64, n int)",
+		"adds the terms of n entries, a multiple of 8 and not 0, to the sums of the frame s, and those equal to s.max to its count only. Blocks begin at x. Where dst is not nil it receives the terms of all entries; it may be x. It does what expSumGo does, if s.max is finite.")
 	g.pointToNumbers()
 	g.loadArguments("s", "dst", "x", "n")
 	g.keepTermConstants()
@@ -134,21 +130,19 @@ func (g *generator) addParts(sum, low, s, q vector) {
 }
 
 func (g *generator) shiftBy() {
-	g.function("shiftNEON", "dst, x *float64, n int, max, negLogSum float64", `
-shiftNEON sets n entries of dst to negLogSum+(x[j]-max), where negLogSum is not
-a NaN. dst may be x.`, 40)
+	g.function("shiftBy", "func(dst, x *float64, n int, max, negLogSum float64)",
+		"sets n entries of dst to negLogSum+(x[j]-max), where negLogSum is not a NaN. dst may be x.")
 	g.loadArguments("dst", "x", "n")
-	max := g.argument("max+24(FP)")
-	negLogSum := g.argument("negLogSum+32(FP)")
+	max := g.argument("max")
+	negLogSum := g.argument("negLogSum")
 	g.eachEntry(func(x vector) vector { return g.add(negLogSum, g.sub(x, max)) })
 }
 
 func (g *generator) scaleBy() {
-	g.function("scaleNEON", "dst, x *float64, n int, factor float64", `
-scaleNEON sets n entries of dst to x[j]*factor+0, where factor is not a NaN. dst
-may be x.`, 32)
+	g.function("scaleBy", "func(dst, x *float64, n int, factor float64)",
+		"sets n entries of dst to x[j]*factor+0, where factor is not a NaN. dst may be x.")
 	g.loadArguments("dst", "x", "n")
-	factor := g.argument("factor+24(FP)")
+	factor := g.argument("factor")
 	zero := g.pin(1)
 	g.clear(zero)
 	g.eachEntry(func(x vector) vector { return g.add(g.mul(x, factor), zero) })

@@ -109,20 +109,15 @@ type assembler struct {
 	free   []int // registers, the next one to take last
 }
 
-// function begins a function. Its documentation is in lines of at most 78
-// columns.
-func (a *assembler) function(name, arguments, doc string, argumentBytes int) {
+// function begins a function of arguments that are so many bytes.
+func (a *assembler) function(name, signature string, bytes int) {
 	a.flush()
 	a.pinned = map[value]int{}
 	a.free = a.free[:0]
 	for r := 31; r >= 0; r-- {
 		a.free = append(a.free, r)
 	}
-	a.WriteString("\n")
-	for _, line := range strings.Split("func "+name+"("+arguments+")\n\n"+strings.TrimSpace(doc), "\n") {
-		a.WriteString(strings.TrimRight("// "+line, " ") + "\n")
-	}
-	fmt.Fprintf(a, "TEXT\t·%s(SB), 0, $0-%d\n", name, argumentBytes)
+	fmt.Fprintf(a, "\n// func %s%s\nTEXT ·%s(SB), 0, $0-%d\n", name, signature, name, bytes)
 }
 
 // raw adds instructions, one a line, without vector values.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // The package that the kernels are written for, and where it is.
@@ -107,6 +108,51 @@ func (p *Package) Offset(name string, path ...string) int {
 // Size is how many bytes a struct has or, if a path is given, its field.
 func (p *Package) Size(name string, path ...string) int {
 	return int(p.sizes.Sizeof(p.field(name, path).of))
+}
+
+// Signature parses the signature of a function of the package, which begins with
+// func.
+func (p *Package) Signature(text string) *types.Signature {
+	tv, err := types.Eval(token.NewFileSet(), p.types, token.NoPos, text)
+	if err != nil {
+		panic(text + ": " + err.Error())
+	}
+	return tv.Type.(*types.Signature)
+}
+
+// Types is the package, of which only what stands in its own files is known.
+func (p *Package) Types() *types.Package { return p.types }
+
+// Arguments returns where the parameters and results of a function are that is
+// in assembly, and how many bytes they are.
+func (p *Package) Arguments(s *types.Signature) (offsets map[string]int, bytes int) {
+	offsets = map[string]int{}
+	for _, list := range []*types.Tuple{s.Params(), s.Results()} {
+		bytes = (bytes + 7) &^ 7
+		for v := range list.Variables() {
+			size, align := int(p.sizes.Sizeof(v.Type())), int(p.sizes.Alignof(v.Type()))
+			bytes = (bytes + align - 1) &^ (align - 1)
+			offsets[v.Name()] = bytes
+			bytes += size
+		}
+	}
+	return offsets, bytes
+}
+
+// Comment is text in lines of a comment, without their slashes.
+func Comment(text string) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && utf8.RuneCountInString(line+word) > 75 {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
 }
 
 type field struct {

@@ -26,12 +26,12 @@ func Tiers() []tier {
 
 // expState is what the kernels of expSum take and return.
 type expState struct {
-	Max, magic, lower float64
+	max, magic, lower float64
 	less              int // entries that are not max
-	Hi, Lo            float64
+	hi, lo            float64
 	// Where memory is to be prefetched, in bytes from the entry in work: the
 	// entries that are next, and what is going to be written.
-	Next, out int
+	next, out int
 }
 
 func MaxOf(x []float64) float64 {
@@ -41,9 +41,9 @@ func MaxOf(x []float64) float64 {
 	raceReadSlice(x)
 	switch active {
 	case tierAVX512:
-		return maxAVX512(&x[0], len(x))
+		return maxOfAVX512(&x[0], len(x))
 	default:
-		return maxAVX2(&x[0], len(x))
+		return maxOfAVX2(&x[0], len(x))
 	}
 }
 
@@ -89,23 +89,22 @@ func expSumShifted(dst, x []float64, max float64) (count, hi, lo float64) {
 }
 
 func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count, hi, lo float64) {
-	s := expState{Max: max, magic: f.magic, lower: f.lower, Next: next, out: out}
-	at := (*float64)(unsafe.Pointer(&s))
+	s := expState{max: max, magic: f.magic, lower: f.lower, next: next, out: out}
 	raceReadSlice(x)
 	if dst != nil {
 		raceWriteSlice(dst[:len(x)])
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		expSumAVX512(&x[0], len(x), at)
+		expSumAVX512(&x[0], len(x), &s)
 	case dst == nil:
-		expSumAVX2(&x[0], len(x), at)
+		expSumAVX2(&x[0], len(x), &s)
 	case active == tierAVX512:
-		expTermsAVX512(&dst[0], &x[0], len(x), at)
+		expTermsAVX512(&dst[0], &x[0], len(x), &s)
 	default:
-		expTermsAVX2(&dst[0], &x[0], len(x), at)
+		expTermsAVX2(&dst[0], &x[0], len(x), &s)
 	}
-	return float64(len(x) - s.less), s.Hi, s.Lo
+	return float64(len(x) - s.less), s.hi, s.lo
 }
 
 func ShiftBy(dst, x []float64, max, negLogSum float64) {
@@ -117,9 +116,9 @@ func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	raceWriteSlice(dst[:len(x)])
 	switch {
 	case active == tierAVX512:
-		shiftAVX512(&dst[0], &x[0], len(x), max, negLogSum)
+		shiftByAVX512(&dst[0], &x[0], len(x), max, negLogSum)
 	default:
-		shiftAVX2(&dst[0], &x[0], len(x), max, negLogSum)
+		shiftByAVX2(&dst[0], &x[0], len(x), max, negLogSum)
 	}
 }
 
@@ -131,14 +130,11 @@ func scaleBy(x []float64, factor float64) {
 	raceWriteSlice(x)
 	switch {
 	case active == tierAVX512:
-		scaleAVX512(&x[0], &x[0], len(x), factor)
+		scaleByAVX512(&x[0], &x[0], len(x), factor)
 	default:
-		scaleAVX2(&x[0], &x[0], len(x), factor)
+		scaleByAVX2(&x[0], &x[0], len(x), factor)
 	}
 }
-
-// base is c as the kernels take it.
-func (c *Panel) base() *float64 { return &c.Max[0] }
 
 func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -149,9 +145,9 @@ func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsMaxAVX512(c.base(), &x[0], stride, n, groups)
+		panelRaiseMaxAVX512(c, &x[0], stride, n, groups)
 	default:
-		columnsMaxAVX2(c.base(), &x[0], stride, n, groups)
+		panelRaiseMaxAVX2(c, &x[0], stride, n, groups)
 	}
 }
 
@@ -160,9 +156,9 @@ func (c *Panel) SetFrames(groups int) {
 	case tierGo:
 		c.setFramesGo(groups)
 	case tierAVX512:
-		columnsFrameAVX512(c.base(), groups)
+		panelSetFramesAVX512(c, groups)
 	default:
-		columnsFrameAVX2(c.base(), groups)
+		panelSetFramesAVX2(c, groups)
 	}
 }
 
@@ -179,13 +175,13 @@ func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, gro
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
+		panelAddExpAVX512(c, &x[0], stride, n, groups, &x[0], 0, 0)
 	case dst == nil:
-		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &x[0], 0, 0)
+		panelAddExpAVX2(c, &x[0], stride, n, groups, &x[0], 0, 0)
 	case active == tierAVX512:
-		columnsExpTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
-		columnsExpTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	}
 }
 
@@ -204,9 +200,9 @@ func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, grou
 	raceWriteRows(dst, dstStride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsTotalTermsAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
-		columnsTotalTermsAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	}
 }
 
@@ -222,9 +218,9 @@ func (c *Panel) TotalAhead(x []float64, stride, n, groups int, next, out []float
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsTotalAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	default:
-		columnsTotalAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	}
 }
 
@@ -246,9 +242,9 @@ func (c *Panel) JoinLanes(groups int) {
 	case tierGo:
 		c.joinLanesGo(groups)
 	case tierAVX512:
-		columnsJoinAVX512(c.base(), groups)
+		panelJoinLanesAVX512(c, groups)
 	default:
-		columnsJoinAVX2(c.base(), groups)
+		panelJoinLanesAVX2(c, groups)
 	}
 }
 
@@ -257,9 +253,9 @@ func (c *Panel) concludeProbabilities(groups int) {
 	case tierGo:
 		c.concludeProbabilitiesGo(groups)
 	case tierAVX512:
-		columnsConcludeAVX512(c.base(), groups)
+		panelConcludeProbabilitiesAVX512(c, groups)
 	default:
-		columnsConcludeAVX2(c.base(), groups)
+		panelConcludeProbabilitiesAVX2(c, groups)
 	}
 }
 
@@ -268,9 +264,9 @@ func (c *Panel) concludeLogs(groups int) {
 	case tierGo:
 		c.concludeLogsGo(groups)
 	case tierAVX512:
-		columnsLogAVX512(c.base(), groups)
+		panelConcludeLogsAVX512(c, groups)
 	default:
-		columnsLogAVX2(c.base(), groups)
+		panelConcludeLogsAVX2(c, groups)
 	}
 }
 
@@ -285,9 +281,9 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, grou
 	raceWriteRows(dst, dstStride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsShiftAVX512(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelShiftAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
-		columnsShiftAVX2(c.base(), &dst[0], dstStride, &x[0], stride, n, groups)
+		panelShiftAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	}
 }
 
@@ -300,9 +296,9 @@ func (c *Panel) Scale(x []float64, stride, n, groups int) {
 	raceWriteRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsScaleAVX512(c.base(), &x[0], stride, &x[0], stride, n, groups)
+		panelScaleAVX512(c, &x[0], stride, &x[0], stride, n, groups)
 	default:
-		columnsScaleAVX2(c.base(), &x[0], stride, &x[0], stride, n, groups)
+		panelScaleAVX2(c, &x[0], stride, &x[0], stride, n, groups)
 	}
 }
 
@@ -332,9 +328,9 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	raceReadRows(x, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
-		packMaxAVX512(c.base(), &tile[0], &x[0], stride, cols, groups)
+		panelPackMaxAVX512(c, &tile[0], &x[0], stride, cols, groups)
 	default:
-		packMaxAVX2(c.base(), &tile[0], &x[0], stride, cols, groups)
+		panelPackMaxAVX2(c, &tile[0], &x[0], stride, cols, groups)
 	}
 }
 
@@ -365,9 +361,9 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch {
 	case active == tierAVX512:
-		unpackScaledAVX512(c.base(), &dst[0], stride, &tile[0], cols, groups)
+		panelUnpackScaledAVX512(c, &dst[0], stride, &tile[0], cols, groups)
 	default:
-		unpackScaledAVX2(c.base(), &dst[0], stride, &tile[0], cols, groups)
+		panelUnpackScaledAVX2(c, &dst[0], stride, &tile[0], cols, groups)
 	}
 }
 
@@ -382,7 +378,7 @@ func (c *Panel) ShiftRows(dst, x []float64, cols, n int) bool {
 	if groups > 0 {
 		raceReadSlice(x[:groups*Group*cols])
 		raceWriteSlice(dst[:groups*Group*cols])
-		rowsShiftAVX512(c.base(), &dst[0], &x[0], &rowIndex[cols][0], cols, groups)
+		panelShiftRowsAVX512(c, &dst[0], &x[0], &rowIndex[cols][0], cols, groups)
 	}
 	for i := groups * Group; i < n; i++ {
 		ShiftBy(dst[i*cols:][:cols], x[i*cols:][:cols], c.Max[i], c.NegLogSum[i])
@@ -413,16 +409,15 @@ func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, t
 		c.labelGo(x, stride, target, l, 0, n, terms, g)
 		return
 	}
-	at := &l.Loss[0]
 	switch {
 	case terms == nil && active == tierAVX512:
-		columnsLabelAVX512(c.base(), &x[0], stride, &target[0], at, groups)
+		panelLabelAVX512(c, &x[0], stride, &target[0], l, groups)
 	case terms == nil:
-		columnsLabelAVX2(c.base(), &x[0], stride, &target[0], at, groups)
+		panelLabelAVX2(c, &x[0], stride, &target[0], l, groups)
 	case active == tierAVX512:
-		columnsLabelGradAVX512(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+		panelLabelGradientAVX512(c, &x[0], stride, &target[0], l, groups, &terms[0], g)
 	default:
-		columnsLabelGradAVX2(c.base(), &x[0], stride, &target[0], at, groups, &terms[0], g)
+		panelLabelGradientAVX2(c, &x[0], stride, &target[0], l, groups, &terms[0], g)
 	}
 	c.labelGo(x, stride, target, l, groups*Group, n-groups*Group, terms, g)
 }
@@ -440,9 +435,9 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []floa
 	raceReadRows(x, stride, n, groups*Group)
 	switch {
 	case active == tierAVX512:
-		columnsExpSumAVX512(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelAddExpAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	default:
-		columnsExpSumAVX2(c.base(), &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelAddExpAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	}
 }
 
@@ -462,7 +457,7 @@ func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
 	// power of two apart, they push each other out of the caches.
 	ahead := max(4, min(8, 32/groups))
 	turn := max(1, n-ahead)
-	columnsTotalMoveAVX512(c.base(), &x[0], n, groups, m.Before.base(), &buffer[0], &in[0], m.InStride, &out[0], m.OutStride, ahead, turn, n)
+	panelMoveStripsAVX512(c, &x[0], n, groups, m.Strips, &buffer[0], &in[0], m.InStride, &out[0], m.OutStride, ahead, turn, n)
 }
 
 // shifts reports whether a maximum of the groups is one whose frame shifts.
@@ -507,9 +502,9 @@ func laneSum(x []float64) (hi, lo float64) {
 	case active == tierGo || len(x) == 0:
 		return laneSumGo(x)
 	case active == tierAVX512:
-		return sumAVX512(&x[0], len(x))
+		return laneSumAVX512(&x[0], len(x))
 	default:
-		return sumAVX2(&x[0], len(x))
+		return laneSumAVX2(&x[0], len(x))
 	}
 }
 
@@ -546,9 +541,9 @@ func IndexOf(x []float64, v float64) int {
 	case active == tierGo || len(x) == 0 || v != v:
 		return indexOfGo(x, v)
 	case active == tierAVX512:
-		return indexAVX512(&x[0], len(x), v)
+		return indexOfAVX512(&x[0], len(x), v)
 	default:
-		return indexAVX2(&x[0], len(x), v)
+		return indexOfAVX2(&x[0], len(x), v)
 	}
 }
 
@@ -609,9 +604,9 @@ func (c *Panel) Add(x []float64, stride, n, width int) {
 	case active == tierGo || n <= 0 || width <= 0:
 		c.addGo(x, stride, n, width)
 	case active == tierAVX512:
-		columnsAddAVX512(c.base(), &x[0], stride, n, width)
+		panelAddAVX512(c, &x[0], stride, n, width)
 	default:
-		columnsAddAVX2(c.base(), &x[0], stride, n, width)
+		panelAddAVX2(c, &x[0], stride, n, width)
 	}
 }
 
@@ -624,9 +619,9 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 	checkStrip(x, Width, n, groups)
 	switch {
 	case active == tierAVX512:
-		columnsWeightedLossAVX512(c.base(), &q[0], &x[0], n, groups)
+		panelWeightedLossAVX512(c, &q[0], &x[0], n, groups)
 	default:
-		columnsWeightedLossAVX2(c.base(), &q[0], &x[0], n, groups)
+		panelWeightedLossAVX2(c, &q[0], &x[0], n, groups)
 	}
 }
 
@@ -640,9 +635,9 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	checkStrip(x, Width, n, groups)
 	switch {
 	case active == tierAVX512:
-		columnsWeightedGradientAVX512(c.base(), &terms[0], &q[0], &x[0], n, groups)
+		panelWeightedGradientAVX512(c, &terms[0], &q[0], &x[0], n, groups)
 	default:
-		columnsWeightedGradientAVX2(c.base(), &terms[0], &q[0], &x[0], n, groups)
+		panelWeightedGradientAVX2(c, &terms[0], &q[0], &x[0], n, groups)
 	}
 }
 

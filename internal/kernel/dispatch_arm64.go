@@ -10,21 +10,17 @@ import (
 	"unsafe"
 )
 
-// Every arm64 has NEON. Its kernels are in kernels_arm64.s, which _gen
-// writes.
+// Every arm64 has NEON.
 
 // tiers returns the tiers that this machine and build have, tierGo first.
 func Tiers() []tier { return []tier{tierGo, tierNEON} }
-
-//go:noescape
-func maxNEON(x *float64, n int) (max float64)
 
 func MaxOf(x []float64) float64 {
 	if active == tierGo {
 		return maxOfGo(x)
 	}
 	raceReadSlice(x)
-	m := maxNEON(unsafe.SliceData(x), len(x))
+	m := maxOfNEON(unsafe.SliceData(x), len(x))
 	if m != m {
 		return NaN
 	}
@@ -32,15 +28,12 @@ func MaxOf(x []float64) float64 {
 }
 
 // A rowSums is the frame of a slice, each number twice, and the sums of its
-// lanes. The assembly knows its fields.
+// lanes.
 type rowSums struct {
 	shift, magic, lower, max [2]float64
 	sum, rest                [Lanes]float64
 	count                    int
 }
-
-//go:noescape
-func expSumNEON(s *rowSums, dst, x *float64, n int)
 
 func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
 	if active == tierGo || !IsFinite(max) {
@@ -78,9 +71,6 @@ func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
 	return float64(s.count), hi, lo
 }
 
-//go:noescape
-func shiftNEON(dst, x *float64, n int, max, negLogSum float64)
-
 func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	if active == tierGo || negLogSum != negLogSum {
 		shiftByGo(dst, x, max, negLogSum)
@@ -89,11 +79,8 @@ func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	dst = dst[:len(x)]
 	raceReadSlice(x)
 	raceWriteSlice(dst)
-	shiftNEON(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), max, negLogSum)
+	shiftByNEON(unsafe.SliceData(dst), unsafe.SliceData(x), len(x), max, negLogSum)
 }
-
-//go:noescape
-func scaleNEON(dst, x *float64, n int, factor float64)
 
 func scaleBy(x []float64, factor float64) {
 	if active == tierGo || factor != factor {
@@ -101,11 +88,8 @@ func scaleBy(x []float64, factor float64) {
 		return
 	}
 	raceWriteSlice(x)
-	scaleNEON(unsafe.SliceData(x), unsafe.SliceData(x), len(x), factor)
+	scaleByNEON(unsafe.SliceData(x), unsafe.SliceData(x), len(x), factor)
 }
-
-//go:noescape
-func columnsMaxNEON(c *Panel, x *float64, stride, n, groups int)
 
 func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -114,22 +98,16 @@ func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
 	}
 	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
-	columnsMaxNEON(c, unsafe.SliceData(x), stride, n, groups)
+	panelRaiseMaxNEON(c, unsafe.SliceData(x), stride, n, groups)
 }
-
-//go:noescape
-func columnsFrameNEON(c *Panel, groups int)
 
 func (c *Panel) SetFrames(groups int) {
 	if active == tierGo || groups <= 0 {
 		c.setFramesGo(groups)
 		return
 	}
-	columnsFrameNEON(c, groups)
+	panelSetFramesNEON(c, groups)
 }
-
-//go:noescape
-func columnsExpSumNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
 
 func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -142,11 +120,8 @@ func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, gro
 		checkStrip(dst, dstStride, n, groups)
 		raceWriteRows(dst, dstStride, n, groups*Group)
 	}
-	columnsExpSumNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	panelAddExpNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
 }
-
-//go:noescape
-func columnsTotalNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
 
 func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -159,45 +134,33 @@ func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, grou
 		checkStrip(dst, dstStride, n, groups)
 		raceWriteRows(dst, dstStride, n, groups*Group)
 	}
-	columnsFrameNEON(c, groups)
-	columnsTotalNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	panelSetFramesNEON(c, groups)
+	panelTotalNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
 }
-
-//go:noescape
-func columnsJoinNEON(c *Panel, groups int)
 
 func (c *Panel) JoinLanes(groups int) {
 	if active == tierGo || groups <= 0 {
 		c.joinLanesGo(groups)
 		return
 	}
-	columnsJoinNEON(c, groups)
+	panelJoinLanesNEON(c, groups)
 }
-
-//go:noescape
-func columnsLogNEON(c *Panel, groups int)
 
 func (c *Panel) concludeLogs(groups int) {
 	if active == tierGo || groups <= 0 {
 		c.concludeLogsGo(groups)
 		return
 	}
-	columnsLogNEON(c, groups)
+	panelConcludeLogsNEON(c, groups)
 }
-
-//go:noescape
-func columnsConcludeNEON(c *Panel, groups int)
 
 func (c *Panel) concludeProbabilities(groups int) {
 	if active == tierGo || groups <= 0 {
 		c.concludeProbabilitiesGo(groups)
 		return
 	}
-	columnsConcludeNEON(c, groups)
+	panelConcludeProbabilitiesNEON(c, groups)
 }
-
-//go:noescape
-func columnsShiftNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
 
 func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -208,11 +171,8 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, grou
 	checkStrip(dst, dstStride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
 	raceWriteRows(dst, dstStride, n, groups*Group)
-	columnsShiftNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	panelShiftNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
 }
-
-//go:noescape
-func columnsScaleNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
 
 func (c *Panel) Scale(x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
@@ -221,11 +181,8 @@ func (c *Panel) Scale(x []float64, stride, n, groups int) {
 	}
 	checkStrip(x, stride, n, groups)
 	raceWriteRows(x, stride, n, groups*Group)
-	columnsScaleNEON(c, unsafe.SliceData(x), stride, unsafe.SliceData(x), stride, n, groups)
+	panelScaleNEON(c, unsafe.SliceData(x), stride, unsafe.SliceData(x), stride, n, groups)
 }
-
-//go:noescape
-func packNEON(tile, x *float64, stride, cols, groups int)
 
 func pack(tile, x []float64, stride, cols, groups int) {
 	if active == tierGo || cols <= 0 || groups <= 0 {
@@ -238,9 +195,6 @@ func pack(tile, x []float64, stride, cols, groups int) {
 	raceWriteRows(tile, Width, cols, groups*Group)
 	packNEON(unsafe.SliceData(tile), unsafe.SliceData(x), stride, cols, groups)
 }
-
-//go:noescape
-func unpackNEON(tile, dst *float64, stride, cols, groups int)
 
 func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	if active == tierGo || cols <= 0 || groups <= 0 {
@@ -361,21 +315,3 @@ func productTile(rows, cols int, dst *float64, dstStride int, a *float64, aRow, 
 		product1x1NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
 	}
 }
-
-//go:noescape
-func product4x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-
-//go:noescape
-func product4x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-
-//go:noescape
-func product4x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-
-//go:noescape
-func product1x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-
-//go:noescape
-func product1x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-
-//go:noescape
-func product1x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)

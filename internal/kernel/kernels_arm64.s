@@ -136,11 +136,8 @@ DATA numbers<>+800(SB)/8, $0x3d2ef35793c76730 // ln2Lo
 DATA numbers<>+808(SB)/8, $0x3d2ef35793c76730
 GLOBL numbers<>(SB), RODATA|NOPTR, $816
 
-// func maxNEON(x *float64, n int) (max float64)
-//
-// maxNEON returns the largest of n entries, -Inf for none. If there is a NaN it
-// returns a NaN, of any bits; of two zeros either may be the largest.
-TEXT	·maxNEON(SB), 0, $0-24
+// func maxOfNEON(x *float64, n int) (max float64)
+TEXT ·maxOfNEON(SB), 0, $0-24
 	MOVD	$numbers<>(SB), R16
 	MOVD	x+0(FP), R0
 	MOVD	n+8(FP), R1
@@ -213,13 +210,8 @@ done:
 	FMOVD	F8, max+16(FP)
 	RET
 
-// func expSumNEON(s *rowSums, dst, x *float64, n int)
-//
-// expSumNEON adds the terms of n entries, a multiple of 8 and not 0, to the sums
-// of the frame s, and those equal to s.max to its count only. Blocks begin at x.
-// Where dst is not nil it receives the terms of all entries; it may be x. It does
-// what expSumGo does, if s.max is finite.
-TEXT	·expSumNEON(SB), 0, $0-32
+// func expSumNEON(s *rowSums, dst *float64, x *float64, n int)
+TEXT ·expSumNEON(SB), 0, $0-32
 	MOVD	$numbers<>(SB), R16
 	MOVD	s+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -461,11 +453,8 @@ added:
 	MOVD	R6, rowSums_count(R0)
 	RET
 
-// func shiftNEON(dst, x *float64, n int, max, negLogSum float64)
-//
-// shiftNEON sets n entries of dst to negLogSum+(x[j]-max), where negLogSum is not
-// a NaN. dst may be x.
-TEXT	·shiftNEON(SB), 0, $0-40
+// func shiftByNEON(dst *float64, x *float64, n int, max float64, negLogSum float64)
+TEXT ·shiftByNEON(SB), 0, $0-40
 	MOVD	dst+0(FP), R0
 	MOVD	x+8(FP), R1
 	MOVD	n+16(FP), R2
@@ -552,11 +541,8 @@ one:
 done:
 	RET
 
-// func scaleNEON(dst, x *float64, n int, factor float64)
-//
-// scaleNEON sets n entries of dst to x[j]*factor+0, where factor is not a NaN. dst
-// may be x.
-TEXT	·scaleNEON(SB), 0, $0-32
+// func scaleByNEON(dst *float64, x *float64, n int, factor float64)
+TEXT ·scaleByNEON(SB), 0, $0-32
 	MOVD	dst+0(FP), R0
 	MOVD	x+8(FP), R1
 	MOVD	n+16(FP), R2
@@ -642,11 +628,8 @@ one:
 done:
 	RET
 
-// func columnsMaxNEON(c *Panel, x *float64, stride, n, groups int)
-//
-// columnsMaxNEON does what columnsMaxGo does for n > 0 and groups > 0, except that
-// of two zeros either may be the largest.
-TEXT	·columnsMaxNEON(SB), 0, $0-40
+// func panelRaiseMaxNEON(c *Panel, x *float64, stride int, n int, groups int)
+TEXT ·panelRaiseMaxNEON(SB), 0, $0-40
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	x+8(FP), R1
@@ -831,10 +814,8 @@ oneGroupRow:
 done:
 	RET
 
-// func columnsFrameNEON(c *Panel, groups int)
-//
-// columnsFrameNEON does what columnsFrameGo does, for groups > 0.
-TEXT	·columnsFrameNEON(SB), 0, $0-16
+// func panelSetFramesNEON(c *Panel, groups int)
+TEXT ·panelSetFramesNEON(SB), 0, $0-16
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	groups+8(FP), R1
@@ -919,12 +900,8 @@ four:
 	BNE	four
 	RET
 
-// func columnsExpSumNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
-//
-// columnsExpSumNEON does what columnsExpSumGo does, for 0 < n ≤ 64 and groups > 0,
-// on slices whose maximum is finite. For each lane of a group of slices in turn
-// it goes through the lane's entries, of eight slices at a time.
-TEXT	·columnsExpSumNEON(SB), 0, $0-56
+// func panelAddExpNEON(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+TEXT ·panelAddExpNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -1222,12 +1199,8 @@ further:
 	BNE	group
 	RET
 
-// func columnsTotalNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
-//
-// columnsTotalNEON does what columnsTotalGo does, for n > 0 and groups > 0, on
-// slices whose maximum is finite and whose frames and sums columnsFrame has set.
-// It goes through eight entries after another, of eight slices at a time.
-TEXT	·columnsTotalNEON(SB), 0, $0-56
+// func panelTotalNEON(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+TEXT ·panelTotalNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -1528,10 +1501,8 @@ further:
 	BNE	group
 	RET
 
-// func columnsJoinNEON(c *Panel, groups int)
-//
-// columnsJoinNEON does what columnsJoinGo does, for groups > 0.
-TEXT	·columnsJoinNEON(SB), 0, $0-16
+// func panelJoinLanesNEON(c *Panel, groups int)
+TEXT ·panelJoinLanesNEON(SB), 0, $0-16
 	MOVD	c+0(FP), R0
 	MOVD	groups+8(FP), R1
 	LSL	$1, R1
@@ -1690,10 +1661,8 @@ four:
 	BNE	four
 	RET
 
-// func columnsLogNEON(c *Panel, groups int)
-//
-// columnsLogNEON does what columnsLogGo does, for groups > 0.
-TEXT	·columnsLogNEON(SB), 0, $0-16
+// func panelConcludeLogsNEON(c *Panel, groups int)
+TEXT ·panelConcludeLogsNEON(SB), 0, $0-16
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	groups+8(FP), R1
@@ -2002,10 +1971,8 @@ four:
 	BNE	four
 	RET
 
-// func columnsConcludeNEON(c *Panel, groups int)
-//
-// columnsConcludeNEON does what columnsConcludeGo does, for groups > 0.
-TEXT	·columnsConcludeNEON(SB), 0, $0-16
+// func panelConcludeProbabilitiesNEON(c *Panel, groups int)
+TEXT ·panelConcludeProbabilitiesNEON(SB), 0, $0-16
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	groups+8(FP), R1
@@ -2367,10 +2334,8 @@ four:
 	BNE	four
 	RET
 
-// func columnsShiftNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
-//
-// columnsShiftNEON does what columnsShiftGo does, for n > 0 and groups > 0.
-TEXT	·columnsShiftNEON(SB), 0, $0-56
+// func panelShiftNEON(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+TEXT ·panelShiftNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -2437,11 +2402,8 @@ group:
 	BNE	row
 	RET
 
-// func columnsScaleNEON(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)
-//
-// columnsScaleNEON does what columnsScaleGo does, for n > 0 and groups > 0, from x
-// to dst, which may be x.
-TEXT	·columnsScaleNEON(SB), 0, $0-56
+// func panelScaleNEON(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+TEXT ·panelScaleNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
 	MOVD	c+0(FP), R0
 	MOVD	dst+8(FP), R1
@@ -2505,10 +2467,8 @@ group:
 	BNE	row
 	RET
 
-// func packNEON(tile, x *float64, stride, cols, groups int)
-//
-// packNEON does what packGo does, for groups > 0.
-TEXT	·packNEON(SB), 0, $0-40
+// func packNEON(tile *float64, x *float64, stride int, cols int, groups int)
+TEXT ·packNEON(SB), 0, $0-40
 	MOVD	tile+0(FP), R0
 	MOVD	x+8(FP), R1
 	MOVD	stride+16(FP), R2
@@ -2584,10 +2544,8 @@ next:
 	BNE	group
 	RET
 
-// func unpackNEON(tile, dst *float64, stride, cols, groups int)
-//
-// unpackNEON does what unpackGo does, for groups > 0.
-TEXT	·unpackNEON(SB), 0, $0-40
+// func unpackNEON(tile *float64, dst *float64, stride int, cols int, groups int)
+TEXT ·unpackNEON(SB), 0, $0-40
 	MOVD	tile+0(FP), R0
 	MOVD	dst+8(FP), R1
 	MOVD	stride+16(FP), R2
@@ -2663,10 +2621,8 @@ next:
 	BNE	group
 	RET
 
-// func product4x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product4x8NEON is productGo for rows = 4, cols = 8 and n > 0.
-TEXT	·product4x8NEON(SB), 0, $0-80
+// func product4x8NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product4x8NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2
@@ -2844,10 +2800,8 @@ step:
 	ADD	$8, R8
 	RET
 
-// func product4x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product4x2NEON is productGo for rows = 4, cols = 2 and n > 0.
-TEXT	·product4x2NEON(SB), 0, $0-80
+// func product4x2NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product4x2NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2
@@ -2926,10 +2880,8 @@ step:
 	ADD	$8, R8
 	RET
 
-// func product4x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product4x1NEON is productGo for rows = 4, cols = 1 and n > 0.
-TEXT	·product4x1NEON(SB), 0, $0-80
+// func product4x1NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product4x1NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2
@@ -3008,10 +2960,8 @@ step:
 	ADD	$8, R8
 	RET
 
-// func product1x8NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product1x8NEON is productGo for rows = 1, cols = 8 and n > 0.
-TEXT	·product1x8NEON(SB), 0, $0-80
+// func product1x8NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product1x8NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2
@@ -3075,10 +3025,8 @@ step:
 	ADD	$8, R8
 	RET
 
-// func product1x2NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product1x2NEON is productGo for rows = 1, cols = 2 and n > 0.
-TEXT	·product1x2NEON(SB), 0, $0-80
+// func product1x2NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product1x2NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2
@@ -3115,10 +3063,8 @@ step:
 	ADD	$8, R8
 	RET
 
-// func product1x1NEON(dst *float64, dstStride int, a *float64, aRow, aStep int, b *float64, bStep, n int, plus *float64, onto int)
-//
-// product1x1NEON is productGo for rows = 1, cols = 1 and n > 0.
-TEXT	·product1x1NEON(SB), 0, $0-80
+// func product1x1NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
+TEXT ·product1x1NEON(SB), 0, $0-80
 	MOVD	dst+0(FP), R0
 	MOVD	dstStride+8(FP), R1
 	MOVD	a+16(FP), R2

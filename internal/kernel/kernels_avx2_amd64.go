@@ -7,108 +7,114 @@
 
 package kernel
 
-// maxAVX2 is maxOfGo of the n > 0 doubles at x.
+// maxOfAVX2 is maxOfGo of the n > 0 doubles at x.
 //
 //go:noescape
-func maxAVX2(x *float64, n int) float64
+func maxOfAVX2(x *float64, n int) float64
 
-// expSumAVX2 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
-// at an expState: max, magic, lower, next and out in; less, hi and lo out.
+// expSumAVX2 is expSumGo for the n > 0 doubles at x in a frame without shift.
+// max, magic, lower, next and out of s go in; less, hi and lo come out.
 //
 //go:noescape
-func expSumAVX2(x *float64, n int, s *float64)
+func expSumAVX2(x *float64, n int, s *expState)
 
-// expTermsAVX2 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
-// terms go to dst. s points at an expState: max, magic, lower, next and out in;
-// less, hi and lo out.
+// expTermsAVX2 is expSumGo for the n > 0 doubles at x in a frame without
+// shift, whose terms go to dst. max, magic, lower, next and out of s go in;
+// less, hi and lo come out.
 //
 //go:noescape
-func expTermsAVX2(dst *float64, x *float64, n int, s *float64)
+func expTermsAVX2(dst *float64, x *float64, n int, s *expState)
 
-// shiftAVX2 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
+// shiftByAVX2 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must
+// not be NaN. dst may be x.
 //
 //go:noescape
-func shiftAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
+func shiftByAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
-// scaleAVX2 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN. dst may be x.
+// scaleByAVX2 sets dst[j], n of them, to x[j]·factor + 0. factor must not be
+// NaN. dst may be x.
 //
 //go:noescape
-func scaleAVX2(dst *float64, x *float64, n int, factor float64)
+func scaleByAVX2(dst *float64, x *float64, n int, factor float64)
 
-// columnsMaxAVX2 is columnsMaxGo for n > 0 rows, stride doubles apart.
+// panelRaiseMaxAVX2 is Panel.raiseMaxGo for n > 0 rows, stride doubles apart.
 //
 //go:noescape
-func columnsMaxAVX2(c *float64, x *float64, stride int, n int, groups int)
+func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, groups int)
 
-// columnsFrameAVX2 is columnsFrameGo.
+// panelSetFramesAVX2 is Panel.setFramesGo.
 //
 //go:noescape
-func columnsFrameAVX2(c *float64, groups int)
+func panelSetFramesAVX2(c *Panel, groups int)
 
-// columnsExpSumAVX2 is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there.
+// panelAddExpAVX2 is Panel.addExpGo without dst, for 0 < n ≤ 64. It prefetches
+// as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// columnsExpTermsAVX2 is columnsExpSumGo with dst, for 0 < n ≤ 64.
+// panelAddExpTermsAVX2 is Panel.addExpGo with dst, for 0 < n ≤ 64.
 //
 //go:noescape
-func columnsExpTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsTotalAVX2 is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there.
+// panelTotalAVX2 is Panel.totalGo without dst. It prefetches as many rows at
+// next and out bytes from there.
 //
 //go:noescape
-func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// columnsTotalTermsAVX2 is columnsTotalGo with dst.
+// panelTotalTermsAVX2 is Panel.totalGo with dst.
 //
 //go:noescape
-func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsJoinAVX2 is columnsJoinGo.
+// panelJoinLanesAVX2 is Panel.joinLanesGo.
 //
 //go:noescape
-func columnsJoinAVX2(c *float64, groups int)
+func panelJoinLanesAVX2(c *Panel, groups int)
 
-// columnsLogAVX2 is columnsLogGo.
+// panelConcludeLogsAVX2 is Panel.concludeLogsGo.
 //
 //go:noescape
-func columnsLogAVX2(c *float64, groups int)
+func panelConcludeLogsAVX2(c *Panel, groups int)
 
-// columnsConcludeAVX2 is columnsConcludeGo.
+// panelConcludeProbabilitiesAVX2 is Panel.concludeProbabilitiesGo.
 //
 //go:noescape
-func columnsConcludeAVX2(c *float64, groups int)
+func panelConcludeProbabilitiesAVX2(c *Panel, groups int)
 
-// columnsShiftAVX2 sets n > 0 rows of dst to (x-max)+negLogSum by column. dst may be x.
+// panelShiftAVX2 sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.
+// dst may be x.
 //
 //go:noescape
-func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsScaleAVX2 sets n > 0 rows of dst to x·factor + 0 by column. dst may be x.
+// panelScaleAVX2 sets n > 0 rows of dst to x·factor + 0, slice by slice. dst
+// may be x.
 //
 //go:noescape
-func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // packAVX2 is packGo for cols ≥ 2.
 //
 //go:noescape
 func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
 
-// packMaxAVX2 is packMaxGo for cols ≥ 2.
+// panelPackMaxAVX2 is Panel.packMaxGo for cols ≥ 2.
 //
 //go:noescape
-func packMaxAVX2(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+func panelPackMaxAVX2(c *Panel, tile *float64, x *float64, stride int, cols int, groups int)
 
 // unpackAVX2 is unpackGo for cols ≥ 2.
 //
 //go:noescape
 func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 
-// unpackScaledAVX2 is unpackScaledGo for cols ≥ 2.
+// panelUnpackScaledAVX2 is Panel.unpackScaledGo for cols ≥ 2.
 //
 //go:noescape
-func unpackScaledAVX2(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
 // weightedLossAVX2 is weightedLossGo for n > 0 entries.
 //
@@ -120,12 +126,13 @@ func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum floa
 //go:noescape
 func weightedLossSumsAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// sumAVX2 is laneSumGo for n > 0 entries.
+// laneSumAVX2 is laneSumGo for n > 0 entries.
 //
 //go:noescape
-func sumAVX2(x *float64, n int) (hi float64, lo float64)
+func laneSumAVX2(x *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms or q.
+// weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms
+// or q.
 //
 //go:noescape
 func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
@@ -135,47 +142,49 @@ func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first
 //go:noescape
 func areSoftTargetsAVX2(x *float64, n int) bool
 
-// indexAVX2 is indexOfGo for n entries and a v that is not NaN.
+// indexOfAVX2 is indexOfGo for n entries and a v that is not NaN.
 //
 //go:noescape
-func indexAVX2(x *float64, n int, v float64) int
+func indexOfAVX2(x *float64, n int, v float64) int
 
-// vectorJacobianAVX2 is vectorJacobianGo for n > 0 entries. It returns how many it did:
-// all, or those before a vector that has a special entry. dst may be logp or u.
+// vectorJacobianAVX2 is vectorJacobianGo for n > 0 entries. It returns how
+// many it did: all, or those before a vector that has a special entry. dst may
+// be logp or u.
 //
 //go:noescape
 func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
 
-// columnsVectorJacobianAVX2 is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead. It returns how many it did:
-// all, or those before a vector that has a special entry. dst may be logp or u.
+// columnsVectorJacobianAVX2 is columnsVectorJacobianGo for n > 0 entries. It
+// prefetches what lies so many bytes ahead. It returns how many it did: all,
+// or those before a vector that has a special entry. dst may be logp or u.
 //
 //go:noescape
 func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
 
-// columnsAddAVX2 is columnsAddGo for n > 0 rows of width > 0.
+// panelAddAVX2 is Panel.addGo for n > 0 rows of width > 0.
 //
 //go:noescape
-func columnsAddAVX2(c *float64, x *float64, stride int, n int, width int)
+func panelAddAVX2(c *Panel, x *float64, stride int, n int, width int)
 
-// columnsWeightedLossAVX2 is columnsWeightedLossGo for n > 0 entries.
+// panelWeightedLossAVX2 is Panel.weightedLossGo for n > 0 entries.
 //
 //go:noescape
-func columnsWeightedLossAVX2(c *float64, q *float64, x *float64, n int, groups int)
+func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
 
-// columnsWeightedGradientAVX2 is columnsWeightedGradientGo for n > 0 entries.
+// panelWeightedGradientAVX2 is Panel.weightedGradientGo for n > 0 entries.
 //
 //go:noescape
-func columnsWeightedGradientAVX2(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 
-// columnsLabelAVX2 is columnsLabelGo without terms, for whole groups.
+// panelLabelAVX2 is Panel.labelGo without terms, for whole groups.
 //
 //go:noescape
-func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+func panelLabelAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
 
-// columnsLabelGradAVX2 is columnsLabelGo with terms, for whole groups.
+// panelLabelGradientAVX2 is Panel.labelGo with terms, for whole groups.
 //
 //go:noescape
-func columnsLabelGradAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+func panelLabelGradientAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
 
 // product4x12AVX2 is productGo for 4 rows of 12 entries and n > 0 steps.
 //
@@ -192,7 +201,8 @@ func product4x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int
 //go:noescape
 func product4x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product4xPartAVX2 is productGo for 4 rows of 0 < cols < 4 entries and n > 0 steps.
+// product4xPartAVX2 is productGo for 4 rows of 0 < cols < 4 entries and n > 0
+// steps.
 //
 //go:noescape
 func product4xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
@@ -212,7 +222,8 @@ func product2x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int
 //go:noescape
 func product2x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product2xPartAVX2 is productGo for 2 rows of 0 < cols < 4 entries and n > 0 steps.
+// product2xPartAVX2 is productGo for 2 rows of 0 < cols < 4 entries and n > 0
+// steps.
 //
 //go:noescape
 func product2xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
@@ -232,7 +243,8 @@ func product1x8AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int
 //go:noescape
 func product1x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product1xPartAVX2 is productGo for 1 rows of 0 < cols < 4 entries and n > 0 steps.
+// product1xPartAVX2 is productGo for 1 rows of 0 < cols < 4 entries and n > 0
+// steps.
 //
 //go:noescape
 func product1xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)

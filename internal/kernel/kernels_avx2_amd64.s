@@ -337,9 +337,9 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
-// func maxAVX2(x *float64, n int) float64
+// func maxOfAVX2(x *float64, n int) float64
 // Requires: AVX, CMOV
-TEXT ·maxAVX2(SB), NOSPLIT, $0-24
+TEXT ·maxOfAVX2(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	VBROADCASTSD minusInf<>+0(SB), Y0
@@ -411,7 +411,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(x *float64, n int, s *float64)
+// func expSumAVX2(x *float64, n int, s *expState)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expSumAVX2(SB), NOSPLIT, $192-24
 	MOVQ         x+0(FP), AX
@@ -599,7 +599,7 @@ passed:
 	VZEROUPPER
 	RET
 
-// func expTermsAVX2(dst *float64, x *float64, n int, s *float64)
+// func expTermsAVX2(dst *float64, x *float64, n int, s *expState)
 // Requires: AVX, AVX2, CMOV, FMA3
 TEXT ·expTermsAVX2(SB), NOSPLIT, $192-32
 	MOVQ         dst+0(FP), AX
@@ -795,9 +795,9 @@ passed:
 	VZEROUPPER
 	RET
 
-// func shiftAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
+// func shiftByAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
 // Requires: AVX, CMOV
-TEXT ·shiftAVX2(SB), NOSPLIT, $0-40
+TEXT ·shiftByAVX2(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -861,9 +861,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAVX2(dst *float64, x *float64, n int, factor float64)
+// func scaleByAVX2(dst *float64, x *float64, n int, factor float64)
 // Requires: AVX, CMOV
-TEXT ·scaleAVX2(SB), NOSPLIT, $0-32
+TEXT ·scaleByAVX2(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -926,9 +926,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func columnsMaxAVX2(c *float64, x *float64, stride int, n int, groups int)
+// func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, groups int)
 // Requires: AVX
-TEXT ·columnsMaxAVX2(SB), NOSPLIT, $0-40
+TEXT ·panelRaiseMaxAVX2(SB), NOSPLIT, $0-40
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
@@ -976,9 +976,9 @@ joined:
 	VZEROUPPER
 	RET
 
-// func columnsFrameAVX2(c *float64, groups int)
+// func panelSetFramesAVX2(c *Panel, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsFrameAVX2(SB), NOSPLIT, $0-16
+TEXT ·panelSetFramesAVX2(SB), NOSPLIT, $0-16
 	MOVQ   c+0(FP), AX
 	MOVQ   groups+8(FP), CX
 	VXORPD Y0, Y0, Y0
@@ -1026,9 +1026,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsExpSumAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·columnsExpSumAVX2(SB), NOSPLIT, $0-64
+TEXT ·panelAddExpAVX2(SB), NOSPLIT, $0-64
 	MOVQ c+0(FP), AX
 	MOVQ stride+16(FP), CX
 	MOVQ groups+32(FP), DX
@@ -1127,9 +1127,9 @@ counted:
 	VZEROUPPER
 	RET
 
-// func columnsExpTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsExpTermsAVX2(SB), NOSPLIT, $8-56
+TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $8-56
 	MOVQ c+0(FP), AX
 	MOVQ stride+32(FP), CX
 	MOVQ groups+48(FP), DX
@@ -1231,9 +1231,9 @@ counted:
 	VZEROUPPER
 	RET
 
-// func columnsTotalAVX2(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·columnsTotalAVX2(SB), NOSPLIT, $8-64
+TEXT ·panelTotalAVX2(SB), NOSPLIT, $8-64
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
@@ -1353,9 +1353,9 @@ oneShiftedDone:
 	VZEROUPPER
 	RET
 
-// func columnsTotalTermsAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·columnsTotalTermsAVX2(SB), NOSPLIT, $0-56
+TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $0-56
 	MOVQ c+0(FP), AX
 	MOVQ x+24(FP), CX
 	MOVQ stride+32(FP), DX
@@ -1472,9 +1472,9 @@ oneShiftedDone:
 	VZEROUPPER
 	RET
 
-// func columnsJoinAVX2(c *float64, groups int)
+// func panelJoinLanesAVX2(c *Panel, groups int)
 // Requires: AVX
-TEXT ·columnsJoinAVX2(SB), NOSPLIT, $0-16
+TEXT ·panelJoinLanesAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 	SHLQ $0x01, CX
@@ -1560,9 +1560,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsLogAVX2(c *float64, groups int)
+// func panelConcludeLogsAVX2(c *Panel, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsLogAVX2(SB), NOSPLIT, $0-16
+TEXT ·panelConcludeLogsAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 	SHLQ $0x01, CX
@@ -1723,9 +1723,9 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
-// func columnsConcludeAVX2(c *float64, groups int)
+// func panelConcludeProbabilitiesAVX2(c *Panel, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·columnsConcludeAVX2(SB), NOSPLIT, $384-16
+TEXT ·panelConcludeProbabilitiesAVX2(SB), NOSPLIT, $384-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 	SHLQ $0x01, CX
@@ -1925,9 +1925,9 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
-// func columnsShiftAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX
-TEXT ·columnsShiftAVX2(SB), NOSPLIT, $0-56
+TEXT ·panelShiftAVX2(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
 	MOVQ   dstStride+16(FP), DX
@@ -2042,9 +2042,9 @@ vectors1Done:
 	VZEROUPPER
 	RET
 
-// func columnsScaleAVX2(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX
-TEXT ·columnsScaleAVX2(SB), NOSPLIT, $0-56
+TEXT ·panelScaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
 	MOVQ   dstStride+16(FP), DX
@@ -2198,9 +2198,9 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func packMaxAVX2(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+// func panelPackMaxAVX2(c *Panel, tile *float64, x *float64, stride int, cols int, groups int)
 // Requires: AVX
-TEXT ·packMaxAVX2(SB), NOSPLIT, $0-48
+TEXT ·panelPackMaxAVX2(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), AX
 	MOVQ tile+8(FP), CX
 	MOVQ x+16(FP), DX
@@ -2303,9 +2303,9 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func unpackScaledAVX2(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+// func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 // Requires: AVX
-TEXT ·unpackScaledAVX2(SB), NOSPLIT, $0-48
+TEXT ·panelUnpackScaledAVX2(SB), NOSPLIT, $0-48
 	MOVQ   dst+8(FP), AX
 	MOVQ   stride+16(FP), CX
 	MOVQ   tile+24(FP), DX
@@ -2707,9 +2707,9 @@ join:
 	VZEROUPPER
 	RET
 
-// func sumAVX2(x *float64, n int) (hi float64, lo float64)
+// func laneSumAVX2(x *float64, n int) (hi float64, lo float64)
 // Requires: AVX, CMOV, MMX+
-TEXT ·sumAVX2(SB), NOSPLIT, $0-32
+TEXT ·laneSumAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
 	VXORPD Y0, Y0, Y0
@@ -3023,9 +3023,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func indexAVX2(x *float64, n int, v float64) int
+// func indexOfAVX2(x *float64, n int, v float64) int
 // Requires: AVX, CMOV
-TEXT ·indexAVX2(SB), NOSPLIT, $0-32
+TEXT ·indexOfAVX2(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	VBROADCASTSD v+16(FP), Y0
@@ -3479,9 +3479,9 @@ stop:
 	VZEROUPPER
 	RET
 
-// func columnsAddAVX2(c *float64, x *float64, stride int, n int, width int)
+// func panelAddAVX2(c *Panel, x *float64, stride int, n int, width int)
 // Requires: AVX, CMOV, MMX+
-TEXT ·columnsAddAVX2(SB), NOSPLIT, $0-40
+TEXT ·panelAddAVX2(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   stride+16(FP), DX
@@ -3547,9 +3547,9 @@ next:
 	VZEROUPPER
 	RET
 
-// func columnsWeightedLossAVX2(c *float64, q *float64, x *float64, n int, groups int)
+// func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
 // Requires: AVX
-TEXT ·columnsWeightedLossAVX2(SB), NOSPLIT, $0-40
+TEXT ·panelWeightedLossAVX2(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   q+8(FP), CX
 	MOVQ   x+16(FP), DX
@@ -3615,9 +3615,9 @@ entries:
 	VZEROUPPER
 	RET
 
-// func columnsWeightedGradientAVX2(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+// func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, FMA3
-TEXT ·columnsWeightedGradientAVX2(SB), NOSPLIT, $0-48
+TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $0-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -3689,9 +3689,9 @@ entries:
 	VZEROUPPER
 	RET
 
-// func columnsLabelAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int)
-// Requires: AVX, AVX2, CMOV
-TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48
+// func panelLabelAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelLabelAVX2(SB), NOSPLIT, $0-48
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
@@ -3708,7 +3708,6 @@ TEXT ·columnsLabelAVX2(SB), NOSPLIT, $0-48
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3
-	MOVQ         R8, R9
 	SHLQ         $0x01, DI
 
 vectors:
@@ -3726,20 +3725,6 @@ vectors:
 	VBROADCASTSD nan<>+0(SB), Y8
 	VBLENDVPD    Y7, Y8, Y6, Y6
 	VMOVUPD      Y6, (SI)
-	VMOVUPD      1152(R9), Y7
-	VADDPD       Y6, Y7, Y8
-	VSUBPD       Y7, Y8, Y9
-	VSUBPD       Y9, Y8, Y10
-	VSUBPD       Y10, Y7, Y7
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y7, Y6
-	VMOVUPD      Y8, 1152(R9)
-	VADDPD       1216(R9), Y6, Y6
-	VMOVUPD      Y6, 1216(R9)
-	LEAQ         32(R8), R10
-	CMPQ         R9, R8
-	MOVQ         R8, R9
-	CMOVQEQ      R10, R9
 	VCMPPD       $0x00, Y4, Y5, Y4
 	VBROADCASTSD one<>+0(SB), Y5
 	VCMPPD       $0x00, 512(AX), Y5, Y5
@@ -3759,9 +3744,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsLabelGradAVX2(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
-// Requires: AVX, AVX2, CMOV
-TEXT ·columnsLabelGradAVX2(SB), NOSPLIT, $0-64
+// func panelLabelGradientAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
+// Requires: AVX, AVX2
+TEXT ·panelLabelGradientAVX2(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
@@ -3780,7 +3765,6 @@ TEXT ·columnsLabelGradAVX2(SB), NOSPLIT, $0-64
 	VXORPD       Y3, Y3, Y3
 	VXORPD       Y4, Y4, Y4
 	VXORPD       Y5, Y5, Y5
-	MOVQ         R9, R10
 	SHLQ         $0x01, DI
 
 vectors:
@@ -3798,20 +3782,6 @@ vectors:
 	VBROADCASTSD nan<>+0(SB), Y12
 	VBLENDVPD    Y11, Y12, Y10, Y10
 	VMOVUPD      Y10, (SI)
-	VMOVUPD      1152(R10), Y11
-	VADDPD       Y10, Y11, Y12
-	VSUBPD       Y11, Y12, Y13
-	VSUBPD       Y13, Y12, Y14
-	VSUBPD       Y14, Y11, Y11
-	VSUBPD       Y13, Y10, Y10
-	VADDPD       Y10, Y11, Y10
-	VMOVUPD      Y12, 1152(R10)
-	VADDPD       1216(R10), Y10, Y10
-	VMOVUPD      Y10, 1216(R10)
-	LEAQ         32(R9), R11
-	CMPQ         R10, R9
-	MOVQ         R9, R10
-	CMOVQEQ      R11, R10
 	VCMPPD       $0x00, Y7, Y8, Y7
 	VBROADCASTSD one<>+0(SB), Y8
 	VCMPPD       $0x00, 512(AX), Y8, Y8

@@ -7,122 +7,131 @@
 
 package kernel
 
-// maxAVX512 is maxOfGo of the n > 0 doubles at x.
+// maxOfAVX512 is maxOfGo of the n > 0 doubles at x.
 //
 //go:noescape
-func maxAVX512(x *float64, n int) float64
+func maxOfAVX512(x *float64, n int) float64
 
-// expSumAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift. s points
-// at an expState: max, magic, lower, next and out in; less, hi and lo out.
+// expSumAVX512 is expSumGo for the n > 0 doubles at x in a frame without
+// shift. max, magic, lower, next and out of s go in; less, hi and lo come out.
 //
 //go:noescape
-func expSumAVX512(x *float64, n int, s *float64)
+func expSumAVX512(x *float64, n int, s *expState)
 
-// expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without shift, whose
-// terms go to dst. s points at an expState: max, magic, lower, next and out in;
-// less, hi and lo out.
+// expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without
+// shift, whose terms go to dst. max, magic, lower, next and out of s go in;
+// less, hi and lo come out.
 //
 //go:noescape
-func expTermsAVX512(dst *float64, x *float64, n int, s *float64)
+func expTermsAVX512(dst *float64, x *float64, n int, s *expState)
 
-// shiftAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN. dst may be x.
+// shiftByAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum
+// must not be NaN. dst may be x.
 //
 //go:noescape
-func shiftAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
+func shiftByAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
 
-// scaleAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be NaN. dst may be x.
+// scaleByAVX512 sets dst[j], n of them, to x[j]·factor + 0. factor must not be
+// NaN. dst may be x.
 //
 //go:noescape
-func scaleAVX512(dst *float64, x *float64, n int, factor float64)
+func scaleByAVX512(dst *float64, x *float64, n int, factor float64)
 
-// columnsMaxAVX512 is columnsMaxGo for n > 0 rows, stride doubles apart.
+// panelRaiseMaxAVX512 is Panel.raiseMaxGo for n > 0 rows, stride doubles
+// apart.
 //
 //go:noescape
-func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)
+func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, groups int)
 
-// columnsFrameAVX512 is columnsFrameGo.
+// panelSetFramesAVX512 is Panel.setFramesGo.
 //
 //go:noescape
-func columnsFrameAVX512(c *float64, groups int)
+func panelSetFramesAVX512(c *Panel, groups int)
 
-// columnsExpSumAVX512 is columnsExpSumGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there.
+// panelAddExpAVX512 is Panel.addExpGo without dst, for 0 < n ≤ 64. It
+// prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// columnsExpTermsAVX512 is columnsExpSumGo with dst, for 0 < n ≤ 64.
+// panelAddExpTermsAVX512 is Panel.addExpGo with dst, for 0 < n ≤ 64.
 //
 //go:noescape
-func columnsExpTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsTotalAVX512 is columnsTotalGo without dst. It prefetches as many rows at next and out bytes from there.
+// panelTotalAVX512 is Panel.totalGo without dst. It prefetches as many rows at
+// next and out bytes from there.
 //
 //go:noescape
-func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// columnsTotalTermsAVX512 is columnsTotalGo with dst.
+// panelTotalTermsAVX512 is Panel.totalGo with dst.
 //
 //go:noescape
-func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsTotalMoveAVX512 is columnsTotalGo without dst, for n > 0 and no shift. Beside that it sets
-// n rows at out to those at buffer less before.max plus before.negLogSum, and those to rows at in,
-// of which it raises next.max. before is in a stripState. It prefetches as many rows ahead, from
-// row turn on those of the next strips, strips being so many rows long.
+// panelMoveStripsAVX512 is Panel.totalGo without dst, for n > 0 and no shift.
+// Beside that it sets n rows at out to those at buffer less s.Before.Max plus
+// s.Before.NegLogSum, and those to rows at in, of which it raises s.Next.Max.
+// It prefetches as many rows ahead, from row turn on those of the next strips,
+// strips being so many rows long.
 //
 //go:noescape
-func columnsTotalMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+func panelMoveStripsAVX512(c *Panel, x *float64, n int, groups int, s *Strips, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
 
-// columnsJoinAVX512 is columnsJoinGo.
+// panelJoinLanesAVX512 is Panel.joinLanesGo.
 //
 //go:noescape
-func columnsJoinAVX512(c *float64, groups int)
+func panelJoinLanesAVX512(c *Panel, groups int)
 
-// columnsLogAVX512 is columnsLogGo.
+// panelConcludeLogsAVX512 is Panel.concludeLogsGo.
 //
 //go:noescape
-func columnsLogAVX512(c *float64, groups int)
+func panelConcludeLogsAVX512(c *Panel, groups int)
 
-// columnsConcludeAVX512 is columnsConcludeGo.
+// panelConcludeProbabilitiesAVX512 is Panel.concludeProbabilitiesGo.
 //
 //go:noescape
-func columnsConcludeAVX512(c *float64, groups int)
+func panelConcludeProbabilitiesAVX512(c *Panel, groups int)
 
-// columnsShiftAVX512 sets n > 0 rows of dst to (x-max)+negLogSum by column. dst may be x.
+// panelShiftAVX512 sets n > 0 rows of dst to (x-max)+negLogSum, slice by
+// slice. dst may be x.
 //
 //go:noescape
-func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// columnsScaleAVX512 sets n > 0 rows of dst to x·factor + 0 by column. dst may be x.
+// panelScaleAVX512 sets n > 0 rows of dst to x·factor + 0, slice by slice. dst
+// may be x.
 //
 //go:noescape
-func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
 // packAVX512 is packGo for cols ≥ 2.
 //
 //go:noescape
 func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
 
-// packMaxAVX512 is packMaxGo for cols ≥ 2.
+// panelPackMaxAVX512 is Panel.packMaxGo for cols ≥ 2.
 //
 //go:noescape
-func packMaxAVX512(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+func panelPackMaxAVX512(c *Panel, tile *float64, x *float64, stride int, cols int, groups int)
 
-// rowsShiftAVX512 is columnsShiftGo for rows, of dst and x, that lie one behind the other.
-// row holds, for the 8·cols doubles of eight rows in order, the numbers of their rows.
+// panelShiftRowsAVX512 is Panel.shiftGo for rows, of dst and x, that lie one
+// behind the other. row holds, for the 8·cols doubles of eight rows in order,
+// the numbers of their rows.
 //
 //go:noescape
-func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
+func panelShiftRowsAVX512(c *Panel, dst *float64, x *float64, row *int64, cols int, groups int)
 
 // unpackAVX512 is unpackGo for cols ≥ 2.
 //
 //go:noescape
 func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 
-// unpackScaledAVX512 is unpackScaledGo for cols ≥ 2.
+// panelUnpackScaledAVX512 is Panel.unpackScaledGo for cols ≥ 2.
 //
 //go:noescape
-func unpackScaledAVX512(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
 // weightedLossAVX512 is weightedLossGo for n > 0 entries.
 //
@@ -134,12 +143,13 @@ func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum fl
 //go:noescape
 func weightedLossSumsAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// sumAVX512 is laneSumGo for n > 0 entries.
+// laneSumAVX512 is laneSumGo for n > 0 entries.
 //
 //go:noescape
-func sumAVX512(x *float64, n int) (hi float64, lo float64)
+func laneSumAVX512(x *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms or q.
+// weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms
+// or q.
 //
 //go:noescape
 func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
@@ -149,47 +159,49 @@ func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, fir
 //go:noescape
 func areSoftTargetsAVX512(x *float64, n int) bool
 
-// indexAVX512 is indexOfGo for n entries and a v that is not NaN.
+// indexOfAVX512 is indexOfGo for n entries and a v that is not NaN.
 //
 //go:noescape
-func indexAVX512(x *float64, n int, v float64) int
+func indexOfAVX512(x *float64, n int, v float64) int
 
-// vectorJacobianAVX512 is vectorJacobianGo for n > 0 entries. It returns how many it did:
-// all, or those before a vector that has a special entry. dst may be logp or u.
+// vectorJacobianAVX512 is vectorJacobianGo for n > 0 entries. It returns how
+// many it did: all, or those before a vector that has a special entry. dst may
+// be logp or u.
 //
 //go:noescape
 func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
 
-// columnsVectorJacobianAVX512 is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead. It returns how many it did:
-// all, or those before a vector that has a special entry. dst may be logp or u.
+// columnsVectorJacobianAVX512 is columnsVectorJacobianGo for n > 0 entries. It
+// prefetches what lies so many bytes ahead. It returns how many it did: all,
+// or those before a vector that has a special entry. dst may be logp or u.
 //
 //go:noescape
 func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
 
-// columnsAddAVX512 is columnsAddGo for n > 0 rows of width > 0.
+// panelAddAVX512 is Panel.addGo for n > 0 rows of width > 0.
 //
 //go:noescape
-func columnsAddAVX512(c *float64, x *float64, stride int, n int, width int)
+func panelAddAVX512(c *Panel, x *float64, stride int, n int, width int)
 
-// columnsWeightedLossAVX512 is columnsWeightedLossGo for n > 0 entries.
+// panelWeightedLossAVX512 is Panel.weightedLossGo for n > 0 entries.
 //
 //go:noescape
-func columnsWeightedLossAVX512(c *float64, q *float64, x *float64, n int, groups int)
+func panelWeightedLossAVX512(c *Panel, q *float64, x *float64, n int, groups int)
 
-// columnsWeightedGradientAVX512 is columnsWeightedGradientGo for n > 0 entries.
+// panelWeightedGradientAVX512 is Panel.weightedGradientGo for n > 0 entries.
 //
 //go:noescape
-func columnsWeightedGradientAVX512(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 
-// columnsLabelAVX512 is columnsLabelGo without terms, for whole groups.
+// panelLabelAVX512 is Panel.labelGo without terms, for whole groups.
 //
 //go:noescape
-func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+func panelLabelAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
 
-// columnsLabelGradAVX512 is columnsLabelGo with terms, for whole groups.
+// panelLabelGradientAVX512 is Panel.labelGo with terms, for whole groups.
 //
 //go:noescape
-func columnsLabelGradAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+func panelLabelGradientAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
 
 // product8x24AVX512 is productGo for 8 rows of 24 entries and n > 0 steps.
 //
@@ -206,7 +218,8 @@ func product8x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep 
 //go:noescape
 func product8x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product8xPartAVX512 is productGo for 8 rows of 0 < cols < 8 entries and n > 0 steps.
+// product8xPartAVX512 is productGo for 8 rows of 0 < cols < 8 entries and n >
+// 0 steps.
 //
 //go:noescape
 func product8xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
@@ -226,7 +239,8 @@ func product4x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep 
 //go:noescape
 func product4x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product4xPartAVX512 is productGo for 4 rows of 0 < cols < 8 entries and n > 0 steps.
+// product4xPartAVX512 is productGo for 4 rows of 0 < cols < 8 entries and n >
+// 0 steps.
 //
 //go:noescape
 func product4xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
@@ -246,7 +260,8 @@ func product2x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep 
 //go:noescape
 func product2x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product2xPartAVX512 is productGo for 2 rows of 0 < cols < 8 entries and n > 0 steps.
+// product2xPartAVX512 is productGo for 2 rows of 0 < cols < 8 entries and n >
+// 0 steps.
 //
 //go:noescape
 func product2xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
@@ -266,7 +281,8 @@ func product1x16AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep 
 //go:noescape
 func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 
-// product1xPartAVX512 is productGo for 1 rows of 0 < cols < 8 entries and n > 0 steps.
+// product1xPartAVX512 is productGo for 1 rows of 0 < cols < 8 entries and n >
+// 0 steps.
 //
 //go:noescape
 func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)

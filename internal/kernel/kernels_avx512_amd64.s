@@ -191,9 +191,9 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
-// func maxAVX512(x *float64, n int) float64
+// func maxOfAVX512(x *float64, n int) float64
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·maxAVX512(SB), NOSPLIT, $0-24
+TEXT ·maxOfAVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	VBROADCASTSD minusInf<>+0(SB), Z0
@@ -264,7 +264,7 @@ done:
 	VZEROUPPER
 	RET
 
-// func expSumAVX512(x *float64, n int, s *float64)
+// func expSumAVX512(x *float64, n int, s *expState)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+, POPCNT
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-24
 	MOVQ         x+0(FP), AX
@@ -457,7 +457,7 @@ summed:
 	VZEROUPPER
 	RET
 
-// func expTermsAVX512(dst *float64, x *float64, n int, s *float64)
+// func expTermsAVX512(dst *float64, x *float64, n int, s *expState)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+, POPCNT
 TEXT ·expTermsAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
@@ -662,9 +662,9 @@ summed:
 	VZEROUPPER
 	RET
 
-// func shiftAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
+// func shiftByAVX512(dst *float64, x *float64, n int, max float64, negLogSum float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·shiftAVX512(SB), NOSPLIT, $0-40
+TEXT ·shiftByAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -725,9 +725,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAVX512(dst *float64, x *float64, n int, factor float64)
+// func scaleByAVX512(dst *float64, x *float64, n int, factor float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·scaleAVX512(SB), NOSPLIT, $0-32
+TEXT ·scaleByAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -787,9 +787,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func columnsMaxAVX512(c *float64, x *float64, stride int, n int, groups int)
+// func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsMaxAVX512(SB), NOSPLIT, $0-40
+TEXT ·panelRaiseMaxAVX512(SB), NOSPLIT, $0-40
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
@@ -837,9 +837,9 @@ joined:
 	VZEROUPPER
 	RET
 
-// func columnsFrameAVX512(c *float64, groups int)
+// func panelSetFramesAVX512(c *Panel, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsFrameAVX512(SB), NOSPLIT, $0-16
+TEXT ·panelSetFramesAVX512(SB), NOSPLIT, $0-16
 	MOVQ   c+0(FP), AX
 	MOVQ   groups+8(FP), CX
 	VXORPD Z0, Z0, Z0
@@ -893,9 +893,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsExpSumAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·columnsExpSumAVX512(SB), NOSPLIT, $0-64
+TEXT ·panelAddExpAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+16(FP), CX
 	MOVQ         groups+32(FP), DX
@@ -1103,9 +1103,9 @@ counted:
 	VZEROUPPER
 	RET
 
-// func columnsExpTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsExpTermsAVX512(SB), NOSPLIT, $0-56
+TEXT ·panelAddExpTermsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+32(FP), CX
 	MOVQ         groups+48(FP), DX
@@ -1321,9 +1321,9 @@ counted:
 	VZEROUPPER
 	RET
 
-// func columnsTotalAVX512(c *float64, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·columnsTotalAVX512(SB), NOSPLIT, $0-64
+TEXT ·panelTotalAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
@@ -1584,9 +1584,9 @@ summed:
 	VZEROUPPER
 	RET
 
-// func columnsTotalTermsAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·columnsTotalTermsAVX512(SB), NOSPLIT, $0-56
+TEXT ·panelTotalTermsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         c+0(FP), AX
 	MOVQ         x+24(FP), CX
 	MOVQ         stride+32(FP), DX
@@ -1846,9 +1846,9 @@ summed:
 	VZEROUPPER
 	RET
 
-// func columnsTotalMoveAVX512(c *float64, x *float64, n int, groups int, before *float64, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
+// func panelMoveStripsAVX512(c *Panel, x *float64, n int, groups int, s *Strips, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
 // Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
-TEXT ·columnsTotalMoveAVX512(SB), NOSPLIT, $40-104
+TEXT ·panelMoveStripsAVX512(SB), NOSPLIT, $40-104
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         groups+24(FP), DX
@@ -1862,7 +1862,7 @@ TEXT ·columnsTotalMoveAVX512(SB), NOSPLIT, $40-104
 	VBROADCASTSD exp5<>+0(SB), Z7
 	VBROADCASTSD exp6<>+0(SB), Z8
 	VBROADCASTSD integerOne<>+0(SB), Z9
-	MOVQ         before+32(FP), R8
+	MOVQ         s+32(FP), R8
 	MOVQ         buffer+40(FP), R9
 	MOVQ         in+48(FP), R10
 	MOVQ         out+64(FP), R11
@@ -2146,9 +2146,9 @@ oneDone:
 	VZEROUPPER
 	RET
 
-// func columnsJoinAVX512(c *float64, groups int)
+// func panelJoinLanesAVX512(c *Panel, groups int)
 // Requires: AVX, AVX512F
-TEXT ·columnsJoinAVX512(SB), NOSPLIT, $0-16
+TEXT ·panelJoinLanesAVX512(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
@@ -2233,9 +2233,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsLogAVX512(c *float64, groups int)
+// func panelConcludeLogsAVX512(c *Panel, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsLogAVX512(SB), NOSPLIT, $0-16
+TEXT ·panelConcludeLogsAVX512(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
@@ -2736,9 +2736,9 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
-// func columnsConcludeAVX512(c *float64, groups int)
+// func panelConcludeProbabilitiesAVX512(c *Panel, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsConcludeAVX512(SB), NOSPLIT, $768-16
+TEXT ·panelConcludeProbabilitiesAVX512(SB), NOSPLIT, $768-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
@@ -3359,9 +3359,9 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
-// func columnsShiftAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsShiftAVX512(SB), NOSPLIT, $0-56
+TEXT ·panelShiftAVX512(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
 	MOVQ   dstStride+16(FP), DX
@@ -3475,9 +3475,9 @@ vectors1Done:
 	VZEROUPPER
 	RET
 
-// func columnsScaleAVX512(c *float64, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+// func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsScaleAVX512(SB), NOSPLIT, $0-56
+TEXT ·panelScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
 	MOVQ   dstStride+16(FP), DX
@@ -3636,9 +3636,9 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func packMaxAVX512(c *float64, tile *float64, x *float64, stride int, cols int, groups int)
+// func panelPackMaxAVX512(c *Panel, tile *float64, x *float64, stride int, cols int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·packMaxAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelPackMaxAVX512(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), AX
 	MOVQ tile+8(FP), CX
 	MOVQ x+16(FP), DX
@@ -3702,9 +3702,9 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func rowsShiftAVX512(c *float64, dst *float64, x *float64, row *int64, cols int, groups int)
+// func panelShiftRowsAVX512(c *Panel, dst *float64, x *float64, row *int64, cols int, groups int)
 // Requires: AVX, AVX512F
-TEXT ·rowsShiftAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelShiftRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ c+0(FP), AX
 	MOVQ dst+8(FP), CX
 	MOVQ x+16(FP), DX
@@ -3789,9 +3789,9 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func unpackScaledAVX512(c *float64, dst *float64, stride int, tile *float64, cols int, groups int)
+// func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·unpackScaledAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelUnpackScaledAVX512(SB), NOSPLIT, $0-48
 	MOVQ   dst+8(FP), AX
 	MOVQ   stride+16(FP), CX
 	MOVQ   tile+24(FP), DX
@@ -4093,9 +4093,9 @@ join:
 	VZEROUPPER
 	RET
 
-// func sumAVX512(x *float64, n int) (hi float64, lo float64)
+// func laneSumAVX512(x *float64, n int) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·sumAVX512(SB), NOSPLIT, $0-32
+TEXT ·laneSumAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
 	VXORPD Z0, Z0, Z0
@@ -4381,9 +4381,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func indexAVX512(x *float64, n int, v float64) int
+// func indexOfAVX512(x *float64, n int, v float64) int
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·indexAVX512(SB), NOSPLIT, $0-32
+TEXT ·indexOfAVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
 	VBROADCASTSD v+16(FP), Z0
@@ -4852,9 +4852,9 @@ stop:
 	VZEROUPPER
 	RET
 
-// func columnsAddAVX512(c *float64, x *float64, stride int, n int, width int)
+// func panelAddAVX512(c *Panel, x *float64, stride int, n int, width int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·columnsAddAVX512(SB), NOSPLIT, $0-40
+TEXT ·panelAddAVX512(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   stride+16(FP), DX
@@ -4917,9 +4917,9 @@ next:
 	VZEROUPPER
 	RET
 
-// func columnsWeightedLossAVX512(c *float64, q *float64, x *float64, n int, groups int)
+// func panelWeightedLossAVX512(c *Panel, q *float64, x *float64, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsWeightedLossAVX512(SB), NOSPLIT, $0-40
+TEXT ·panelWeightedLossAVX512(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   q+8(FP), CX
 	MOVQ   x+16(FP), DX
@@ -4984,9 +4984,9 @@ entries:
 	VZEROUPPER
 	RET
 
-// func columnsWeightedGradientAVX512(c *float64, terms *float64, q *float64, x *float64, n int, groups int)
+// func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsWeightedGradientAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $0-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -5060,9 +5060,9 @@ entries:
 	VZEROUPPER
 	RET
 
-// func columnsLabelAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int)
+// func panelLabelAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsLabelAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelLabelAVX512(SB), NOSPLIT, $0-48
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
@@ -5079,7 +5079,6 @@ TEXT ·columnsLabelAVX512(SB), NOSPLIT, $0-48
 	VXORPD       Z0, Z0, Z0
 	VXORPD       Z2, Z2, Z2
 	VXORPD       Z3, Z3, Z3
-	MOVQ         R8, R9
 
 vectors:
 	VMOVUPD      (BX), Z4
@@ -5097,16 +5096,6 @@ vectors:
 	VMOVAPD      Z6, Z6
 	VMOVUPD      Z7, K2, Z6
 	VMOVUPD      Z6, (SI)
-	VMOVUPD      1152(R9), Z7
-	VADDPD       Z6, Z7, Z8
-	VSUBPD       Z7, Z8, Z9
-	VSUBPD       Z9, Z8, Z10
-	VSUBPD       Z10, Z7, Z7
-	VSUBPD       Z9, Z6, Z6
-	VADDPD       Z6, Z7, Z6
-	VMOVUPD      Z8, 1152(R9)
-	VADDPD       1216(R9), Z6, Z6
-	VMOVUPD      Z6, 1216(R9)
 	VCMPPD       $0x00, Z4, Z5, K2
 	VBROADCASTSD one<>+0(SB), Z4
 	VCMPPD       $0x00, 512(AX), Z4, K3
@@ -5128,9 +5117,9 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func columnsLabelGradAVX512(c *float64, x *float64, stride int, target *int, l *float64, groups int, terms *float64, factor float64)
+// func panelLabelGradientAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·columnsLabelGradAVX512(SB), NOSPLIT, $0-64
+TEXT ·panelLabelGradientAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
@@ -5149,7 +5138,6 @@ TEXT ·columnsLabelGradAVX512(SB), NOSPLIT, $0-64
 	VXORPD       Z3, Z3, Z3
 	VXORPD       Z4, Z4, Z4
 	VXORPD       Z5, Z5, Z5
-	MOVQ         R9, R10
 
 vectors:
 	VMOVUPD      (BX), Z6
@@ -5167,16 +5155,6 @@ vectors:
 	VMOVAPD      Z10, Z10
 	VMOVUPD      Z11, K2, Z10
 	VMOVUPD      Z10, (SI)
-	VMOVUPD      1152(R10), Z11
-	VADDPD       Z10, Z11, Z12
-	VSUBPD       Z11, Z12, Z13
-	VSUBPD       Z13, Z12, Z14
-	VSUBPD       Z14, Z11, Z11
-	VSUBPD       Z13, Z10, Z10
-	VADDPD       Z10, Z11, Z10
-	VMOVUPD      Z12, 1152(R10)
-	VADDPD       1216(R10), Z10, Z10
-	VMOVUPD      Z10, 1216(R10)
 	VCMPPD       $0x00, Z7, Z8, K2
 	VBROADCASTSD one<>+0(SB), Z7
 	VCMPPD       $0x00, 512(AX), Z7, K4

@@ -3,16 +3,13 @@
 
 package kernel
 
-// labels is what Label finds out about the labels of rows side by side.
-// The order of its fields is known to the assembly.
+// Labels is what Label finds out about the labels of rows side by side.
 type Labels struct {
 	Loss    [Width]float64 // of each row
 	AtLabel [Width]float64 // the gradient there
 	// How many labels are the only largest entry, and how many one of
 	// several, by vector lane.
 	Single, Tied [Lanes]int
-	// The sum of the losses, to which those of the rows are added.
-	sum laneSums
 }
 
 // labelGo finds, for n rows of x from row first on, whose sums are in c,

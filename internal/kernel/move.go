@@ -4,8 +4,7 @@
 package kernel
 
 // A Strips is what is known of the strips before and after the one in work:
-// the results of the last one and the maxima of the next. The kernels know where
-// it has them.
+// the results of the last one and the maxima of the next.
 type Strips struct{ Before, Next Panel }
 
 // A Move is what MoveStrips does, beside summing a strip of some columns,

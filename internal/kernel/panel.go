@@ -11,7 +11,6 @@ const Width = 64
 // A Panel is the state of up to Width slices that lie side by side,
 // entry j of slice i at x[j*stride+i]: columns of a matrix, or rows of one
 // that was packed. The kernels for it work on whole groups of eight slices.
-// The order of its fields is known to the assembly.
 type Panel struct {
 	Max        [Width]float64
 	Count      [Width]float64
