@@ -7,7 +7,6 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
 	"example.org/logsoftmax"
@@ -26,8 +25,6 @@ type history struct {
 	test   dataset
 	steps  []step
 	follow func(step) // if not nil, is told of each step as it is made
-
-	logits mat.Dense
 }
 
 // Init implements optimize.Recorder.
@@ -48,8 +45,8 @@ func (h *history) Record(at *optimize.Location, op optimize.Operation, stats *op
 	default:
 		return nil
 	}
-	modelOf(at.X).logits(&h.logits, h.test.pixels)
-	loss, err := logsoftmax.CrossEntropy(&h.logits, h.test.labels, nil)
+	m := modelOf(at.X)
+	loss, err := logsoftmax.LinearCrossEntropy(h.test.pixels, m.w, m.b, h.test.labels, nil)
 	if err != nil {
 		return err
 	}

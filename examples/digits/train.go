@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/optimize"
 
 	"example.org/logsoftmax"
@@ -25,8 +24,8 @@ const gradientTolerance = 1e-8
 // in the form that optimize.Problem asks for. The biases are not penalised.
 //
 // Package optimize asks for the value and for the gradient at a point in two
-// calls. CrossEntropyGrad finds both at once, so the first call computes both
-// and the second finds them here.
+// calls. LinearCrossEntropyGrad finds both at once, so the first call computes
+// both and the second finds them here.
 type objective struct {
 	train  dataset
 	lambda float64
@@ -36,7 +35,6 @@ type objective struct {
 	gradient []float64
 	err      error
 
-	logits      mat.Dense // and, in place, the loss's gradient with respect to them
 	evaluations int
 }
 
@@ -71,25 +69,17 @@ func (o *objective) evaluate(theta []float64) {
 	o.point = append(o.point[:0], theta...)
 	o.evaluations++
 
-	m := modelOf(theta)
-	m.logits(&o.logits, o.train.pixels)
-	loss, err := logsoftmax.CrossEntropyGrad(&o.logits, &o.logits, o.train.labels, nil)
+	if o.gradient == nil {
+		o.gradient = make([]float64, parameters)
+	}
+	m, g := modelOf(theta), modelOf(o.gradient)
+	loss, err := logsoftmax.LinearCrossEntropyGrad(logsoftmax.LinearGrad{W: g.w, B: g.b}, o.train.pixels, m.w, m.b, o.train.labels, nil)
 	if err != nil {
 		o.value, o.err = math.NaN(), err
 		return
 	}
 	o.value = loss.Mean() + o.lambda/2*floats.Dot(theta[:weights], theta[:weights])
-
-	if o.gradient == nil {
-		o.gradient = make([]float64, parameters)
-	}
-	g := modelOf(o.gradient)
-	g.w.Mul(o.logits.T(), o.train.pixels)
 	floats.AddScaled(o.gradient[:weights], o.lambda, theta[:weights])
-	clear(g.b)
-	for i := range o.train.labels {
-		floats.Add(g.b, o.logits.RawRowView(i))
-	}
 }
 
 // fit is a trained model and how it came about.
