@@ -64,6 +64,8 @@ func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []cal
 		{"LogSumExp dim 0", func() { LogSumExp(along, x, 0) }},
 		{"LogSumExp dim 1", func() { LogSumExp(each, x, 1) }},
 		{"LogSoftmaxGrad dim 0", func() { LogSoftmaxGrad(dst, x, soft, 0) }},
+		{"SoftmaxGrad dim 0", func() { SoftmaxGrad(dst, x, soft, 0) }},
+		{"SoftmaxGrad dim 1", func() { SoftmaxGrad(dst, x, soft, 1) }},
 		{"LogSoftmaxGrad dim 1", func() { LogSoftmaxGrad(dst, x, soft, 1) }},
 	}
 	for _, o := range []struct {

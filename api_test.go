@@ -291,6 +291,9 @@ func TestPanics(t *testing.T) {
 		"LogSoftmaxGrad": func(dst *mat.Dense, x mat.Matrix, dim int) {
 			logsoftmax.LogSoftmaxGrad(dst, x, x, dim)
 		},
+		"SoftmaxGrad": func(dst *mat.Dense, x mat.Matrix, dim int) {
+			logsoftmax.SoftmaxGrad(dst, x, x, dim)
+		},
 	} {
 		zeroLength = append(zeroLength, call{name + " of nothing", func() { f(dst(), &empty, 1) }},
 			call{name + " of nothing in a bad dim", func() { f(dst(), &empty, 7) }})
@@ -305,6 +308,7 @@ func TestPanics(t *testing.T) {
 	}
 	shape = append(shape,
 		call{"LogSoftmaxGrad with another upstream", func() { logsoftmax.LogSoftmaxGrad(dst(), x, tall, 1) }},
+		call{"SoftmaxGrad with another upstream", func() { logsoftmax.SoftmaxGrad(dst(), x, tall, 1) }},
 		call{"LogSumExp into another length, dim 1", func() { logsoftmax.LogSumExp(make([]float64, 3), x, 1) }},
 		call{"LogSumExp into another length, dim 0", func() { logsoftmax.LogSumExp(make([]float64, 2), x, 0) }},
 		call{"LogSumExp into an empty slice", func() { logsoftmax.LogSumExp([]float64{}, x, 0) }},

@@ -110,6 +110,9 @@ func matrixFunctions(rows, cols int) []matrixFunction {
 			matrixFunction{"LogSoftmaxGrad", true, []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
 				LogSoftmaxGrad(dst, in[0], in[1], dim)
 			}},
+			matrixFunction{"SoftmaxGrad", true, []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
+				SoftmaxGrad(dst, in[0], in[1], dim)
+			}},
 		)
 	}
 	return functions

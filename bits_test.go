@@ -114,6 +114,8 @@ func (p *problem) all(t *testing.T, in func(*mat.Dense) mat.Matrix) *results {
 		r.add(fmt.Sprintf("LogSumExp dim %d", dim), logsoftmax.LogSumExp(nil, x, dim)...)
 		logsoftmax.LogSoftmaxGrad(&grad, in(&out), in(p.upstream), dim)
 		r.addMatrix(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), &grad)
+		logsoftmax.SoftmaxGrad(&grad, in(&out), in(p.upstream), dim)
+		r.addMatrix(fmt.Sprintf("SoftmaxGrad dim %d", dim), &grad)
 		if dim == 1 {
 			logp = out
 		}
@@ -221,6 +223,11 @@ func TestSameBitsInPlace(t *testing.T) {
 			byName(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), l)
 			logsoftmax.LogSoftmaxGrad(u, x, u, dim)
 			byName(fmt.Sprintf("LogSoftmaxGrad dim %d", dim), u)
+			l, u = fresh(x), fresh(p.upstream)
+			logsoftmax.SoftmaxGrad(l, l, u, dim)
+			byName(fmt.Sprintf("SoftmaxGrad dim %d", dim), l)
+			logsoftmax.SoftmaxGrad(u, x, u, dim)
+			byName(fmt.Sprintf("SoftmaxGrad dim %d", dim), u)
 			x = fresh(p.logits)
 			logsoftmax.Softmax(x, x, dim)
 			byName(fmt.Sprintf("Softmax dim %d", dim), x)
@@ -242,7 +249,7 @@ func TestSameBitsInPlace(t *testing.T) {
 		dist := fresh(p.dist)
 		check(logsoftmax.SoftCrossEntropyGrad(dist, p.logits, dist, p.opts))
 		byName("SoftCrossEntropyGrad", dist)
-		if compared != 12 {
+		if compared != 16 {
 			t.Fatalf("%v: %d results compared", shape, compared)
 		}
 	}
@@ -279,6 +286,11 @@ func TestSameBitsForDims(t *testing.T) {
 			logsoftmax.LogSoftmaxGrad(&b, mat.DenseCopyOf(l.T()), uT, dims[1])
 			if d := firstDifference(&a, b.T()); d != "" {
 				t.Errorf("%v: LogSoftmaxGrad dim %d and of the transpose dim %d: %s", shape, dims[0], dims[1], d)
+			}
+			logsoftmax.SoftmaxGrad(&a, &l, u, dims[0])
+			logsoftmax.SoftmaxGrad(&b, mat.DenseCopyOf(l.T()), uT, dims[1])
+			if d := firstDifference(&a, b.T()); d != "" {
+				t.Errorf("%v: SoftmaxGrad dim %d and of the transpose dim %d: %s", shape, dims[0], dims[1], d)
 			}
 		}
 	}

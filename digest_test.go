@@ -24,6 +24,10 @@ import (
 // one is.
 const wantDigest = "cae788a41012fa1c26b01f338daa2627890a746b110cb8be8f4aa350ae32515c"
 
+// wantLinearDigest is the same for the functions of a linear layer, and for
+// SoftmaxGrad.
+const wantLinearDigest = "9dcaf9ed870618aa093f8b0d73ccc78c7dbd54c7862ac4ab79f45d1eb95e2064"
+
 // A digester hashes results, in big-endian order, for each function apart.
 type digester struct {
 	names []string
@@ -201,7 +205,83 @@ func digests(t *testing.T) *digester {
 	return d
 }
 
-func TestDigest(t *testing.T) {
+// linearDigests computes the digest of the functions of a linear layer, and of
+// SoftmaxGrad, on inputs as those of digests.
+func linearDigests(t *testing.T) *digester {
+	t.Helper()
+	d := &digester{sums: make(map[string]hash.Hash)}
+	r := rand.New(rand.NewPCG(33, 34))
+	below := func(n int) int { return int(r.Uint64() >> 33 % uint64(n)) }
+	for round, s := range []struct{ rows, features, classes int }{
+		{1, 1, 1}, {3, 2, 2}, {130, 5, 10}, {67, 33, 64}, {70, 64, 65}, {9, 1030, 17}, {33, 3, 300}, {2, 17, 2049}, {5, 40, 4200},
+	} {
+		dense := func(rows, cols int, size float64) *mat.Dense {
+			m := mat.NewDense(rows, cols, nil)
+			testkit.FillWith(m.RawMatrix().Data, func() float64 { return size * testkit.Uniform(r) })
+			return m
+		}
+		x, w, b := dense(s.rows, s.features, 1), dense(s.classes, s.features, [...]float64{1, 20, 300}[round%3]), make([]float64, s.classes)
+		testkit.FillWith(b, func() float64 { return testkit.Uniform(r) })
+		target := make([]int, s.rows)
+		for i := range target {
+			switch at := below(s.features); below(15) {
+			case 0:
+				x.Set(i, at, math.Inf(1))
+			case 1:
+				x.Set(i, at, testkit.NaNs[below(len(testkit.NaNs))])
+			case 2:
+				x.Set(i, at, 0x1p-1060)
+			}
+			if target[i] = below(s.classes + 1); target[i] == s.classes {
+				target[i] = -100
+			}
+		}
+		weight, sample := make([]float64, s.classes), make([]float64, s.rows)
+		testkit.FillWith(weight, func() float64 { return float64(below(5)) / 3 })
+		testkit.FillWith(sample, func() float64 { return float64(below(5)) / 7 })
+		for k, opts := range []*Options{
+			nil,
+			{Reduction: Sum},
+			{Weight: weight, SampleWeight: sample},
+			{Weight: weight, SampleWeight: sample, LabelSmoothing: 0.1, Reduction: Sum},
+			{LabelSmoothing: 0.3},
+		} {
+			bias := [][]float64{b, nil}[k%2]
+			grad := LinearGrad{X: new(mat.Dense), W: new(mat.Dense), B: make([]float64, s.classes)}
+			l, err := LinearCrossEntropyGrad(grad, x, w, bias, target, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.addLoss("LinearCrossEntropyGrad", l)
+			d.addMatrix("LinearCrossEntropyGrad", grad.X)
+			d.addMatrix("LinearCrossEntropyGrad", grad.W)
+			d.add("LinearCrossEntropyGrad", grad.B...)
+			each, err := LinearCrossEntropyEach(nil, x, w, bias, target, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.add("LinearCrossEntropyEach", each...)
+		}
+		var logp, grad mat.Dense
+		for dim := range 2 {
+			logp.Reset()
+			LogSoftmax(&logp, w, dim)
+			logp.Set(below(s.classes), below(s.features), [...]float64{math.Inf(-1), -1e-20, 700, 0, math.NaN()}[below(5)])
+			SoftmaxGrad(&grad, &logp, dense(s.classes, s.features, 3), dim)
+			d.addMatrix("SoftmaxGrad", &grad)
+			grad.Reset()
+		}
+	}
+	return d
+}
+
+func TestDigest(t *testing.T) { holdDigest(t, wantDigest, digests) }
+
+func TestLinearDigest(t *testing.T) { holdDigest(t, wantLinearDigest, linearDigests) }
+
+// holdDigest holds a digest to the one that is wanted, for every tier and
+// several numbers of goroutines.
+func holdDigest(t *testing.T, want string, digests func(t *testing.T) *digester) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var first *digester
 	for _, procs := range []int{1, 2, 7} {
@@ -212,12 +292,12 @@ func TestDigest(t *testing.T) {
 			d = digests(t)
 			restore()
 			got := d.digest()
-			if got == wantDigest {
+			if got == want {
 				continue
 			}
 			if first == nil {
 				first = d
-				t.Errorf("GOMAXPROCS %d, tier %v: the digest is %q, want %q", procs, it, got, wantDigest)
+				t.Errorf("GOMAXPROCS %d, tier %v: the digest is %q, want %q", procs, it, got, want)
 				continue
 			}
 			for _, name := range d.names {

@@ -132,6 +132,20 @@ func ExampleLogSoftmaxGrad() {
 	// [-0.50   0.25   0.25]
 }
 
+func ExampleSoftmaxGrad() {
+	var logp mat.Dense
+	logsoftmax.LogSoftmax(&logp, mat.NewDense(1, 3, []float64{1, 2, 3}), 1)
+
+	// The gradient, with respect to the logits, of the expected reward.
+	reward := mat.NewDense(1, 3, []float64{5, 0, 1})
+	var grad mat.Dense
+	logsoftmax.SoftmaxGrad(&grad, &logp, reward, 1)
+	fmt.Printf("%.6f\n", mat.Formatted(&grad))
+
+	// Output:
+	// [ 0.349733  -0.272969  -0.076765]
+}
+
 func ExampleNLL() {
 	logp := mat.NewDense(3, 2, []float64{
 		math.Log(0.5), math.Log(0.5),
@@ -828,4 +842,164 @@ func Example_classWeights() {
 	// Output:
 	// plain    0.8979
 	// balanced 1.3391
+}
+
+// The focal loss (1-p)^γ·(-log p), p the probability of the label, makes rows
+// that are right already count for less. It is the cross-entropy with sample
+// weights that depend on the losses: for the loss itself (1-p)^γ, and for its
+// gradient what the chain rule makes of that.
+func Example_focalLoss() {
+	const gamma = 2
+	logits := mat.NewDense(3, 3, []float64{
+		4, 0, 0,
+		1, 0.5, 0,
+		0, 0, 2,
+	})
+	target := []int{0, 0, 1}
+
+	losses, err := logsoftmax.CrossEntropyEach(nil, logits, target, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	weight, slope := make([]float64, len(losses)), make([]float64, len(losses))
+	for i, l := range losses {
+		p, complement := math.Exp(-l), -math.Expm1(-l)
+		weight[i] = math.Pow(complement, gamma)
+		slope[i] = weight[i] + gamma*l*p*math.Pow(complement, gamma-1)
+		fmt.Printf("row %d: cross-entropy %.4f, focal loss %.4f\n", i, l, weight[i]*l)
+	}
+	loss, err := logsoftmax.CrossEntropy(logits, target, &logsoftmax.Options{SampleWeight: weight})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("focal loss %.4f, mean %.4f\n", loss.Sum, loss.Sum/float64(loss.Rows))
+
+	var grad mat.Dense
+	_, err = logsoftmax.CrossEntropyGrad(&grad, logits, target, &logsoftmax.Options{
+		SampleWeight: slope,
+		Reduction:    logsoftmax.Sum,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", mat.Formatted(&grad))
+
+	// Output:
+	// row 0: cross-entropy 0.0360, focal loss 0.0000
+	// row 1: cross-entropy 0.6803, focal loss 0.1657
+	// row 2: cross-entropy 2.2395, focal loss 1.7879
+	// focal loss 1.9536, mean 0.6512
+	// ⎡-0.0001   0.0001   0.0001⎤
+	// ⎢-0.2880   0.1793   0.1087⎥
+	// ⎣ 0.1304  -1.0941   0.9637⎦
+}
+
+// A classifier that is surer than it is right is mended by a temperature T: its
+// logits are divided by what makes the loss of validation samples least. The
+// loss is convex in 1/T, and its derivative is Σ G·x for the gradient G at the
+// scaled logits: where that is 0 is found by halving.
+func Example_temperature() {
+	logits := mat.NewDense(6, 3, []float64{
+		8, 1, 0,
+		0, 9, 2,
+		7, 6, 1,
+		1, 0, 8,
+		2, 9, 0,
+		6, 0, 3,
+	})
+	target := []int{0, 1, 1, 2, 0, 0}
+
+	var scaled, grad mat.Dense
+	at := func(inverse float64) (loss, slope float64) {
+		scaled.Scale(inverse, logits)
+		l, err := logsoftmax.CrossEntropyGrad(&grad, &scaled, target, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		grad.MulElem(&grad, logits)
+		return l.Mean(), mat.Sum(&grad)
+	}
+	low, high := 0.0, 10.0
+	for range 60 {
+		middle := (low + high) / 2
+		if _, slope := at(middle); slope < 0 {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	before, _ := at(1)
+	after, _ := at(low)
+	fmt.Printf("temperature %.4f: loss %.4f, and %.4f without\n", 1/low, after, before)
+
+	// Output:
+	// temperature 3.5113: loss 0.7044, and 1.3951 without
+}
+
+// Newton's method for softmax regression without a Hessian: conjugate gradients
+// solve for its step, and take products of the Hessian with a direction v of the
+// weights. For logits x·wᵀ these are Sᵀ·x with SoftmaxGrad's S for x·vᵀ.
+func Example_newtonCG() {
+	const samples, features, classes, lambda = 40, 3, 3, 1e-2
+	x, target := mat.NewDense(samples, features, nil), make([]int, samples)
+	for i := range samples {
+		target[i] = i % classes
+		for d := range features {
+			x.Set(i, d, float64((i*i+7*d*i)%11)/11)
+		}
+		x.Set(i, target[i], x.At(i, target[i])+0.5)
+	}
+	inner := func(a, b *mat.Dense) float64 { return floats.Dot(a.RawMatrix().Data, b.RawMatrix().Data) }
+	addScaled := func(to *mat.Dense, by float64, m *mat.Dense) {
+		floats.AddScaled(to.RawMatrix().Data, by, m.RawMatrix().Data)
+	}
+
+	w, grad := mat.NewDense(classes, features, nil), mat.NewDense(classes, features, nil)
+	var logits, logp, s, product mat.Dense
+	for step := range 6 {
+		loss, err := logsoftmax.LinearCrossEntropyGrad(logsoftmax.LinearGrad{W: grad}, x, w, nil, target, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		addScaled(grad, lambda, w)
+		size := math.Sqrt(inner(grad, grad))
+		objective := loss.Mean() + lambda/2*inner(w, w)
+		if size < 1e-12 {
+			fmt.Printf("step %d: objective %.8f, no gradient\n", step, objective)
+			break
+		}
+		fmt.Printf("step %d: objective %.8f, gradient %.0e\n", step, objective, size)
+
+		// H·move = -grad, where H·v is Sᵀ·x over the number of samples, and λ·v.
+		logits.Mul(x, w.T())
+		logsoftmax.LogSoftmax(&logp, &logits, 1)
+		move := mat.NewDense(classes, features, nil)
+		residual := mat.DenseCopyOf(grad)
+		residual.Scale(-1, residual)
+		direction := mat.DenseCopyOf(residual)
+		for squared := inner(residual, residual); math.Sqrt(squared) > 1e-3*size*min(1, size); {
+			s.Mul(x, direction.T())
+			logsoftmax.SoftmaxGrad(&s, &logp, &s, 1)
+			product.Mul(s.T(), x)
+			product.Scale(1.0/samples, &product)
+			addScaled(&product, lambda, direction)
+
+			along := squared / inner(direction, &product)
+			addScaled(move, along, direction)
+			addScaled(residual, -along, &product)
+			before := squared
+			squared = inner(residual, residual)
+			direction.Scale(squared/before, direction)
+			direction.Add(direction, residual)
+		}
+		w.Add(w, move)
+	}
+
+	// Output:
+	// step 0: objective 1.09861229, gradient 2e-01
+	// step 1: objective 0.61128367, gradient 4e-02
+	// step 2: objective 0.59350021, gradient 4e-03
+	// step 3: objective 0.59327009, gradient 7e-05
+	// step 4: objective 0.59327004, gradient 2e-08
+	// step 5: objective 0.59327004, no gradient
 }

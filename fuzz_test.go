@@ -1077,6 +1077,7 @@ func FuzzOverlap(f *testing.F) {
 			{"LogSoftmax", false, func(dst *mat.Dense, x, _ mat.Matrix) error { logsoftmax.LogSoftmax(dst, x, dim); return nil }},
 			{"Softmax", false, func(dst *mat.Dense, x, _ mat.Matrix) error { logsoftmax.Softmax(dst, x, dim); return nil }},
 			{"LogSoftmaxGrad", true, func(dst *mat.Dense, x, y mat.Matrix) error { logsoftmax.LogSoftmaxGrad(dst, x, y, dim); return nil }},
+			{"SoftmaxGrad", true, func(dst *mat.Dense, x, y mat.Matrix) error { logsoftmax.SoftmaxGrad(dst, x, y, dim); return nil }},
 			{"NLLGrad", false, func(dst *mat.Dense, x, _ mat.Matrix) error {
 				_, err := logsoftmax.NLLGrad(dst, x, target, nil)
 				return err

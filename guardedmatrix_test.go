@@ -66,8 +66,10 @@ func TestGuardedMatrices(t *testing.T) {
 					}{
 						{"LogSoftmax dim 1", func() { LogSoftmax(dst, x, 1) }},
 						{"LogSoftmaxGrad dim 1", func() { LogSoftmaxGrad(dst, dst, soft, 1) }},
+						{"SoftmaxGrad dim 1", func() { SoftmaxGrad(dst, dst, soft, 1) }},
 						{"LogSoftmax dim 0", func() { LogSoftmax(dst, x, 0) }},
 						{"LogSoftmaxGrad dim 0", func() { LogSoftmaxGrad(dst, dst, soft, 0) }},
+						{"SoftmaxGrad dim 0", func() { SoftmaxGrad(dst, dst, soft, 0) }},
 						{"Softmax dim 1", func() { Softmax(dst, x, 1) }},
 						{"Softmax dim 0", func() { Softmax(dst, x, 0) }},
 						{"LogSumExp dim 1", func() { LogSumExp(rows, x, 1) }},

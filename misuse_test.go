@@ -89,6 +89,7 @@ func TestShapesPanic(t *testing.T) {
 		{"Softmax", logsoftmax.Softmax},
 		{"LogSumExp", func(_ *mat.Dense, x mat.Matrix, dim int) { logsoftmax.LogSumExp(nil, x, dim) }},
 		{"LogSoftmaxGrad", func(dst *mat.Dense, x mat.Matrix, dim int) { logsoftmax.LogSoftmaxGrad(dst, x, x, dim) }},
+		{"SoftmaxGrad", func(dst *mat.Dense, x mat.Matrix, dim int) { logsoftmax.SoftmaxGrad(dst, x, x, dim) }},
 	} {
 		want(f.name+" of an empty matrix", mat.ErrZeroLength, func(dst *mat.Dense) { f.call(dst, empty, 1) })
 		want(f.name+" of an empty matrix, dim 7", mat.ErrZeroLength, func(dst *mat.Dense) { f.call(dst, empty, 7) })

@@ -39,15 +39,60 @@ import (
 // shape; and with a string if dst shares an element with logp or upstream and
 // is not the region of that one.
 func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
-	checkDense("LogSoftmaxGrad", "dst", dst)
-	checkMatrix("LogSoftmaxGrad", "logp", logp)
-	checkMatrix("LogSoftmaxGrad", "upstream", upstream)
+	vectorJacobianOf("LogSoftmaxGrad", (*vectorJacobian).doLog, dst, logp, upstream, dim)
+}
+
+// SoftmaxGrad sets dst to the vector-Jacobian product of Softmax: the gradient,
+// with respect to x, of a function of p = Softmax(x) whose gradient with respect
+// to p is upstream. It takes logp = LogSoftmax(x). Both have the shape of x, and
+// dim is that of the LogSoftmax.
+//
+//	dst[i,j] = p[i,j]·(u[i,j] - Σ_k p[i,k]·u[i,k])    for dim 1 or -1
+//	dst[i,j] = p[i,j]·(u[i,j] - Σ_k p[k,j]·u[k,j])    for dim 0 or -2
+//
+// where u is upstream and p = e^logp. The Jacobian diag(p) - ppᵀ of a softmax is
+// symmetric, and is the Hessian of the log-sum-exp: so this is also the product
+// of that with u, and times the coefficient of the row, w[y]·s[i], or that over
+// Loss.Weight for the mean, the product of u with the Hessian of any of this
+// package's losses with respect to the logits, without smoothing. For logits
+// x·wᵀ and a direction v of w, u = x·vᵀ, and dstᵀ·x is the Hessian-vector
+// product for w.
+//
+// It is computed as p[c]·(u[c]·(1-p[c]) - Σ_{k≠c} p[k]·u[k]), with 1-p from logp
+// and not from p where p is close to 1. So an entry of a confident slice keeps
+// its digits: it is within 6 ulp of the larger of p·(1-p)·|u| and
+// p·Σ_{k≠c} p[k]·|u[k]|.
+//
+// An element of logp that is -Inf, or so low that p is 0, has the gradient 0, and
+// its upstream does not count, whatever it is. Otherwise a NaN in logp or
+// upstream makes the gradient of its slice NaN wherever p is not 0. No result is
+// -0.
+//
+// An empty dst is sized; any other must have the shape of logp. dst may be
+// logp or upstream itself, or any matrix on exactly the region of one of them;
+// other overlap panics where it can be seen.
+//
+// SoftmaxGrad panics, in this order: with a string if dst, logp or upstream is
+// nil or has less storage than its shape; with mat.ErrZeroLength if logp is
+// empty; with a string if dim is not one of -2, -1, 0 and 1; with mat.ErrShape
+// if upstream is not of the shape of logp, or dst neither empty nor of that
+// shape; and with a string if dst shares an element with logp or upstream and
+// is not the region of that one.
+func SoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
+	vectorJacobianOf("SoftmaxGrad", (*vectorJacobian).doSoftmax, dst, logp, upstream, dim)
+}
+
+// vectorJacobianOf is the function named fn, whose units unit does.
+func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit int), dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
+	checkDense(fn, "dst", dst)
+	checkMatrix(fn, "logp", logp)
+	checkMatrix(fn, "upstream", upstream)
 	rows, cols := checkNotEmpty(logp)
-	dim = checkDim("LogSoftmaxGrad", dim)
+	dim = checkDim(fn, dim)
 	checkShape(upstream, rows, cols)
-	checkDst("LogSoftmaxGrad", "dst", dst, rows, cols, argument{"logp", logp}, argument{"upstream", upstream})
+	checkDst(fn, "dst", dst, rows, cols, argument{"logp", logp}, argument{"upstream", upstream})
 	t := vectorJacobians.Get().(*vectorJacobian)
-	t.dim, t.logp, t.upstream = dim, newSource(logp), newSource(upstream)
+	t.unit, t.dim, t.logp, t.upstream = unit, dim, newSource(logp), newSource(upstream)
 	t.out = sizeDst(dst, rows, cols)
 	units := (rows + unitRows(cols) - 1) / unitRows(cols)
 	if dim == 0 {
@@ -67,9 +112,10 @@ func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 	vectorJacobians.Put(t)
 }
 
-// A vectorJacobian is the work of LogSoftmaxGrad. Its units are rows, or
-// Width columns.
+// A vectorJacobian is the work of LogSoftmaxGrad or SoftmaxGrad. Its units are
+// rows, or Width columns.
 type vectorJacobian struct {
+	unit           func(t *vectorJacobian, w *workspace, unit int)
 	dim            int
 	logp, upstream source
 	out            blas64.General
@@ -77,7 +123,10 @@ type vectorJacobian struct {
 
 var vectorJacobians = sync.Pool{New: func() any { return new(vectorJacobian) }}
 
-func (t *vectorJacobian) do(w *workspace, unit int) {
+func (t *vectorJacobian) do(w *workspace, unit int) { t.unit(t, w, unit) }
+
+// doLog does a unit of LogSoftmaxGrad.
+func (t *vectorJacobian) doLog(w *workspace, unit int) {
 	if t.dim == 0 {
 		t.doColumns(w, unit*kernel.Width)
 		return
@@ -137,5 +186,75 @@ func (t *vectorJacobian) doColumns(w *workspace, first int) {
 			kernel.ColumnsVectorJacobian(dst, logp[k*stride:][:n], u[k*uStride:][:n], w.panel.Hi[0][:], w.panel.Lo[0][:],
 				rowsAhead*t.out.Stride, rowsAhead*stride, rowsAhead*uStride)
 		}
+	}
+}
+
+// momentsPool holds what SoftmaxGrad needs for slices side by side.
+var momentsPool = sync.Pool{New: func() any { return new(kernel.Moments) }}
+
+// doSoftmax does a unit of SoftmaxGrad.
+func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
+	rows, cols := t.logp.rows, t.logp.cols
+	if t.dim == 1 && cols > kernel.FewCols {
+		w.coefficients, w.terms = grow(w.coefficients, cols), grow(w.terms, cols)
+		size := unitRows(cols)
+		for i := unit * size; i < min(rows, (unit+1)*size); i++ {
+			logp, _ := t.logp.block(&w.rowsIn, i, 0, 1, cols)
+			u, _ := t.upstream.block(&w.softIn, i, 0, 1, cols)
+			kernel.SoftmaxGradRow(t.out.Data[i*t.out.Stride:][:cols], logp[:cols], u[:cols], w.coefficients, w.terms)
+		}
+		return
+	}
+	m := momentsPool.Get().(*kernel.Moments)
+	if t.dim == 1 {
+		size := unitRows(cols)
+		for i := unit * size; i < min(rows, (unit+1)*size); i += kernel.Width {
+			t.doFewSoftmax(w, m, i, min(kernel.Width, rows-i))
+		}
+	} else {
+		t.doSoftmaxColumns(w, m, unit*kernel.Width)
+	}
+	momentsPool.Put(m)
+}
+
+// doFewSoftmax does n rows of few entries from row i.
+func (t *vectorJacobian) doFewSoftmax(w *workspace, m *kernel.Moments, i, n int) {
+	cols := t.logp.cols
+	logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
+	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
+	m.LogP.PackRows(logp, stride, n, cols)
+	m.U.PackRows(u, uStride, n, cols)
+	m.Reset(n)
+	m.SetP(cols, n)
+	m.Add(cols, n)
+	m.Join(n)
+	m.SetGradient(cols, n)
+	m.LogP.UnpackRows(t.out.Data[i*t.out.Stride:], t.out.Stride, n, cols)
+}
+
+// doSoftmaxColumns does Width columns from column first, or those that are left.
+func (t *vectorJacobian) doSoftmaxColumns(w *workspace, m *kernel.Moments, first int) {
+	rows, n := t.logp.rows, min(kernel.Width, t.logp.cols-first)
+	load := func(i, size int) {
+		logp, stride := t.logp.block(&w.rowsIn, i, first, size, n)
+		u, uStride := t.upstream.block(&w.softIn, i, first, size, n)
+		kernel.CopyRows(m.LogP[:], kernel.Width, logp, stride, size, n)
+		kernel.CopyRows(m.U[:], kernel.Width, u, uStride, size, n)
+		m.SetP(size, n)
+	}
+	m.Reset(n)
+	for i := 0; i < rows; i += kernel.BlockLen {
+		size := min(kernel.BlockLen, rows-i)
+		load(i, size)
+		m.Add(size, n)
+	}
+	m.Join(n)
+	for i := 0; i < rows; i += kernel.BlockLen {
+		size := min(kernel.BlockLen, rows-i)
+		if rows > kernel.BlockLen {
+			load(i, size)
+		}
+		m.SetGradient(size, n)
+		kernel.CopyRows(t.out.Data[i*t.out.Stride+first:], t.out.Stride, m.LogP[:], kernel.Width, size, n)
 	}
 }

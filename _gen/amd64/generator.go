@@ -82,6 +82,7 @@ func (g *generator) kernels() {
 	g.weightedKernels()
 	g.labelKernels()
 	g.productKernels()
+	g.softmaxGradKernels()
 }
 
 // function begins a kernel, whose documentation is its name and what it does.

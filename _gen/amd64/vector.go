@@ -162,6 +162,7 @@ const (
 	notEqual     = 0x04 // true for NaN
 	lessThan     = 0x11 // false for NaN
 	notLessEqual = 0x16 // true for NaN
+	notGreater   = 0x1a // true for NaN
 	greaterEqual = 0x1d // false for NaN
 )
 

@@ -175,21 +175,27 @@ func LogSoftmaxGrad(logp, upstream []float64) (grad, unit []*big.Float) {
 }
 
 // SoftmaxGrad returns the vector-Jacobian product of softmax,
-// p·(u - Σ p·u), with p the exponentials of the finite log-probabilities as
-// they are given. unit is p times the sum of p·|u| and the own |u|.
+// p·(u·(1-p) - Σ p·u over the others), with p the exponentials of the finite
+// log-probabilities as they are given. unit is the larger of p·|u|·(1-p) and p
+// times the sum of the other p·|u|.
 func SoftmaxGrad(logp, upstream []float64) (grad, unit []*big.Float) {
-	p := make([]*big.Float, len(logp))
-	sum, size := New(), New()
+	p, pu, size := make([]*big.Float, len(logp)), make([]*big.Float, len(logp)), make([]*big.Float, len(logp))
 	for j, v := range logp {
 		p[j] = Exp(Float(v))
-		sum.Add(sum, New().Mul(p[j], Float(upstream[j])))
-		size.Add(size, New().Mul(p[j], Float(math.Abs(upstream[j]))))
+		pu[j] = New().Mul(p[j], Float(upstream[j]))
+		size[j] = New().Abs(pu[j])
 	}
-	for j, u := range upstream {
-		d := New().Sub(Float(u), sum)
+	others, sizes := sumOfOthers(pu), sumOfOthers(size)
+	for j, v := range logp {
+		own := New().Neg(Expm1(Float(v)))
+		own.Mul(own, Float(upstream[j]))
+		d := New().Sub(own, others[j])
 		grad = append(grad, d.Mul(d, p[j]))
-		s := New().Add(Float(math.Abs(u)), size)
-		unit = append(unit, s.Mul(s, p[j]))
+		own.Abs(own)
+		if own.Cmp(sizes[j]) < 0 {
+			own = sizes[j]
+		}
+		unit = append(unit, New().Mul(own, p[j]))
 	}
 	return grad, unit
 }

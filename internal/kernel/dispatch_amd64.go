@@ -641,6 +641,57 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	}
 }
 
+// momentTerms is momentTermsGo.
+func momentTerms(dst, p, u []float64) {
+	if active == tierGo || len(p) == 0 {
+		momentTermsGo(dst, p, u)
+		return
+	}
+	dst, u = dst[:len(p)], u[:len(p)]
+	raceReadSlice(p)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	if active == tierAVX512 {
+		momentTermsAVX512(&dst[0], &p[0], &u[0], len(p))
+	} else {
+		momentTermsAVX2(&dst[0], &p[0], &u[0], len(p))
+	}
+}
+
+// softmaxGrad is softmaxGradGo.
+func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
+	if active == tierGo || len(p) == 0 {
+		softmaxGradGo(dst, p, u, hi, lo, large)
+		return
+	}
+	dst, u = dst[:len(p)], u[:len(p)]
+	raceReadSlice(p)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	if active == tierAVX512 {
+		softmaxGradAVX512(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+	} else {
+		softmaxGradAVX2(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+	}
+}
+
+// columnsSoftmaxGrad is columnsSoftmaxGradGo.
+func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
+	if active == tierGo || len(p) == 0 {
+		columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+		return
+	}
+	dst, u, hi, lo, large = dst[:len(p)], u[:len(p)], hi[:len(p)], lo[:len(p)], large[:len(p)]
+	raceReadSlice(p)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	if active == tierAVX512 {
+		columnsSoftmaxGradAVX512(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+	} else {
+		columnsSoftmaxGradAVX2(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+	}
+}
+
 // tileSize returns the size of the tile that a product of rows by cols begins
 // with.
 func tileSize(rows, cols int) (height, width int) {

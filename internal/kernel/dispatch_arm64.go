@@ -281,6 +281,16 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	c.weightedGradientGo(terms, q, x, n, groups)
 }
 
+func momentTerms(dst, p, u []float64) { momentTermsGo(dst, p, u) }
+
+func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
+	softmaxGradGo(dst, p, u, hi, lo, large)
+}
+
+func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
+	columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+}
+
 // tileSize returns the size of the tile that a product of rows by cols begins
 // with.
 func tileSize(rows, cols int) (height, width int) {

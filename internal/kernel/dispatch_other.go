@@ -126,3 +126,13 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 func productSteps(dst Rows, rows, cols int, a Factor, b Rows, n int, plus []float64, onto bool) {
 	productGo(dst, rows, cols, a, b, n, plus, onto)
 }
+
+func momentTerms(dst, p, u []float64) { momentTermsGo(dst, p, u) }
+
+func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
+	softmaxGradGo(dst, p, u, hi, lo, large)
+}
+
+func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
+	columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+}

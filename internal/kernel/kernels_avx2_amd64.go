@@ -248,3 +248,18 @@ func product1x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int
 //
 //go:noescape
 func product1xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// momentTermsAVX2 is momentTermsGo for n > 0 entries.
+//
+//go:noescape
+func momentTermsAVX2(dst *float64, p *float64, u *float64, n int)
+
+// softmaxGradAVX2 is softmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func softmaxGradAVX2(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+
+// columnsSoftmaxGradAVX2 is columnsSoftmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func columnsSoftmaxGradAVX2(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)

@@ -337,6 +337,12 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
+DATA dominant<>+0(SB)/8, $0x3fe8000000000000
+DATA dominant<>+8(SB)/8, $0x3fe8000000000000
+DATA dominant<>+16(SB)/8, $0x3fe8000000000000
+DATA dominant<>+24(SB)/8, $0x3fe8000000000000
+GLOBL dominant<>(SB), RODATA|NOPTR, $32
+
 // func maxOfAVX2(x *float64, n int) float64
 // Requires: AVX, CMOV
 TEXT ·maxOfAVX2(SB), NOSPLIT, $0-24
@@ -4700,5 +4706,210 @@ step:
 	VCMPPD       $0x03, Y1, Y1, Y3
 	VBLENDVPD    Y3, Y2, Y1, Y1
 	VMASKMOVPD   Y1, Y0, (AX)
+	VZEROUPPER
+	RET
+
+// func momentTermsAVX2(dst *float64, p *float64, u *float64, n int)
+// Requires: AVX, CMOV
+TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	VXORPD       Y0, Y0, Y0
+	VBROADCASTSD dominant<>+0(SB), Y1
+
+vectors:
+	CMPQ    CX, $0x04
+	JLT     vectorsDone
+	VMOVUPD (DX), Y2
+	VMOVUPD (BX), Y3
+	VCMPPD  $0x04, Y0, Y2, Y4
+	VMULPD  Y3, Y2, Y3
+	VANDPD  Y3, Y4, Y3
+	VCMPPD  $0x1a, Y1, Y2, Y2
+	VANDPD  Y3, Y2, Y2
+	VMOVUPD Y2, (AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, CX
+	JMP     vectors
+
+vectorsDone:
+	TESTQ      CX, CX
+	JZ         end
+	MOVQ       $0x00000004, SI
+	CMPQ       CX, SI
+	CMOVQGT    SI, CX
+	NEGQ       CX
+	LEAQ       laneMasks<>+32(SB), SI
+	VMOVUPD    (SI)(CX*8), Y2
+	VMASKMOVPD (DX), Y2, Y3
+	VBLENDVPD  Y2, Y3, Y0, Y3
+	VMASKMOVPD (BX), Y2, Y4
+	VBLENDVPD  Y2, Y4, Y0, Y4
+	VCMPPD     $0x04, Y0, Y3, Y0
+	VMULPD     Y4, Y3, Y4
+	VANDPD     Y4, Y0, Y0
+	VCMPPD     $0x1a, Y1, Y3, Y1
+	VANDPD     Y0, Y1, Y0
+	VMASKMOVPD Y0, Y2, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX2(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+// Requires: AVX, CMOV
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	VBROADCASTSD hi+32(FP), Y0
+	VBROADCASTSD lo+40(FP), Y1
+	VBROADCASTSD large+48(FP), Y2
+	VXORPD       Y3, Y3, Y3
+	VBROADCASTSD one<>+0(SB), Y4
+	VBROADCASTSD nan<>+0(SB), Y5
+
+vectors:
+	CMPQ      CX, $0x04
+	JLT       vectorsDone
+	VMOVUPD   (DX), Y6
+	VMOVUPD   (BX), Y7
+	VMULPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y0, Y8
+	VADDPD    Y1, Y8, Y8
+	VADDPD    Y2, Y8, Y8
+	VSUBPD    Y6, Y4, Y9
+	VMULPD    Y9, Y7, Y7
+	VSUBPD    Y8, Y7, Y7
+	VMULPD    Y7, Y6, Y7
+	VADDPD    Y3, Y7, Y7
+	VCMPPD    $0x03, Y7, Y7, Y8
+	VBLENDVPD Y8, Y5, Y7, Y7
+	VCMPPD    $0x04, Y3, Y6, Y6
+	VANDPD    Y7, Y6, Y6
+	VMOVUPD   Y6, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, BX
+	SUBQ      $0x04, CX
+	JMP       vectors
+
+vectorsDone:
+	TESTQ      CX, CX
+	JZ         end
+	MOVQ       $0x00000004, SI
+	CMPQ       CX, SI
+	CMOVQGT    SI, CX
+	NEGQ       CX
+	LEAQ       laneMasks<>+32(SB), SI
+	VMOVUPD    (SI)(CX*8), Y6
+	VMASKMOVPD (DX), Y6, Y7
+	VBLENDVPD  Y6, Y7, Y3, Y7
+	VMASKMOVPD (BX), Y6, Y8
+	VBLENDVPD  Y6, Y8, Y3, Y8
+	VMULPD     Y8, Y7, Y9
+	VSUBPD     Y9, Y0, Y0
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y2, Y0, Y0
+	VSUBPD     Y7, Y4, Y1
+	VMULPD     Y1, Y8, Y1
+	VSUBPD     Y0, Y1, Y0
+	VMULPD     Y0, Y7, Y0
+	VADDPD     Y3, Y0, Y0
+	VCMPPD     $0x03, Y0, Y0, Y1
+	VBLENDVPD  Y1, Y5, Y0, Y0
+	VCMPPD     $0x04, Y3, Y7, Y1
+	VANDPD     Y0, Y1, Y0
+	VMASKMOVPD Y0, Y6, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func columnsSoftmaxGradAVX2(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
+// Requires: AVX, CMOV
+TEXT ·columnsSoftmaxGradAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+48(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	MOVQ         hi+24(FP), SI
+	MOVQ         lo+32(FP), DI
+	MOVQ         large+40(FP), R8
+	VXORPD       Y0, Y0, Y0
+	VBROADCASTSD one<>+0(SB), Y1
+	VBROADCASTSD nan<>+0(SB), Y2
+
+vectors:
+	CMPQ      CX, $0x04
+	JLT       vectorsDone
+	VMOVUPD   (DX), Y3
+	VMOVUPD   (BX), Y4
+	VMOVUPD   (SI), Y5
+	VMOVUPD   (DI), Y6
+	VMOVUPD   (R8), Y7
+	VMULPD    Y4, Y3, Y8
+	VSUBPD    Y8, Y5, Y5
+	VADDPD    Y6, Y5, Y5
+	VADDPD    Y7, Y5, Y5
+	VSUBPD    Y3, Y1, Y6
+	VMULPD    Y6, Y4, Y4
+	VSUBPD    Y5, Y4, Y4
+	VMULPD    Y4, Y3, Y4
+	VADDPD    Y0, Y4, Y4
+	VCMPPD    $0x03, Y4, Y4, Y5
+	VBLENDVPD Y5, Y2, Y4, Y4
+	VCMPPD    $0x04, Y0, Y3, Y3
+	VANDPD    Y4, Y3, Y3
+	VMOVUPD   Y3, (AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, BX
+	ADDQ      $0x20, SI
+	ADDQ      $0x20, DI
+	ADDQ      $0x20, R8
+	SUBQ      $0x04, CX
+	JMP       vectors
+
+vectorsDone:
+	TESTQ      CX, CX
+	JZ         end
+	MOVQ       $0x00000004, R9
+	CMPQ       CX, R9
+	CMOVQGT    R9, CX
+	NEGQ       CX
+	LEAQ       laneMasks<>+32(SB), R9
+	VMOVUPD    (R9)(CX*8), Y3
+	VMASKMOVPD (DX), Y3, Y4
+	VBLENDVPD  Y3, Y4, Y0, Y4
+	VMASKMOVPD (BX), Y3, Y5
+	VBLENDVPD  Y3, Y5, Y0, Y5
+	VMASKMOVPD (SI), Y3, Y6
+	VBLENDVPD  Y3, Y6, Y0, Y6
+	VMASKMOVPD (DI), Y3, Y7
+	VBLENDVPD  Y3, Y7, Y0, Y7
+	VMASKMOVPD (R8), Y3, Y8
+	VBLENDVPD  Y3, Y8, Y0, Y8
+	VMULPD     Y5, Y4, Y9
+	VSUBPD     Y9, Y6, Y6
+	VADDPD     Y7, Y6, Y6
+	VADDPD     Y8, Y6, Y6
+	VSUBPD     Y4, Y1, Y1
+	VMULPD     Y1, Y5, Y1
+	VSUBPD     Y6, Y1, Y1
+	VMULPD     Y1, Y4, Y1
+	VADDPD     Y0, Y1, Y1
+	VCMPPD     $0x03, Y1, Y1, Y5
+	VBLENDVPD  Y5, Y2, Y1, Y1
+	VCMPPD     $0x04, Y0, Y4, Y0
+	VANDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y3, (AX)
+
+end:
 	VZEROUPPER
 	RET

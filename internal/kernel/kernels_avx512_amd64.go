@@ -286,3 +286,18 @@ func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep i
 //
 //go:noescape
 func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
+
+// momentTermsAVX512 is momentTermsGo for n > 0 entries.
+//
+//go:noescape
+func momentTermsAVX512(dst *float64, p *float64, u *float64, n int)
+
+// softmaxGradAVX512 is softmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func softmaxGradAVX512(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+
+// columnsSoftmaxGradAVX512 is columnsSoftmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func columnsSoftmaxGradAVX512(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)

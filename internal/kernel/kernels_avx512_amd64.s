@@ -191,6 +191,9 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
+DATA dominant<>+0(SB)/8, $0x3fe8000000000000
+GLOBL dominant<>(SB), RODATA|NOPTR, $8
+
 // func maxOfAVX512(x *float64, n int) float64
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·maxOfAVX512(SB), NOSPLIT, $0-24
@@ -6860,5 +6863,205 @@ step:
 	VMOVAPD      Z0, Z0
 	VMOVUPD      Z1, K2, Z0
 	VMOVUPD      Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func momentTermsAVX512(dst *float64, p *float64, u *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD dominant<>+0(SB), Z1
+
+vectors:
+	CMPQ      CX, $0x08
+	JLT       vectorsDone
+	VMOVUPD   (DX), Z2
+	VMOVUPD   (BX), Z3
+	VCMPPD    $0x04, Z0, Z2, K1
+	VMULPD    Z3, Z2, Z3
+	VMOVAPD.Z Z3, K1, Z3
+	VCMPPD    $0x1a, Z1, Z2, K1
+	VMOVAPD.Z Z3, K1, Z2
+	VMOVUPD   Z2, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	SUBQ      $0x08, CX
+	JMP       vectors
+
+vectorsDone:
+	TESTQ     CX, CX
+	JZ        end
+	MOVQ      $0x000000ff, SI
+	BZHIQ     CX, SI, SI
+	KMOVB     SI, K1
+	VMOVAPD   Z0, Z2
+	VMOVUPD   (DX), K1, Z2
+	VMOVAPD   Z0, Z3
+	VMOVUPD   (BX), K1, Z3
+	VCMPPD    $0x04, Z0, Z2, K2
+	VMULPD    Z3, Z2, Z0
+	VMOVAPD.Z Z0, K2, Z0
+	VCMPPD    $0x1a, Z1, Z2, K2
+	VMOVAPD.Z Z0, K2, Z0
+	VMOVUPD   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX512(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+24(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	VBROADCASTSD hi+32(FP), Z0
+	VBROADCASTSD lo+40(FP), Z1
+	VBROADCASTSD large+48(FP), Z2
+	VXORPD       Z3, Z3, Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VBROADCASTSD nan<>+0(SB), Z5
+
+vectors:
+	CMPQ      CX, $0x08
+	JLT       vectorsDone
+	VMOVUPD   (DX), Z6
+	VMOVUPD   (BX), Z7
+	VMULPD    Z7, Z6, Z8
+	VSUBPD    Z8, Z0, Z8
+	VADDPD    Z1, Z8, Z8
+	VADDPD    Z2, Z8, Z8
+	VSUBPD    Z6, Z4, Z9
+	VMULPD    Z9, Z7, Z7
+	VSUBPD    Z8, Z7, Z7
+	VMULPD    Z7, Z6, Z7
+	VADDPD    Z3, Z7, Z7
+	VCMPPD    $0x03, Z7, Z7, K1
+	VMOVAPD   Z7, Z7
+	VMOVUPD   Z5, K1, Z7
+	VCMPPD    $0x04, Z3, Z6, K1
+	VMOVAPD.Z Z7, K1, Z6
+	VMOVUPD   Z6, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	SUBQ      $0x08, CX
+	JMP       vectors
+
+vectorsDone:
+	TESTQ     CX, CX
+	JZ        end
+	MOVQ      $0x000000ff, SI
+	BZHIQ     CX, SI, SI
+	KMOVB     SI, K1
+	VMOVAPD   Z3, Z6
+	VMOVUPD   (DX), K1, Z6
+	VMOVAPD   Z3, Z7
+	VMOVUPD   (BX), K1, Z7
+	VMULPD    Z7, Z6, Z8
+	VSUBPD    Z8, Z0, Z0
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z2, Z0, Z0
+	VSUBPD    Z6, Z4, Z1
+	VMULPD    Z1, Z7, Z1
+	VSUBPD    Z0, Z1, Z0
+	VMULPD    Z0, Z6, Z0
+	VADDPD    Z3, Z0, Z0
+	VCMPPD    $0x03, Z0, Z0, K2
+	VMOVAPD   Z0, Z0
+	VMOVUPD   Z5, K2, Z0
+	VCMPPD    $0x04, Z3, Z6, K2
+	VMOVAPD.Z Z0, K2, Z0
+	VMOVUPD   Z0, K1, (AX)
+
+end:
+	VZEROUPPER
+	RET
+
+// func columnsSoftmaxGradAVX512(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·columnsSoftmaxGradAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dst+0(FP), AX
+	MOVQ         n+48(FP), CX
+	MOVQ         p+8(FP), DX
+	MOVQ         u+16(FP), BX
+	MOVQ         hi+24(FP), SI
+	MOVQ         lo+32(FP), DI
+	MOVQ         large+40(FP), R8
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	VBROADCASTSD nan<>+0(SB), Z2
+
+vectors:
+	CMPQ      CX, $0x08
+	JLT       vectorsDone
+	VMOVUPD   (DX), Z3
+	VMOVUPD   (BX), Z4
+	VMOVUPD   (SI), Z5
+	VMOVUPD   (DI), Z6
+	VMOVUPD   (R8), Z7
+	VMULPD    Z4, Z3, Z8
+	VSUBPD    Z8, Z5, Z5
+	VADDPD    Z6, Z5, Z5
+	VADDPD    Z7, Z5, Z5
+	VSUBPD    Z3, Z1, Z6
+	VMULPD    Z6, Z4, Z4
+	VSUBPD    Z5, Z4, Z4
+	VMULPD    Z4, Z3, Z4
+	VADDPD    Z0, Z4, Z4
+	VCMPPD    $0x03, Z4, Z4, K1
+	VMOVAPD   Z4, Z4
+	VMOVUPD   Z2, K1, Z4
+	VCMPPD    $0x04, Z0, Z3, K1
+	VMOVAPD.Z Z4, K1, Z3
+	VMOVUPD   Z3, (AX)
+	ADDQ      $0x40, AX
+	ADDQ      $0x40, DX
+	ADDQ      $0x40, BX
+	ADDQ      $0x40, SI
+	ADDQ      $0x40, DI
+	ADDQ      $0x40, R8
+	SUBQ      $0x08, CX
+	JMP       vectors
+
+vectorsDone:
+	TESTQ     CX, CX
+	JZ        end
+	MOVQ      $0x000000ff, R9
+	BZHIQ     CX, R9, R9
+	KMOVB     R9, K1
+	VMOVAPD   Z0, Z3
+	VMOVUPD   (DX), K1, Z3
+	VMOVAPD   Z0, Z4
+	VMOVUPD   (BX), K1, Z4
+	VMOVAPD   Z0, Z5
+	VMOVUPD   (SI), K1, Z5
+	VMOVAPD   Z0, Z6
+	VMOVUPD   (DI), K1, Z6
+	VMOVAPD   Z0, Z7
+	VMOVUPD   (R8), K1, Z7
+	VMULPD    Z4, Z3, Z8
+	VSUBPD    Z8, Z5, Z5
+	VADDPD    Z6, Z5, Z5
+	VADDPD    Z7, Z5, Z5
+	VSUBPD    Z3, Z1, Z1
+	VMULPD    Z1, Z4, Z1
+	VSUBPD    Z5, Z1, Z1
+	VMULPD    Z1, Z3, Z1
+	VADDPD    Z0, Z1, Z1
+	VCMPPD    $0x03, Z1, Z1, K2
+	VMOVAPD   Z1, Z1
+	VMOVUPD   Z2, K2, Z1
+	VCMPPD    $0x04, Z0, Z3, K2
+	VMOVAPD.Z Z1, K2, Z0
+	VMOVUPD   Z0, K1, (AX)
+
+end:
 	VZEROUPPER
 	RET

@@ -45,6 +45,9 @@ var kernels = []kernelRow{
 	{"IndexOf", ofSlice, func(o *operands) { o.returns(float64(IndexOf(o.x, o.max))) }, anyValue, "x", "", ""},
 	{"VectorJacobianOf", ofSlice, func(o *operands) { VectorJacobianOf(o.dst, o.x, o.q, 0.75, 0x1p-60) }, anyValue, "x q", "dst", ""},
 	{"ColumnsVectorJacobian", ofSlice, func(o *operands) { ColumnsVectorJacobian(o.dst, o.x, o.q, o.x, o.q, 0, 5, -3) }, anyValue, "x q", "dst", ""},
+	{"momentTerms", ofSlice, func(o *operands) { momentTerms(o.dst, o.x, o.q) }, finite, "x q", "dst", ""},
+	{"softmaxGrad", ofSlice, func(o *operands) { softmaxGrad(o.dst, o.x, o.q, 0.75, 0x1p-60, o.number) }, anyValue, "x q", "dst", ""},
+	{"columnsSoftmaxGrad", ofSlice, func(o *operands) { columnsSoftmaxGrad(o.dst, o.x, o.q, o.x, o.q, o.x) }, anyValue, "x q", "dst", ""},
 
 	{"Panel.RaiseMax", ofStrip, func(o *operands) { o.panel.Reset(); o.panel.RaiseMax(o.x, o.stride, o.n, o.groups) }, anyValue, "x", "", "max"},
 	{"Panel.SetFrames", ofStrip, func(o *operands) { o.panel.SetFrames(o.groups) }, finite, "", "", "shift magic lower count sums"},

@@ -1,0 +1,240 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package kernel
+
+import "math"
+
+// The gradient of a softmax, for p = e^logp and upstream u, is
+//
+//	p[c]·(u[c]·(1-p[c]) - Σ_{k≠c} p[k]·u[k])
+//
+// The terms p·u of the entries whose p is at most dominant are added up apart
+// from those of the others, of which probabilities have one at most. Without
+// entry c a sum is then what is left of it when the term of c is subtracted: of
+// a sum of two words that leaves digits enough unless that entry is almost all
+// there is, and then it is the only one of its sum.
+
+// dominant is the probability above which 1-p is not formed from p.
+const dominant = 0.75
+
+// mostLogp is the largest entry that probabilities are formed of as of those
+// that are log-probabilities, which are not above 0.
+const mostLogp = 600
+
+// momentTerm returns p·u, where 0 times anything is 0.
+func momentTerm(p, u float64) float64 {
+	if p == 0 {
+		return 0
+	}
+	return float64(p * u)
+}
+
+// momentTermsGo sets dst to the terms of the entries that are not dominant, and
+// 0 for others. dst may be p or u.
+func momentTermsGo(dst, p, u []float64) {
+	for j, pj := range p {
+		if pj > dominant {
+			dst[j] = 0
+		} else {
+			dst[j] = momentTerm(pj, u[j])
+		}
+	}
+}
+
+// softmaxGradGo sets dst to the gradient of entries that are not dominant; of
+// others it is open. hi+lo is the sum of the terms of such entries, and large
+// that of the others. dst may be p or u.
+func softmaxGradGo(dst, p, u []float64, hi, lo, large float64) {
+	for j, pj := range p {
+		dst[j] = softmaxGradEntry(pj, u[j], hi, lo, large)
+	}
+}
+
+// columnsSoftmaxGradGo is softmaxGradGo with sums for every entry.
+func columnsSoftmaxGradGo(dst, p, u, hi, lo, large []float64) {
+	for j, pj := range p {
+		dst[j] = softmaxGradEntry(pj, u[j], hi[j], lo[j], large[j])
+	}
+}
+
+func softmaxGradEntry(p, u, hi, lo, large float64) float64 {
+	if p == 0 {
+		return 0
+	}
+	others := ((hi - float64(p*u)) + lo) + large
+	return Canonical(float64(p * (float64(u*(1-p)) - others)))
+}
+
+// dominantGrad returns the gradient of an entry that is dominant. small is the
+// sum of the terms of the entries that are not, and large that of those that
+// are.
+func dominantGrad(logp, u float64, small, large Accumulator) float64 {
+	p, complement := probability(logp), complementOf(logp)
+	own := 0.0
+	if complement != 0 {
+		own = float64(u * complement)
+	}
+	others := (((large.Hi - float64(p*u)) + large.Lo) + small.Lo) + small.Hi
+	return Canonical(float64(p * (own - others)))
+}
+
+// probability returns e^y, within 0.6 ulp of what it stands for but where that
+// is below the normal numbers.
+func probability(y float64) float64 {
+	switch {
+	case y != y:
+		return NaN
+	case y > 710:
+		return math.Inf(1)
+	case y > mostLogp:
+		f := frame{magic: magic - 16}
+		return float64(f.term(y) * 2)
+	case y < -farthest:
+		return 0
+	}
+	f := frame{magic: magic + 16*scaleBits}
+	return float64(f.term(y) * Unscale)
+}
+
+// complementOf returns 1 - e^y.
+func complementOf(y float64) float64 {
+	_, complement := expAndRest(y)
+	return complement
+}
+
+// setProbabilities sets p to e^logp. p must not be logp.
+func setProbabilities(p, logp []float64) {
+	if !(MaxOf(logp) <= mostLogp) {
+		for j, y := range logp {
+			p[j] = probability(y)
+		}
+		return
+	}
+	for u := range Chunks(len(logp)) {
+		part := ChunkOf(p, u)
+		expSum(part, ChunkOf(logp, u), 0)
+		scaleBy(part, Unscale)
+	}
+}
+
+// SoftmaxGradRow sets dst to the gradient of a slice. p and terms are room for
+// as many entries. dst may be logp or u.
+func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
+	setProbabilities(p, logp)
+	momentTerms(terms, p, u)
+	var small, large Accumulator
+	small.Hi, small.Lo = SumOf(terms)
+	hasLarge := !(MaxOf(p) <= dominant)
+	if hasLarge {
+		for j, pj := range p {
+			if pj > dominant {
+				large.Add(momentTerm(pj, u[j]))
+			}
+		}
+		for j, pj := range p {
+			if pj > dominant {
+				terms[j] = dominantGrad(logp[j], u[j], small, large)
+			}
+		}
+	}
+	softmaxGrad(dst, p, u, small.Hi, small.Lo, large.Hi)
+	if hasLarge {
+		for j, pj := range p {
+			if pj > dominant {
+				dst[j] = terms[j]
+			}
+		}
+	}
+}
+
+// Moments are the sums of the terms of up to Width slices that lie side by side
+// in tiles, and what it takes to form them. SoftmaxGradRow is what is done to
+// each.
+type Moments struct {
+	LogP, U, P, terms Tile
+	small             Panel // sums in lane 0, or in all lanes
+	large             [Width]Accumulator
+	largeHi           [Width]float64
+	frames            Panel
+	// hasLarge says which slices of the block in the tiles may have dominant
+	// entries.
+	hasLarge [Width]bool
+}
+
+// Reset prepares for the sums of n slices.
+func (m *Moments) Reset(n int) {
+	m.small.ClearSums(GroupsFor(n))
+	clear(m.large[:])
+}
+
+// SetP sets P to the probabilities of rows ≤ BlockLen entries of n slices in
+// LogP.
+func (m *Moments) SetP(rows, n int) {
+	c, groups := &m.frames, GroupsFor(n)
+	c.Reset()
+	c.RaiseMax(m.LogP[:], Width, rows, groups)
+	highest := c.Max
+	clear(c.Max[:groups*Group])
+	Fill(c.Factor[:groups*Group], Unscale)
+	c.SetFrames(groups)
+	c.AddExp(m.P[:], Width, m.LogP[:], Width, rows, groups)
+	c.Scale(m.P[:], Width, rows, groups)
+	for i, y := range highest[:n] {
+		// No entry is dominant whose log-probability is below this.
+		m.hasLarge[i] = !(y < -0.2876)
+		if y <= mostLogp {
+			continue
+		}
+		for j := range rows {
+			m.P[j*Width+i] = probability(m.LogP[j*Width+i])
+		}
+	}
+}
+
+// Add adds the terms of the entries in P and U to the sums.
+func (m *Moments) Add(rows, n int) {
+	width := GroupsFor(n) * Group
+	for j := range rows {
+		momentTerms(m.terms[j*Width:][:width], m.P[j*Width:][:width], m.U[j*Width:][:width])
+	}
+	m.small.Add(m.terms[:], Width, rows, n)
+	for i, has := range m.hasLarge[:n] {
+		for j := 0; has && j < rows; j++ {
+			if p := m.P[j*Width+i]; p > dominant {
+				m.large[i].Add(momentTerm(p, m.U[j*Width+i]))
+			}
+		}
+	}
+}
+
+// Join ends the sums of n slices.
+func (m *Moments) Join(n int) {
+	m.small.JoinSums(n)
+	for i, l := range m.large {
+		m.largeHi[i] = l.Hi
+	}
+}
+
+// SetGradient sets LogP to the gradient, given the sums.
+func (m *Moments) SetGradient(rows, n int) {
+	width := GroupsFor(n) * Group
+	for i, has := range m.hasLarge[:n] {
+		for j := 0; has && j < rows; j++ {
+			if at := j*Width + i; m.P[at] > dominant {
+				m.terms[at] = dominantGrad(m.LogP[at], m.U[at], Accumulator{m.small.Hi[0][i], m.small.Lo[0][i]}, m.large[i])
+			}
+		}
+	}
+	for j := range rows {
+		p := m.P[j*Width:][:width]
+		columnsSoftmaxGrad(m.LogP[j*Width:][:width], p, m.U[j*Width:][:width], m.small.Hi[0][:], m.small.Lo[0][:], m.largeHi[:])
+	}
+	for i, has := range m.hasLarge[:n] {
+		for j := 0; has && j < rows; j++ {
+			if at := j*Width + i; m.P[at] > dominant {
+				m.LogP[at] = m.terms[at]
+			}
+		}
+	}
+}
