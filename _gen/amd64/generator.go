@@ -8,6 +8,7 @@ package amd64
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
@@ -55,7 +56,7 @@ func Files(p *source.Package, c *constants.Constants) (map[string][]byte, error)
 			return nil, err
 		}
 		f.Sections = append(g.data, f.Sections...)
-		if err := pass.Compile.Execute(f); err != nil {
+		if err := pass.Concat(pass.Compile, pass.FunctionPass(pruneMoves)).Execute(f); err != nil {
 			return nil, err
 		}
 		config := printer.Config{Pkg: source.Name}
@@ -69,6 +70,15 @@ func Files(p *source.Package, c *constants.Constants) (map[string][]byte, error)
 		}
 	}
 	return files, nil
+}
+
+// pruneMoves leaves out moves of a vector to the register that it is in.
+func pruneMoves(f *ir.Function) error {
+	f.Nodes = slices.DeleteFunc(f.Nodes, func(n ir.Node) bool {
+		i, ok := n.(*ir.Instruction)
+		return ok && i.Opcode == "VMOVAPD" && len(i.Operands) == 2 && i.Operands[0] == i.Operands[1]
+	})
+	return nil
 }
 
 // kernels writes all kernels.

@@ -14,8 +14,8 @@ import (
 // where each waits for the one before, two take hardly longer than one.
 type multi []Op
 
-// chains is a numbers.Machine of n chains, whose vectors of a panel begin at
-// panel.
+// chains is a numbers.Machine of n chains, whose vectors of a panel lie one
+// behind the other, panel having been moved to them.
 type chains struct {
 	*generator
 	n      int
@@ -170,22 +170,22 @@ func (s *chains) Set(x multi) multi {
 // Field loads the chains' vectors of a field of the panel, SetField stores
 // them.
 func (s *chains) Field(name string) multi {
-	r := make(multi, s.n)
-	for i := range r {
-		r[i] = s.load(s.fieldOf(i, name))
-	}
-	return r
+	return each1(s.load, s.fields(name))
 }
 
 func (s *chains) SetField(name string, x multi) {
-	for i := range x {
-		s.store(x[i].(reg.Register), s.fieldOf(i, name))
+	for i, at := range s.fields(name) {
+		s.store(x[i].(reg.Register), at)
 	}
 }
 
-// fieldOf is where chain i has a field of the panel.
-func (s *chains) fieldOf(i int, name string) Mem {
-	return s.generator.field(s.panel, name).Offset(8 * s.width() * i)
+// fields are where the chains have a field of the panel.
+func (s *chains) fields(name string) multi {
+	m := make(multi, s.n)
+	for i := range m {
+		m[i] = s.field(s.panel, name).Offset(8 * s.width() * i)
+	}
+	return m
 }
 
 // one is the machine of a single chain, and its only vector of x.

@@ -143,7 +143,8 @@ func (g *generator) panelJoinLanes() {
 }
 
 // panelConclude: two vectors of slices side by side where there are registers
-// for it.
+// for it, and the last one that has no other alone, which takes two thirds of the
+// time.
 func (g *generator) panelConclude(name, of string, all bool) {
 	g.function(name, "func(c *Panel, groups int)", "is Panel."+of+".")
 	c, vectors := g.param("c"), g.param("groups")
