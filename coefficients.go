@@ -53,7 +53,7 @@ func (b *batch) weighted(n int) {
 		hi, lo := kernel.SumOf(*q.smoothed.buffer)
 		q.sumOff = kernel.Accumulator{Hi: hi, Lo: lo}
 	} else {
-		q.soft, q.stride = b.task.soft.panelOf(&b.work.softIn, b.begin, n)
+		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {

@@ -338,29 +338,51 @@ func (t *entropy) do(w *workspace, unit int) {
 // how many are correct.
 func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 	b := batch{task: t, work: w, begin: begin}
-	b.x, b.stride = t.logits.panelOf(&w.rowsIn, begin, n)
+	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
 	w.sum.Reset()
-	if t.target != nil && t.settings.smoothing == 0 {
-		step := panelRows(t.logits.cols)
-		for i := 0; i < n; i += step {
-			if t.plain && t.logits.cols <= kernel.FewCols {
-				b.labelledPlain(i, min(step, n-i))
-			} else {
-				b.labelled(i, min(step, n-i))
-			}
-		}
-	} else {
+	step := panelRows(t.logits.cols)
+	switch few := t.logits.cols <= kernel.FewCols; {
+	case t.target == nil || t.settings.smoothing != 0:
 		b.weighted(n)
+	case few:
+		copy(w.classWeights[:], t.settings.weight)
+		for i := 0; i < n; i += step {
+			b.labelledFew(i, min(step, n-i))
+		}
+	default:
+		for i := 0; i < n; i += step {
+			b.labelled(i, min(step, n-i))
+		}
 	}
 	return w.sum.Total(), b.correct
 }
 
-// panelOf is panel with a buffer that it grows.
-func (s *source) panelOf(buf *[]float64, i0, n int) (data []float64, stride int) {
+// panelOf returns rows i to i+n of s, which buf, grown, is for. Of a matrix of
+// which only At is known it leaves those out that do not count, as 0.
+func (t *entropy) panelOf(s *source, buf *[]float64, i, n int) (data []float64, stride int) {
 	if s.needsBuffer() {
 		*buf = grow(*buf, n*s.cols)
 	}
-	return s.panel(*buf, i0, n)
+	if s.kind != sourceForeign {
+		return s.panel(*buf, i, n)
+	}
+	for k := range n {
+		row := (*buf)[k*s.cols:][:s.cols]
+		if t.counts(i + k) {
+			s.panel(row, i+k, 1)
+		} else {
+			clear(row)
+		}
+	}
+	return *buf, s.cols
+}
+
+// counts reports whether row i counts.
+func (t *entropy) counts(i int) bool {
+	if t.target == nil {
+		return t.settings.countsSoft(i)
+	}
+	return t.settings.counts(i, t.target[i])
 }
 
 // A batch is a group of rows in work.

@@ -3,7 +3,11 @@
 
 package logsoftmax
 
-import "example.org/logsoftmax/internal/kernel"
+import (
+	"math"
+
+	"example.org/logsoftmax/internal/kernel"
+)
 
 // This file is the cross-entropy of labels without smoothing, whose coefficient
 // in the loss is 0 but for one class.
@@ -14,9 +18,117 @@ func isFirstMax(x []float64, y int, max float64) bool {
 	return x[y] == max && (y == 0 || kernel.MaxOf(x[:y]) < max)
 }
 
-// labelled does n rows from row i of the group, a panel, whose targets are
-// labels without smoothing: of the log-probabilities only the label's is in
-// the loss.
+// labelledFew does n rows from row i of the group, a panel of at most FewCols
+// classes, whose targets are labels without smoothing: of the log-probabilities
+// only the label's is in the loss.
+//
+// A row is so little work that a branch on its label that goes either way would
+// take as long: there is none. What a row counts is a coefficient in the kernel.
+func (b *batch) labelledFew(i, n int) {
+	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
+	l, out := &w.labels, &b.task.out
+	b.setLabels(i, n)
+	apart := false // a gradient that its row's terms cannot be multiplied by at once
+	if b.task.plain {
+		kernel.Fill(l.Coefficient[:n], 1)
+		kernel.Fill(l.Gradient[:n], b.gradientFactor(1))
+	} else {
+		apart = b.setCoefficients(i, n)
+	}
+	l.Pad(n)
+	var terms *kernel.Tile
+	if out.Data != nil {
+		terms = &w.tile
+	}
+	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil)
+	clear(l.Single[:])
+	clear(l.Tied[:])
+	w.panel.Label(l, terms, kernel.GroupsFor(n))
+
+	tied := 0
+	for k := range kernel.Lanes {
+		b.correct += l.Single[k]
+		tied += l.Tied[k]
+	}
+	for k := 0; tied > 0 && k < n; k++ {
+		if y := int(l.Class[k]); y >= 0 && w.panel.Count[k] != 1 && isFirstMax(b.row(i+k), y, w.panel.Max[k]) {
+			b.correct++
+		}
+	}
+	w.sum.AddPanel(l.Loss[:n])
+	if b.task.each != nil {
+		copy(b.task.each[b.begin+i:], l.Loss[:n])
+	}
+	if terms == nil {
+		return
+	}
+	if apart {
+		w.panel.ScaleApart(l, terms, n, cols)
+	}
+	dst, stride := out.Data[(b.begin+i)*out.Stride:], out.Stride
+	w.panel.UnpackRowsScaled(terms, dst, stride, n, cols)
+	for k, y := range l.Class[:n] {
+		// All of a row that does not count is 0.
+		dst[k*stride+int(max(y, 0))] = l.AtLabel[k]
+	}
+}
+
+// setLabels sets the classes of n rows from row i of the group, and their
+// logits. All labels are classes or ignored, but they are the caller's: a
+// matrix's At or another goroutine may have changed them since that was checked.
+// What has become no class is ignored.
+func (b *batch) setLabels(i, n int) {
+	l, x := &b.work.labels, b.x[i*b.stride:]
+	classes := ^b.task.settings.ignored.first
+	at := 0
+	for k, y := range b.task.target[b.begin+i:][:n] {
+		// -1 for what does not count, from 0 bits without a branch.
+		ignored := int(classes>>uint(y)&1) - 1
+		l.Class[k] = int64(y | ignored)
+		l.Logit[k] = x[at+y&^ignored]
+		at += b.stride
+	}
+}
+
+// setCoefficients sets what the losses of n rows from row i of the group are
+// multiplied by, and their gradients where those are wanted, and reports whether
+// ScaleApart is needed. Rows that do not count for their sample weight become
+// ones without a class.
+func (b *batch) setCoefficients(i, n int) (apart bool) {
+	s, l := &b.task.settings, &b.work.labels
+	coefficient := l.Coefficient[:n]
+	// Bits of 0 where there is no class.
+	one := math.Float64bits(1)
+	if s.weight == nil {
+		for k, y := range l.Class[:n] {
+			coefficient[k] = math.Float64frombits(one &^ uint64(y>>63))
+		}
+	} else {
+		weight := &b.work.classWeights
+		for k, y := range l.Class[:n] {
+			coefficient[k] = math.Float64frombits(math.Float64bits(weight[y&(kernel.FewCols-1)]) &^ uint64(y>>63))
+		}
+	}
+	if s.sampleWeight != nil {
+		for k, v := range s.sampleWeight[b.begin+i:][:n] {
+			coefficient[k] = float64(coefficient[k] * v)
+			y := l.Class[k]
+			if v == 0 {
+				y = -1
+			}
+			l.Class[k] = y
+		}
+	}
+	if b.task.out.Data == nil {
+		return false
+	}
+	for k, v := range coefficient {
+		l.Gradient[k] = b.gradientFactor(v)
+	}
+	return !kernel.AllCombine(l.Gradient[:n])
+}
+
+// labelled is labelledFew for more than FewCols classes.
 func (b *batch) labelled(i, n int) {
 	w := b.work
 	var label [kernel.Width]int // -1 for a row that does not count
@@ -29,16 +141,7 @@ func (b *batch) labelled(i, n int) {
 		}
 		label[k], logit[k] = y, b.row(i + k)[y]
 	}
-	if b.task.logits.cols <= kernel.FewCols {
-		w.panel.SumRows(&w.tile, b.x[i*b.stride:], b.stride, n, b.task.logits.cols, b.task.out.Data != nil)
-		for k, y := range label[:n] {
-			if y >= 0 && isFirstMax(b.row(i+k), y, w.panel.Max[k]) {
-				b.correct++
-			}
-		}
-	} else {
-		b.sumLabelled(i, label[:n], logit[:n])
-	}
+	b.sumLabelled(i, label[:n], logit[:n])
 	for k, y := range label[:n] {
 		if y < 0 {
 			b.add(i+k, 0)
@@ -48,53 +151,6 @@ func (b *batch) labelled(i, n int) {
 	}
 	if b.task.out.Data != nil {
 		b.labelledGradient(i, label[:n], logit[:n])
-	}
-}
-
-// labelledPlain is labelled for at most FewCols classes where every row
-// counts with weight 1. A row is then so little work that a branch on its
-// label that goes either way would take as long: there is none.
-func (b *batch) labelledPlain(i, n int) {
-	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
-	// The kernel reads where a label says. All are classes, but they are the
-	// caller's: a matrix's At or another goroutine may have changed them since
-	// that was checked. What it reads is a copy, and in the row.
-	target := w.classes[:n]
-	for k, y := range b.task.target[b.begin+i:][:n] {
-		target[k] = int(min(uint(y), uint(cols-1)))
-	}
-	var terms []float64
-	g := 0.0
-	if b.task.out.Data != nil {
-		terms, g = w.tile[:], b.gradientFactor(1)
-	}
-	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil)
-	l := &w.labels
-	clear(l.Single[:])
-	clear(l.Tied[:])
-	w.panel.Label(x, b.stride, target, l, n, terms, g)
-
-	tied := 0
-	for k := range kernel.Lanes {
-		b.correct += l.Single[k]
-		tied += l.Tied[k]
-	}
-	for k := 0; tied > 0 && k < n; k++ {
-		if w.panel.Count[k] != 1 && isFirstMax(b.row(i+k), target[k], w.panel.Max[k]) {
-			b.correct++
-		}
-	}
-	w.sum.AddPanel(l.Loss[:n])
-	if b.task.each != nil {
-		copy(b.task.each[b.begin+i:], l.Loss[:n])
-	}
-	if terms == nil {
-		return
-	}
-	dst := b.task.out.Data[(b.begin+i)*b.task.out.Stride:]
-	w.panel.UnpackRowsScaled(&w.tile, dst, b.task.out.Stride, n, cols)
-	for k, y := range target {
-		dst[k*b.task.out.Stride+y] = l.AtLabel[k]
 	}
 }
 
@@ -142,62 +198,25 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 	}
 }
 
-// labelledGradient sets the gradients of a panel, whose terms are in the
-// result, or in the tile where there are at most FewCols classes.
+// labelledGradient sets the gradients of a panel of more than FewCols classes,
+// whose terms are in the result.
 func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	w, cols := b.work, b.task.logits.cols
-	few := cols <= kernel.FewCols
-	var g, atLabel [kernel.Width]float64
-	for k, y := range label {
-		if y < 0 {
-			continue
-		}
-		g[k] = b.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
-		var p float64
-		if few {
-			p = w.probability(k, cols, y, w.tile[y*kernel.Width+k])
-		} else {
-			p = w.probability(k, cols, y, b.result(i + k)[y])
-		}
-		rest := 1 - p
-		if logit[k] == w.panel.Max[k] && w.panel.Count[k] == 1 {
-			rest = w.panel.Complement[k]
-		}
-		atLabel[k] = kernel.Canonical(-float64(rest * g[k]))
-	}
-	if few {
-		factors := g
-		b.scaleTile(factors[:len(label)])
-		w.tile.UnpackRows(b.task.out.Data[(b.begin+i)*b.task.out.Stride:], b.task.out.Stride, len(label), cols)
-	}
 	for k, y := range label {
 		row := b.result(i + k)
-		if y < 0 || g[k] == 0 {
+		g := 0.0
+		if y >= 0 {
+			g = b.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
+		}
+		if g == 0 {
 			clear(row)
 			continue
 		}
-		if !few {
-			w.scaleTerms(k, row, g[k])
+		rest := 1 - w.probability(k, cols, y, row[y])
+		if logit[k] == w.panel.Max[k] && w.panel.Count[k] == 1 {
+			rest = w.panel.Complement[k]
 		}
-		row[y] = atLabel[k]
-	}
-}
-
-// scaleTile turns the terms in the tile into probabilities times g, which it
-// uses up.
-func (b *batch) scaleTile(g []float64) {
-	w, again := b.work, false
-	for k := range g {
-		w.panel.Factor[k] = w.panel.Inverse[k]
-		if kernel.Combines(g[k]) {
-			w.panel.Factor[k], g[k] = float64(w.panel.Inverse[k]*g[k]), 1
-		} else {
-			again = true
-		}
-	}
-	w.panel.Scale(w.tile[:], kernel.Width, b.task.logits.cols, kernel.GroupsFor(len(g)))
-	if again {
-		copy(w.panel.Factor[:], g)
-		w.panel.Scale(w.tile[:], kernel.Width, b.task.logits.cols, kernel.GroupsFor(len(g)))
+		w.scaleTerms(k, row, g)
+		row[y] = kernel.Canonical(-float64(rest * g))
 	}
 }

@@ -5,6 +5,7 @@ package logsoftmax
 
 import (
 	"fmt"
+	"math"
 
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
@@ -168,20 +169,35 @@ func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int
 			return kernel.ExactOf(float64(len(target))), 0
 		}
 		for _, y := range target {
-			if s.ignored.has(y) {
-				ignored++
-			}
+			ignored += s.ignored.one(y)
 		}
 		return kernel.ExactOf(float64(len(target) - ignored)), ignored
 	}
-	for i, y := range target {
-		if !s.counts(i, y) {
-			ignored++
-			continue
+	// By panels, without a branch on what a row is.
+	var sum kernel.LossSum
+	var product [kernel.Width]float64
+	for i := 0; i < len(target); i += kernel.Width {
+		n := min(kernel.Width, len(target)-i)
+		for k, y := range target[i:][:n] {
+			out := s.ignored.one(y)
+			weight := 1.0
+			if s.weight != nil {
+				weight = s.weight[y&(out-1)]
+			}
+			if s.sampleWeight != nil {
+				v := s.sampleWeight[i+k]
+				weight = float64(weight * v)
+				if v == 0 {
+					out = 1
+				}
+			}
+			// Bits of 0 where it does not count.
+			product[k] = math.Float64frombits(math.Float64bits(weight) & uint64(out-1))
+			ignored += out
 		}
-		weight.Add(float64(s.classWeightAt(y) * s.sampleWeightAt(i)))
+		sum.AddPanel(product[:n])
 	}
-	return weight, ignored
+	return sum.Total(), ignored
 }
 
 // softLossWeight returns the sum of the sample weights of the rows of a

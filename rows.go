@@ -17,9 +17,9 @@ type workspace struct {
 	panel  kernel.Panel
 	labels kernel.Labels
 	sum    kernel.LossSum
-	// classes are the labels of a panel.
-	classes [kernel.Width]int
-	tile    kernel.Tile
+	// classWeights are those of at most FewCols classes.
+	classWeights [kernel.FewCols]float64
+	tile         kernel.Tile
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile

@@ -60,14 +60,25 @@ func (g *ignoredLabels) none() bool {
 }
 
 // has reports whether rows with label y do not count.
-func (g *ignoredLabels) has(y int) bool {
-	switch {
-	case uint(y) < 64:
-		return g.first>>uint(y)&1 != 0
-	case uint(y) >= uint(g.classes):
-		return true
+func (g *ignoredLabels) has(y int) bool { return g.one(y) != 0 }
+
+// one returns 1 where has is true, else 0: of the first labels, without a
+// branch that goes either way.
+func (g *ignoredLabels) one(y int) int {
+	if uint(y) < 64 {
+		return int(g.first >> uint(y) & 1)
 	}
-	return g.all != nil && g.all[y/64]>>(y%64)&1 != 0
+	return g.oneBeyond(y)
+}
+
+func (g *ignoredLabels) oneBeyond(y int) int {
+	switch {
+	case uint(y) >= uint(g.classes):
+		return 1
+	case g.all == nil:
+		return 0
+	}
+	return int(g.all[y/64] >> (y % 64) & 1)
 }
 
 // checkTargets returns which labels are ignored, those of the given list, or a

@@ -161,15 +161,20 @@ func (g *generator) unpackKernel(scaled bool) {
 		rows, from := g.newRowsOfVector(dst, stride), g.GP64()
 		g.MOVQ(tile, from)
 		var factor reg.VecVirtual
+		var wanted mask
 		if scaled {
 			factor = g.load(g.field(c, "Factor"))
+			wanted = g.compare(notEqual, factor, g.constant("zero"))
 			g.ADDQ(imm(8*g.width()), c)
 		}
 		g.twoColumns(rows, from, cols, func() {
 			first, second := g.load(Mem{Base: from}), g.load(Mem{Base: from, Disp: g.rowBytes})
 			if scaled {
 				// Of two NaN the product is the first.
-				first, second = g.add(g.mul(factor, first), g.loaded("zero")), g.add(g.mul(factor, second), g.loaded("zero"))
+				scale := func(v reg.VecVirtual) reg.VecVirtual {
+					return g.add(g.mulWhere(wanted, factor, v), g.loaded("zero"))
+				}
+				first, second = scale(first), scale(second)
 			}
 			var half [2]reg.VecVirtual
 			for odd := range half {

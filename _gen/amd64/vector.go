@@ -206,6 +206,16 @@ func (g *generator) zeroUnless(m mask, a Op) reg.VecVirtual {
 	return v
 }
 
+// mulWhere is a·b where m is set, else +0.
+func (g *generator) mulWhere(m mask, a, b reg.VecVirtual) reg.VecVirtual {
+	if !g.wide {
+		return g.zeroUnless(m, g.mul(a, b))
+	}
+	v := g.vec()
+	g.VMULPD_Z(b, a, m, v)
+	return v
+}
+
 // countUp adds 1 to the integers of n where m is set.
 func (g *generator) countUp(m mask, n reg.VecVirtual) {
 	if g.wide {

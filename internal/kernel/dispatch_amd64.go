@@ -398,28 +398,23 @@ var rowIndex = func() (index [FewCols + 1][]int64) {
 	return index
 }()
 
-// farStride is a distance of rows that the kernels of Label do not reach.
-const farStride = 1 << 28
-
-// Label is labelGo for the first n rows, which sets l.single and
-// l.tied.
-func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, terms []float64, g float64) {
-	groups := n / Group
-	if active == tierGo || groups == 0 || stride >= farStride {
-		c.labelGo(x, stride, target, l, 0, n, terms, g)
+// Label is labelGo, for l.Single and l.Tied that are clear.
+func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.labelGo(l, terms, groups)
 		return
 	}
+	groups = len(l.Class[:groups*Group]) / Group
 	switch {
 	case terms == nil && active == tierAVX512:
-		panelLabelAVX512(c, &x[0], stride, &target[0], l, groups)
+		panelLabelAVX512(c, l, groups)
 	case terms == nil:
-		panelLabelAVX2(c, &x[0], stride, &target[0], l, groups)
+		panelLabelAVX2(c, l, groups)
 	case active == tierAVX512:
-		panelLabelGradientAVX512(c, &x[0], stride, &target[0], l, groups, &terms[0], g)
+		panelLabelGradientAVX512(c, l, groups, &terms[0])
 	default:
-		panelLabelGradientAVX2(c, &x[0], stride, &target[0], l, groups, &terms[0], g)
+		panelLabelGradientAVX2(c, l, groups, &terms[0])
 	}
-	c.labelGo(x, stride, target, l, groups*Group, n-groups*Group, terms, g)
 }
 
 // AddExpAhead is AddExp without dst, which prefetches n rows of

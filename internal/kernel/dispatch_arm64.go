@@ -220,8 +220,8 @@ func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _
 	c.Total(nil, 0, x, stride, n, groups)
 }
 
-func (c *Panel) Label(x []float64, stride int, target []int, l *Labels, n int, terms []float64, g float64) {
-	c.labelGo(x, stride, target, l, 0, n, terms, g)
+func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
+	c.labelGo(l, terms, groups)
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
@@ -232,6 +232,7 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 
 // unpackScaled uses tile up.
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
+	c.clearUnscaled(tile, cols, groups)
 	c.Scale(tile, Width, cols, groups)
 	unpack(dst, stride, tile, cols, groups)
 }

@@ -877,47 +877,37 @@ func TestColumnsLabel(t *testing.T) {
 		r := rand.New(rand.NewPCG(19, 20))
 		for cols := 1; cols <= FewCols; cols++ {
 			for rows := 1; rows <= Width; rows++ {
-				stride := cols + (rows+cols)%3
-				in := newFenced((rows-1)*stride+cols, (rows+cols)%8)
-				target := make([]int, rows)
+				groups := GroupsFor(rows)
+				x := make([]float64, rows*cols)
 				for i := range rows {
-					row := in.x[i*stride:][:cols]
-					fillings[(rows+cols+i%3)%len(fillings)].fill(r, row)
-					target[i] = r.IntN(cols)
-					if i%4 == 0 {
-						// Labels that are right.
-						for j, v := range row {
-							if v > row[target[i]] {
-								target[i] = j
-							}
-						}
-					}
+					fillings[(rows+cols+i%3)%len(fillings)].fill(r, x[i*cols:][:cols])
 				}
-				c, terms := fewClasses(in.x, stride, cols, rows)
-				for _, g := range []float64{0, 1, 1. / 64, 0x1p60} {
-					var some []float64 // for the gradient
-					if g != 0 {
-						some = terms
-					}
+				c, terms := fewClasses(x, cols, cols, rows)
+				labels := randomLabels(r, x, cols, cols, rows)
+				for _, some := range []*Tile{nil, (*Tile)(terms)} {
 					got, want := *c, *c
-					Fill(got.Factor[rows:], canary)
-					Fill(want.Factor[rows:], canary)
-					var l, wantL Labels
+					Fill(got.Factor[groups*Group:], canary)
+					Fill(want.Factor[groups*Group:], canary)
+					l, wantL := labels, labels
 					for _, l := range []*Labels{&l, &wantL} {
-						Fill(l.Loss[rows:], canary)
-						Fill(l.AtLabel[rows:], canary)
+						Fill(l.Loss[groups*Group:], canary)
+						Fill(l.AtLabel[groups*Group:], canary)
 					}
-					got.Label(in.x, stride, target, &l, rows, some, g)
-					want.labelGo(in.x, stride, target, &wantL, 0, rows, some, g)
+					got.Label(&l, some, groups)
+					want.labelGo(&wantL, some, groups)
 					if i := testkit.Difference(l.Loss[:], wantL.Loss[:]); i >= 0 {
 						t.Fatalf("columnsLabel of %d×%d: the loss of row %d is %v, want %v", rows, cols, i, l.Loss[i], wantL.Loss[i])
 					}
-					if i := testkit.Difference(l.AtLabel[:], wantL.AtLabel[:]); i >= 0 && some != nil {
+					if i := testkit.Difference(l.AtLabel[:], wantL.AtLabel[:]); i >= 0 {
 						t.Fatalf("columnsLabel of %d×%d: the gradient of row %d is %v, want %v", rows, cols, i, l.AtLabel[i], wantL.AtLabel[i])
 					}
 					// A tier counts by its own vectors' lanes.
 					if total(l.Single) != total(wantL.Single) || total(l.Tied) != total(wantL.Tied) {
 						t.Fatalf("columnsLabel of %d×%d: largest labels %v and %v, want %v and %v", rows, cols, l.Single, l.Tied, wantL.Single, wantL.Tied)
+					}
+					if l.Class != labels.Class || l.Logit != wantL.Logit && testkit.Difference(l.Logit[:], wantL.Logit[:]) >= 0 ||
+						l.Coefficient != labels.Coefficient || l.Gradient != labels.Gradient {
+						t.Fatalf("columnsLabel of %d×%d changed the labels", rows, cols)
 					}
 					if s := got.differs(&want, 0, false, everything...); s != "" {
 						t.Fatalf("columnsLabel of %d×%d: %s", rows, cols, s)
@@ -926,4 +916,17 @@ func TestColumnsLabel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAllCombine: each of some factors, alone and among others.
+func TestAllCombine(t *testing.T) {
+	for _, g := range []float64{0, math.Copysign(0, -1), 5e-324, 0x1p-300, 0x1p-301, math.Nextafter(0x1p-300, 0), 1, 0x1p64, math.Nextafter(0x1p64, 1e300), 1e300, math.Inf(1), NaN} {
+		for _, v := range []float64{g, -g} {
+			for _, other := range []float64{0, 1, -1} {
+				if got := AllCombine([]float64{other, v, other}); got != Combines(v) {
+					t.Errorf("%v among %v: %v, want %v", v, other, got, !got)
+				}
+			}
+		}
+	}
 }

@@ -176,15 +176,15 @@ func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
 //go:noescape
 func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 
-// panelLabelAVX2 is Panel.labelGo without terms, for whole groups.
+// panelLabelAVX2 is Panel.labelGo without terms.
 //
 //go:noescape
-func panelLabelAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
+func panelLabelAVX2(c *Panel, l *Labels, groups int)
 
-// panelLabelGradientAVX2 is Panel.labelGo with terms, for whole groups.
+// panelLabelGradientAVX2 is Panel.labelGo with terms.
 //
 //go:noescape
-func panelLabelGradientAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
+func panelLabelGradientAVX2(c *Panel, l *Labels, groups int, terms *float64)
 
 // product4x12AVX2 is productGo for 4 rows of 12 entries and n > 0 steps.
 //

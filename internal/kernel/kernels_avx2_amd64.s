@@ -2320,22 +2320,25 @@ rows:
 	LEAQ    (CX)(CX*2), R9
 	MOVQ    DX, R10
 	VMOVUPD 4096(DI), Y1
+	VCMPPD  $0x04, Y0, Y1, Y2
 	ADDQ    $0x20, DI
 	MOVQ    BX, R11
 
 cols:
-	VMOVUPD      (R10), Y2
-	VMOVUPD      512(R10), Y3
-	VMULPD       Y2, Y1, Y2
-	VADDPD       Y0, Y2, Y2
+	VMOVUPD      (R10), Y3
+	VMOVUPD      512(R10), Y4
 	VMULPD       Y3, Y1, Y3
+	VANDPD       Y3, Y2, Y3
 	VADDPD       Y0, Y3, Y3
-	VUNPCKLPD    Y3, Y2, Y4
-	VUNPCKHPD    Y3, Y2, Y2
-	VMOVUPD      X4, (R8)
-	VEXTRACTF128 $0x01, Y4, (R8)(CX*2)
-	VMOVUPD      X2, (R8)(CX*1)
-	VEXTRACTF128 $0x01, Y2, (R8)(R9*1)
+	VMULPD       Y4, Y1, Y4
+	VANDPD       Y4, Y2, Y4
+	VADDPD       Y0, Y4, Y4
+	VUNPCKLPD    Y4, Y3, Y5
+	VUNPCKHPD    Y4, Y3, Y3
+	VMOVUPD      X5, (R8)
+	VEXTRACTF128 $0x01, Y5, (R8)(CX*2)
+	VMOVUPD      X3, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y3, (R8)(R9*1)
 	ADDQ         $+16, R8
 	ADDQ         $0x00000400, R10
 	SUBQ         $0x02, R11
@@ -3670,135 +3673,127 @@ entries:
 	VZEROUPPER
 	RET
 
-// func panelLabelAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
+// func panelLabelAVX2(c *Panel, l *Labels, groups int)
 // Requires: AVX, AVX2
-TEXT ·panelLabelAVX2(SB), NOSPLIT, $0-48
-	MOVQ         c+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         target+24(FP), BX
-	MOVQ         l+32(FP), SI
-	MOVQ         groups+40(FP), DI
-	VMOVUPD      laneNumbers<>+0(SB), Y0
-	VMOVQ        DX, X1
-	VPBROADCASTQ X1, Y1
-	VPMULUDQ     Y0, Y1, Y1
-	DECQ         DX
-	IMUL3Q       $0x20, DX, DX
-	MOVQ         SI, R8
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	SHLQ         $0x01, DI
+TEXT ·panelLabelAVX2(SB), NOSPLIT, $0-24
+	MOVQ    c+0(FP), AX
+	MOVQ    l+8(FP), CX
+	MOVQ    groups+16(FP), DX
+	VMOVUPD laneNumbers<>+0(SB), Y0
+	MOVQ    CX, BX
+	VXORPD  Y0, Y0, Y0
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	SHLQ    $0x01, DX
 
 vectors:
-	VMOVUPD      (BX), Y4
-	VPADDQ       Y4, Y1, Y4
-	VXORPD       Y5, Y5, Y5
-	VPCMPEQD     Y6, Y6, Y6
-	VGATHERQPD   Y6, (CX)(Y4*8), Y5
-	VMOVUPD      (AX), Y4
-	VMOVUPD      2560(AX), Y6
-	VSUBPD       Y4, Y5, Y7
-	VADDPD       Y7, Y6, Y6
-	VSUBPD       Y6, Y0, Y6
-	VCMPPD       $0x03, Y6, Y6, Y7
-	VBROADCASTSD nan<>+0(SB), Y8
-	VBLENDVPD    Y7, Y8, Y6, Y6
-	VMOVUPD      Y6, (SI)
-	VCMPPD       $0x00, Y4, Y5, Y4
+	VMOVUPD      (CX), Y3
+	VPCMPGTQ     Y3, Y0, Y3
+	VMOVUPD      512(CX), Y4
+	VMOVUPD      1024(CX), Y5
+	VMOVUPD      (AX), Y6
+	VMOVUPD      2560(AX), Y7
+	VSUBPD       Y6, Y4, Y8
+	VADDPD       Y8, Y7, Y7
+	VSUBPD       Y7, Y0, Y7
+	VCMPPD       $0x04, Y0, Y5, Y8
+	VMULPD       Y5, Y7, Y5
+	VXORPD       Y7, Y7, Y7
+	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x03, Y5, Y5, Y7
+	VBROADCASTSD nan<>+0(SB), Y9
+	VBLENDVPD    Y7, Y9, Y5, Y5
+	VANDPD       Y5, Y8, Y5
+	VMOVUPD      Y5, 2048(CX)
 	VBROADCASTSD one<>+0(SB), Y5
 	VCMPPD       $0x00, 512(AX), Y5, Y5
-	VANDPD       Y5, Y4, Y6
-	VANDNPD      Y4, Y5, Y4
-	VPSUBQ       Y6, Y2, Y2
-	VPSUBQ       Y4, Y3, Y3
-	ADDQ         DX, CX
+	VCMPPD       $0x00, Y6, Y4, Y4
+	VANDNPD      Y4, Y3, Y3
+	VANDNPD      Y3, Y5, Y4
+	VANDNPD      Y3, Y4, Y3
+	VPSUBQ       Y3, Y1, Y1
+	VPSUBQ       Y4, Y2, Y2
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, BX
-	ADDQ         $0x20, SI
-	DECQ         DI
+	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Y2, 1024(R8)
-	VMOVUPD      Y3, 1088(R8)
+	VMOVUPD      Y1, 3072(BX)
+	VMOVUPD      Y2, 3136(BX)
 	VZEROUPPER
 	RET
 
-// func panelLabelGradientAVX2(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
+// func panelLabelGradientAVX2(c *Panel, l *Labels, groups int, terms *float64)
 // Requires: AVX, AVX2
-TEXT ·panelLabelGradientAVX2(SB), NOSPLIT, $0-64
-	MOVQ         c+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         target+24(FP), BX
-	MOVQ         l+32(FP), SI
-	MOVQ         groups+40(FP), DI
-	MOVQ         terms+48(FP), R8
-	VBROADCASTSD factor+56(FP), Y0
-	VMOVUPD      laneNumbers<>+0(SB), Y1
-	VMOVQ        DX, X2
-	VPBROADCASTQ X2, Y2
-	VPMULUDQ     Y1, Y2, Y2
-	DECQ         DX
-	IMUL3Q       $0x20, DX, DX
-	MOVQ         SI, R9
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	SHLQ         $0x01, DI
+TEXT ·panelLabelGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ    c+0(FP), AX
+	MOVQ    l+8(FP), CX
+	MOVQ    groups+16(FP), DX
+	MOVQ    terms+24(FP), BX
+	VMOVUPD laneNumbers<>+0(SB), Y0
+	MOVQ    CX, SI
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	SHLQ    $0x01, DX
 
 vectors:
-	VMOVUPD      (BX), Y6
-	VPADDQ       Y6, Y2, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (CX)(Y7*8), Y8
-	VMOVUPD      (AX), Y7
+	VMOVUPD      (CX), Y4
+	VPCMPGTQ     Y4, Y1, Y5
+	VMOVUPD      512(CX), Y6
+	VMOVUPD      1024(CX), Y7
+	VMOVUPD      (AX), Y8
 	VMOVUPD      2560(AX), Y9
-	VSUBPD       Y7, Y8, Y10
+	VSUBPD       Y8, Y6, Y10
 	VADDPD       Y10, Y9, Y10
-	VSUBPD       Y10, Y3, Y10
-	VCMPPD       $0x03, Y10, Y10, Y11
+	VSUBPD       Y10, Y1, Y10
+	VCMPPD       $0x04, Y1, Y7, Y11
+	VMULPD       Y7, Y10, Y7
+	VXORPD       Y10, Y10, Y10
+	VADDPD       Y10, Y7, Y7
+	VCMPPD       $0x03, Y7, Y7, Y10
 	VBROADCASTSD nan<>+0(SB), Y12
-	VBLENDVPD    Y11, Y12, Y10, Y10
-	VMOVUPD      Y10, (SI)
-	VCMPPD       $0x00, Y7, Y8, Y7
-	VBROADCASTSD one<>+0(SB), Y8
-	VCMPPD       $0x00, 512(AX), Y8, Y8
-	VANDPD       Y8, Y7, Y10
-	VANDNPD      Y7, Y8, Y7
-	VPSUBQ       Y10, Y4, Y4
-	VPSUBQ       Y7, Y5, Y5
-	VMOVUPD      3072(AX), Y7
-	VPSLLQ       $0x06, Y6, Y6
-	VPADDQ       Y1, Y6, Y6
+	VBLENDVPD    Y10, Y12, Y7, Y7
+	VANDPD       Y7, Y11, Y7
+	VMOVUPD      Y7, 2048(CX)
+	VBROADCASTSD one<>+0(SB), Y7
+	VCMPPD       $0x00, 512(AX), Y7, Y7
+	VCMPPD       $0x00, Y8, Y6, Y6
+	VANDNPD      Y6, Y5, Y5
+	VANDNPD      Y5, Y7, Y6
+	VANDNPD      Y5, Y6, Y5
+	VPSUBQ       Y5, Y2, Y2
+	VPSUBQ       Y6, Y3, Y3
+	VMOVUPD      3072(AX), Y6
+	VMOVUPD      1536(CX), Y7
+	VPSLLQ       $0x3a, Y4, Y4
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       Y0, Y4, Y4
 	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y11, Y11, Y11
-	VGATHERQPD   Y11, (R8)(Y6*8), Y8
-	VMULPD       Y7, Y8, Y6
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (BX)(Y4*8), Y8
+	VMULPD       Y6, Y8, Y4
 	VBROADCASTSD one<>+0(SB), Y8
-	VSUBPD       Y6, Y8, Y6
+	VSUBPD       Y4, Y8, Y4
 	VMOVUPD      3584(AX), Y8
-	VBLENDVPD    Y10, Y8, Y6, Y6
-	VMULPD       Y0, Y6, Y6
-	VSUBPD       Y6, Y3, Y6
-	VCMPPD       $0x03, Y9, Y9, Y8
-	VBROADCASTSD nan<>+0(SB), Y9
-	VBLENDVPD    Y8, Y9, Y6, Y6
-	VMOVUPD      Y6, 512(SI)
-	VMULPD       Y0, Y7, Y6
-	VMOVUPD      Y6, 4096(AX)
-	ADDQ         DX, CX
+	VBLENDVPD    Y5, Y8, Y4, Y4
+	VMULPD       Y7, Y4, Y4
+	VSUBPD       Y4, Y1, Y4
+	VCMPPD       $0x03, Y9, Y9, Y5
+	VBROADCASTSD nan<>+0(SB), Y8
+	VBLENDVPD    Y5, Y8, Y4, Y4
+	VCMPPD       $0x04, Y1, Y7, Y5
+	VANDPD       Y4, Y5, Y4
+	VMOVUPD      Y4, 2560(CX)
+	VMULPD       Y7, Y6, Y4
+	VANDPD       Y4, Y5, Y4
+	VMOVUPD      Y4, 4096(AX)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, R8
-	DECQ         DI
+	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Y4, 1024(R9)
-	VMOVUPD      Y5, 1088(R9)
+	VMOVUPD      Y2, 3072(SI)
+	VMOVUPD      Y3, 3136(SI)
 	VZEROUPPER
 	RET
 

@@ -193,15 +193,15 @@ func panelWeightedLossAVX512(c *Panel, q *float64, x *float64, n int, groups int
 //go:noescape
 func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 
-// panelLabelAVX512 is Panel.labelGo without terms, for whole groups.
+// panelLabelAVX512 is Panel.labelGo without terms.
 //
 //go:noescape
-func panelLabelAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
+func panelLabelAVX512(c *Panel, l *Labels, groups int)
 
-// panelLabelGradientAVX512 is Panel.labelGo with terms, for whole groups.
+// panelLabelGradientAVX512 is Panel.labelGo with terms.
 //
 //go:noescape
-func panelLabelGradientAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
+func panelLabelGradientAVX512(c *Panel, l *Labels, groups int, terms *float64)
 
 // product8x24AVX512 is productGo for 8 rows of 24 entries and n > 0 steps.
 //

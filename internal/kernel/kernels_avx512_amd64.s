@@ -3764,15 +3764,16 @@ rows:
 	LEAQ    (AX)(CX*4), R10
 	MOVQ    DX, R11
 	VMOVUPD 4096(DI), Z1
+	VCMPPD  $0x04, Z0, Z1, K1
 	ADDQ    $0x40, DI
 	MOVQ    BX, R12
 
 cols:
 	VMOVUPD       (R11), Z2
 	VMOVUPD       512(R11), Z3
-	VMULPD        Z2, Z1, Z2
+	VMULPD.Z      Z2, Z1, K1, Z2
 	VADDPD        Z0, Z2, Z2
-	VMULPD        Z3, Z1, Z3
+	VMULPD.Z      Z3, Z1, K1, Z3
 	VADDPD        Z0, Z3, Z3
 	VUNPCKLPD     Z3, Z2, Z4
 	VUNPCKHPD     Z3, Z2, Z2
@@ -4984,137 +4985,128 @@ entries:
 	VZEROUPPER
 	RET
 
-// func panelLabelAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int)
+// func panelLabelAVX512(c *Panel, l *Labels, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·panelLabelAVX512(SB), NOSPLIT, $0-48
-	MOVQ         c+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         target+24(FP), BX
-	MOVQ         l+32(FP), SI
-	MOVQ         groups+40(FP), DI
-	VMOVUPD      laneNumbers<>+0(SB), Z0
-	VMOVQ        DX, X1
-	VPBROADCASTQ X1, Z1
-	VPMULUDQ     Z0, Z1, Z1
-	DECQ         DX
-	IMUL3Q       $0x40, DX, DX
-	MOVQ         SI, R8
-	VXORPD       Z0, Z0, Z0
-	VXORPD       Z2, Z2, Z2
-	VXORPD       Z3, Z3, Z3
+TEXT ·panelLabelAVX512(SB), NOSPLIT, $0-24
+	MOVQ    c+0(FP), AX
+	MOVQ    l+8(FP), CX
+	MOVQ    groups+16(FP), DX
+	VMOVUPD laneNumbers<>+0(SB), Z0
+	MOVQ    CX, BX
+	VXORPD  Z0, Z0, Z0
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
 
 vectors:
-	VMOVUPD      (BX), Z4
-	VPADDQ       Z4, Z1, Z4
-	VXORPD       Z5, Z5, Z5
-	KXNORB       K1, K1, K1
-	VGATHERQPD   (CX)(Z4*8), K1, Z5
-	VMOVUPD      (AX), Z4
+	VMOVUPD      (CX), Z3
+	VPMOVQ2M     Z3, K1
+	VMOVUPD      512(CX), Z3
+	VMOVUPD      1024(CX), Z4
+	VMOVUPD      (AX), Z5
 	VMOVUPD      2560(AX), Z6
-	VSUBPD       Z4, Z5, Z7
+	VSUBPD       Z5, Z3, Z7
 	VADDPD       Z7, Z6, Z6
 	VSUBPD       Z6, Z0, Z6
-	VCMPPD       $0x03, Z6, Z6, K2
-	VBROADCASTSD nan<>+0(SB), Z7
-	VMOVUPD      Z7, K2, Z6
-	VMOVUPD      Z6, (SI)
-	VCMPPD       $0x00, Z4, Z5, K2
+	VCMPPD       $0x04, Z0, Z4, K2
+	VMULPD       Z4, Z6, Z4
+	VXORPD       Z6, Z6, Z6
+	VADDPD       Z6, Z4, Z4
+	VCMPPD       $0x03, Z4, Z4, K3
+	VBROADCASTSD nan<>+0(SB), Z6
+	VMOVUPD      Z6, K3, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMOVUPD      Z4, 2048(CX)
 	VBROADCASTSD one<>+0(SB), Z4
-	VCMPPD       $0x00, 512(AX), Z4, K3
-	KANDB        K3, K2, K4
-	KANDNB       K2, K3, K2
-	VBROADCASTSD integerOne<>+0(SB), Z4
-	VPADDQ       Z4, Z2, K4, Z2
-	VBROADCASTSD integerOne<>+0(SB), Z4
-	VPADDQ       Z4, Z3, K2, Z3
-	ADDQ         DX, CX
+	VCMPPD       $0x00, 512(AX), Z4, K2
+	VCMPPD       $0x00, Z5, Z3, K3
+	KANDNB       K3, K1, K1
+	KANDNB       K1, K2, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z1, K1, Z1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z2, K2, Z2
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	DECQ         DI
+	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z2, 1024(R8)
-	VMOVUPD      Z3, 1088(R8)
+	VMOVUPD      Z1, 3072(BX)
+	VMOVUPD      Z2, 3136(BX)
 	VZEROUPPER
 	RET
 
-// func panelLabelGradientAVX512(c *Panel, x *float64, stride int, target *int, l *Labels, groups int, terms *float64, factor float64)
+// func panelLabelGradientAVX512(c *Panel, l *Labels, groups int, terms *float64)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·panelLabelGradientAVX512(SB), NOSPLIT, $0-64
-	MOVQ         c+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         stride+16(FP), DX
-	MOVQ         target+24(FP), BX
-	MOVQ         l+32(FP), SI
-	MOVQ         groups+40(FP), DI
-	MOVQ         terms+48(FP), R8
-	VBROADCASTSD factor+56(FP), Z0
-	VMOVUPD      laneNumbers<>+0(SB), Z1
-	VMOVQ        DX, X2
-	VPBROADCASTQ X2, Z2
-	VPMULUDQ     Z1, Z2, Z2
-	DECQ         DX
-	IMUL3Q       $0x40, DX, DX
-	MOVQ         SI, R9
-	VXORPD       Z3, Z3, Z3
-	VXORPD       Z4, Z4, Z4
-	VXORPD       Z5, Z5, Z5
+TEXT ·panelLabelGradientAVX512(SB), NOSPLIT, $0-32
+	MOVQ    c+0(FP), AX
+	MOVQ    l+8(FP), CX
+	MOVQ    groups+16(FP), DX
+	MOVQ    terms+24(FP), BX
+	VMOVUPD laneNumbers<>+0(SB), Z0
+	MOVQ    CX, SI
+	VXORPD  Z1, Z1, Z1
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
 
 vectors:
-	VMOVUPD      (BX), Z6
-	VPADDQ       Z6, Z2, Z7
-	VXORPD       Z8, Z8, Z8
-	KXNORB       K1, K1, K1
-	VGATHERQPD   (CX)(Z7*8), K1, Z8
+	VMOVUPD      (CX), Z4
+	VPMOVQ2M     Z4, K1
+	VMOVUPD      512(CX), Z5
+	VMOVUPD      1024(CX), Z6
 	VMOVUPD      (AX), Z7
-	VMOVUPD      2560(AX), Z9
-	VSUBPD       Z7, Z8, Z10
-	VADDPD       Z10, Z9, Z10
-	VSUBPD       Z10, Z3, Z10
-	VCMPPD       $0x03, Z10, Z10, K2
-	VBROADCASTSD nan<>+0(SB), Z11
-	VMOVUPD      Z11, K2, Z10
-	VMOVUPD      Z10, (SI)
-	VCMPPD       $0x00, Z7, Z8, K2
+	VMOVUPD      2560(AX), Z8
+	VSUBPD       Z7, Z5, Z9
+	VADDPD       Z9, Z8, Z9
+	VSUBPD       Z9, Z1, Z9
+	VCMPPD       $0x04, Z1, Z6, K2
+	VMULPD       Z6, Z9, Z6
+	VXORPD       Z9, Z9, Z9
+	VADDPD       Z9, Z6, Z6
+	VCMPPD       $0x03, Z6, Z6, K3
+	VBROADCASTSD nan<>+0(SB), Z9
+	VMOVUPD      Z9, K3, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMOVUPD      Z6, 2048(CX)
+	VBROADCASTSD one<>+0(SB), Z6
+	VCMPPD       $0x00, 512(AX), Z6, K2
+	VCMPPD       $0x00, Z7, Z5, K3
+	KANDNB       K3, K1, K1
+	KANDNB       K1, K2, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD integerOne<>+0(SB), Z5
+	VPADDQ       Z5, Z2, K1, Z2
+	VBROADCASTSD integerOne<>+0(SB), Z5
+	VPADDQ       Z5, Z3, K2, Z3
+	VMOVUPD      3072(AX), Z5
+	VMOVUPD      1536(CX), Z6
+	VPSLLQ       $0x3a, Z4, Z4
+	VPSRLQ       $0x34, Z4, Z4
+	VPADDQ       Z0, Z4, Z4
+	VXORPD       Z7, Z7, Z7
+	KXNORB       K4, K4, K4
+	VGATHERQPD   (BX)(Z4*8), K4, Z7
+	VMULPD       Z5, Z7, Z4
 	VBROADCASTSD one<>+0(SB), Z7
-	VCMPPD       $0x00, 512(AX), Z7, K4
-	KANDB        K4, K2, K5
-	KANDNB       K2, K4, K2
-	VBROADCASTSD integerOne<>+0(SB), Z7
-	VPADDQ       Z7, Z4, K5, Z4
-	VBROADCASTSD integerOne<>+0(SB), Z7
-	VPADDQ       Z7, Z5, K2, Z5
-	VMOVUPD      3072(AX), Z7
-	VPSLLQ       $0x06, Z6, Z6
-	VPADDQ       Z1, Z6, Z6
-	VXORPD       Z8, Z8, Z8
-	KXNORB       K3, K3, K3
-	VGATHERQPD   (R8)(Z6*8), K3, Z8
-	VMULPD       Z7, Z8, Z6
-	VBROADCASTSD one<>+0(SB), Z8
-	VSUBPD       Z6, Z8, Z6
-	VMOVUPD      3584(AX), Z8
-	VMOVUPD      Z8, K5, Z6
-	VMULPD       Z0, Z6, Z6
-	VSUBPD       Z6, Z3, Z6
-	VCMPPD       $0x03, Z9, Z9, K2
-	VBROADCASTSD nan<>+0(SB), Z8
-	VMOVUPD      Z8, K2, Z6
-	VMOVUPD      Z6, 512(SI)
-	VMULPD       Z0, Z7, Z6
-	VMOVUPD      Z6, 4096(AX)
-	ADDQ         DX, CX
+	VSUBPD       Z4, Z7, Z4
+	VMOVUPD      3584(AX), Z7
+	VMOVUPD      Z7, K1, Z4
+	VMULPD       Z6, Z4, Z4
+	VSUBPD       Z4, Z1, Z4
+	VCMPPD       $0x03, Z8, Z8, K1
+	VBROADCASTSD nan<>+0(SB), Z7
+	VMOVUPD      Z7, K1, Z4
+	VCMPPD       $0x04, Z1, Z6, K1
+	VMOVAPD.Z    Z4, K1, Z4
+	VMOVUPD      Z4, 2560(CX)
+	VMULPD.Z     Z6, Z5, K1, Z4
+	VMOVUPD      Z4, 4096(AX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
-	DECQ         DI
+	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z4, 1024(R9)
-	VMOVUPD      Z5, 1088(R9)
+	VMOVUPD      Z2, 3072(SI)
+	VMOVUPD      Z3, 3136(SI)
 	VZEROUPPER
 	RET
 
@@ -6739,7 +6731,6 @@ vectors:
 	VMULPD    Z7, Z6, Z7
 	VADDPD    Z3, Z7, Z7
 	VCMPPD    $0x03, Z7, Z7, K1
-	VMOVAPD   Z7, Z7
 	VMOVUPD   Z5, K1, Z7
 	VCMPPD    $0x04, Z3, Z6, K1
 	VMOVAPD.Z Z7, K1, Z6
@@ -6770,7 +6761,6 @@ vectorsDone:
 	VMULPD    Z0, Z6, Z0
 	VADDPD    Z3, Z0, Z0
 	VCMPPD    $0x03, Z0, Z0, K2
-	VMOVAPD   Z0, Z0
 	VMOVUPD   Z5, K2, Z0
 	VCMPPD    $0x04, Z3, Z6, K2
 	VMOVAPD.Z Z0, K2, Z0
@@ -6812,7 +6802,6 @@ vectors:
 	VMULPD    Z4, Z3, Z4
 	VADDPD    Z0, Z4, Z4
 	VCMPPD    $0x03, Z4, Z4, K1
-	VMOVAPD   Z4, Z4
 	VMOVUPD   Z2, K1, Z4
 	VCMPPD    $0x04, Z0, Z3, K1
 	VMOVAPD.Z Z4, K1, Z3
@@ -6852,7 +6841,6 @@ vectorsDone:
 	VMULPD    Z1, Z3, Z1
 	VADDPD    Z0, Z1, Z1
 	VCMPPD    $0x03, Z1, Z1, K2
-	VMOVAPD   Z1, Z1
 	VMOVUPD   Z2, K2, Z1
 	VCMPPD    $0x04, Z0, Z3, K2
 	VMOVAPD.Z Z1, K2, Z0

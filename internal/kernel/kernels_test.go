@@ -92,11 +92,11 @@ var kernels = []kernelRow{
 		}
 	}, anyValue, "x", "dst", ""},
 	{"Panel.Label", ofRows, func(o *operands) {
-		o.panel.Label(o.x, o.stride, o.target, o.labels, o.rows, nil, 0)
+		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(o.labels.Loss[:]...)
 	}, finite, "", "", ""},
 	{"Panel.Label with terms", ofRows, func(o *operands) {
-		o.panel.Label(o.x, o.stride, o.target, o.labels, o.rows, o.terms, 0.5)
+		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(o.labels.AtLabel[:]...)
 	}, finite, "", "", "factor"},
 }
@@ -186,17 +186,25 @@ func (l layout) someShapes() []kernelShape {
 type operands struct {
 	kernelShape
 	x, q, dst   []float64 // as the layout says
-	tile, terms []float64 // of rows side by side
+	tile        []float64 // of rows side by side
+	terms       *Tile     // the same, all of it
 	buffer      []float64
 	max, number float64
 	panel       *Panel
 	strips      *Strips
 	labels      *Labels
-	target      []int
 	returned    []float64
 }
 
 func (o *operands) returns(values ...float64) { o.returned = append(o.returned[:0], values...) }
+
+// allTerms is o.terms, nil where there are none.
+func (o *operands) allTerms() []float64 {
+	if o.terms == nil {
+		return nil
+	}
+	return o.terms[:]
+}
 
 // full is how many groups the rows fill.
 func (o *operands) full() int { return o.rows / Group }
@@ -279,20 +287,49 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		c, terms := fewClasses(o.x, s.stride, s.cols, s.rows)
 		*o.panel = *c
 		o.panel.Factor = c.Inverse
-		o.tile, o.terms = place(strip), place(strip)
+		o.tile, o.terms = place(strip), (*Tile)(place(len(o.terms)))
 		copy(o.tile, terms)
-		copy(o.terms, terms)
+		copy(o.terms[:], terms)
+		// What has a factor of 0 may be anything.
+		for i := 2; i < s.rows; i += 5 {
+			o.panel.Factor[i] = 0
+			o.tile[r.IntN(s.cols)*Width+i] = []float64{NaN, math.Inf(1), math.Inf(-1)}[r.IntN(3)]
+		}
 		o.labels = (*Labels)(unsafe.Pointer(&place(int(unsafe.Sizeof(Labels{}) / 8))[0]))
-		*o.labels = Labels{}
-		o.target = make([]int, s.rows)
-		if unsafe.Sizeof(int(0)) == 8 {
-			o.target = unsafe.Slice((*int)(unsafe.Pointer(&place(s.rows)[0])), s.rows)
-		}
-		for i := range o.target {
-			o.target[i] = r.IntN(s.cols)
-		}
+		*o.labels = randomLabels(r, o.x, s.stride, s.cols, s.rows)
 	}
 	return o
+}
+
+// randomLabels returns labels of the rows of x, of which some do not count and
+// some have a coefficient of 0.
+func randomLabels(r *rand.Rand, x []float64, stride, cols, rows int) (l Labels) {
+	for i := range rows {
+		l.Class[i], l.Coefficient[i], l.Gradient[i] = int64(r.IntN(cols)), 1, 0x1p-6
+		row := x[i*stride:][:cols]
+		if i%4 == 0 {
+			// Labels that are right.
+			for j, v := range row {
+				if v > row[l.Class[i]] {
+					l.Class[i] = int64(j)
+				}
+			}
+		}
+		l.Logit[i] = row[l.Class[i]]
+		switch r.IntN(4) {
+		case 0:
+			l.Coefficient[i], l.Gradient[i] = 10*testkit.Uniform(r)-5, 0x1p60*r.NormFloat64()
+		case 1:
+			some := []float64{0, 1, -1e-310, 1e300, -0x1p-299}
+			l.Coefficient[i], l.Gradient[i] = some[r.IntN(len(some))], some[r.IntN(len(some))]
+		case 2:
+			if r.IntN(2) == 0 {
+				l.Class[i], l.Logit[i], l.Coefficient[i], l.Gradient[i] = -1, r.NormFloat64(), 0, 0
+			}
+		}
+	}
+	l.Pad(rows)
+	return l
 }
 
 // plain is memory for operands that is like any other.
@@ -300,7 +337,7 @@ func plain(words int) []float64 { return make([]float64, words) }
 
 // memory is what a kernel can have changed.
 func (o *operands) memory() map[string][]float64 {
-	return map[string][]float64{"x": o.x, "q": o.q, "dst": o.dst, "the tile": o.tile, "the terms": o.terms, "the buffer": o.buffer}
+	return map[string][]float64{"x": o.x, "q": o.q, "dst": o.dst, "the tile": o.tile, "the terms": o.allTerms(), "the buffer": o.buffer}
 }
 
 // differs returns a description of the first difference from what the reference

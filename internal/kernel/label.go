@@ -3,26 +3,45 @@
 
 package kernel
 
-// Labels is what Label finds out about the labels of rows side by side.
+// Labels are the labels of rows side by side, and what Label makes of them.
 type Labels struct {
+	// Of each row: its class, -1 if it does not count; the logit of that
+	// class; what the loss is multiplied by; and what the gradient is. A row that
+	// does not count has 0 for the last three.
+	Class       [Width]int64
+	Logit       [Width]float64
+	Coefficient [Width]float64
+	Gradient    [Width]float64
+
 	Loss    [Width]float64 // of each row
 	AtLabel [Width]float64 // the gradient there
-	// How many labels are the only largest entry, and how many one of
-	// several, by vector lane.
+	// How many labels of rows that count are the only largest entry, and how
+	// many one of several, by vector lane.
 	Single, Tied [Lanes]int
 }
 
-// labelGo finds, for n rows of x from row first on, whose sums are in c,
-// what their labels make of them. Where terms, a tile, is not nil it also sets
-// the gradients at the labels and c.factor, to multiply the terms by, both
-// times g, a positive number.
-func (c *Panel) labelGo(x []float64, stride int, target []int, l *Labels, first, n int, terms []float64, g float64) {
-	for k := first; k < first+n; k++ {
-		y := target[k]
-		logit := x[k*stride+y]
-		l.Loss[k] = Canonical(0 - (c.NegLogSum[k] + (logit - c.Max[k])))
+// Pad makes those rows from row n on that are left of its group ones that do not
+// count.
+func (l *Labels) Pad(n int) {
+	for k := n; k%Group != 0; k++ {
+		l.Class[k], l.Logit[k], l.Coefficient[k], l.Gradient[k] = -1, 0, 0, 0
+	}
+}
+
+// labelGo finds, for the rows of groups whose sums are in c, what their labels
+// make of them. A coefficient of 0 makes any loss 0. Where terms is not nil it
+// also sets the gradients at the labels and c.Factor, to multiply the terms by,
+// both times l.Gradient and 0 where that is 0.
+func (c *Panel) labelGo(l *Labels, terms *Tile, groups int) {
+	for k := range groups * Group {
+		y, logit := l.Class[k], l.Logit[k]
+		l.Loss[k] = 0
+		if l.Coefficient[k] != 0 {
+			l.Loss[k] = Canonical(float64(l.Coefficient[k] * (0 - (c.NegLogSum[k] + (logit - c.Max[k])))))
+		}
 		single := logit == c.Max[k] && c.Count[k] == 1
 		switch {
+		case y < 0:
 		case single:
 			l.Single[k%Lanes]++
 		case logit == c.Max[k]:
@@ -31,9 +50,14 @@ func (c *Panel) labelGo(x []float64, stride int, target []int, l *Labels, first,
 		if terms == nil {
 			continue
 		}
+		g := l.Gradient[k]
+		if g == 0 {
+			l.AtLabel[k], c.Factor[k] = 0, 0
+			continue
+		}
 		rest := c.Complement[k]
 		if !single {
-			rest = 1 - float64(terms[y*Width+k]*c.Inverse[k])
+			rest = 1 - float64(terms[y&(FewCols-1)*Width+int64(k)]*c.Inverse[k])
 		}
 		l.AtLabel[k] = Canonical(0 - float64(rest*g))
 		if c.NegLogSum[k] != c.NegLogSum[k] {

@@ -187,5 +187,18 @@ func ScaleTermsBy(terms []float64, first, second, g float64) {
 // 2^-128 down to 2^-700, may be multiplied by g before it is used.
 func Combines(g float64) bool {
 	g = math.Abs(g)
-	return g >= 0x1p-300 && g <= 0x1p64 || g == 0
+	return g >= leastCombined && g <= mostCombined || g == 0
+}
+
+const leastCombined, mostCombined = 0x1p-300, 0x1p64
+
+// AllCombine reports whether all of g do, without a branch on any of them.
+func AllCombine(g []float64) bool {
+	var least, largest uint64 = math.MaxUint64, 0
+	for _, v := range g {
+		u := math.Float64bits(math.Abs(v))
+		// 0 becomes the largest there is.
+		least, largest = min(least, u-1), max(largest, u)
+	}
+	return least >= math.Float64bits(leastCombined)-1 && largest <= math.Float64bits(mostCombined)
 }

@@ -76,16 +76,43 @@ func (t *Tile) unpackRest(dst []float64, stride, n, cols int) {
 }
 
 // UnpackRowsScaled writes the columns of the tile, times their factors, as n rows
-// of dst.
+// of dst: 0 where the factor is 0, whatever is in the tile. It may use the tile up.
 func (c *Panel) UnpackRowsScaled(t *Tile, dst []float64, stride, n, cols int) {
 	full := n / Group
 	if full > 0 {
 		c.unpackScaled(dst, stride, t[:], cols, full)
 	}
-	if rest := n - full*Group; rest > 0 {
-		c.Scale(t[:], Width, cols, full+1)
-		t.unpackRest(dst, stride, n, cols)
+	for i := full * Group; i < n; i++ {
+		row, factor := dst[i*stride:][:cols], c.Factor[i]
+		for j := range row {
+			row[j] = scaled(t[j*Width+i], factor)
+		}
 	}
+}
+
+// ScaleApart multiplies the terms of those of n rows whose factor Label did not
+// set without a loss, because it does not combine with the gradient.
+func (c *Panel) ScaleApart(l *Labels, t *Tile, n, cols int) {
+	for i, g := range l.Gradient[:n] {
+		if Combines(g) {
+			continue
+		}
+		for j := range cols {
+			t[j*Width+i] = scaled(t[j*Width+i], c.Inverse[i])
+		}
+		c.Factor[i] = g
+	}
+}
+
+// scaled returns x·factor, never -0, and 0 for a factor of 0.
+func scaled(x, factor float64) float64 {
+	switch {
+	case factor == 0:
+		return 0
+	case factor != factor:
+		return NaN
+	}
+	return Canonical(float64(x * factor))
 }
 
 // SumRows concludes n rows of at most FewCols entries, which it packs. With
@@ -134,15 +161,23 @@ func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
 	}
 }
 
-// unpackScaledGo is unpackGo of the columns times their factors, leaving no -0.
+// unpackScaledGo is unpackGo of the columns times their factors, leaving no -0,
+// and 0 where the factor is 0.
 func (c *Panel) unpackScaledGo(dst []float64, stride int, tile []float64, cols, groups int) {
 	for i := range groups * Group {
-		row, factor := dst[i*stride:][:cols], c.Factor[i]
+		row := dst[i*stride:][:cols]
 		for j := range row {
-			if factor != factor {
-				row[j] = NaN
-			} else {
-				row[j] = Canonical(float64(tile[j*Width+i] * factor))
+			row[j] = scaled(tile[j*Width+i], c.Factor[i])
+		}
+	}
+}
+
+// clearUnscaled clears the columns of the tile whose factor is 0.
+func (c *Panel) clearUnscaled(tile []float64, cols, groups int) {
+	for i, factor := range c.Factor[:groups*Group] {
+		if factor == 0 {
+			for j := range cols {
+				tile[j*Width+i] = 0
 			}
 		}
 	}
