@@ -202,3 +202,66 @@ func TestNoGoroutineLeft(t *testing.T) {
 	}
 	t.Errorf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
+
+// linearCalls returns calls of the functions of a linear layer.
+func linearCalls(t *testing.T, rows, features, classes int, opts *Options) []calledFunction {
+	r := rand.New(rand.NewPCG(43, 44))
+	x, w := mat.NewDense(rows, features, nil), mat.NewDense(classes, features, nil)
+	testkit.FillWith(x.RawMatrix().Data, func() float64 { return testkit.Uniform(r) })
+	testkit.FillWith(w.RawMatrix().Data, func() float64 { return testkit.Uniform(r) })
+	grad := LinearGrad{X: mat.NewDense(rows, features, nil), W: mat.NewDense(classes, features, nil), B: make([]float64, classes)}
+	b, each, target := make([]float64, classes), make([]float64, rows), make([]int, rows)
+	for i := range target {
+		target[i] = r.IntN(classes)
+	}
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []calledFunction{
+		{"LinearCrossEntropy", func() { _, err := LinearCrossEntropy(x, w, b, target, opts); check(err) }},
+		{"LinearCrossEntropyEach", func() { _, err := LinearCrossEntropyEach(each, x, w, b, target, opts); check(err) }},
+		{"LinearCrossEntropyGrad", func() { _, err := LinearCrossEntropyGrad(grad, x, w, b, target, opts); check(err) }},
+	}
+}
+
+// TestLinearAllocations: small calls allocate nothing.
+func TestLinearAllocations(t *testing.T) {
+	for _, s := range [][3]int{{1, 3, 2}, {8, 16, 10}, {10, 20, 100}} {
+		for _, opts := range []*Options{nil, {LabelSmoothing: 0.1}, {SampleWeight: make([]float64, s[0])}} {
+			for _, f := range linearCalls(t, s[0], s[1], s[2], opts) {
+				if n := testing.AllocsPerRun(10, f.call); n > 0 {
+					t.Errorf("%s of %v allocates %v times a call", f.name, s, n)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearMemory has no call take more memory than its documentation says,
+// where there are no buffers of earlier calls.
+func TestLinearMemory(t *testing.T) {
+	const most = 4 << 20
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	for _, s := range [][3]int{{40000, 4, 3}, {3000, 64, 1000}, {300, 8, 8192}, {40, 20, 50257}, {20, 5000, 10}, {200, 1500, 300}} {
+		sample := make([]float64, s[0])
+		for i := range sample {
+			sample[i] = float64(i % 2)
+		}
+		for _, opts := range []*Options{nil, {LabelSmoothing: 0.1, SampleWeight: sample}} {
+			for _, procs := range []int{1, 2} {
+				runtime.GOMAXPROCS(procs)
+				for _, f := range linearCalls(t, s[0], s[1], s[2], opts) {
+					// A collection, run twice, empties the pools.
+					runtime.GC()
+					runtime.GC()
+					if _, size := allocated(f.call); size > uint64(procs*most) {
+						t.Errorf("%s of %v with %+v takes %.1f MB on %d processors", f.name, s, opts != nil, float64(size)/(1<<20), procs)
+					}
+				}
+			}
+		}
+	}
+}

@@ -102,6 +102,19 @@ func matrixFunctions(rows, cols int) []matrixFunction {
 			SoftCrossEntropyGrad(dst, in[0], in[1], nil)
 		}},
 	}
+	// With as many classes as rows.
+	first := make([]int, rows)
+	functions = append(functions,
+		matrixFunction{"LinearCrossEntropy", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+			LinearCrossEntropy(in[0], in[1], nil, first, nil)
+		}},
+		matrixFunction{"LinearCrossEntropyEach", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+			LinearCrossEntropyEach(nil, in[0], in[1], nil, first, nil)
+		}},
+		matrixFunction{"LinearCrossEntropyGrad", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+			LinearCrossEntropyGrad(LinearGrad{W: new(mat.Dense)}, in[0], in[1], nil, first, nil)
+		}},
+	)
 	for _, dim := range []int{0, 1} {
 		functions = append(functions,
 			matrixFunction{"LogSoftmax", true, []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { LogSoftmax(dst, in[0], dim) }},
@@ -369,6 +382,18 @@ func TestMessages(t *testing.T) {
 		{"LogSoftmaxGrad: dst partially overlaps upstream, want its region or none of it", panics(func() {
 			LogSoftmaxGrad(part.Slice(1, 3, 0, 3).(*mat.Dense), x, part.Slice(0, 2, 0, 3), 1)
 		})},
+		{"SoftmaxGrad: dst partially overlaps logp, want its region or none of it", panics(func() {
+			SoftmaxGrad(part.Slice(1, 3, 0, 3).(*mat.Dense), part.Slice(0, 2, 0, 3), x, 1)
+		})},
+		{"LinearCrossEntropyGrad: dst.X partially overlaps x, want its region or none of it", func() error {
+			return second(LinearCrossEntropyGrad(LinearGrad{X: part.Slice(1, 3, 0, 3).(*mat.Dense)}, part.Slice(0, 2, 0, 3), x, nil, []int{0, 1}, nil))
+		}},
+		{"LinearCrossEntropyGrad: dst.W overlaps w, want none of it", func() error {
+			return second(LinearCrossEntropyGrad(LinearGrad{W: dist}, x, dist, nil, []int{0, 1}, nil))
+		}},
+		{"LinearCrossEntropyGrad: dst.B overlaps dst.W, want none of it", func() error {
+			return second(LinearCrossEntropyGrad(LinearGrad{W: dist, B: dist.RawRowView(1)[1:]}, x, x, nil, []int{0, 1}, nil))
+		}},
 		{"SoftCrossEntropyGrad: dst shares storage with target, want none of what is read by At", func() error {
 			return second(SoftCrossEntropyGrad(dist, x, reversed{dist}, nil))
 		}},

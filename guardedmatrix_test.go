@@ -99,3 +99,53 @@ func TestGuardedMatrices(t *testing.T) {
 		})
 	}
 }
+
+// TestGuardedLinear is the same for the functions of a linear layer.
+func TestGuardedLinear(t *testing.T) {
+	const most = 600 * 80
+	var guarded [6]testkit.Guarded
+	for i := range guarded {
+		guarded[i] = testkit.NewGuarded(t, most)
+	}
+	for _, it := range kernel.Tiers() {
+		t.Run(it.String(), func(t *testing.T) {
+			defer kernel.Use(it)()
+			r := rand.New(rand.NewPCG(29, 30))
+			for _, s := range []struct{ rows, features, classes, gap int }{
+				{1, 1, 1, 0}, {2, 3, 2, 0}, {3, 2, 5, 1}, {9, 7, 10, 0}, {65, 13, 33, 2}, {70, 24, 64, 0}, {17, 25, 65, 3},
+				{130, 8, 70, 0}, {33, 70, 300, 5}, {5, 9, 2100, 0},
+			} {
+				for e, from := range testkit.Ends {
+					to := testkit.Ends[1-e]
+					matrix := func(end int, g *testkit.Guarded, rows, cols int) *mat.Dense {
+						var m mat.Dense
+						stride := cols + s.gap
+						m.SetRawMatrix(blas64.General{Rows: rows, Cols: cols, Stride: stride, Data: testkit.Ends[end].Take(g, (rows-1)*stride+cols)})
+						testkit.FillWith(m.RawMatrix().Data, func() float64 { return testkit.Uniform(r) })
+						return &m
+					}
+					x, w := matrix(e, &guarded[0], s.rows, s.features), matrix(1-e, &guarded[1], s.classes, s.features)
+					dx, dw := matrix(1-e, &guarded[2], s.rows, s.features), matrix(e, &guarded[3], s.classes, s.features)
+					b, db := from.Take(&guarded[4], s.classes), to.Take(&guarded[5], s.classes)
+					clear(b)
+					target := make([]int, s.rows)
+					for i := range target {
+						target[i] = r.IntN(s.classes+1) - 1
+					}
+					opts := &Options{Ignore: []int{-1}}
+					for name, call := range map[string]func(){
+						"of a Dense": func() { LinearCrossEntropyGrad(LinearGrad{X: dx, W: dw, B: db}, x, w, b, target, opts) },
+						"of a transpose": func() {
+							LinearCrossEntropyGrad(LinearGrad{W: dw, B: db}, mat.DenseCopyOf(x.T()).T(), w, b, target, opts)
+						},
+						"in place": func() { LinearCrossEntropyGrad(LinearGrad{X: x, W: dw, B: db}, x, w, b, target, opts) },
+					} {
+						if v := testkit.Fault(call); v != nil {
+							t.Fatalf("LinearCrossEntropyGrad %s, %+v, from the %s of their pages: %v", name, s, from.Name, v)
+						}
+					}
+				}
+			}
+		})
+	}
+}

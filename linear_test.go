@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"example.org/logsoftmax"
@@ -227,6 +230,316 @@ func TestLinearDefinition(t *testing.T) {
 						s[0], s[1], s[2], p.opts, of.name, other.name, procs, diff)
 				}
 			}
+		}
+	}
+}
+
+// TestLinearAlone does the rows one by one, and in two parts: what belongs to a
+// row does not change.
+func TestLinearAlone(t *testing.T) {
+	for i, s := range [][3]int{{30, 20, 10}, {70, 65, 33}, {20, 70, 300}, {5, 9, 3000}} {
+		p := newLinearProblem(uint64(i), s[0], s[1], s[2])
+		p.opts = &logsoftmax.Options{Reduction: logsoftmax.Sum, LabelSmoothing: float64(i%2) / 4}
+		whole := p.result(t, p.x, p.w)
+		part := func(from, to int) {
+			t.Helper()
+			q := p
+			q.x, q.target = p.x.Slice(from, to, 0, s[1]).(*mat.Dense), p.target[from:to]
+			got := q.result(t, q.x, q.w)
+			if !sameBits(got.each, whole.each[from:to]) || !sameMatrix(&got.x, whole.x.Slice(from, to, 0, s[1])) {
+				t.Errorf("%v: rows %d to %d differ from those of the whole", s, from, to)
+			}
+		}
+		for row := range s[0] {
+			part(row, row+1)
+		}
+		part(0, s[0]/3)
+		part(s[0]/3, s[0])
+	}
+}
+
+// TestLinearDifferences compares the gradients with differences of the loss.
+func TestLinearDifferences(t *testing.T) {
+	for seed := range uint64(12) {
+		p := newLinearProblem(seed, 9, 4, 5)
+		if p.b == nil {
+			p.b = make([]float64, 5)
+		}
+		got := p.result(t, p.x, p.w)
+		loss := func() float64 {
+			l, err := logsoftmax.LinearCrossEntropy(p.x, p.w, p.b, p.target, p.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.opts != nil && p.opts.Reduction == logsoftmax.Sum {
+				return l.Sum
+			}
+			return l.Mean()
+		}
+		for _, of := range []struct {
+			name     string
+			at, grad []float64
+		}{
+			{"x", p.x.RawMatrix().Data, got.x.RawMatrix().Data},
+			{"w", p.w.RawMatrix().Data, got.w.RawMatrix().Data},
+			{"b", p.b, got.b},
+		} {
+			for k, v := range of.at {
+				const h = 1e-5
+				of.at[k] = v + h
+				above := loss()
+				of.at[k] = v - h
+				below := loss()
+				of.at[k] = v
+				if want := (above - below) / (2 * h); !(math.Abs(of.grad[k]-want) <= 1e-8*(1+math.Abs(want))) {
+					t.Fatalf("seed %d: the gradient of %s[%d] is %v, the difference %v", seed, of.name, k, of.grad[k], want)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearInPlace writes the gradient of x over x.
+func TestLinearInPlace(t *testing.T) {
+	for i, s := range [][3]int{{1, 1, 1}, {30, 20, 10}, {70, 65, 33}, {20, 70, 300}, {200, 9, 3000}} {
+		p := newLinearProblem(uint64(i), s[0], s[1], s[2])
+		want := p.result(t, p.x, p.w)
+		x, untouched := viewOf(p.x)
+		w := mat.NewDense(s[2], s[1], nil)
+		b := make([]float64, s[2])
+		loss, err := logsoftmax.LinearCrossEntropyGrad(logsoftmax.LinearGrad{X: x, W: w, B: b}, x, p.w, p.b, p.target, p.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := linearResult{loss, want.each, *x, *w, b}
+		if diff := got.difference(want); diff != "" || !untouched() {
+			t.Errorf("%v in place: %s; what is around it untouched: %v", s, diff, untouched())
+		}
+	}
+}
+
+// TestLinearSpecial holds rows with special values to the definition, and checks
+// what it says of them.
+func TestLinearSpecial(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	for _, special := range []float64{nan, inf, -inf, math.MaxFloat64, 0x1p-1074, math.Copysign(0, -1)} {
+		for seed := range uint64(10) {
+			for _, in := range []string{"x", "w", "b"} {
+				p := newLinearProblem(seed, 20, 6, 10)
+				switch {
+				case in == "x":
+					for i := 0; i < 20; i += 3 {
+						p.x.Set(i, i%6, special)
+					}
+				case in == "w":
+					p.w.Set(3, 2, special)
+				case p.b != nil:
+					p.b[4] = special
+				}
+				got := p.result(t, p.x, p.w)
+				if diff := got.difference(p.expected(t)); diff != "" {
+					t.Errorf("%v in %s, seed %d: %s", special, in, seed, diff)
+				}
+				for i, l := range got.each {
+					if !p.counts(i) && (l != 0 || mat.Max(got.x.RowView(i)) != 0 || mat.Min(got.x.RowView(i)) != 0) {
+						t.Errorf("%v in %s: row %d, which does not count, has the loss %v", special, in, i, l)
+					}
+				}
+				for name, x := range map[string][]float64{"x": got.x.RawMatrix().Data, "w": got.w.RawMatrix().Data, "b": got.b, "losses": got.each} {
+					noMinusZero(t, "the gradient of "+name, x)
+				}
+			}
+		}
+	}
+}
+
+// TestLinearNothingCounts: gradients are 0 where no row counts, or where the
+// weights are all 0.
+func TestLinearNothingCounts(t *testing.T) {
+	for name, opts := range map[string]*logsoftmax.Options{
+		"ignored":        {Ignore: []int{-100, 0, 1, 2}},
+		"sample weights": {SampleWeight: make([]float64, 5)},
+		"class weights":  {Weight: make([]float64, 3)},
+	} {
+		p := newLinearProblem(1, 5, 4, 3)
+		p.opts = opts
+		got := p.result(t, p.x, p.w)
+		if got.loss.Sum != 0 || got.loss.Weight != 0 || !math.IsNaN(got.loss.Mean()) {
+			t.Errorf("%s: the loss is %+v", name, got.loss)
+		}
+		for _, grad := range [][]float64{got.x.RawMatrix().Data, got.w.RawMatrix().Data, got.b} {
+			for _, g := range grad {
+				if g != 0 {
+					t.Errorf("%s: a gradient is %v", name, g)
+				}
+			}
+		}
+	}
+}
+
+// asked records the rows that At was asked for.
+type asked struct {
+	mat.Matrix
+	rows map[int]bool
+}
+
+func (a asked) At(i, j int) float64 { a.rows[i] = true; return a.Matrix.At(i, j) }
+
+// TestLinearReads: a row that does not count is not read.
+func TestLinearReads(t *testing.T) {
+	for seed := range uint64(10) {
+		p := newLinearProblem(seed, 40, 3, 7)
+		x := asked{p.x, map[int]bool{}}
+		p.result(t, x, p.w)
+		for i := range p.target {
+			if x.rows[i] != p.counts(i) {
+				t.Errorf("seed %d: row %d counts: %v; it was read: %v", seed, i, p.counts(i), x.rows[i])
+			}
+		}
+	}
+}
+
+// TestLinearSomeGradients asks for some gradients only.
+func TestLinearSomeGradients(t *testing.T) {
+	p := newLinearProblem(2, 50, 8, 12)
+	want := p.result(t, p.x, p.w)
+	for which := range 8 {
+		var got linearResult
+		got.b = make([]float64, 12)
+		var grad logsoftmax.LinearGrad
+		if which&1 > 0 {
+			grad.X = &got.x
+		}
+		if which&2 > 0 {
+			grad.W = &got.w
+		}
+		if which&4 > 0 {
+			grad.B = got.b
+		}
+		loss, err := logsoftmax.LinearCrossEntropyGrad(grad, p.x, p.w, p.b, p.target, p.opts)
+		if err != nil || !sameLoss(loss, want.loss) {
+			t.Errorf("gradients %03b: loss %+v, %v, want %+v", which, loss, err, want.loss)
+		}
+		if grad.X != nil && !sameMatrix(grad.X, &want.x) || grad.W != nil && !sameMatrix(grad.W, &want.w) || grad.B != nil && !sameBits(grad.B, want.b) {
+			t.Errorf("gradients %03b differ from those of all", which)
+		}
+	}
+}
+
+// TestLinearMistakes has every size wrong in turn, and errors leave everything
+// as it was.
+func TestLinearMistakes(t *testing.T) {
+	fresh := func() (linearProblem, logsoftmax.LinearGrad) {
+		p := newLinearProblem(10, 4, 3, 5)
+		p.b = make([]float64, 5)
+		return p, logsoftmax.LinearGrad{X: mat.NewDense(4, 3, nil), W: mat.NewDense(5, 3, nil), B: make([]float64, 5)}
+	}
+	for _, test := range []struct {
+		name   string
+		spoil  func(p *linearProblem, g *logsoftmax.LinearGrad)
+		want   any
+		always bool // not of the gradients alone
+	}{
+		{"no samples", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.x = new(mat.Dense) }, mat.ErrZeroLength, true},
+		{"no classes", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.w = new(mat.Dense) }, mat.ErrZeroLength, true},
+		{"other features", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.w = mat.NewDense(5, 4, nil) }, mat.ErrShape, true},
+		{"a short b", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.b = p.b[1:] }, mat.ErrShape, true},
+		{"an empty b", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.b = []float64{} }, mat.ErrShape, true},
+		{"a short target", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.target = p.target[1:] }, mat.ErrShape, true},
+		{"a short Weight", func(p *linearProblem, _ *logsoftmax.LinearGrad) {
+			p.opts = &logsoftmax.Options{Weight: make([]float64, 4)}
+		}, mat.ErrShape, true},
+		{"a long SampleWeight", func(p *linearProblem, _ *logsoftmax.LinearGrad) {
+			p.opts = &logsoftmax.Options{SampleWeight: make([]float64, 5)}
+		}, mat.ErrShape, true},
+		{"dst.X of another shape", func(_ *linearProblem, g *logsoftmax.LinearGrad) { g.X = mat.NewDense(3, 4, nil) }, mat.ErrShape, false},
+		{"dst.W of another shape", func(_ *linearProblem, g *logsoftmax.LinearGrad) { g.W = mat.NewDense(3, 5, nil) }, mat.ErrShape, false},
+		{"dst.B of another length", func(_ *linearProblem, g *logsoftmax.LinearGrad) { g.B = g.B[:4] }, mat.ErrShape, false},
+		{"an empty dst.B", func(_ *linearProblem, g *logsoftmax.LinearGrad) { g.B = []float64{} }, mat.ErrShape, false},
+		{"dst.X in dst.W", func(_ *linearProblem, g *logsoftmax.LinearGrad) { g.X = g.W.Slice(1, 5, 0, 3).(*mat.Dense) }, "dst.W overlaps dst.X", false},
+		{"dst.X in w", func(p *linearProblem, g *logsoftmax.LinearGrad) { g.X = p.w.Slice(0, 4, 0, 3).(*mat.Dense) }, "dst.X overlaps w", false},
+		{"dst.B is b", func(p *linearProblem, g *logsoftmax.LinearGrad) { g.B = p.b }, "dst.B overlaps b", false},
+		{"dst.W is w", func(p *linearProblem, g *logsoftmax.LinearGrad) { g.W = p.w }, "dst.W overlaps w", false},
+		{"dst.W over x", func(p *linearProblem, g *logsoftmax.LinearGrad) {
+			big := mat.NewDense(9, 3, nil)
+			p.x, g.W = big.Slice(0, 4, 0, 3).(*mat.Dense), big.Slice(3, 8, 0, 3).(*mat.Dense)
+		}, "dst.W overlaps x", false},
+		{"an unknown Reduction", func(p *linearProblem, _ *logsoftmax.LinearGrad) { p.opts = &logsoftmax.Options{Reduction: 5} }, "opts.Reduction", false},
+	} {
+		p, g := fresh()
+		test.spoil(&p, &g)
+		calls := map[string]func(){
+			"LinearCrossEntropy":     func() { logsoftmax.LinearCrossEntropy(p.x, p.w, p.b, p.target, p.opts) },
+			"LinearCrossEntropyEach": func() { logsoftmax.LinearCrossEntropyEach(nil, p.x, p.w, p.b, p.target, p.opts) },
+		}
+		if !test.always {
+			clear(calls)
+		}
+		calls["LinearCrossEntropyGrad"] = func() { logsoftmax.LinearCrossEntropyGrad(g, p.x, p.w, p.b, p.target, p.opts) }
+		for fn, call := range calls {
+			got := panicOf(call)
+			if part, ok := test.want.(string); ok {
+				if !isStringWith(got, part) {
+					t.Errorf("%s with %s panics with %v, want %q", fn, test.name, got, part)
+				}
+			} else if got != test.want {
+				t.Errorf("%s with %s panics with %v, want %v", fn, test.name, got, test.want)
+			}
+		}
+	}
+	if got := panicOf(func() {
+		p, _ := fresh()
+		logsoftmax.LinearCrossEntropyEach(make([]float64, 3), p.x, p.w, p.b, p.target, nil)
+	}); got != mat.ErrShape {
+		t.Errorf("LinearCrossEntropyEach into another length panics with %v", got)
+	}
+
+	for _, test := range []struct {
+		name  string
+		spoil func(p *linearProblem)
+		want  error
+	}{
+		{"a label too large", func(p *linearProblem) { p.target[2] = 5 }, &logsoftmax.TargetError{Row: 2, Target: 5, Classes: 5}},
+		{"a negative label", func(p *linearProblem) { p.target[1] = -1 }, &logsoftmax.TargetError{Row: 1, Target: -1, Classes: 5}},
+		{"a smoothing above 1", func(p *linearProblem) { p.opts = &logsoftmax.Options{LabelSmoothing: 2} },
+			&logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: 2}},
+		{"a negative class weight", func(p *linearProblem) { p.opts = &logsoftmax.Options{Weight: []float64{1, 1, -1, 1, 1}} },
+			&logsoftmax.ValueError{Name: "Weight", Row: -1, Col: 2, Value: -1}},
+	} {
+		p, _ := fresh()
+		test.spoil(&p)
+		each, x, w, b := []float64{7, 7, 7, 7}, new(mat.Dense), mat.NewDense(5, 3, []float64{7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7}), []float64{7, 7, 7, 7, 7}
+		loss, err := logsoftmax.LinearCrossEntropyGrad(logsoftmax.LinearGrad{X: x, W: w, B: b}, p.x, p.w, p.b, p.target, p.opts)
+		losses, eachErr := logsoftmax.LinearCrossEntropyEach(each, p.x, p.w, p.b, p.target, p.opts)
+		_, lossErr := logsoftmax.LinearCrossEntropy(p.x, p.w, p.b, p.target, p.opts)
+		for _, err := range []error{err, eachErr, lossErr} {
+			if !reflect.DeepEqual(err, test.want) {
+				t.Errorf("%s: error %v, want %v", test.name, err, test.want)
+			}
+		}
+		written := !x.IsEmpty() || mat.Min(w) != 7 || mat.Max(w) != 7 || slices.Min(b) != 7 || slices.Max(b) != 7 || slices.Min(each) != 7 || slices.Max(each) != 7
+		if loss != (logsoftmax.Loss{}) || losses != nil || written {
+			t.Errorf("%s: the loss is %+v, the losses %v; something was written: %v", test.name, loss, losses, written)
+		}
+	}
+	p, g := fresh()
+	p.opts = &logsoftmax.Options{SampleWeight: []float64{1, -1, 1, 1}}
+	if _, err := logsoftmax.LinearCrossEntropyGrad(g, p.x, p.w, p.b, p.target, p.opts); !reflect.DeepEqual(err, &logsoftmax.ValueError{Name: "SampleWeight", Row: 1, Col: -1, Value: -1}) {
+		t.Errorf("a negative sample weight with Mean: error %v", err)
+	}
+}
+
+// TestLinearVocabulary has the classes of a language model: few rows against the
+// definition, and with LOGSOFTMAX_LONG the width of one too.
+func TestLinearVocabulary(t *testing.T) {
+	features := 5
+	if os.Getenv("LOGSOFTMAX_LONG") != "" {
+		features = 768
+	}
+	for seed := range uint64(3) {
+		p := newLinearProblem(seed, 11, features, 50257)
+		if diff := p.result(t, p.x, p.w).difference(p.expected(t)); diff != "" {
+			t.Errorf("seed %d: %s", seed, diff)
 		}
 	}
 }
