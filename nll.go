@@ -132,16 +132,21 @@ func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactS
 	w := workspaces.Get().(*workspace)
 	defer workspaces.Put(w)
 	w.sum.Reset()
-	for i, y := range target {
-		l := 0.0
-		if s.counts(i, y) {
-			if c := s.coefficient(i, y); c != 0 {
-				l = hardLoss(c, x.at(i, y))
+	losses := w.labels.Loss[:]
+	for begin := 0; begin < len(target); begin += len(losses) {
+		panel := target[begin:min(begin+len(losses), len(target))]
+		for k, y := range panel {
+			l := 0.0
+			if s.counts(begin+k, y) {
+				if c := s.coefficient(begin+k, y); c != 0 {
+					l = hardLoss(c, x.at(begin+k, y))
+				}
 			}
+			losses[k] = l
 		}
-		w.sum.Add(l)
+		w.sum.AddPanel(losses[:len(panel)])
 		if each != nil {
-			each[i] = l
+			copy(each[begin:], losses[:len(panel)])
 		}
 	}
 	return w.sum.Total()

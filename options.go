@@ -207,12 +207,13 @@ func (s *settings) softLossWeight(rows int) (weight kernel.ExactSum, ignored int
 	if s.sampleWeight == nil {
 		return kernel.ExactOf(float64(rows)), 0
 	}
+	var sum kernel.LossSum
 	for _, w := range s.sampleWeight {
 		if w == 0 {
 			ignored++
 			continue
 		}
-		weight.Add(w)
+		sum.Add(w)
 	}
-	return weight, ignored
+	return sum.Total(), ignored
 }

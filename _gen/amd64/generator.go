@@ -91,6 +91,7 @@ func (g *generator) kernels() {
 	g.packKernels()
 	g.weightedKernels()
 	g.labelKernels()
+	g.addLanes()
 	g.productKernels()
 	g.softmaxGradKernels()
 }

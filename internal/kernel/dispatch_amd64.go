@@ -518,6 +518,18 @@ func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g flo
 	}
 }
 
+func addLanes(s *laneSums, x, rest []float64) bool {
+	if active == tierGo || len(x) == 0 {
+		return addLanesGo(s, x, rest)
+	}
+	raceReadSlice(x)
+	raceWriteSlice(rest[:len(x)])
+	if active == tierAVX512 {
+		return addLanesAVX512(s, &x[0], &rest[0], len(x)/Lanes)
+	}
+	return addLanesAVX2(s, &x[0], &rest[0], len(x)/Lanes)
+}
+
 func AreSoftTargets(x []float64) bool {
 	raceReadSlice(x)
 	switch {

@@ -262,6 +262,8 @@ func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g flo
 	weightedGradientGo(dst, terms, q, f, sum, g)
 }
 
+func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
+
 func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
 
 func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }

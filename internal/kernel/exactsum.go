@@ -35,22 +35,39 @@ func ExactOf(x float64) ExactSum { return ExactSum{hi: x} }
 func (s *ExactSum) Add(x float64) {
 	hi, e := TwoSum(s.hi, x)
 	mid, e := TwoSum(s.mid, e)
-	low, e := TwoSum(s.low, e)
 	if e != 0 {
-		s.addBeyond(x, hi, mid, low, e)
+		s.addBeyond(x, hi, mid, e)
 		return
 	}
-	s.hi, s.mid, s.low = hi, mid, low
+	s.hi, s.mid = hi, mid
 }
 
-// addBeyond adds x, which makes the words hi, mid and low and leaves e, not 0.
-func (s *ExactSum) addBeyond(x, hi, mid, low, e float64) {
+// addAll adds all of x.
+func (s *ExactSum) addAll(x []float64) {
+	sum := *s
+	for _, v := range x {
+		hi, e := TwoSum(sum.hi, v)
+		mid, e := TwoSum(sum.mid, e)
+		if e != 0 {
+			sum.addBeyond(v, hi, mid, e)
+			continue
+		}
+		sum.hi, sum.mid = hi, mid
+	}
+	*s = sum
+}
+
+// addBeyond adds x, which makes the words hi and mid and leaves e, not 0.
+func (s *ExactSum) addBeyond(x, hi, mid, e float64) {
+	low, e := TwoSum(s.low, e)
 	switch {
 	case !IsFinite(x):
 		s.special += x
 	case IsFinite(e):
 		s.hi, s.mid, s.low = hi, mid, low
-		s.widen().add(e)
+		if e != 0 {
+			s.widen().add(e)
+		}
 	default:
 		// The words overflow.
 		s.moveWords()
@@ -76,6 +93,10 @@ func (s *ExactSum) moveWords() {
 
 // Merge adds the sum o to the sum s.
 func (s *ExactSum) Merge(o *ExactSum) {
+	if s.special == 0 && s.wide == nil && o.wide == nil && s.hi == 0 && s.mid == 0 && s.low == 0 {
+		*s = *o
+		return
+	}
 	s.Add(o.hi)
 	if o.mid != 0 || o.low != 0 {
 		s.Add(o.mid)
@@ -166,6 +187,9 @@ type ExactRest struct {
 
 // Split returns the sum's value and its rest.
 func (s *ExactSum) Split() (value float64, rest ExactRest) {
+	if s.mid == 0 && s.low == 0 && s.special == 0 && s.wide == nil {
+		return Canonical(s.hi), ExactRest{}
+	}
 	value = s.Value()
 	switch {
 	case s.special != 0:

@@ -186,6 +186,11 @@ func panelLabelAVX2(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelLabelGradientAVX2(c *Panel, l *Labels, groups int, terms *float64)
 
+// addLanesAVX2 is addLanesGo for 8·groups > 0 terms.
+//
+//go:noescape
+func addLanesAVX2(s *laneSums, x *float64, rest *float64, groups int) bool
+
 // product4x12AVX2 is productGo for 4 rows of 12 entries and n > 0 steps.
 //
 //go:noescape

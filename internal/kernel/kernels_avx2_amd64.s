@@ -3797,6 +3797,72 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func addLanesAVX2(s *laneSums, x *float64, rest *float64, groups int) bool
+// Requires: AVX
+TEXT ·addLanesAVX2(SB), NOSPLIT, $0-33
+	MOVQ    s+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    rest+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	VXORPD  Y0, Y0, Y0
+	VCMPPD  $0x04, Y0, Y0, Y1
+	VMOVUPD (AX), Y2
+	VMOVUPD 64(AX), Y3
+	VMOVUPD 32(AX), Y4
+	VMOVUPD 96(AX), Y5
+
+groups:
+	VMOVUPD   (CX), Y6
+	VADDPD    Y6, Y2, Y7
+	VSUBPD    Y2, Y7, Y8
+	VSUBPD    Y8, Y7, Y9
+	VSUBPD    Y9, Y2, Y2
+	VSUBPD    Y8, Y6, Y6
+	VADDPD    Y6, Y2, Y6
+	VMOVAPD   Y7, Y2
+	VADDPD    Y6, Y3, Y7
+	VSUBPD    Y3, Y7, Y8
+	VSUBPD    Y8, Y7, Y9
+	VSUBPD    Y9, Y3, Y3
+	VSUBPD    Y8, Y6, Y6
+	VADDPD    Y6, Y3, Y6
+	VMOVAPD   Y7, Y3
+	VCMPPD    $0x04, Y0, Y6, Y7
+	VORPD     Y1, Y7, Y1
+	VMOVUPD   Y6, (DX)
+	VMOVUPD   32(CX), Y6
+	VADDPD    Y6, Y4, Y7
+	VSUBPD    Y4, Y7, Y8
+	VSUBPD    Y8, Y7, Y9
+	VSUBPD    Y9, Y4, Y4
+	VSUBPD    Y8, Y6, Y6
+	VADDPD    Y6, Y4, Y6
+	VMOVAPD   Y7, Y4
+	VADDPD    Y6, Y5, Y7
+	VSUBPD    Y5, Y7, Y8
+	VSUBPD    Y8, Y7, Y9
+	VSUBPD    Y9, Y5, Y5
+	VSUBPD    Y8, Y6, Y6
+	VADDPD    Y6, Y5, Y6
+	VMOVAPD   Y7, Y5
+	VCMPPD    $0x04, Y0, Y6, Y7
+	VORPD     Y1, Y7, Y1
+	VMOVUPD   Y6, 32(DX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	DECQ      BX
+	JNZ       groups
+	VMOVUPD   Y2, (AX)
+	VMOVUPD   Y3, 64(AX)
+	VMOVUPD   Y4, 32(AX)
+	VMOVUPD   Y5, 96(AX)
+	VMOVMSKPD Y1, AX
+	TESTL     AX, AX
+	SETNE     AL
+	MOVB      AL, ret+32(FP)
+	VZEROUPPER
+	RET
+
 // func product4x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 // Requires: AVX, FMA3
 TEXT ·product4x12AVX2(SB), NOSPLIT, $0-80

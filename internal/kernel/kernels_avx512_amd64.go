@@ -203,6 +203,11 @@ func panelLabelAVX512(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelLabelGradientAVX512(c *Panel, l *Labels, groups int, terms *float64)
 
+// addLanesAVX512 is addLanesGo for 8·groups > 0 terms.
+//
+//go:noescape
+func addLanesAVX512(s *laneSums, x *float64, rest *float64, groups int) bool
+
 // product8x24AVX512 is productGo for 8 rows of 24 entries and n > 0 steps.
 //
 //go:noescape

@@ -5110,6 +5110,50 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func addLanesAVX512(s *laneSums, x *float64, rest *float64, groups int) bool
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·addLanesAVX512(SB), NOSPLIT, $0-33
+	MOVQ    s+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    rest+16(FP), DX
+	MOVQ    groups+24(FP), BX
+	VXORPD  Z0, Z0, Z0
+	VCMPPD  $0x04, Z0, Z0, K1
+	VMOVUPD (AX), Z1
+	VMOVUPD 64(AX), Z2
+
+groups:
+	VMOVUPD (CX), Z3
+	VADDPD  Z3, Z1, Z4
+	VSUBPD  Z1, Z4, Z5
+	VSUBPD  Z5, Z4, Z6
+	VSUBPD  Z6, Z1, Z1
+	VSUBPD  Z5, Z3, Z3
+	VADDPD  Z3, Z1, Z3
+	VMOVAPD Z4, Z1
+	VADDPD  Z3, Z2, Z4
+	VSUBPD  Z2, Z4, Z5
+	VSUBPD  Z5, Z4, Z6
+	VSUBPD  Z6, Z2, Z2
+	VSUBPD  Z5, Z3, Z3
+	VADDPD  Z3, Z2, Z3
+	VMOVAPD Z4, Z2
+	VCMPPD  $0x04, Z0, Z3, K2
+	KORB    K1, K2, K1
+	VMOVUPD Z3, (DX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	DECQ    BX
+	JNZ     groups
+	VMOVUPD Z1, (AX)
+	VMOVUPD Z2, 64(AX)
+	KMOVB   K1, AX
+	TESTL   AX, AX
+	SETNE   AL
+	MOVB    AL, ret+32(FP)
+	VZEROUPPER
+	RET
+
 // func product8x24AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·product8x24AVX512(SB), NOSPLIT, $0-80

@@ -35,6 +35,7 @@ func addLanesGo(s *laneSums, x, rest []float64) bool {
 // losses are some 15 orders of magnitude apart.
 type LossSum struct {
 	lanes laneSums
+	used  bool // the lanes are not empty
 	// exact is the sum of what is not in the lanes.
 	exact ExactSum
 	// The first n of these are still to be added.
@@ -45,29 +46,41 @@ type LossSum struct {
 }
 
 // Reset empties the sum.
-func (s *LossSum) Reset() { s.lanes, s.exact, s.n = laneSums{}, ExactSum{}, 0 }
+func (s *LossSum) Reset() {
+	s.exact, s.n = ExactSum{}, 0
+	if s.used {
+		s.lanes, s.used = laneSums{}, false
+	}
+}
 
 // Add adds the loss of a row.
 func (s *LossSum) Add(l float64) {
-	s.waiting[s.n] = l
+	s.waiting[s.n%Width] = l
 	if s.n++; s.n == Width {
-		s.AddPanel(s.waiting[:])
-		s.n = 0
+		s.addWaiting()
 	}
+}
+
+//go:noinline
+func (s *LossSum) addWaiting() {
+	s.AddPanel(s.waiting[:s.n])
+	s.n = 0
 }
 
 // AddPanel adds the losses of at most Width rows.
 func (s *LossSum) AddPanel(losses []float64) {
-	inLanes := losses[:len(losses)&^(Lanes-1)]
-	if len(inLanes) > 0 {
+	// So many are worth while.
+	const fewest = 2 * Lanes
+	if len(losses) >= fewest {
+		inLanes := losses[:len(losses)&^(Lanes-1)]
 		before := s.lanes
 		if addLanes(&s.lanes, inLanes, s.rest[:len(inLanes)]) {
 			s.addRest(&before, inLanes)
 		}
+		s.used = true
+		losses = losses[len(inLanes):]
 	}
-	for _, l := range losses[len(inLanes):] {
-		s.exact.Add(l)
-	}
+	s.exact.addAll(losses)
 }
 
 // addRest adds what the last losses left, or, where they have made a lane
@@ -89,16 +102,13 @@ func (s *LossSum) addRest(before *laneSums, losses []float64) {
 
 // Total returns the sum.
 func (s *LossSum) Total() ExactSum {
-	s.AddPanel(s.waiting[:s.n])
-	s.n = 0
-	for l := range Lanes {
-		if s.lanes.hi[l] != 0 || s.lanes.lo[l] != 0 {
-			s.exact.Add(s.lanes.hi[l])
-			s.exact.Add(s.lanes.lo[l])
-		}
+	if s.n > 0 {
+		s.addWaiting()
 	}
-	s.lanes = laneSums{}
+	if s.used {
+		s.exact.addAll(s.lanes.hi[:])
+		s.exact.addAll(s.lanes.lo[:])
+		s.lanes, s.used = laneSums{}, false
+	}
 	return s.exact
 }
-
-func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
