@@ -24,7 +24,7 @@ func (q *coefficients) of(b *batch, i, y int) []float64 {
 		return q.smoothed.target(y)
 	}
 	b.work.coefficients = grow(b.work.coefficients, b.task.logits.cols)
-	return b.softCoefficients(b.work.coefficients, q.soft[i*q.stride:][:b.task.logits.cols])
+	return b.softCoefficients(b.work.coefficients, q.soft[i*q.stride:][:b.task.logits.cols], 0)
 }
 
 // done takes back what of returned for label y.
@@ -32,14 +32,6 @@ func (q *coefficients) done(b *batch, y int) {
 	if b.task.target != nil {
 		q.smoothed.restore(y)
 	}
-}
-
-// sumWith returns the sum of the coefficients of label y.
-func (q *coefficients) sumWith(b *batch, y int) kernel.Accumulator {
-	sum := q.sumOff
-	sum.Add(-float64(b.task.settings.classWeightAt(y) * q.smoothed.off))
-	sum.Add(float64(b.task.settings.classWeightAt(y) * q.smoothed.on))
-	return sum
 }
 
 // weighted does the n rows of the group, with a coefficient for every
@@ -50,8 +42,7 @@ func (b *batch) weighted(n int) {
 	if b.task.target != nil {
 		q.smoothed = b.task.settings.newSmoothing(cols)
 		defer q.smoothed.release()
-		hi, lo := kernel.SumOf(*q.smoothed.buffer)
-		q.sumOff = kernel.Accumulator{Hi: hi, Lo: lo}
+		q.sumOff = q.smoothed.sumOfNone()
 	} else {
 		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
 	}
@@ -75,14 +66,15 @@ func (b *batch) label(i int) (y int, counts bool) {
 	return y, b.task.settings.counts(b.begin+i, y)
 }
 
-// softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t.
-func (b *batch) softCoefficients(dst, t []float64) []float64 {
+// softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t,
+// for targets t from class first on.
+func (b *batch) softCoefficients(dst, t []float64, first int) []float64 {
 	if b.task.settings.weight == nil && b.task.settings.smoothing == 0 {
 		return t
 	}
-	off := b.task.settings.smoothing / float64(len(t))
+	off := b.task.settings.smoothing / float64(b.task.logits.cols)
 	for c, v := range t {
-		dst[c] = float64(b.task.settings.classWeightAt(c) * (float64((1-b.task.settings.smoothing)*v) + off))
+		dst[c] = float64(b.task.settings.classWeightAt(first+c) * (float64((1-b.task.settings.smoothing)*v) + off))
 	}
 	return dst
 }
@@ -125,7 +117,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	for k := range n {
 		w.panel.Factor[k] = b.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
 		if y := label[k]; y >= 0 && counts[k] {
-			sum := q.sumWith(b, y)
+			sum := q.smoothed.sumWith(q.sumOff, y)
 			w.panel.Hi[0][k], w.panel.Lo[0][k] = sum.Hi, sum.Lo
 		}
 	}
@@ -208,7 +200,7 @@ func (b *batch) weightedTerms(k, i int) []float64 {
 // which counts and has the label y, if any.
 func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	w, x, q := b.work, b.row(i), c.of(b, i, y)
-	if y >= 0 && isFirstMax(x, y, w.panel.Max[k]) {
+	if y >= 0 && x[y] == w.panel.Max[k] && w.isFirst(k, x, y) {
 		b.correct++
 	}
 	sampleWeight := b.task.settings.sampleWeightAt(b.begin + i)
@@ -224,7 +216,7 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 		return
 	}
 	if y >= 0 {
-		sum = c.sumWith(b, y)
+		sum = c.smoothed.sumWith(c.sumOff, y)
 	}
 	row, g := b.result(i), b.gradientFactor(sampleWeight)
 	switch {

@@ -338,8 +338,12 @@ func (t *entropy) do(w *workspace, unit int) {
 // how many are correct.
 func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 	b := batch{task: t, work: w, begin: begin}
-	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
 	w.sum.Reset()
+	if isLong(t.logits.cols) {
+		b.long(n)
+		return w.sum.Total(), b.correct
+	}
+	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
 	step := panelRows(t.logits.cols)
 	switch few := t.logits.cols <= kernel.FewCols; {
 	case t.target == nil || t.settings.smoothing != 0:

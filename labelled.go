@@ -18,6 +18,24 @@ func isFirstMax(x []float64, y int, max float64) bool {
 	return x[y] == max && (y == 0 || kernel.MaxOf(x[:y]) < max)
 }
 
+// isFirst reports whether y is the lowest index of a largest entry of x, row k
+// of a panel whose sums are known, if it is one at all.
+func (w *workspace) isFirst(k int, x []float64, y int) bool {
+	return w.panel.Count[k] == 1 || w.isFirstChunk(k, y) &&
+		isFirstMax(kernel.ChunkOf(x, y/kernel.ChunkLen), y%kernel.ChunkLen, w.panel.Max[k])
+}
+
+// isFirstChunk reports that no chunk before that of entry y of row k of a panel
+// has its maximum.
+func (w *workspace) isFirstChunk(k, y int) bool {
+	for u := range y / kernel.ChunkLen {
+		if w.partials[u].Max == w.panel.Max[k] {
+			return false
+		}
+	}
+	return true
+}
+
 // labelledFew does n rows from row i of the group, a panel of at most FewCols
 // classes, whose targets are labels without smoothing: of the log-probabilities
 // only the label's is in the loss.
@@ -180,14 +198,11 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 		}
 		first := logit[k] == w.panel.Max[k]
 		switch {
-		case !first || w.panel.Count[k] == 1:
+		case !first:
 		case replaced:
-			first = firstInChunk
-			for u := range y / kernel.ChunkLen {
-				first = first && w.partials[u].Max < w.panel.Max[k]
-			}
+			first = firstInChunk && w.isFirstChunk(k, y)
 		default:
-			first = isFirstMax(x, y, w.panel.Max[k])
+			first = w.isFirst(k, x, y)
 		}
 		if first {
 			b.correct++
@@ -209,7 +224,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 			g = b.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
 		}
 		if g == 0 {
-			clear(row)
+			clearRow(row)
 			continue
 		}
 		rest := 1 - w.probability(k, cols, y, row[y])

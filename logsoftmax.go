@@ -103,6 +103,13 @@ func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
 	case src.kind == sourceTransposed:
 		t.in = src.raw
 		t.run(1 - dim)
+	case isLong(src.cols) && dim == 1:
+		w := workspaces.Get().(*workspace)
+		for i := range rows {
+			w.sumSource(&src, i, nil)
+			dst[i] = w.panel.LogSumExp(0)
+		}
+		workspaces.Put(w)
 	case dim == 1:
 		// A panel of rows at a time.
 		buf := getBuffer(panelRows(cols) * cols)
@@ -317,6 +324,15 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 // foreignColumns is LogSumExp along dim 0 of a matrix of which only At is
 // known.
 func (t *normalization) foreignColumns(src *source) {
+	if isLong(src.rows) {
+		w := workspaces.Get().(*workspace)
+		for j := range t.values {
+			w.sumForeignColumn(src, j)
+			t.values[j] = w.panel.LogSumExp(0)
+		}
+		workspaces.Put(w)
+		return
+	}
 	column := getBuffer(src.rows)
 	for j := range src.cols {
 		for i := range *column {

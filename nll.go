@@ -198,6 +198,10 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	q := t.coefficients.clone()
 	defer q.release()
 	cols := t.x.cols
+	if isLong(cols) {
+		t.doLong(w, &q, unit)
+		return
+	}
 	group := groupRows(cols)
 	begin := unit * group
 	n := min(group, t.x.rows-begin)
@@ -241,6 +245,24 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	t.sums[unit] = w.sum.Total()
 }
 
+// doLong is do for one long row.
+func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
+	l := 0.0
+	if y := t.target[i]; t.settings.counts(i, y) {
+		var s kernel.LaneSum
+		for u := range kernel.Chunks(t.x.cols) {
+			s.AddLoss(q.chunk(y, u), t.x.chunk(&w.rowsIn, i, u), 0, 0)
+		}
+		l = kernel.Canonical(float64(t.settings.sampleWeightAt(i) * s.Value()))
+	}
+	if t.each != nil {
+		t.each[i] = l
+	}
+	w.sum.Reset()
+	w.sum.Add(l)
+	t.sums[i] = w.sum.Total()
+}
+
 // doFew adds the losses of n rows from row i on, of at most FewCols classes,
 // to w.sum. The rows' log-probabilities are x.
 func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
@@ -277,15 +299,24 @@ func nllGrad(dst blas64.General, target []int, s *settings, weight float64) {
 	for i, y := range target {
 		row := dst.Data[i*dst.Stride:][:dst.Cols]
 		if !s.counts(i, y) || weight == 0 {
-			clear(row)
+			clearRow(row)
 			continue
 		}
 		if s.smoothing == 0 {
-			clear(row)
+			clearRow(row)
 			row[y] = 0 - s.coefficient(i, y)/weight
 			continue
 		}
 		sw := s.sampleWeightAt(i)
+		if isLong(dst.Cols) {
+			for u := range kernel.Chunks(dst.Cols) {
+				to := kernel.ChunkOf(row, u)
+				for c, qc := range q.chunk(y, u) {
+					to[c] = 0 - float64(qc*sw)/weight
+				}
+			}
+			continue
+		}
 		for c, qc := range q.target(y) {
 			row[c] = 0 - float64(qc*sw)/weight
 		}
@@ -316,10 +347,11 @@ func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
 // A smoothing holds the coefficients of a smoothed target: those that every
 // class has, and what a label adds.
 type smoothing struct {
-	weight []float64  // of the classes; nil: all 1
-	buffer *[]float64 // w[c]·(e/C) of every class
-	off    float64    // e/C
-	on     float64    // (1-e) + e/C
+	classes int
+	weight  []float64  // of the classes; nil: all 1
+	buffer  *[]float64 // w[c]·(e/C) of every class, or room for a chunk of long rows
+	off     float64    // e/C
+	on      float64    // (1-e) + e/C
 }
 
 // newSmoothing returns the coefficients for smoothed targets of the given
@@ -327,7 +359,12 @@ type smoothing struct {
 // released.
 func (s *settings) newSmoothing(classes int) smoothing {
 	off := s.smoothing / float64(classes)
-	q := smoothing{weight: s.weight, buffer: getBuffer(classes), off: off, on: (1 - s.smoothing) + off}
+	q := smoothing{classes: classes, weight: s.weight, off: off, on: (1 - s.smoothing) + off}
+	if isLong(classes) {
+		q.buffer = getBuffer(kernel.ChunkLen)
+		return q
+	}
+	q.buffer = getBuffer(classes)
 	base := *q.buffer
 	for c := range base {
 		base[c] = float64(s.classWeightAt(c) * off)
@@ -346,11 +383,53 @@ func (q *smoothing) clone() smoothing {
 // target returns the coefficients of label y, which hold until restore(y).
 func (q *smoothing) target(y int) []float64 {
 	base := *q.buffer
-	base[y] = q.on
-	if q.weight != nil {
-		base[y] = float64(q.weight[y] * q.on)
+	base[y] = q.weightAt(y, q.on)
+	return base
+}
+
+// chunk returns the coefficients of label y, or of none if that is -1, for the
+// classes of a chunk of long rows. They hold until the next call.
+func (q *smoothing) chunk(y, u int) []float64 {
+	first := u * kernel.ChunkLen
+	base := (*q.buffer)[:min(kernel.ChunkLen, q.classes-first)]
+	if q.weight == nil {
+		kernel.Fill(base, q.off)
+	} else {
+		copy(base, q.weight[first:])
+		kernel.ScaleTermsBy(base, q.off, 1, 1)
+	}
+	if k := y - first; k >= 0 && k < len(base) {
+		base[k] = q.weightAt(y, q.on)
 	}
 	return base
+}
+
+// weightAt returns v times the weight of class y.
+func (q *smoothing) weightAt(y int, v float64) float64 {
+	if q.weight == nil {
+		return v
+	}
+	return float64(q.weight[y] * v)
+}
+
+// sumOfNone returns the sum of the coefficients of no label.
+func (q *smoothing) sumOfNone() kernel.Accumulator {
+	if !isLong(q.classes) {
+		hi, lo := kernel.SumOf(*q.buffer)
+		return kernel.Accumulator{Hi: hi, Lo: lo}
+	}
+	var s kernel.LaneSum
+	for u := range kernel.Chunks(q.classes) {
+		s.Add(q.chunk(-1, u))
+	}
+	return s.Sum()
+}
+
+// sumWith returns the sum of the coefficients of label y, given that of none.
+func (q *smoothing) sumWith(none kernel.Accumulator, y int) kernel.Accumulator {
+	none.Add(-q.weightAt(y, q.off))
+	none.Add(q.weightAt(y, q.on))
+	return none
 }
 
 // pack sets the slices of a tile to the coefficients of the labels, at most
@@ -366,20 +445,13 @@ func (q *smoothing) pack(t *kernel.Tile, labels []int) {
 		if uint(y) >= uint(len(base)) {
 			continue
 		}
-		t[y*kernel.Width+k] = q.on
-		if q.weight != nil {
-			t[y*kernel.Width+k] = float64(q.weight[y] * q.on)
-		}
+		t[y*kernel.Width+k] = q.weightAt(y, q.on)
 	}
 }
 
 // restore undoes target(y).
 func (q *smoothing) restore(y int) {
-	base := *q.buffer
-	base[y] = q.off
-	if q.weight != nil {
-		base[y] = float64(q.weight[y] * q.off)
-	}
+	(*q.buffer)[y] = q.weightAt(y, q.off)
 }
 
 // release gives the coefficients back.

@@ -138,9 +138,12 @@ type longRow struct {
 	kind      longKind
 	dst, x    []float64
 	out, next []float64
-	w         *workspace
-	whole     kernel.Partial
-	g         float64
+	// src and row are where x is that is not stored as a row.
+	src   source
+	row   int
+	w     *workspace
+	whole kernel.Partial
+	g     float64
 }
 
 type longKind uint8
@@ -161,7 +164,7 @@ func (w *workspace) eachChunk(t longRow, n int) {
 	t.w = w
 	if !w.spread {
 		for u := range kernel.Chunks(n) {
-			t.doChunk(u)
+			t.doChunk(w, u)
 		}
 		return
 	}
@@ -172,16 +175,25 @@ func (w *workspace) eachChunk(t longRow, n int) {
 	longRows.Put(shared)
 }
 
-func (t *longRow) do(_ *workspace, unit int) {
+func (t *longRow) do(w *workspace, unit int) {
 	for u := unit * hugeChunks; u < min((unit+1)*hugeChunks, len(t.w.partials)); u++ {
-		t.doChunk(u)
+		t.doChunk(w, u)
 	}
 }
 
-func (t *longRow) doChunk(u int) {
+// doChunk does chunk u on the goroutine of w.
+func (t *longRow) doChunk(w *workspace, u int) {
 	switch t.kind {
 	case longSum:
-		t.w.partials[u] = kernel.ChunkPartial(t.dst, t.x, t.out, t.next, u)
+		if t.src.m == nil {
+			t.w.partials[u] = kernel.ChunkPartial(t.dst, t.x, t.out, t.next, u)
+			return
+		}
+		var terms []float64
+		if t.dst != nil {
+			terms = kernel.ChunkOf(t.dst, u)
+		}
+		t.w.partials[u] = kernel.ChunkPartial(terms, t.src.chunk(&w.rowsIn, t.row, u), nil, nil, 0)
 	case longShift:
 		t.w.shiftRow(0, kernel.ChunkOf(t.dst, u), kernel.ChunkOf(t.x, u))
 	case longScale:

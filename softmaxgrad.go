@@ -141,6 +141,12 @@ func (t *vectorJacobian) doLog(w *workspace, unit int) {
 // doRows does n rows from row i, a panel.
 func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	cols := t.logp.cols
+	if isLong(cols) {
+		for k := range n {
+			t.doLong(w, i+k)
+		}
+		return
+	}
 	logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
 	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
 	dst := t.out.Data[i*t.out.Stride:]
@@ -148,7 +154,10 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 		for k := range n {
 			u := u[k*uStride:][:cols]
 			hi, lo := kernel.SumOf(u)
-			kernel.VectorJacobianOf(dst[k*t.out.Stride:][:cols], logp[k*stride:][:cols], u, hi, lo)
+			for j := 0; j < cols; j += kernel.PieceLen {
+				end := min(cols, j+kernel.PieceLen)
+				kernel.VectorJacobianOf(dst[k*t.out.Stride:][j:end], logp[k*stride:][j:end], u[j:end], hi, lo)
+			}
 		}
 		return
 	}
@@ -161,6 +170,19 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 		kernel.ColumnsVectorJacobian(row, row, w.coefficientTile[j*kernel.Width:][:groups*kernel.Group], w.panel.Hi[0][:], w.panel.Lo[0][:], 0, 0, 0)
 	}
 	w.tile.UnpackRows(dst, t.out.Stride, n, cols)
+}
+
+// doLong does a long row.
+func (t *vectorJacobian) doLong(w *workspace, i int) {
+	var s kernel.LaneSum
+	for u := range kernel.Chunks(t.logp.cols) {
+		s.Add(t.upstream.chunk(&w.softIn, i, u))
+	}
+	sum := s.Sum()
+	row := t.out.Data[i*t.out.Stride:][:t.out.Cols]
+	for u := range kernel.Chunks(t.logp.cols) {
+		kernel.VectorJacobianOf(kernel.ChunkOf(row, u), t.logp.chunk(&w.rowsIn, i, u), t.upstream.chunk(&w.softIn, i, u), sum.Hi, sum.Lo)
+	}
 }
 
 // rowsAhead is how many rows ahead of the one in work memory is prefetched.

@@ -159,13 +159,13 @@ func (s *settings) checkSoftTargets(soft *source) error {
 	switch soft.kind {
 	case sourceDense:
 		if s.sampleWeight == nil && soft.raw.Stride == soft.cols {
-			if kernel.AreSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
+			if areSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
 				return nil
 			}
 			return s.findSoftTarget(soft, 0)
 		}
 		for i := range soft.rows {
-			if s.countsSoft(i) && !kernel.AreSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
+			if s.countsSoft(i) && !areSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
 				return s.findSoftTarget(soft, i)
 			}
 		}
@@ -189,6 +189,17 @@ func (s *settings) checkSoftTargets(soft *source) error {
 	default:
 		return s.findSoftTarget(soft, 0)
 	}
+}
+
+// areSoftTargets is kernel.AreSoftTargets in pieces.
+func areSoftTargets(x []float64) bool {
+	for len(x) > kernel.PieceLen {
+		if !kernel.AreSoftTargets(x[:kernel.PieceLen]) {
+			return false
+		}
+		x = x[kernel.PieceLen:]
+	}
+	return kernel.AreSoftTargets(x)
 }
 
 // findSoftTarget is checkSoftTargets from row i on, entry by entry.

@@ -17,12 +17,12 @@ func (g *generator) weightedKernels() {
 	term := func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual {
 		return g.lossTerm(v[0], v[1], p["max"], p["negLogSum"])
 	}
-	g.laneSums("weightedLoss", "func(q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
-		"is weightedLossGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term)
-	g.laneSums("weightedLossSums", "func(q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
-		"is weightedLossSumsGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term, coefficient)
-	g.laneSums("laneSum", "func(x *float64, n int) (hi, lo float64)",
-		"is laneSumGo for n > 0 entries.", []string{"x"}, nil, coefficient)
+	g.laneSums("weightedLoss", "func(sums *LaneSum, q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
+		"is LaneSum.addLossGo for n > 0 entries, and the lanes joined.", []string{"q", "x"}, []string{"max", "negLogSum"}, term)
+	g.laneSums("weightedLossSums", "func(sums *LossAndSum, q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
+		"is LossAndSum.addGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term, coefficient)
+	g.laneSums("laneSum", "func(sums *LaneSum, x *float64, n int) (hi, lo float64)",
+		"is LaneSum.addGo for n > 0 entries, and the lanes joined.", []string{"x"}, nil, coefficient)
 	g.weightedGradient()
 	g.areSoftTargets()
 	g.index()
@@ -50,10 +50,12 @@ func (g *generator) addTwoSum(hi, lo, t reg.VecVirtual) {
 	g.VADDPD(rest, lo, lo)
 }
 
-// laneSums is a kernel that adds up terms of every entry, each in eight lanes.
+// laneSums is a kernel that adds terms of every entry to LaneSums, one behind
+// the other, whose lanes it also joins.
 func (g *generator) laneSums(name, signature, does string, pointers, params []string, terms ...func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
 	g.function(name, signature, does)
 	w := g.width()
+	sums := g.param("sums")
 	var base []reg.GPVirtual
 	for _, name := range pointers {
 		base = append(base, g.param(name))
@@ -66,9 +68,12 @@ func (g *generator) laneSums(name, signature, does string, pointers, params []st
 	g.keep("zero")
 	// The sums of each term: of all lanes, or of four and four.
 	hi, lo := make([][]reg.VecVirtual, len(terms)), make([][]reg.VecVirtual, len(terms))
+	word := func(t int, word string, i int) Mem {
+		return Mem{Base: sums, Disp: t*g.source.Size("LaneSum") + g.source.Offset("LaneSum", word) + 8*w*i}
+	}
 	for t := range terms {
-		for range 8 / w {
-			hi[t], lo[t] = append(hi[t], g.zero()), append(lo[t], g.zero())
+		for i := range 8 / w {
+			hi[t], lo[t] = append(hi[t], g.load(word(t, "hi", i))), append(lo[t], g.load(word(t, "lo", i)))
 		}
 	}
 	take := func(i int, v []Op) {
@@ -108,6 +113,10 @@ func (g *generator) laneSums(name, signature, does string, pointers, params []st
 	}
 	g.Label("join")
 	for t := range terms {
+		for i := range 8 / w {
+			g.store(hi[t][i], word(t, "hi", i))
+			g.store(lo[t][i], word(t, "lo", i))
+		}
 		h, l := g.joinLanes(hi[t], lo[t])
 		g.VMOVSD(h, address(g.ReturnIndex(2*t)))
 		g.VMOVSD(l, address(g.ReturnIndex(2*t+1)))

@@ -465,41 +465,43 @@ func (c *Panel) shifts(groups int) bool {
 	return false
 }
 
-func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
 	raceReadSlice(q)
 	raceReadSlice(x[:len(q)])
 	switch {
 	case active == tierGo || len(q) == 0:
-		return weightedLossGo(q, x, max, negLogSum)
+		s.addLossGo(q, x, max, negLogSum)
+		return s.joined()
 	case active == tierAVX512:
-		return weightedLossAVX512(&q[0], &x[0], len(q), max, negLogSum)
+		return weightedLossAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
 	default:
-		return weightedLossAVX2(&q[0], &x[0], len(q), max, negLogSum)
+		return weightedLossAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
 	}
 }
 
-func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
 	raceReadSlice(q)
 	raceReadSlice(x[:len(q)])
 	switch {
 	case active == tierGo || len(q) == 0:
-		return weightedLossSumsGo(q, x, max, negLogSum)
+		return s.addGo(q, x, max, negLogSum)
 	case active == tierAVX512:
-		return weightedLossSumsAVX512(&q[0], &x[0], len(q), max, negLogSum)
+		return weightedLossSumsAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
 	default:
-		return weightedLossSumsAVX2(&q[0], &x[0], len(q), max, negLogSum)
+		return weightedLossSumsAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
 	}
 }
 
-func laneSum(x []float64) (hi, lo float64) {
+func (s *LaneSum) add(x []float64) (hi, lo float64) {
 	raceReadSlice(x)
 	switch {
 	case active == tierGo || len(x) == 0:
-		return laneSumGo(x)
+		s.addGo(x)
+		return s.joined()
 	case active == tierAVX512:
-		return laneSumAVX512(&x[0], len(x))
+		return laneSumAVX512(s, &x[0], len(x))
 	default:
-		return laneSumAVX2(&x[0], len(x))
+		return laneSumAVX2(s, &x[0], len(x))
 	}
 }
 

@@ -248,15 +248,19 @@ func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
 	c.moveStripsApart(x, n, groups, m)
 }
 
-func weightedLossSum(q, x []float64, max, negLogSum float64) (hi, lo float64) {
-	return weightedLossGo(q, x, max, negLogSum)
+func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	s.addLossGo(q, x, max, negLogSum)
+	return s.joined()
 }
 
-func weightedLossSums(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
-	return weightedLossSumsGo(q, x, max, negLogSum)
+func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	return s.addGo(q, x, max, negLogSum)
 }
 
-func laneSum(x []float64) (hi, lo float64) { return laneSumGo(x) }
+func (s *LaneSum) add(x []float64) (hi, lo float64) {
+	s.addGo(x)
+	return s.joined()
+}
 
 func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
 	weightedGradientGo(dst, terms, q, f, sum, g)

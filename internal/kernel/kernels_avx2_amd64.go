@@ -116,20 +116,21 @@ func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX2 is weightedLossGo for n > 0 entries.
+// weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 
-// weightedLossSumsAVX2 is weightedLossSumsGo for n > 0 entries.
+// weightedLossSumsAVX2 is LossAndSum.addGo for n > 0 entries.
 //
 //go:noescape
-func weightedLossSumsAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// laneSumAVX2 is laneSumGo for n > 0 entries.
+// laneSumAVX2 is LaneSum.addGo for n > 0 entries, and the lanes joined.
 //
 //go:noescape
-func laneSumAVX2(x *float64, n int) (hi float64, lo float64)
+func laneSumAVX2(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
 
 // weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms
 // or q.

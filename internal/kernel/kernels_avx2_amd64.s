@@ -2359,27 +2359,28 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 // Requires: AVX, CMOV, MMX+
-TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-56
-	MOVQ         q+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VBROADCASTSD max+24(FP), Y0
-	VBROADCASTSD negLogSum+32(FP), Y1
+TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-64
+	MOVQ         sums+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD max+32(FP), Y0
+	VBROADCASTSD negLogSum+40(FP), Y1
 	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
+	VMOVUPD      (AX), Y3
+	VMOVUPD      64(AX), Y4
+	VMOVUPD      32(AX), Y5
+	VMOVUPD      96(AX), Y6
 
 eight:
-	CMPQ       DX, $0x08
+	CMPQ       BX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
 	PREFETCHT0 2048(CX)
-	VMOVUPD    (AX), Y7
-	VMOVUPD    (CX), Y8
+	PREFETCHT0 2048(DX)
+	VMOVUPD    (CX), Y7
+	VMOVUPD    (DX), Y8
 	VCMPPD     $0x04, Y2, Y7, Y9
 	VSUBPD     Y8, Y0, Y8
 	VSUBPD     Y1, Y8, Y8
@@ -2393,8 +2394,8 @@ eight:
 	VADDPD     Y7, Y3, Y7
 	VMOVAPD    Y8, Y3
 	VADDPD     Y7, Y4, Y4
-	VMOVUPD    32(AX), Y7
-	VMOVUPD    32(CX), Y8
+	VMOVUPD    32(CX), Y7
+	VMOVUPD    32(DX), Y8
 	VCMPPD     $0x04, Y2, Y7, Y9
 	VSUBPD     Y8, Y0, Y8
 	VSUBPD     Y1, Y8, Y8
@@ -2408,24 +2409,24 @@ eight:
 	VADDPD     Y7, Y5, Y7
 	VMOVAPD    Y8, Y5
 	VADDPD     Y7, Y6, Y6
-	ADDQ       $0x40, AX
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
+	ADDQ       $0x40, DX
+	SUBQ       $0x08, BX
 	JMP        eight
 
 eightDone:
-	CMPQ       DX, $0x00
+	CMPQ       BX, $0x00
 	JLE        join
-	MOVQ       $0x00000004, SI
-	CMPQ       DX, SI
-	MOVQ       DX, BX
-	CMOVQGT    SI, BX
-	NEGQ       BX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(BX*8), Y7
-	VMASKMOVPD (AX), Y7, Y8
+	MOVQ       $0x00000004, DI
+	CMPQ       BX, DI
+	MOVQ       BX, SI
+	CMOVQGT    DI, SI
+	NEGQ       SI
+	LEAQ       laneMasks<>+32(SB), DI
+	VMOVUPD    (DI)(SI*8), Y7
+	VMASKMOVPD (CX), Y7, Y8
 	VBLENDVPD  Y7, Y8, Y2, Y8
-	VMASKMOVPD (CX), Y7, Y9
+	VMASKMOVPD (DX), Y7, Y9
 	VBLENDVPD  Y7, Y9, Y2, Y7
 	VCMPPD     $0x04, Y2, Y8, Y9
 	VSUBPD     Y7, Y0, Y7
@@ -2440,18 +2441,18 @@ eightDone:
 	VADDPD     Y7, Y3, Y7
 	VMOVAPD    Y8, Y3
 	VADDPD     Y7, Y4, Y4
-	CMPQ       DX, $0x04
+	CMPQ       BX, $0x04
 	JLE        join
-	SUBQ       $0x04, DX
-	MOVQ       $0x00000004, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	NEGQ       DX
-	LEAQ       laneMasks<>+32(SB), BX
-	VMOVUPD    (BX)(DX*8), Y7
-	VMASKMOVPD 32(AX), Y7, Y8
+	SUBQ       $0x04, BX
+	MOVQ       $0x00000004, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	NEGQ       BX
+	LEAQ       laneMasks<>+32(SB), SI
+	VMOVUPD    (SI)(BX*8), Y7
+	VMASKMOVPD 32(CX), Y7, Y8
 	VBLENDVPD  Y7, Y8, Y2, Y8
-	VMASKMOVPD 32(CX), Y7, Y9
+	VMASKMOVPD 32(DX), Y7, Y9
 	VBLENDVPD  Y7, Y9, Y2, Y7
 	VCMPPD     $0x04, Y2, Y8, Y2
 	VSUBPD     Y7, Y0, Y0
@@ -2468,6 +2469,10 @@ eightDone:
 	VADDPD     Y0, Y6, Y6
 
 join:
+	VMOVUPD      Y3, (AX)
+	VMOVUPD      Y4, 64(AX)
+	VMOVUPD      Y5, 32(AX)
+	VMOVUPD      Y6, 96(AX)
 	VADDPD       Y5, Y3, Y0
 	VSUBPD       Y3, Y0, Y1
 	VSUBPD       Y1, Y0, Y2
@@ -2496,36 +2501,37 @@ join:
 	VADDPD       X1, X6, X6
 	VADDPD       X2, X0, X0
 	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+40(FP)
-	VMOVSD       X0, lo+48(FP)
+	VMOVSD       X3, hi+48(FP)
+	VMOVSD       X0, lo+56(FP)
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX2(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 // Requires: AVX, CMOV, MMX+
-TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $0-72
-	MOVQ         q+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VBROADCASTSD max+24(FP), Y0
-	VBROADCASTSD negLogSum+32(FP), Y1
+TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $0-80
+	MOVQ         sums+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD max+32(FP), Y0
+	VBROADCASTSD negLogSum+40(FP), Y1
 	VXORPD       Y2, Y2, Y2
-	VXORPD       Y3, Y3, Y3
-	VXORPD       Y4, Y4, Y4
-	VXORPD       Y5, Y5, Y5
-	VXORPD       Y6, Y6, Y6
-	VXORPD       Y7, Y7, Y7
-	VXORPD       Y8, Y8, Y8
-	VXORPD       Y9, Y9, Y9
-	VXORPD       Y10, Y10, Y10
+	VMOVUPD      (AX), Y3
+	VMOVUPD      64(AX), Y4
+	VMOVUPD      32(AX), Y5
+	VMOVUPD      96(AX), Y6
+	VMOVUPD      128(AX), Y7
+	VMOVUPD      192(AX), Y8
+	VMOVUPD      160(AX), Y9
+	VMOVUPD      224(AX), Y10
 
 eight:
-	CMPQ       DX, $0x08
+	CMPQ       BX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
 	PREFETCHT0 2048(CX)
-	VMOVUPD    (AX), Y11
-	VMOVUPD    (CX), Y12
+	PREFETCHT0 2048(DX)
+	VMOVUPD    (CX), Y11
+	VMOVUPD    (DX), Y12
 	VCMPPD     $0x04, Y2, Y11, Y13
 	VSUBPD     Y12, Y0, Y12
 	VSUBPD     Y1, Y12, Y12
@@ -2547,8 +2553,8 @@ eight:
 	VADDPD     Y11, Y7, Y11
 	VMOVAPD    Y12, Y7
 	VADDPD     Y11, Y8, Y8
-	VMOVUPD    32(AX), Y11
-	VMOVUPD    32(CX), Y12
+	VMOVUPD    32(CX), Y11
+	VMOVUPD    32(DX), Y12
 	VCMPPD     $0x04, Y2, Y11, Y13
 	VSUBPD     Y12, Y0, Y12
 	VSUBPD     Y1, Y12, Y12
@@ -2570,24 +2576,24 @@ eight:
 	VADDPD     Y11, Y9, Y11
 	VMOVAPD    Y12, Y9
 	VADDPD     Y11, Y10, Y10
-	ADDQ       $0x40, AX
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
+	ADDQ       $0x40, DX
+	SUBQ       $0x08, BX
 	JMP        eight
 
 eightDone:
-	CMPQ       DX, $0x00
+	CMPQ       BX, $0x00
 	JLE        join
-	MOVQ       $0x00000004, SI
-	CMPQ       DX, SI
-	MOVQ       DX, BX
-	CMOVQGT    SI, BX
-	NEGQ       BX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(BX*8), Y11
-	VMASKMOVPD (AX), Y11, Y12
+	MOVQ       $0x00000004, DI
+	CMPQ       BX, DI
+	MOVQ       BX, SI
+	CMOVQGT    DI, SI
+	NEGQ       SI
+	LEAQ       laneMasks<>+32(SB), DI
+	VMOVUPD    (DI)(SI*8), Y11
+	VMASKMOVPD (CX), Y11, Y12
 	VBLENDVPD  Y11, Y12, Y2, Y12
-	VMASKMOVPD (CX), Y11, Y13
+	VMASKMOVPD (DX), Y11, Y13
 	VBLENDVPD  Y11, Y13, Y2, Y11
 	VCMPPD     $0x04, Y2, Y12, Y13
 	VSUBPD     Y11, Y0, Y11
@@ -2610,18 +2616,18 @@ eightDone:
 	VADDPD     Y12, Y7, Y12
 	VMOVAPD    Y11, Y7
 	VADDPD     Y12, Y8, Y8
-	CMPQ       DX, $0x04
+	CMPQ       BX, $0x04
 	JLE        join
-	SUBQ       $0x04, DX
-	MOVQ       $0x00000004, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	NEGQ       DX
-	LEAQ       laneMasks<>+32(SB), BX
-	VMOVUPD    (BX)(DX*8), Y11
-	VMASKMOVPD 32(AX), Y11, Y12
+	SUBQ       $0x04, BX
+	MOVQ       $0x00000004, SI
+	CMPQ       BX, SI
+	CMOVQGT    SI, BX
+	NEGQ       BX
+	LEAQ       laneMasks<>+32(SB), SI
+	VMOVUPD    (SI)(BX*8), Y11
+	VMASKMOVPD 32(CX), Y11, Y12
 	VBLENDVPD  Y11, Y12, Y2, Y12
-	VMASKMOVPD 32(CX), Y11, Y13
+	VMASKMOVPD 32(DX), Y11, Y13
 	VBLENDVPD  Y11, Y13, Y2, Y11
 	VCMPPD     $0x04, Y2, Y12, Y2
 	VSUBPD     Y11, Y0, Y0
@@ -2646,6 +2652,10 @@ eightDone:
 	VADDPD     Y1, Y10, Y10
 
 join:
+	VMOVUPD      Y3, (AX)
+	VMOVUPD      Y4, 64(AX)
+	VMOVUPD      Y5, 32(AX)
+	VMOVUPD      Y6, 96(AX)
 	VADDPD       Y5, Y3, Y0
 	VSUBPD       Y3, Y0, Y1
 	VSUBPD       Y1, Y0, Y2
@@ -2674,8 +2684,12 @@ join:
 	VADDPD       X1, X6, X6
 	VADDPD       X2, X0, X0
 	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+40(FP)
-	VMOVSD       X0, lo+48(FP)
+	VMOVSD       X3, hi+48(FP)
+	VMOVSD       X0, lo+56(FP)
+	VMOVUPD      Y7, 128(AX)
+	VMOVUPD      Y8, 192(AX)
+	VMOVUPD      Y9, 160(AX)
+	VMOVUPD      Y10, 224(AX)
 	VADDPD       Y9, Y7, Y0
 	VSUBPD       Y7, Y0, Y1
 	VSUBPD       Y1, Y0, Y2
@@ -2704,27 +2718,28 @@ join:
 	VADDPD       X1, X6, X6
 	VADDPD       X2, X0, X0
 	VADDPD       X6, X0, X0
-	VMOVSD       X3, sumHi+56(FP)
-	VMOVSD       X0, sumLo+64(FP)
+	VMOVSD       X3, sumHi+64(FP)
+	VMOVSD       X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
-// func laneSumAVX2(x *float64, n int) (hi float64, lo float64)
+// func laneSumAVX2(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
 // Requires: AVX, CMOV, MMX+
-TEXT ·laneSumAVX2(SB), NOSPLIT, $0-32
-	MOVQ   x+0(FP), AX
-	MOVQ   n+8(FP), CX
-	VXORPD Y0, Y0, Y0
-	VXORPD Y1, Y1, Y1
-	VXORPD Y2, Y2, Y2
-	VXORPD Y3, Y3, Y3
-	VXORPD Y4, Y4, Y4
+TEXT ·laneSumAVX2(SB), NOSPLIT, $0-40
+	MOVQ    sums+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VXORPD  Y0, Y0, Y0
+	VMOVUPD (AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 32(AX), Y3
+	VMOVUPD 96(AX), Y4
 
 eight:
-	CMPQ       CX, $0x08
+	CMPQ       DX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
-	VMOVUPD    (AX), Y5
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (CX), Y5
 	VADDPD     Y5, Y1, Y6
 	VSUBPD     Y1, Y6, Y7
 	VSUBPD     Y7, Y6, Y8
@@ -2733,7 +2748,7 @@ eight:
 	VADDPD     Y5, Y1, Y5
 	VMOVAPD    Y6, Y1
 	VADDPD     Y5, Y2, Y2
-	VMOVUPD    32(AX), Y5
+	VMOVUPD    32(CX), Y5
 	VADDPD     Y5, Y3, Y6
 	VSUBPD     Y3, Y6, Y7
 	VSUBPD     Y7, Y6, Y8
@@ -2742,21 +2757,21 @@ eight:
 	VADDPD     Y5, Y3, Y5
 	VMOVAPD    Y6, Y3
 	VADDPD     Y5, Y4, Y4
-	ADDQ       $0x40, AX
-	SUBQ       $0x08, CX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
 	JMP        eight
 
 eightDone:
-	CMPQ       CX, $0x00
+	CMPQ       DX, $0x00
 	JLE        join
-	MOVQ       $0x00000004, BX
-	CMPQ       CX, BX
-	MOVQ       CX, DX
-	CMOVQGT    BX, DX
-	NEGQ       DX
-	LEAQ       laneMasks<>+32(SB), BX
-	VMOVUPD    (BX)(DX*8), Y5
-	VMASKMOVPD (AX), Y5, Y6
+	MOVQ       $0x00000004, SI
+	CMPQ       DX, SI
+	MOVQ       DX, BX
+	CMOVQGT    SI, BX
+	NEGQ       BX
+	LEAQ       laneMasks<>+32(SB), SI
+	VMOVUPD    (SI)(BX*8), Y5
+	VMASKMOVPD (CX), Y5, Y6
 	VBLENDVPD  Y5, Y6, Y0, Y5
 	VADDPD     Y5, Y1, Y6
 	VSUBPD     Y1, Y6, Y7
@@ -2766,16 +2781,16 @@ eightDone:
 	VADDPD     Y5, Y1, Y5
 	VMOVAPD    Y6, Y1
 	VADDPD     Y5, Y2, Y2
-	CMPQ       CX, $0x04
+	CMPQ       DX, $0x04
 	JLE        join
-	SUBQ       $0x04, CX
-	MOVQ       $0x00000004, DX
-	CMPQ       CX, DX
-	CMOVQGT    DX, CX
-	NEGQ       CX
-	LEAQ       laneMasks<>+32(SB), DX
-	VMOVUPD    (DX)(CX*8), Y5
-	VMASKMOVPD 32(AX), Y5, Y6
+	SUBQ       $0x04, DX
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       laneMasks<>+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y5
+	VMASKMOVPD 32(CX), Y5, Y6
 	VBLENDVPD  Y5, Y6, Y0, Y0
 	VADDPD     Y0, Y3, Y5
 	VSUBPD     Y3, Y5, Y6
@@ -2787,6 +2802,10 @@ eightDone:
 	VADDPD     Y0, Y4, Y4
 
 join:
+	VMOVUPD      Y1, (AX)
+	VMOVUPD      Y2, 64(AX)
+	VMOVUPD      Y3, 32(AX)
+	VMOVUPD      Y4, 96(AX)
 	VADDPD       Y3, Y1, Y0
 	VSUBPD       Y1, Y0, Y5
 	VSUBPD       Y5, Y0, Y6
@@ -2815,8 +2834,8 @@ join:
 	VADDPD       X1, X6, X6
 	VADDPD       X2, X0, X0
 	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+16(FP)
-	VMOVSD       X0, lo+24(FP)
+	VMOVSD       X3, hi+24(FP)
+	VMOVSD       X0, lo+32(FP)
 	VZEROUPPER
 	RET
 

@@ -133,20 +133,21 @@ func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX512 is weightedLossGo for n > 0 entries.
+// weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 
-// weightedLossSumsAVX512 is weightedLossSumsGo for n > 0 entries.
+// weightedLossSumsAVX512 is LossAndSum.addGo for n > 0 entries.
 //
 //go:noescape
-func weightedLossSumsAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// laneSumAVX512 is laneSumGo for n > 0 entries.
+// laneSumAVX512 is LaneSum.addGo for n > 0 entries, and the lanes joined.
 //
 //go:noescape
-func laneSumAVX512(x *float64, n int) (hi float64, lo float64)
+func laneSumAVX512(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
 
 // weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms
 // or q.

@@ -3807,25 +3807,26 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-56
-	MOVQ         q+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VBROADCASTSD max+24(FP), Z0
-	VBROADCASTSD negLogSum+32(FP), Z1
+TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-64
+	MOVQ         sums+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD max+32(FP), Z0
+	VBROADCASTSD negLogSum+40(FP), Z1
 	VXORPD       Z2, Z2, Z2
-	VXORPD       Z3, Z3, Z3
-	VXORPD       Z4, Z4, Z4
+	VMOVUPD      (AX), Z3
+	VMOVUPD      64(AX), Z4
 
 eight:
-	CMPQ       DX, $0x08
+	CMPQ       BX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
 	PREFETCHT0 2048(CX)
-	VMOVUPD    (AX), Z5
-	VMOVUPD    (CX), Z6
+	PREFETCHT0 2048(DX)
+	VMOVUPD    (CX), Z5
+	VMOVUPD    (DX), Z6
 	VCMPPD     $0x04, Z2, Z5, K1
 	VSUBPD     Z6, Z0, Z6
 	VSUBPD     Z1, Z6, Z6
@@ -3839,21 +3840,21 @@ eight:
 	VADDPD     Z5, Z3, Z5
 	VMOVAPD    Z6, Z3
 	VADDPD     Z5, Z4, Z4
-	ADDQ       $0x40, AX
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
+	ADDQ       $0x40, DX
+	SUBQ       $0x08, BX
 	JMP        eight
 
 eightDone:
-	CMPQ      DX, $0x00
+	CMPQ      BX, $0x00
 	JLE       join
-	MOVQ      $0x000000ff, BX
-	BZHIQ     DX, BX, BX
-	KMOVB     BX, K1
+	MOVQ      $0x000000ff, SI
+	BZHIQ     BX, SI, SI
+	KMOVB     SI, K1
 	VMOVAPD   Z2, Z5
-	VMOVUPD   (AX), K1, Z5
+	VMOVUPD   (CX), K1, Z5
 	VMOVAPD   Z2, Z6
-	VMOVUPD   (CX), K1, Z6
+	VMOVUPD   (DX), K1, Z6
 	VCMPPD    $0x04, Z2, Z5, K1
 	VSUBPD    Z6, Z0, Z0
 	VSUBPD    Z1, Z0, Z0
@@ -3869,6 +3870,8 @@ eightDone:
 	VADDPD    Z0, Z4, Z4
 
 join:
+	VMOVUPD       Z3, (AX)
+	VMOVUPD       Z4, 64(AX)
 	VEXTRACTF64X4 $0x01, Z3, Y1
 	VEXTRACTF64X4 $0x01, Z4, Y2
 	VADDPD        Y1, Y3, Y0
@@ -3899,32 +3902,33 @@ join:
 	VADDPD        X1, X6, X6
 	VADDPD        X2, X0, X0
 	VADDPD        X6, X0, X0
-	VMOVSD        X3, hi+40(FP)
-	VMOVSD        X0, lo+48(FP)
+	VMOVSD        X3, hi+48(FP)
+	VMOVSD        X0, lo+56(FP)
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX512(q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $0-72
-	MOVQ         q+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+16(FP), DX
-	VBROADCASTSD max+24(FP), Z0
-	VBROADCASTSD negLogSum+32(FP), Z1
+TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $0-80
+	MOVQ         sums+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSD max+32(FP), Z0
+	VBROADCASTSD negLogSum+40(FP), Z1
 	VXORPD       Z2, Z2, Z2
-	VXORPD       Z3, Z3, Z3
-	VXORPD       Z4, Z4, Z4
-	VXORPD       Z5, Z5, Z5
-	VXORPD       Z6, Z6, Z6
+	VMOVUPD      (AX), Z3
+	VMOVUPD      64(AX), Z4
+	VMOVUPD      128(AX), Z5
+	VMOVUPD      192(AX), Z6
 
 eight:
-	CMPQ       DX, $0x08
+	CMPQ       BX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
 	PREFETCHT0 2048(CX)
-	VMOVUPD    (AX), Z7
-	VMOVUPD    (CX), Z8
+	PREFETCHT0 2048(DX)
+	VMOVUPD    (CX), Z7
+	VMOVUPD    (DX), Z8
 	VCMPPD     $0x04, Z2, Z7, K1
 	VSUBPD     Z8, Z0, Z8
 	VSUBPD     Z1, Z8, Z8
@@ -3946,21 +3950,21 @@ eight:
 	VADDPD     Z7, Z5, Z7
 	VMOVAPD    Z8, Z5
 	VADDPD     Z7, Z6, Z6
-	ADDQ       $0x40, AX
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
+	ADDQ       $0x40, DX
+	SUBQ       $0x08, BX
 	JMP        eight
 
 eightDone:
-	CMPQ      DX, $0x00
+	CMPQ      BX, $0x00
 	JLE       join
-	MOVQ      $0x000000ff, BX
-	BZHIQ     DX, BX, BX
-	KMOVB     BX, K1
+	MOVQ      $0x000000ff, SI
+	BZHIQ     BX, SI, SI
+	KMOVB     SI, K1
 	VMOVAPD   Z2, Z7
-	VMOVUPD   (AX), K1, Z7
+	VMOVUPD   (CX), K1, Z7
 	VMOVAPD   Z2, Z8
-	VMOVUPD   (CX), K1, Z8
+	VMOVUPD   (DX), K1, Z8
 	VCMPPD    $0x04, Z2, Z7, K1
 	VSUBPD    Z8, Z0, Z0
 	VSUBPD    Z1, Z0, Z0
@@ -3984,6 +3988,8 @@ eightDone:
 	VADDPD    Z1, Z6, Z6
 
 join:
+	VMOVUPD       Z3, (AX)
+	VMOVUPD       Z4, 64(AX)
 	VEXTRACTF64X4 $0x01, Z3, Y1
 	VEXTRACTF64X4 $0x01, Z4, Y2
 	VADDPD        Y1, Y3, Y0
@@ -4014,8 +4020,10 @@ join:
 	VADDPD        X1, X8, X8
 	VADDPD        X2, X0, X0
 	VADDPD        X8, X0, X0
-	VMOVSD        X3, hi+40(FP)
-	VMOVSD        X0, lo+48(FP)
+	VMOVSD        X3, hi+48(FP)
+	VMOVSD        X0, lo+56(FP)
+	VMOVUPD       Z5, 128(AX)
+	VMOVUPD       Z6, 192(AX)
 	VEXTRACTF64X4 $0x01, Z5, Y1
 	VEXTRACTF64X4 $0x01, Z6, Y2
 	VADDPD        Y1, Y5, Y0
@@ -4046,25 +4054,26 @@ join:
 	VADDPD        X1, X6, X6
 	VADDPD        X2, X0, X0
 	VADDPD        X6, X0, X0
-	VMOVSD        X3, sumHi+56(FP)
-	VMOVSD        X0, sumLo+64(FP)
+	VMOVSD        X3, sumHi+64(FP)
+	VMOVSD        X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
-// func laneSumAVX512(x *float64, n int) (hi float64, lo float64)
+// func laneSumAVX512(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·laneSumAVX512(SB), NOSPLIT, $0-32
-	MOVQ   x+0(FP), AX
-	MOVQ   n+8(FP), CX
-	VXORPD Z0, Z0, Z0
-	VXORPD Z1, Z1, Z1
-	VXORPD Z2, Z2, Z2
+TEXT ·laneSumAVX512(SB), NOSPLIT, $0-40
+	MOVQ    sums+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    n+16(FP), DX
+	VXORPD  Z0, Z0, Z0
+	VMOVUPD (AX), Z1
+	VMOVUPD 64(AX), Z2
 
 eight:
-	CMPQ       CX, $0x08
+	CMPQ       DX, $0x08
 	JLT        eightDone
-	PREFETCHT0 2048(AX)
-	VMOVUPD    (AX), Z3
+	PREFETCHT0 2048(CX)
+	VMOVUPD    (CX), Z3
 	VADDPD     Z3, Z1, Z4
 	VSUBPD     Z1, Z4, Z5
 	VSUBPD     Z5, Z4, Z6
@@ -4073,17 +4082,17 @@ eight:
 	VADDPD     Z3, Z1, Z3
 	VMOVAPD    Z4, Z1
 	VADDPD     Z3, Z2, Z2
-	ADDQ       $0x40, AX
-	SUBQ       $0x08, CX
+	ADDQ       $0x40, CX
+	SUBQ       $0x08, DX
 	JMP        eight
 
 eightDone:
-	CMPQ    CX, $0x00
+	CMPQ    DX, $0x00
 	JLE     join
-	MOVQ    $0x000000ff, DX
-	BZHIQ   CX, DX, DX
-	KMOVB   DX, K1
-	VMOVUPD (AX), K1, Z0
+	MOVQ    $0x000000ff, BX
+	BZHIQ   DX, BX, BX
+	KMOVB   BX, K1
+	VMOVUPD (CX), K1, Z0
 	VADDPD  Z0, Z1, Z3
 	VSUBPD  Z1, Z3, Z4
 	VSUBPD  Z4, Z3, Z5
@@ -4094,6 +4103,8 @@ eightDone:
 	VADDPD  Z0, Z2, Z2
 
 join:
+	VMOVUPD       Z1, (AX)
+	VMOVUPD       Z2, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPD        Y3, Y1, Y0
@@ -4124,8 +4135,8 @@ join:
 	VADDPD        X1, X6, X6
 	VADDPD        X2, X0, X0
 	VADDPD        X6, X0, X0
-	VMOVSD        X3, hi+16(FP)
-	VMOVSD        X0, lo+24(FP)
+	VMOVSD        X3, hi+24(FP)
+	VMOVSD        X0, lo+32(FP)
 	VZEROUPPER
 	RET
 

@@ -29,9 +29,9 @@ var kernels = []kernelRow{
 	{"ShiftBy", ofSlice, func(o *operands) { ShiftBy(o.dst, o.x, o.max, o.number) }, anyValue, "x", "dst", ""},
 	{"ShiftBy in place", ofSlice, func(o *operands) { ShiftBy(o.x, o.x, o.max, o.number) }, anyValue, "x", "x", ""},
 	{"scaleBy", ofSlice, func(o *operands) { scaleBy(o.x, o.number) }, finite, "x", "x", ""},
-	{"weightedLossSum", ofSlice, func(o *operands) { o.returns(weightedLossSum(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
-	{"weightedLossSums", ofSlice, func(o *operands) { o.returns(weightedLossSums(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
-	{"laneSum", ofSlice, func(o *operands) { o.returns(laneSum(o.x)) }, finite, "x", "", ""},
+	{"LaneSum.addLoss", ofSlice, func(o *operands) { o.returns(new(LaneSum).addLoss(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
+	{"LossAndSum.add", ofSlice, func(o *operands) { o.returns(new(LossAndSum).add(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
+	{"LaneSum.add", ofSlice, func(o *operands) { o.returns(new(LaneSum).add(o.x)) }, finite, "x", "", ""},
 	{"WeightedGradient", ofSlice, func(o *operands) {
 		WeightedGradient(o.dst, o.x, o.q, Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}, -o.number)
 	}, anyValue, "x q", "dst", ""},

@@ -25,6 +25,11 @@ const (
 	Lanes    = 8
 	BlockLen = 64
 	ChunkLen = 2048
+
+	// PieceLen is how many entries a kernel does at most in a call: assembly
+	// cannot be interrupted, and a garbage collection that is to begin holds
+	// up the whole program until it returns.
+	PieceLen = 8 * ChunkLen
 )
 
 // maxOfGo returns the largest entry, NaN if there is a NaN, -Inf for none.

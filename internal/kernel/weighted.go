@@ -15,36 +15,102 @@ import "math"
 // x[c]-max+negLogSum, leaving out the terms whose coefficient is 0. For x that
 // are log-probabilities themselves, max and negLogSum are 0.
 func WeightedLoss(q, x []float64, max, negLogSum float64) float64 {
-	hi, lo := weightedLossSum(q, x[:len(q)], max, negLogSum)
+	var s LaneSum
+	for len(q) > PieceLen {
+		s.addLoss(q[:PieceLen], x, max, negLogSum)
+		q, x = q[PieceLen:], x[PieceLen:]
+	}
+	hi, lo := s.addLoss(q, x[:len(q)], max, negLogSum)
 	return Accumulator{hi, lo}.Value()
 }
 
-// weightedLossAndSum returns what WeightedLoss and SumOf do.
+// WeightedLossAndSum returns what WeightedLoss and SumOf do.
 func WeightedLossAndSum(q, x []float64, max, negLogSum float64) (float64, Accumulator) {
-	hi, lo, sumHi, sumLo := weightedLossSums(q, x[:len(q)], max, negLogSum)
+	var s LossAndSum
+	for len(q) > PieceLen {
+		s.add(q[:PieceLen], x, max, negLogSum)
+		q, x = q[PieceLen:], x[PieceLen:]
+	}
+	hi, lo, sumHi, sumLo := s.add(q, x[:len(q)], max, negLogSum)
 	sumHi, sumLo = sumAndRest(sumHi, sumLo)
 	return Accumulator{hi, lo}.Value(), Accumulator{sumHi, sumLo}
 }
 
-// weightedLossSumsGo is weightedLossGo and laneSumGo of q.
-func weightedLossSumsGo(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
-	hi, lo = weightedLossGo(q, x, max, negLogSum)
-	sumHi, sumLo = laneSumGo(q)
+// SumOf returns Σ x[j] and what rounding that lost.
+func SumOf(x []float64) (sum, rest float64) {
+	var s LaneSum
+	for len(x) > PieceLen {
+		s.add(x[:PieceLen])
+		x = x[PieceLen:]
+	}
+	return sumAndRest(s.add(x))
+}
+
+// A LaneSum is such a sum of entries that come in pieces, of multiples of Lanes
+// but for the last. The zero value is an empty sum. Which NaN it is is open, and
+// so is the low word of an infinity.
+type LaneSum struct{ hi, lo [Lanes]float64 }
+
+// AddLoss adds what WeightedLoss returns the sum of, a piece at most.
+func (s *LaneSum) AddLoss(q, x []float64, max, negLogSum float64) {
+	s.addLoss(q, x[:len(q)], max, negLogSum)
+}
+
+// Add adds x, a piece at most, as SumOf does.
+func (s *LaneSum) Add(x []float64) { s.add(x) }
+
+// Value returns what WeightedLoss does.
+func (s *LaneSum) Value() float64 {
+	hi, lo := s.joined()
+	return Accumulator{hi, lo}.Value()
+}
+
+// Sum returns what SumOf does.
+func (s *LaneSum) Sum() Accumulator {
+	hi, lo := sumAndRest(s.joined())
+	return Accumulator{hi, lo}
+}
+
+// joined returns the sum in two words.
+func (s *LaneSum) joined() (hi, lo float64) {
+	sum, rest := s.hi, s.lo
+	return joinLanes(&sum, &rest)
+}
+
+// A LossAndSum is a LaneSum of a loss, and one of its coefficients.
+type LossAndSum struct{ loss, sum LaneSum }
+
+// Add is AddLoss, and Add of q.
+func (s *LossAndSum) Add(q, x []float64, max, negLogSum float64) {
+	s.add(q, x[:len(q)], max, negLogSum)
+}
+
+// Results returns what WeightedLossAndSum does.
+func (s *LossAndSum) Results() (float64, Accumulator) { return s.loss.Value(), s.sum.Sum() }
+
+// addGo adds, and returns both sums joined.
+func (s *LossAndSum) addGo(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	s.loss.addLossGo(q, x, max, negLogSum)
+	s.sum.addGo(q)
+	hi, lo = s.loss.joined()
+	sumHi, sumLo = s.sum.joined()
 	return hi, lo, sumHi, sumLo
 }
 
-// weightedLossGo returns the sum of WeightedLoss in two words; which NaN they
-// are is open, and where a term is infinite what lo is. A term that is left
-// out may as well be added as +0.
-func weightedLossGo(q, x []float64, max, negLogSum float64) (hi, lo float64) {
-	var sum, rest [Lanes]float64
+// addLossGo adds the terms of a loss. One that is left out may as well be added
+// as +0.
+func (s *LaneSum) addLossGo(q, x []float64, max, negLogSum float64) {
 	for c, qc := range q {
-		if qc == 0 {
-			continue
+		if qc != 0 {
+			addTwoSum(&s.hi[c%Lanes], &s.lo[c%Lanes], lossTerm(qc, x[c], max, negLogSum))
 		}
-		addTwoSum(&sum[c%Lanes], &rest[c%Lanes], lossTerm(qc, x[c], max, negLogSum))
 	}
-	return joinLanes(&sum, &rest)
+}
+
+func (s *LaneSum) addGo(x []float64) {
+	for j, v := range x {
+		addTwoSum(&s.hi[j%Lanes], &s.lo[j%Lanes], v)
+	}
 }
 
 func lossTerm(q, x, max, negLogSum float64) float64 {
@@ -56,18 +122,6 @@ func addTwoSum(hi, lo *float64, v float64) {
 	sum, rest := TwoSum(*hi, v)
 	*hi = sum
 	*lo += rest
-}
-
-// SumOf returns Σ x[j] and what rounding that lost.
-func SumOf(x []float64) (sum, rest float64) { return sumAndRest(laneSum(x)) }
-
-// laneSumGo returns Σ x[j] in two words; which NaN they are is open.
-func laneSumGo(x []float64) (hi, lo float64) {
-	var sum, rest [Lanes]float64
-	for j, v := range x {
-		addTwoSum(&sum[j%Lanes], &rest[j%Lanes], v)
-	}
-	return joinLanes(&sum, &rest)
 }
 
 // sumAndRest returns hi+lo rounded and what that lost, nothing where the sum

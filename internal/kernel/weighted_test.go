@@ -21,6 +21,15 @@ func sameSum(hi, lo, wantHi, wantLo float64) bool {
 	return testkit.Identical(hi, wantHi) && testkit.Identical(lo, wantLo)
 }
 
+func sameLanes(got, want *LaneSum) bool {
+	for l := range Lanes {
+		if !sameSum(got.hi[l], got.lo[l], want.hi[l], want.lo[l]) {
+			return false
+		}
+	}
+	return true
+}
+
 // weightedLengths are those that the tests below try.
 func weightedLengths() []int {
 	var n []int
@@ -54,6 +63,12 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 			t.Errorf("%s: entry %d of %d is %v (%#x), want %v (%#x)", kernel, j, n, got[j], math.Float64bits(got[j]), want[j], math.Float64bits(want[j]))
 		}
 	}
+	sumOfSome := func() (s LaneSum) {
+		for range 3 * Lanes {
+			s.addGo([]float64{some(), some(), some(), some(), some(), some(), some(), some()})
+		}
+		return s
+	}
 	unchanged := func(kernel string) {
 		t.Helper()
 		if testkit.Difference(q.x, qBefore) >= 0 || testkit.Difference(x.x, xBefore) >= 0 {
@@ -71,20 +86,28 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 		if r.IntN(3) == 0 {
 			max, negLogSum = 0, 0
 		}
-		hi, lo := weightedLossSum(q.x, x.x, max, negLogSum)
-		if wantHi, wantLo := weightedLossGo(q.x, x.x, max, negLogSum); !sameSum(hi, lo, wantHi, wantLo) {
-			t.Errorf("weightedLossSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+		// Of a row that begins here, and of one that goes on.
+		for _, begun := range []LaneSum{{}, sumOfSome()} {
+			got, want := begun, begun
+			hi, lo := got.addLoss(q.x, x.x, max, negLogSum)
+			want.addLossGo(q.x, x.x, max, negLogSum)
+			if wantHi, wantLo := want.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(&got, &want) {
+				t.Errorf("LaneSum.addLoss of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+			}
+			got, want = begun, begun
+			hi, lo = got.add(x.x)
+			want.addGo(x.x)
+			if wantHi, wantLo := want.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(&got, &want) {
+				t.Errorf("LaneSum.add of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+			}
+			gotBoth, wantBoth := LossAndSum{begun, sumOfSome()}, LossAndSum{}
+			wantBoth = gotBoth
+			hi, lo, sumHi, sumLo := gotBoth.add(q.x, x.x, max, negLogSum)
+			wantHi, wantLo, wantSumHi, wantSumLo := wantBoth.addGo(q.x, x.x, max, negLogSum)
+			if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) || !sameLanes(&gotBoth.loss, &wantBoth.loss) || !sameLanes(&gotBoth.sum, &wantBoth.sum) {
+				t.Errorf("LossAndSum.add of %d entries = %x, %x, %x, %x, want %x, %x, %x, %x", n, hi, lo, sumHi, sumLo, wantHi, wantLo, wantSumHi, wantSumLo)
+			}
 		}
-	}
-	max, negLogSum := maxOfGo(x.x), -math.Abs(some())
-	hi, lo, sumHi, sumLo := weightedLossSums(q.x, x.x, max, negLogSum)
-	wantHi, wantLo, wantSumHi, wantSumLo := weightedLossSumsGo(q.x, x.x, max, negLogSum)
-	if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) {
-		t.Errorf("weightedLossSums of %d entries = %x, %x, %x, %x, want %x, %x, %x, %x", n, hi, lo, sumHi, sumLo, wantHi, wantLo, wantSumHi, wantSumLo)
-	}
-	hi, lo = laneSum(x.x)
-	if wantHi, wantLo := laneSumGo(x.x); !sameSum(hi, lo, wantHi, wantLo) {
-		t.Errorf("laneSum of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
 	}
 	if got, want := AreSoftTargets(x.x), areSoftTargetsGo(x.x); got != want {
 		t.Errorf("areSoftTargets of %d entries = %v", n, got)
@@ -115,7 +138,7 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 		}
 	}
 	copy(xBefore, x.x)
-	hi, lo = some(), 0x1p-60*some()
+	hi, lo := some(), 0x1p-60*some()
 	vectorJacobianGo(want, x.x, q.x, hi, lo)
 	VectorJacobianOf(out.x, x.x, q.x, hi, lo)
 	check("vectorJacobianOf", out.x)
@@ -319,4 +342,29 @@ func TestWeightedColumnKernels(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPieces: what comes in pieces has the bits of what comes at once.
+func TestPieces(t *testing.T) {
+	r := rand.New(rand.NewPCG(71, 72))
+	for _, n := range []int{PieceLen - 1, PieceLen, PieceLen + 1, 2 * PieceLen, 3*PieceLen + 7} {
+		q, x := make([]float64, n), make([]float64, n)
+		testkit.FillWith(q, func() float64 { return math.Abs(testkit.Uniform(r)) })
+		testkit.FillWith(x, func() float64 { return 100 * testkit.Uniform(r) })
+		var loss, sum LaneSum
+		loss.addLossGo(q, x, 3, -1)
+		sum.addGo(q)
+		eachTier(t, func(t *testing.T) {
+			if got := WeightedLoss(q, x, 3, -1); got != loss.Value() {
+				t.Errorf("WeightedLoss of %d entries = %x, want %x", n, got, loss.Value())
+			}
+			hi, lo := SumOf(q)
+			if (Accumulator{hi, lo}) != sum.Sum() {
+				t.Errorf("SumOf %d entries = %x, %x, want %x", n, hi, lo, sum.Sum())
+			}
+			if l, both := WeightedLossAndSum(q, x, 3, -1); l != loss.Value() || both != sum.Sum() {
+				t.Errorf("WeightedLossAndSum of %d entries = %x, %x, want %x, %x", n, l, both, loss.Value(), sum.Sum())
+			}
+		})
+	}
 }
