@@ -13,7 +13,7 @@ import (
 // A TargetError reports a label that is not a class and is not ignored. It is
 // always the one in the lowest such row.
 type TargetError struct {
-	Row     int // index in target
+	Row     int // index in the target that was given, that of one batch
 	Target  int // the label
 	Classes int // a label must be in [0, Classes)
 }
@@ -28,12 +28,13 @@ type ValueError struct {
 	// Name says what the number is: "Weight", "SampleWeight" or
 	// "LabelSmoothing" for the fields of Options, "target" for an entry of
 	// a matrix of targets, "counts" or "beta" for the arguments of
-	// BalancedWeights and EffectiveNumberWeights, "label" for an element of
-	// the vector given to Labels.
+	// BalancedWeights, EffectiveNumberWeights and OccurringWeights, "label" for
+	// an element of the vector given to Labels.
 	Name string
 
 	// Row and Col are the number's place: the row of a sample or of a label,
-	// the column of a class. Each is -1 where it does not apply.
+	// within the batch that was given, and the column of a class. Each is -1
+	// where it does not apply.
 	Row, Col int
 
 	// Value is the number.
@@ -51,12 +52,21 @@ func (e *ValueError) Error() string {
 		if kernel.IsFinite(e.Value) {
 			allowed = "a negative sample weight needs Reduction Sum"
 		}
+		if e.Value == 0 {
+			allowed = "its product with the class weight is too small for a double"
+		}
 	case "LabelSmoothing":
 		name, allowed = "Options.LabelSmoothing", "smoothing must be in [0, 1]"
 	case "target":
 		allowed = "a target probability must be finite and not negative"
 	case "counts":
 		allowed = "a count must be finite and positive"
+		switch {
+		case e.Value == 0:
+			allowed += "; for classes that do not occur see OccurringWeights"
+		case e.Value > 0 && kernel.IsFinite(e.Value):
+			allowed = "a count so small against the others has an infinite weight"
+		}
 	case "beta":
 		allowed = "beta must be in [0, 1)"
 	case "label":

@@ -667,6 +667,61 @@ func ExampleEffectiveNumberWeights() {
 	// [1.2000 0.8000]
 }
 
+// A class that does not occur, as the fourth of the seven kinds of glass in a
+// well-known set, does not stand in the way.
+func ExampleOccurringWeights() {
+	counts := []float64{6, 3, 0, 1}
+	_, err := logsoftmax.BalancedWeights(counts)
+	fmt.Println(err)
+	weights, err := logsoftmax.OccurringWeights(counts, logsoftmax.BalancedWeights)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%.4f\n", weights)
+
+	// Output:
+	// logsoftmax: counts[2] = 0: a count must be finite and positive; for classes that do not occur see OccurringWeights
+	// [0.5556 1.1111 0.0000 3.3333]
+}
+
+// With smoothing, class weights multiply the shares of all classes. Here a row
+// of the frequent class is best predicted, with weights by class, as one of the
+// rare class; with the same weights by row, as what it is.
+func ExampleSampleWeights() {
+	weights, err := logsoftmax.BalancedWeights([]float64{99, 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	target := []int{0}
+	samples, err := logsoftmax.SampleWeights(nil, target, weights, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for _, logits := range []*mat.Dense{
+		mat.NewDense(1, 2, []float64{2, 0}), // the frequent class
+		mat.NewDense(1, 2, []float64{0, 2}), // the rare one
+	} {
+		byClass, err := logsoftmax.CrossEntropy(logits, target, &logsoftmax.Options{
+			Weight: weights, LabelSmoothing: 0.1,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		byRow, err := logsoftmax.CrossEntropy(logits, target, &logsoftmax.Options{
+			SampleWeight: samples, LabelSmoothing: 0.1,
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%v: by class %.4f, by row %.4f\n", logits.RawRowView(0), byClass.Mean(), byRow.Mean())
+	}
+
+	// Output:
+	// [2 0]: by class 10.6489, by row 0.2269
+	// [0 2]: by class 2.6489, by row 2.0269
+}
+
 func ExampleLabels() {
 	table := mat.NewDense(3, 2, []float64{
 		0.5, 2,

@@ -32,6 +32,12 @@ type Options struct {
 	// Weight holds a weight for each class, finite and not negative; its
 	// length is the number of classes. Nil stands for 1 everywhere. With
 	// labels, the weight of a row's class also counts in Loss.Weight.
+	//
+	// With LabelSmoothing it weighs every class's share of a smoothed target,
+	// as in PyTorch: the shares of rare classes with large weights may then be
+	// the larger part of the loss of a frequent class. Where that is not meant,
+	// give the rows the weights, by SampleWeights; its example shows the
+	// difference.
 	Weight []float64
 
 	// SampleWeight holds a finite weight for each row; its length is the
@@ -46,7 +52,7 @@ type Options struct {
 	Ignore []int
 
 	// LabelSmoothing, in [0, 1], is the share of the target that is spread
-	// evenly over all classes.
+	// evenly over all classes, before Weight weighs them: see there.
 	LabelSmoothing float64
 
 	// Reduction is what a Grad function differentiates.

@@ -4,6 +4,8 @@
 package logsoftmax
 
 import (
+	"math"
+
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
 )
@@ -25,21 +27,10 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 	if classes < 0 {
 		panic(mat.ErrNegativeDimension)
 	}
-	var s settings
-	if opts != nil {
-		s.sampleWeight = opts.SampleWeight
-	}
-	if s.sampleWeight != nil && len(s.sampleWeight) != len(target) {
-		panic(mat.ErrShape)
-	}
-	if err := checkSampleWeight(s.sampleWeight, false); err != nil {
+	s, err := resolveRows(target, classes, opts)
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if s.ignored, err = checkTargets(target, classes, opts.ignore()); err != nil {
-		return nil, err
-	}
-
 	sums := make([]kernel.ExactSum, classes)
 	for i, y := range target {
 		if s.counts(i, y) {
@@ -53,16 +44,27 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 	return counts, nil
 }
 
+// resolveRows is resolveLabels of SampleWeight and Ignore alone.
+func resolveRows(target []int, classes int, opts *Options) (settings, error) {
+	var some Options
+	if opts != nil {
+		some.SampleWeight, some.Ignore = opts.SampleWeight, opts.Ignore
+	}
+	return resolveLabels("", &some, target, len(target), classes, false)
+}
+
 // BalancedWeights returns class weights that make every class count the same
 // in all:
 //
 //	w[c] = n / (C·counts[c])
 //
-// where C is the number of classes and n the sum of the counts. It is what
-// scikit-learn calls class_weight="balanced".
+// where C is the number of classes and n the sum of the counts, each weight
+// within 0.501 ulp. It is what scikit-learn calls class_weight="balanced", but
+// that scikit-learn leaves out classes that do not occur; see OccurringWeights.
 //
 // It panics with mat.ErrZeroLength if counts is empty, and returns a
-// *ValueError for a count that is not positive, or not finite.
+// *ValueError for a count that is not positive, or not finite, or so small
+// against the others that its weight would be infinite.
 //
 // See King and Zeng, Logistic Regression in Rare Events Data, Political
 // Analysis 9(2), 2001.
@@ -70,21 +72,20 @@ func BalancedWeights(counts []float64) ([]float64, error) {
 	if err := checkCounts(counts); err != nil {
 		return nil, err
 	}
-	// Counts near the top of the range are scaled, lest their sum overflow.
-	scaled := 1.0
-	for _, n := range counts {
-		if n > 0x1p900 {
-			scaled = 0x1p-128
-		}
-	}
 	var sum kernel.ExactSum
 	for _, n := range counts {
-		sum.Add(float64(n * scaled))
+		sum.Add(n)
 	}
-	n, classes := sum.Value(), float64(len(counts))
+	n, exponent := sum.Pair()
+	classes := kernel.Pair{Hi: float64(len(counts))}
 	weights := make([]float64, len(counts))
 	for c := range weights {
-		weights[c] = n / (classes * (counts[c] * scaled))
+		m, k := math.Frexp(counts[c])
+		w := n.Over(classes.Times(kernel.Pair{Hi: m})).Ldexp(exponent - k)
+		if !kernel.IsFinite(w) {
+			return nil, &ValueError{Name: "counts", Row: -1, Col: c, Value: counts[c]}
+		}
+		weights[c] = w
 	}
 	return weights, nil
 }
@@ -97,8 +98,10 @@ func BalancedWeights(counts []float64) ([]float64, error) {
 // where C is the number of classes, so that the weights add up to C. A beta
 // of 0 makes all weights 1; as beta goes to 1 they become inversely
 // proportional to the counts. The counts need not be whole numbers. The
-// weights are right to the last digit, also for beta close to 1, where the
-// formula as it stands loses most of them.
+// weights are within 0.501 ulp, also for beta close to 1, where the formula as
+// it stands loses most of the digits, and for weights that are subnormal.
+//
+// For classes that do not occur see OccurringWeights.
 //
 // It panics with mat.ErrZeroLength if counts is empty, and returns a
 // *ValueError for a count that is not positive, or not finite, and for a beta
@@ -129,21 +132,132 @@ func EffectiveNumberWeights(counts []float64, beta float64) ([]float64, error) {
 	}
 	logBeta := kernel.LogPair(beta)
 	top, topExponent := kernel.OneMinusPower(logBeta, least)
-	v := func(n float64) kernel.Pair {
+	v := func(n float64) (p kernel.Pair, exponent int) {
 		u, exponent := kernel.OneMinusPower(logBeta, n)
-		// Below 2^-1000 the low word underflows; so small a weight keeps
-		// what digits it has.
-		return top.Over(u).Scaled(topExponent - exponent)
+		return top.Over(u), topExponent - exponent
 	}
+	// The largest v is 1: what underflows here is nothing to the sum.
 	var sum kernel.Pair
 	for _, n := range counts {
-		sum = sum.Plus(v(n))
+		p, exponent := v(n)
+		sum = sum.Plus(p.Scaled(exponent))
 	}
 	factor := kernel.Pair{Hi: float64(len(counts))}.Over(sum)
 	for c, n := range counts {
-		weights[c] = v(n).Times(factor).Hi
+		p, exponent := v(n)
+		weights[c] = p.Times(factor).Ldexp(exponent)
 	}
 	return weights, nil
+}
+
+// OccurringWeights returns the weights that f, as BalancedWeights, gives to the
+// classes that occur, as if there were no others: those whose count is not 0.
+// A class that does not occur weighs 0. So a label that occurs only in another
+// batch, one to validate on, say, has no part in its loss, unless it is given
+// another weight there.
+//
+//	OccurringWeights(counts, BalancedWeights)
+//
+// is what scikit-learn's class_weight="balanced" is for such counts.
+//
+// It panics with mat.ErrZeroLength if counts is empty, and with mat.ErrShape if
+// f returns weights of another number than it was given. It returns a
+// *ValueError for a count that is negative or not finite, and for the first
+// where none is positive; and the error of f, a *ValueError about one of the
+// counts with its place in all of them.
+func OccurringWeights(counts []float64, f func(counts []float64) ([]float64, error)) ([]float64, error) {
+	if len(counts) == 0 {
+		panic(mat.ErrZeroLength)
+	}
+	var occurring []float64
+	var classes []int
+	for c, n := range counts {
+		if n == 0 {
+			continue
+		}
+		if !(n > 0) || !kernel.IsFinite(n) {
+			return nil, &ValueError{Name: "counts", Row: -1, Col: c, Value: n}
+		}
+		occurring, classes = append(occurring, n), append(classes, c)
+	}
+	if len(occurring) == 0 {
+		return nil, &ValueError{Name: "counts", Row: -1, Col: 0, Value: 0}
+	}
+	some, err := f(occurring)
+	if err != nil {
+		if bad, ok := err.(*ValueError); ok && bad.Name == "counts" && uint(bad.Col) < uint(len(classes)) {
+			at := *bad
+			at.Col = classes[bad.Col]
+			return nil, &at
+		}
+		return nil, err
+	}
+	if len(some) != len(occurring) {
+		panic(mat.ErrShape)
+	}
+	weights := make([]float64, len(counts))
+	for i, c := range classes {
+		weights[c] = some[i]
+	}
+	return weights, nil
+}
+
+// SampleWeights sets dst[i] to the weight of the class of row i, for
+// Options.SampleWeight, and returns dst:
+//
+//	dst[i] = weight[y]·s[i]    y = target[i]
+//
+// where s is opts.SampleWeight, or 1 where it is nil, and dst[i] is 0 for a row
+// whose label is in opts.Ignore. The other options are not read. Without
+// smoothing, class weights given like this make the same losses as given by
+// Options.Weight, but for roundings. With smoothing they do not: here all of a
+// row counts as its label does; there the share of every other class has the
+// weight of that class.
+//
+// A nil dst is allocated; any other must have the length of target, and may be
+// opts.SampleWeight.
+//
+// It panics with mat.ErrZeroLength if target or weight is empty, and with
+// mat.ErrShape if the length of dst or of a SampleWeight is not that of target.
+// It returns a *ValueError for a sample weight that is NaN or infinite, a
+// *TargetError for a label outside [0, len(weight)) that is not ignored, and a
+// *ValueError for a class weight that is negative or not finite, and for a
+// product that is too large, or so small that it would be 0. dst is then not
+// written.
+func SampleWeights(dst []float64, target []int, weight []float64, opts *Options) ([]float64, error) {
+	if len(target) == 0 || len(weight) == 0 {
+		panic(mat.ErrZeroLength)
+	}
+	if dst != nil && len(dst) != len(target) {
+		panic(mat.ErrShape)
+	}
+	s, err := resolveRows(target, len(weight), opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkClassWeight(weight); err != nil {
+		return nil, err
+	}
+	s.weight = weight
+	for i, y := range target {
+		if !s.counts(i, y) {
+			continue
+		}
+		if w := s.coefficient(i, y); !kernel.IsFinite(w) || w == 0 && weight[y] != 0 {
+			return nil, &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
+		}
+	}
+	if dst == nil {
+		dst = make([]float64, len(target))
+	}
+	for i, y := range target {
+		w := 0.0
+		if s.counts(i, y) {
+			w = s.coefficient(i, y)
+		}
+		dst[i] = w
+	}
+	return dst, nil
 }
 
 // checkCounts panics with mat.ErrZeroLength if there are no counts, and

@@ -8,11 +8,15 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
-	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax/internal/exact"
+	"example.org/logsoftmax/internal/kernel"
 )
 
 const seriesPrec = 300
@@ -68,7 +72,7 @@ func ulpsOff(got float64, want *big.Float) float64 {
 func TestExponential(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for range 3000 {
-		x := -708 + rng.Float64()*(709+708)
+		x := -745.2 + rng.Float64()*(709+745.2)
 		if rng.IntN(3) == 0 {
 			x = math.Ldexp(rng.NormFloat64(), -rng.IntN(80))
 		}
@@ -202,10 +206,21 @@ func TestBalancedWeights(t *testing.T) {
 		for c, w := range got {
 			want := new(big.Float).SetPrec(seriesPrec).Quo(n, seriesFloat(float64(len(counts))))
 			want.Quo(want, seriesFloat(counts[c]))
-			if e := ulpsOff(w, want); e > 2 {
-				t.Errorf("%v: weight %d is off by %.2f ulp", counts, c, e)
+			if e := ulpsOff(w, want); e > 0.501 {
+				t.Errorf("%v: weight %d is off by %.4f ulp", counts, c, e)
 			}
 		}
+	}
+	for _, counts := range [][]float64{{1, 1e-300, 5e-324, 2}, {math.MaxFloat64, math.MaxFloat64, 0.25, 0x1p-1000}} {
+		got, err := BalancedWeights(counts)
+		var value *ValueError
+		if got != nil || !errors.As(err, &value) || *value != (ValueError{"counts", -1, 2, counts[2]}) {
+			t.Errorf("%v: %v, %v", counts, got, err)
+		}
+	}
+	top := []float64{math.MaxFloat64, math.MaxFloat64}
+	if got, err := BalancedWeights(top); err != nil || !slices.Equal(got, []float64{1, 1}) {
+		t.Errorf("%v: %v, %v", top, got, err)
 	}
 	if got, err := BalancedWeights([]float64{1, 2, 5}); err != nil || !slices.Equal(got, []float64{8. / 3, 8. / 6, 8. / 15}) {
 		t.Errorf("got %v, %v", got, err)
@@ -257,6 +272,39 @@ func TestEffectiveNumberWeights(t *testing.T) {
 		}
 	}
 
+	// Counts of any size: weights of any size, or none of a double.
+	check := func(counts []float64, beta float64) {
+		t.Helper()
+		got, err := EffectiveNumberWeights(counts, beta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logBeta := exact.Log(exact.Float(beta))
+		v, sum := make([]*big.Float, len(counts)), exact.New()
+		for c, n := range counts {
+			d := exact.Expm1(exact.New().Mul(logBeta, exact.Float(n)))
+			v[c] = exact.New().Quo(exact.Float(-1), d)
+			sum.Add(sum, v[c])
+		}
+		for c := range v {
+			want := v[c].Quo(v[c], sum)
+			want.Mul(want, exact.Float(float64(len(counts))))
+			if e := ulpsOff(got[c], want); e > 0.501 {
+				t.Errorf("%v, beta %v: weight %d is off by %.4f ulp", counts, beta, c, e)
+			}
+		}
+	}
+	check([]float64{0x1p3, 0x1.bb8912b68c05ep-452, 0x1.30e6p16, 0x1.139d0c998d4a2p889, 0x1.bf1c039704c8cp-1008}, 1-0x1p-53)
+	for range 300 {
+		counts := make([]float64, 2+rng.IntN(6))
+		for c := range counts {
+			counts[c] = math.Ldexp(1+rng.Float64(), rng.IntN(2000)-1020)
+		}
+		// Weights that are just about subnormal.
+		counts[0], counts[1] = math.Ldexp(1+rng.Float64(), -1000), math.Ldexp(1+rng.Float64(), rng.IntN(80))
+		check(counts, 1-math.Ldexp(1+rng.Float64(), -2-rng.IntN(51)))
+	}
+
 	if got, err := EffectiveNumberWeights([]float64{1, 19238, 5}, 0); err != nil || !slices.Equal(got, []float64{1, 1, 1}) {
 		t.Errorf("beta 0: %v, %v", got, err)
 	}
@@ -267,6 +315,148 @@ func TestEffectiveNumberWeights(t *testing.T) {
 	got, err := EffectiveNumberWeights([]float64{5e-324, 1e-323, math.MaxFloat64}, 1-0x1p-53)
 	if err != nil || math.Abs(got[0]-2) > 1e-15 || math.Abs(got[1]-1) > 1e-15 || got[2] != 0 {
 		t.Errorf("extreme counts: %v, %v", got, err)
+	}
+}
+
+// TestOccurringWeights holds that classes that do not occur change nothing.
+func TestOccurringWeights(t *testing.T) {
+	some := []float64{70, 76, 17, 13, 9, 29}
+	want, err := BalancedWeights(some)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = slices.Insert(want, 3, 0)
+	counts := slices.Insert(slices.Clone(some), 3, 0)
+	if got, err := OccurringWeights(append(counts, math.Copysign(0, -1)), BalancedWeights); err != nil || !slices.Equal(got, append(want, 0)) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	effective := func(counts []float64) ([]float64, error) { return EffectiveNumberWeights(counts, 0.5) }
+	if got, err := OccurringWeights([]float64{0, 1, 2, 0}, effective); err != nil || !slices.Equal(got, []float64{0, 1.2, 0.8, 0}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+
+	var value *ValueError
+	for _, test := range []struct {
+		counts []float64
+		col    int
+	}{
+		{[]float64{0, 3, -1, math.NaN()}, 2}, {[]float64{0, math.Inf(1)}, 1}, {[]float64{0, math.NaN()}, 1}, {[]float64{0, 0}, 0},
+		// One that BalancedWeights refuses.
+		{[]float64{0, 1, 0, 5e-324}, 3},
+	} {
+		got, err := OccurringWeights(test.counts, BalancedWeights)
+		if got != nil || !errors.As(err, &value) || value.Name != "counts" || value.Row != -1 || value.Col != test.col {
+			t.Errorf("%v: %v, %v", test.counts, got, err)
+		}
+	}
+	mine := errors.New("mine")
+	if got, err := OccurringWeights(counts, func([]float64) ([]float64, error) { return nil, mine }); got != nil || err != mine {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if p := panicValue(func() { OccurringWeights(nil, BalancedWeights) }); p != mat.ErrZeroLength {
+		t.Errorf("no counts: panic %v", p)
+	}
+	if p := panicValue(func() {
+		OccurringWeights(counts, func([]float64) ([]float64, error) { return counts, nil })
+	}); p != mat.ErrShape {
+		t.Errorf("weights of another number: panic %v", p)
+	}
+	_, err = BalancedWeights([]float64{1, 0})
+	if err == nil || !strings.Contains(err.Error(), "OccurringWeights") {
+		t.Errorf("a class that does not occur: %v", err)
+	}
+}
+
+// TestSampleWeights holds that weights of the labels' classes, given to the
+// rows, are class weights.
+func TestSampleWeights(t *testing.T) {
+	rng := rand.New(rand.NewPCG(17, 18))
+	for range 200 {
+		rows, classes := 1+rng.IntN(20), 1+rng.IntN(6)
+		logits := mat.NewDense(rows, classes, nil)
+		logits.Apply(func(_, _ int, _ float64) float64 { return rng.NormFloat64() }, logits)
+		target := make([]int, rows)
+		sample := make([]float64, rows)
+		for i := range target {
+			target[i] = rng.IntN(classes+1) - 1
+			sample[i] = float64(rng.IntN(5) - 2)
+		}
+		weight := make([]float64, classes)
+		for c := range weight {
+			weight[c] = float64(rng.IntN(4))
+		}
+		opts := &Options{Ignore: []int{-1}, SampleWeight: sample, Weight: []float64{-1}, LabelSmoothing: 7}
+		if rng.IntN(2) == 0 {
+			opts.SampleWeight = nil
+		}
+		want := make([]float64, rows)
+		for i, y := range target {
+			if y >= 0 {
+				want[i] = weight[y]
+				if opts.SampleWeight != nil {
+					want[i] *= sample[i]
+				}
+			}
+		}
+		got, err := SampleWeights(nil, target, weight, opts)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, %v, %+v: %v, %v, want %v", target, weight, opts, got, err, want)
+		}
+		a, err := CrossEntropy(logits, target, &Options{Ignore: opts.Ignore, SampleWeight: got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := CrossEntropy(logits, target, &Options{Ignore: opts.Ignore, SampleWeight: opts.SampleWeight, Weight: weight})
+		if err != nil || a.Sum != b.Sum || a.Weight != b.Weight {
+			t.Errorf("%v, %v: %v by rows, %v by classes, %v", target, weight, a, b, err)
+		}
+		// In place.
+		if opts.SampleWeight != nil {
+			if got, err := SampleWeights(sample, target, weight, opts); err != nil || !slices.Equal(got, want) || &got[0] != &sample[0] {
+				t.Errorf("in place: %v, %v, want %v", got, err, want)
+			}
+		}
+	}
+	if got, err := SampleWeights(nil, []int{1, -100, 0}, []float64{2, 3}, nil); err != nil || !slices.Equal(got, []float64{3, 0, 2}) {
+		t.Errorf("no options: %v, %v", got, err)
+	}
+
+	for _, test := range []struct {
+		dst    []float64
+		target []int
+		weight []float64
+		opts   *Options
+		panic  any
+	}{
+		{nil, nil, []float64{1}, nil, mat.ErrZeroLength},
+		{nil, []int{0}, nil, nil, mat.ErrZeroLength},
+		{[]float64{}, []int{0}, []float64{1}, nil, mat.ErrShape},
+		{make([]float64, 2), []int{0}, []float64{1}, nil, mat.ErrShape},
+		{nil, []int{0}, []float64{1}, &Options{SampleWeight: []float64{1, 1}}, mat.ErrShape},
+	} {
+		if p := panicValue(func() { SampleWeights(test.dst, test.target, test.weight, test.opts) }); p != test.panic {
+			t.Errorf("%+v: panic %v", test, p)
+		}
+	}
+	for _, test := range []struct {
+		target []int
+		weight []float64
+		sample []float64
+		want   error
+	}{
+		{[]int{0, 2}, []float64{1, 1}, nil, &TargetError{Row: 1, Target: 2, Classes: 2}},
+		{[]int{0, 1}, []float64{1, -1}, nil, &ValueError{"Weight", -1, 1, -1}},
+		{[]int{0, 0}, []float64{1, math.Inf(1)}, nil, &ValueError{"Weight", -1, 1, math.Inf(1)}},
+		{[]int{0, 0}, []float64{1}, []float64{1, math.Inf(1)}, &ValueError{"SampleWeight", 1, -1, math.Inf(1)}},
+		{[]int{0, 1}, []float64{1, 1e200}, []float64{1, 1e200}, &ValueError{"SampleWeight", 1, -1, math.Inf(1)}},
+		{[]int{0, 1}, []float64{1, 1e-200}, []float64{1, 1e-200}, &ValueError{"SampleWeight", 1, -1, 0}},
+		{[]int{0, 1}, []float64{1, 1e-200}, []float64{1, -1e-200}, &ValueError{"SampleWeight", 1, -1, 0}},
+	} {
+		dst := []float64{7, 7}
+		got, err := SampleWeights(dst, test.target, test.weight, &Options{SampleWeight: test.sample})
+		if got != nil || !reflect.DeepEqual(err, test.want) || !slices.Equal(dst, []float64{7, 7}) {
+			t.Errorf("%v, %v, %v: %v, %v, want %v", test.target, test.weight, test.sample, got, err, test.want)
+		}
 	}
 }
 

@@ -51,6 +51,23 @@ func (a Pair) Scaled(k int) Pair {
 	return Pair{math.Ldexp(a.Hi, k), math.Ldexp(a.Lo, k)}
 }
 
+// Ldexp returns a·2^k as a double, rounded once. a is not negative, and 0 or
+// not far from 1.
+func (a Pair) Ldexp(k int) float64 {
+	const least, precision = -1074, 53
+	_, e := math.Frexp(a.Hi)
+	switch e += k; {
+	case e >= least+precision:
+		return math.Ldexp(a.Hi, k)
+	case e < least:
+		return 0
+	}
+	// Against so large a number only whole units of the subnormals are left.
+	large := math.Ldexp(0x1p52, least-k)
+	s, rest := TwoSum(large, a.Hi)
+	return math.Ldexp((s+(rest+a.Lo))-large, k)
+}
+
 // pairOf returns the pair hi+lo for a lo small against hi.
 func pairOf(hi, lo float64) Pair {
 	hi, lo = fastTwoSum(hi, lo)
@@ -102,7 +119,7 @@ func reduce(t Pair) (k int, r Pair) {
 	return int(n), t.Plus(ln2.Times(Pair{Hi: -n}))
 }
 
-// Exponential returns e^x within 0.51 ulp, and its special cases: NaN of NaN,
+// Exponential returns e^x within 0.501 ulp, and its special cases: NaN of NaN,
 // +Inf where e^x is too large for a double, 0 where it is too small.
 func Exponential(x float64) float64 {
 	switch {
@@ -114,8 +131,7 @@ func Exponential(x float64) float64 {
 		return 0
 	}
 	k, r := reduce(Pair{Hi: x})
-	e := Pair{Hi: 1}.Plus(expm1Pair(r))
-	return math.Ldexp(e.Hi, k)
+	return Pair{Hi: 1}.Plus(expm1Pair(r)).Ldexp(k)
 }
 
 // OneMinusPower returns 1 - beta^n as a pair times 2^exponent, for the log of
