@@ -7,6 +7,7 @@ package kernel
 
 import (
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/cpu"
@@ -378,7 +379,7 @@ func (c *Panel) ShiftRows(dst, x []float64, cols, n int) bool {
 	if groups > 0 {
 		raceReadSlice(x[:groups*Group*cols])
 		raceWriteSlice(dst[:groups*Group*cols])
-		panelShiftRowsAVX512(c, &dst[0], &x[0], &rowIndex[cols][0], cols, groups)
+		panelShiftRowsAVX512(c, &dst[0], &x[0], rowIndexOf(cols), cols, groups)
 	}
 	for i := groups * Group; i < n; i++ {
 		ShiftBy(dst[i*cols:][:cols], x[i*cols:][:cols], c.Max[i], c.NegLogSum[i])
@@ -386,17 +387,25 @@ func (c *Panel) ShiftRows(dst, x []float64, cols, n int) bool {
 	return true
 }
 
-// rowIndex holds, for every number of columns, the rows of the elements of
-// eight rows.
-var rowIndex = func() (index [FewCols + 1][]int64) {
-	for cols := 1; cols <= FewCols; cols++ {
-		index[cols] = make([]int64, Group*cols)
-		for e := range index[cols] {
-			index[cols][e] = int64(e / cols)
-		}
+// rowIndex holds, for every number of columns that was asked for, the rows of
+// the elements of eight rows.
+var rowIndex [FewCols + 1]atomic.Pointer[int64]
+
+func rowIndexOf(cols int) *int64 {
+	if p := rowIndex[cols].Load(); p != nil {
+		return p
 	}
-	return index
-}()
+	return makeRowIndex(cols)
+}
+
+func makeRowIndex(cols int) *int64 {
+	rows := make([]int64, Group*cols)
+	for e := range rows {
+		rows[e] = int64(e / cols)
+	}
+	rowIndex[cols].Store(&rows[0])
+	return &rows[0]
+}
 
 // Label is labelGo, for l.Single and l.Tied that are clear.
 func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
