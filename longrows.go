@@ -11,8 +11,9 @@ import "example.org/logsoftmax/internal/kernel"
 // for them, are copied or computed anew whenever they are wanted.
 
 // mostBuffered is how many entries of a row are copied at most: with those of
-// its coefficients and terms, a goroutine keeps a few of 512 KB.
-const mostBuffered = 1 << 16
+// its coefficients and terms, a goroutine keeps a few times 512 KB. Tests set it
+// to a chunk or more.
+var mostBuffered = 1 << 16
 
 // isLong reports whether rows of cols entries are worked on chunk by chunk.
 func isLong(cols int) bool { return cols > mostBuffered }

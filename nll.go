@@ -198,13 +198,17 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	q := t.coefficients.clone()
 	defer q.release()
 	cols := t.x.cols
-	if isLong(cols) {
-		t.doLong(w, &q, unit)
-		return
-	}
 	group := groupRows(cols)
 	begin := unit * group
 	n := min(group, t.x.rows-begin)
+	if isLong(cols) {
+		w.sum.Reset()
+		for i := range n {
+			t.doLong(w, &q, begin+i)
+		}
+		t.sums[unit] = w.sum.Total()
+		return
+	}
 	var data []float64
 	var stride int
 	switch t.x.kind {
@@ -255,12 +259,10 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 		}
 		l = kernel.Canonical(float64(t.settings.sampleWeightAt(i) * s.Value()))
 	}
+	w.sum.Add(l)
 	if t.each != nil {
 		t.each[i] = l
 	}
-	w.sum.Reset()
-	w.sum.Add(l)
-	t.sums[i] = w.sum.Total()
 }
 
 // doFew adds the losses of n rows from row i on, of at most FewCols classes,

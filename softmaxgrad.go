@@ -218,8 +218,14 @@ var momentsPool = sync.Pool{New: func() any { return new(kernel.Moments) }}
 func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 	rows, cols := t.logp.rows, t.logp.cols
 	if t.dim == 1 && cols > kernel.FewCols {
-		w.coefficients, w.terms = grow(w.coefficients, cols), grow(w.terms, cols)
 		size := unitRows(cols)
+		if isLong(cols) {
+			for i := unit * size; i < min(rows, (unit+1)*size); i++ {
+				t.doLongSoftmax(w, i)
+			}
+			return
+		}
+		w.coefficients, w.terms = grow(w.coefficients, cols), grow(w.terms, cols)
 		for i := unit * size; i < min(rows, (unit+1)*size); i++ {
 			logp, _ := t.logp.block(&w.rowsIn, i, 0, 1, cols)
 			u, _ := t.upstream.block(&w.softIn, i, 0, 1, cols)
@@ -237,6 +243,21 @@ func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 		t.doSoftmaxColumns(w, m, unit*kernel.Width)
 	}
 	momentsPool.Put(m)
+}
+
+// doLongSoftmax does a long row.
+func (t *vectorJacobian) doLongSoftmax(w *workspace, i int) {
+	w.coefficients, w.terms = grow(w.coefficients, kernel.ChunkLen), grow(w.terms, kernel.ChunkLen)
+	var m kernel.RowMoments
+	for u := range kernel.Chunks(t.logp.cols) {
+		logp := t.logp.chunk(&w.rowsIn, i, u)
+		m.Add(logp, t.upstream.chunk(&w.softIn, i, u), w.coefficients[:len(logp)], w.terms[:len(logp)])
+	}
+	row := t.out.Data[i*t.out.Stride:][:t.out.Cols]
+	for u := range kernel.Chunks(t.logp.cols) {
+		logp := t.logp.chunk(&w.rowsIn, i, u)
+		m.SetGradient(kernel.ChunkOf(row, u), logp, t.upstream.chunk(&w.softIn, i, u), w.coefficients[:len(logp)], w.terms[:len(logp)])
+	}
 }
 
 // doFewSoftmax does n rows of few entries from row i.

@@ -105,15 +105,15 @@ func complementOf(y float64) float64 {
 
 // setProbabilities sets p to e^logp. p must not be logp.
 func setProbabilities(p, logp []float64) {
-	if !(MaxOf(logp) <= mostLogp) {
-		for j, y := range logp {
-			p[j] = probability(y)
-		}
-		return
-	}
 	for u := range Chunks(len(logp)) {
-		part := ChunkOf(p, u)
-		expSum(part, ChunkOf(logp, u), 0)
+		part, logp := ChunkOf(p, u), ChunkOf(logp, u)
+		if !(MaxOf(logp) <= mostLogp) {
+			for j, y := range logp {
+				part[j] = probability(y)
+			}
+			continue
+		}
+		expSum(part, logp, 0)
 		scaleBy(part, Unscale)
 	}
 }
@@ -121,25 +121,60 @@ func setProbabilities(p, logp []float64) {
 // SoftmaxGradRow sets dst to the gradient of a slice. p and terms are room for
 // as many entries. dst may be logp or u.
 func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
+	var m RowMoments
+	m.Add(logp, u, p, terms)
+	m.setGradient(dst, logp, u, p, terms)
+}
+
+// RowMoments are the sums of the terms of a slice that comes in pieces, of
+// multiples of Lanes entries but for the last.
+type RowMoments struct {
+	small LaneSum
+	large Accumulator
+}
+
+// Add adds the terms of a piece. It sets p to its probabilities and uses terms.
+func (m *RowMoments) Add(logp, u, p, terms []float64) {
 	setProbabilities(p, logp)
-	momentTerms(terms, p, u)
-	var small, large Accumulator
-	small.Hi, small.Lo = SumOf(terms)
-	hasLarge := !(MaxOf(p) <= dominant)
-	if hasLarge {
-		for j, pj := range p {
-			if pj > dominant {
-				large.Add(momentTerm(pj, u[j]))
-			}
+	for i := 0; i < len(p); i += PieceLen {
+		end := min(len(p), i+PieceLen)
+		p, terms, u := p[i:end], terms[i:end], u[i:end]
+		momentTerms(terms, p, u)
+		m.small.Add(terms)
+		if MaxOf(p) <= dominant {
+			continue
 		}
 		for j, pj := range p {
 			if pj > dominant {
-				terms[j] = dominantGrad(logp[j], u[j], small, large)
+				m.large.Add(momentTerm(pj, u[j]))
 			}
 		}
 	}
-	softmaxGrad(dst, p, u, small.Hi, small.Lo, large.Hi)
-	if hasLarge {
+}
+
+// SetGradient sets dst to the gradient of a piece, all of which have been added.
+// It uses p and terms. dst may be logp or u.
+func (m *RowMoments) SetGradient(dst, logp, u, p, terms []float64) {
+	setProbabilities(p, logp)
+	m.setGradient(dst, logp, u, p, terms)
+}
+
+// setGradient is SetGradient where p are the probabilities.
+func (m *RowMoments) setGradient(dst, logp, u, p, terms []float64) {
+	small := m.small.Sum()
+	for i := 0; i < len(p); i += PieceLen {
+		end := min(len(p), i+PieceLen)
+		dst, logp, u, p, terms := dst[i:end], logp[i:end], u[i:end], p[i:end], terms[i:end]
+		if MaxOf(p) <= dominant {
+			softmaxGrad(dst, p, u, small.Hi, small.Lo, m.large.Hi)
+			continue
+		}
+		for j, pj := range p {
+			if pj > dominant {
+				terms[j] = dominantGrad(logp[j], u[j], small, m.large)
+			}
+		}
+		softmaxGrad(dst, p, u, small.Hi, small.Lo, m.large.Hi)
 		for j, pj := range p {
 			if pj > dominant {
 				dst[j] = terms[j]
