@@ -189,7 +189,7 @@
 //
 //	                                 bound    normal    hard  search
 //	log-probability, loss of a row      2      1.26    1.26    1.31
-//	probability, label's gradient       4      1.98    2.78    2.08
+//	probability, label's gradient       4      1.98    2.06    2.08
 //	log-sum-exp                         1      0.58    0.84    0.74
 //	distribution's gradient             4              2.50    3.81
 //	the same with smoothing             8              2.50    5.65

@@ -110,7 +110,7 @@ func (p *Partial) Merge(q Partial) {
 		p.Count = p.Count + q.Count
 	} else {
 		s, sLow := q.Sum()
-		f, fLow := scaledExpDifference(q.Max, p.Max)
+		f, fLow := scaledExpDifference(q.Max, p.Max, scaleBits)
 		hi = float64(s * f)
 		lo = math.FMA(s, f, -hi)
 		lo = lo + math.FMA(s, fLow, float64(sLow*f))
@@ -119,48 +119,53 @@ func (p *Partial) Merge(q Partial) {
 	p.Hi, p.Lo = sum, (p.Lo+lo)+rest
 }
 
-// scaledExpDifference returns e^(a-b)·2^128 for finite a < b, and 0 from a
+// scaledExpDifference returns e^(a-b)·2^bits for finite a < b, and 0 from a
 // difference of farthest on.
-func scaledExpDifference(a, b float64) (f, fLow float64) {
+func scaledExpDifference(a, b float64, bits int) (f, fLow float64) {
 	d, dLow := TwoSum(a, -b)
 	if !(d > -farthest) {
 		return 0, 0
 	}
-	return expPair(d, dLow, magic+16*scaleBits)
+	return expPair(d, dLow, magic+float64(16*bits))
 }
 
-// factors are the numbers that multiply, one after the other, the terms of a
-// partial to make them probabilities: first, which has a low word, and second.
-// They are two so that neither is below the normal numbers while a probability
-// need not be. All are NaN where the probabilities are.
+// Factors are the numbers that multiply, one after the other, the terms of a
+// partial to make them probabilities: First, which has a low word, and Second, a
+// power of two. They are two so that the first is not below the normal numbers
+// while a probability need not be. All are NaN where the probabilities are.
 type Factors struct{ First, FirstLow, Second float64 }
 
-// factors returns the factors of p's terms in a slice of which whole is the
+const (
+	// From a difference of farFrom on, two maxima are told apart by Second,
+	// which is 2^-farBits.
+	farFrom = 500
+	farBits = 600
+	far     = 0x1p-600
+)
+
+// Factors returns the factors of p's terms in a slice of which whole is the
 // partial.
 func (p *Partial) Factors(whole *Partial) Factors {
 	if !(math.Abs(whole.Max) < math.Inf(1)) {
 		return Factors{NaN, NaN, NaN}
 	}
-	s, sLow := whole.Sum()
-	reciprocal := 1 / s
-	scaled := func(a, aLow, by float64) Factors {
-		hi, lo := quotient(a, aLow, s, sLow, reciprocal)
-		return Factors{float64(float64(hi*Unscale) * by), float64(float64(lo*Unscale) * by), 1}
-	}
-	if p.Max == whole.Max {
-		return scaled(p.scale, p.scaleLow, 1)
-	}
 	if math.IsInf(p.Max, -1) {
 		return Factors{0, 0, 1}
 	}
-	f, fLow := scaledExpDifference(p.Max, whole.Max)
-	if f < 0x1p-600 {
-		c := scaled(p.scale, p.scaleLow, 1)
-		c.Second = float64(f * Unscale)
-		return c
+	s, sLow := whole.Sum()
+	reciprocal := 1 / s
+	if p.Max == whole.Max {
+		hi, lo := quotient(p.scale, p.scaleLow, s, sLow, reciprocal)
+		return Factors{float64(hi * Unscale), float64(lo * Unscale), 1}
 	}
+	bits, second := scaleBits, 1.0
+	if whole.Max-p.Max >= farFrom {
+		bits, second = scaleBits+farBits, far
+	}
+	f, fLow := scaledExpDifference(p.Max, whole.Max, bits)
 	g := float64(p.scale * f)
 	gLow := math.FMA(p.scale, f, -g)
 	gLow = gLow + math.FMA(p.scale, fLow, float64(p.scaleLow*f))
-	return scaled(g, gLow, Unscale)
+	hi, lo := quotient(g, gLow, s, sLow, reciprocal)
+	return Factors{float64(float64(hi*Unscale) * Unscale), float64(float64(lo*Unscale) * Unscale), second}
 }
