@@ -14,7 +14,6 @@ type coefficients struct {
 	soft     []float64
 	stride   int
 	smoothed smoothing
-	sumOff   kernel.Accumulator // of the coefficients of no label
 }
 
 // of returns the coefficients of row i of the group, whose label is y, if it
@@ -42,7 +41,6 @@ func (b *batch) weighted(n int) {
 	if b.task.target != nil {
 		q.smoothed = b.task.settings.newSmoothing(cols)
 		defer q.smoothed.release()
-		q.sumOff = q.smoothed.sumOfNone()
 	} else {
 		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
 	}
@@ -79,6 +77,15 @@ func (b *batch) softCoefficients(dst, t []float64, first int) []float64 {
 	return dst
 }
 
+// isDistribution reports whether the targets are distributions without
+// smoothing. Smoothed ones are treated as smoothed labels are, whose losses are
+// sums of log-probabilities as NLL gets them.
+func (t *entropy) isDistribution() bool { return t.target == nil && t.settings.smoothing == 0 }
+
+// hasUniformSmoothing reports whether the targets are labels with smoothing and
+// without class weights.
+func (t *entropy) hasUniformSmoothing() bool { return t.target != nil && t.settings.weight == nil }
+
 // weightedFew does n rows from row i of the group, a panel, of at most FewCols
 // classes.
 func (b *batch) weightedFew(i, n int, q *coefficients) {
@@ -95,8 +102,23 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		label[k], counts[k] = b.label(i + k)
 	}
 	b.packCoefficients(i, n, q)
+	// The loss of a distribution is made of distances and of the sum of its
+	// coefficients.
+	distribution := b.task.isDistribution()
+	negLogSum := w.panel.NegLogSum
+	if distribution {
+		clear(w.panel.NegLogSum[:])
+	}
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
 	w.panel.JoinLanes(groups)
+	var losses [kernel.Width]kernel.Accumulator
+	for k := range n {
+		losses[k] = w.panel.Sum(k)
+	}
+	w.panel.NegLogSum = negLogSum
+	if distribution || b.task.out.Data != nil && !b.task.hasUniformSmoothing() {
+		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
+	}
 	for k := range n {
 		if !counts[k] {
 			b.add(i+k, 0)
@@ -105,21 +127,19 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		if y := label[k]; y >= 0 && w.tile[y*kernel.Width+k] == w.panel.Max[k] && (w.panel.Count[k] == 1 || isFirstMax(b.row(i+k), y, w.panel.Max[k])) {
 			b.correct++
 		}
-		l := w.panel.Sum(k).Value()
-		b.add(i+k, kernel.Canonical(float64(b.task.settings.sampleWeightAt(b.begin+i+k)*l)))
+		if distribution {
+			losses[k] = kernel.DistributionLoss(losses[k], w.panel.Sum(k), w.panel.NegLogSum[k])
+		}
+		b.add(i+k, kernel.Canonical(float64(b.task.settings.sampleWeightAt(b.begin+i+k)*losses[k].Value())))
 	}
 	if b.task.out.Data == nil {
 		return
 	}
-	if b.task.target == nil {
-		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
+	if b.task.hasUniformSmoothing() {
+		w.panel.SetSums(q.smoothed.sum(), n)
 	}
 	for k := range n {
 		w.panel.Factor[k] = b.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
-		if y := label[k]; y >= 0 && counts[k] {
-			sum := q.smoothed.sumWith(q.sumOff, y)
-			w.panel.Hi[0][k], w.panel.Lo[0][k] = sum.Hi, sum.Lo
-		}
 	}
 	w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
 	w.termTile.UnpackRows(b.task.out.Data[(b.begin+i)*b.task.out.Stride:], b.task.out.Stride, n, cols)
@@ -204,19 +224,22 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 		b.correct++
 	}
 	sampleWeight := b.task.settings.sampleWeightAt(b.begin + i)
-	var l float64
-	var sum kernel.Accumulator
-	if y < 0 && b.task.out.Data != nil {
-		l, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
-	} else {
-		l = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
+	var loss, sum kernel.Accumulator
+	switch {
+	case b.task.isDistribution():
+		loss, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], 0)
+		loss = kernel.DistributionLoss(loss, sum, w.panel.NegLogSum[k])
+	case b.task.out.Data == nil:
+		loss = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
+	case b.task.hasUniformSmoothing():
+		loss = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
+		sum = c.smoothed.sum()
+	default:
+		loss, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 	}
-	b.add(i, kernel.Canonical(float64(sampleWeight*l)))
+	b.add(i, kernel.Canonical(float64(sampleWeight*loss.Value())))
 	if b.task.out.Data == nil {
 		return
-	}
-	if y >= 0 {
-		sum = c.smoothed.sumWith(c.sumOff, y)
 	}
 	row, g := b.result(i), b.gradientFactor(sampleWeight)
 	switch {
@@ -239,18 +262,17 @@ func (b *batch) weightedGradient(k int, row, terms, x, q []float64, sum kernel.A
 		factorsOf = func(u int) kernel.Factors { return w.partials[u].Factors(&whole) }
 	}
 	// What is special about a single largest entry: 1-p.
-	largest, pLargest, qLargest := -1, 0.0, 0.0
+	largest, atLargest := -1, 0.0
 	if w.panel.Count[k] == 1 {
 		largest = w.indexOfMax(k, x)
 		f := factorsOf(largest / kernel.ChunkLen)
-		qLargest = q[largest]
-		pLargest = kernel.WeightedProbability(terms[largest], qLargest, &f, sum)
+		atLargest = kernel.WeightedLargest(terms[largest], q[largest], f, sum, w.panel.Complement[k], w.panel.ComplementLow[k], g)
 	}
 	for u := range kernel.Chunks(len(x)) {
 		kernel.WeightedGradient(kernel.ChunkOf(row, u), kernel.ChunkOf(terms, u), kernel.ChunkOf(q, u), factorsOf(u), sum, g)
 	}
 	if largest >= 0 {
-		row[largest] = kernel.WeightedLargest(pLargest, w.panel.Complement[k], qLargest, sum, g)
+		row[largest] = atLargest
 	}
 }
 

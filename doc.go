@@ -191,9 +191,9 @@
 //	log-probability, loss of a row      2      1.26    1.26    1.31
 //	probability, label's gradient       4      1.98    2.06    2.08
 //	log-sum-exp                         1      0.58    0.84    0.74
-//	distribution's gradient             4              2.50    3.81
-//	the same with smoothing             8              2.50    5.65
-//	LogSoftmaxGrad                      4              2.37
+//	distribution's gradient             4              2.01    2.12
+//	the same with smoothing             8              2.41    3.90
+//	LogSoftmaxGrad                      4              2.00
 //
 // Normal are rows of logits from normal distributions, hard are rows made to be
 // so, and search are the worst that climbing from bad rows finds. The

@@ -113,11 +113,9 @@ func (b *batch) labelledLong(i int) {
 // weightedLong is weighted for the n rows of the group.
 func (b *batch) weightedLong(n int) {
 	var q smoothing
-	var sumOff kernel.Accumulator
 	if b.task.target != nil {
 		q = b.task.settings.newSmoothing(b.task.logits.cols)
 		defer q.release()
-		sumOff = q.sumOfNone()
 	}
 	for i := range n {
 		y, counts := b.label(i)
@@ -126,7 +124,7 @@ func (b *batch) weightedLong(n int) {
 			clearRow(b.result(i))
 			continue
 		}
-		b.weightedLongRow(i, y, &q, sumOff)
+		b.weightedLongRow(i, y, &q)
 	}
 }
 
@@ -142,7 +140,7 @@ func (b *batch) coefficientsOf(i, u, y int, q *smoothing) []float64 {
 }
 
 // weightedLongRow does row i of the group, which counts.
-func (b *batch) weightedLongRow(i, y int, q *smoothing, sumOff kernel.Accumulator) {
+func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 	t, w, row, result := b.task, b.work, b.begin+i, b.result(i)
 	terms := result
 	if t.inPlace {
@@ -151,25 +149,35 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing, sumOff kernel.Accumulato
 	}
 	w.sumSource(&t.logits, row, terms)
 	maximum, negLogSum := w.panel.Max[0], w.panel.NegLogSum[0]
+	// As in weightedRow.
+	distribution := t.isDistribution()
+	withSum := distribution || result != nil && !t.hasUniformSmoothing()
+	minusLog := negLogSum
+	if distribution {
+		minusLog = 0
+	}
 	var sums kernel.LossAndSum
-	var loss kernel.LaneSum
+	var lossAlone kernel.LaneSum
 	for u := range w.partials {
 		c, x := b.coefficientsOf(i, u, y, q), t.logits.chunk(&w.rowsIn, row, u)
-		if y < 0 && result != nil {
-			sums.Add(c, x, maximum, negLogSum)
+		if withSum {
+			sums.Add(c, x, maximum, minusLog)
 		} else {
-			loss.AddLoss(c, x, maximum, negLogSum)
+			lossAlone.AddLoss(c, x, maximum, minusLog)
 		}
 	}
-	l, sum := loss.Value(), kernel.Accumulator{}
-	switch {
-	case y >= 0:
-		sum = q.sumWith(sumOff, y)
-	case result != nil:
-		l, sum = sums.Results()
+	loss, sum := lossAlone.Sum(), kernel.Accumulator{}
+	if withSum {
+		loss, sum = sums.Sums()
+	}
+	if distribution {
+		loss = kernel.DistributionLoss(loss, sum, negLogSum)
+	}
+	if t.hasUniformSmoothing() {
+		sum = q.sum()
 	}
 	sampleWeight := t.settings.sampleWeightAt(row)
-	b.add(i, kernel.Canonical(float64(sampleWeight*l)))
+	b.add(i, kernel.Canonical(float64(sampleWeight*loss.Value())))
 	if y >= 0 && w.isFirstLargest(&t.logits, row, y) {
 		b.correct++
 	}
@@ -215,10 +223,9 @@ func (b *batch) weightedLongGradient(i, y int, q *smoothing, sum kernel.Accumula
 			continue
 		}
 		largest := kernel.IndexOf(x, w.panel.Max[0])
-		qLargest := c[largest]
-		p := kernel.WeightedProbability(terms[largest], qLargest, &f, sum)
+		atLargest := kernel.WeightedLargest(terms[largest], c[largest], f, sum, w.panel.Complement[0], w.panel.ComplementLow[0], g)
 		kernel.WeightedGradient(to, terms, c, f, sum, g)
-		to[largest] = kernel.WeightedLargest(p, w.panel.Complement[0], qLargest, sum, g)
+		to[largest] = atLargest
 	}
 }
 

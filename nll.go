@@ -257,7 +257,7 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 		for u := range kernel.Chunks(t.x.cols) {
 			s.AddLoss(q.chunk(y, u), t.x.chunk(&w.rowsIn, i, u), 0, 0)
 		}
-		l = kernel.Canonical(float64(t.settings.sampleWeightAt(i) * s.Value()))
+		l = kernel.Canonical(float64(t.settings.sampleWeightAt(i) * s.Sum().Value()))
 	}
 	w.sum.Add(l)
 	if t.each != nil {
@@ -343,7 +343,7 @@ func hardLoss(coef, logp float64) float64 {
 // smoothLoss returns the loss of a row with coefficients q and a sample
 // weight that is not 0.
 func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
-	return kernel.Canonical(float64(sampleWeight * kernel.WeightedLoss(q, logp, 0, 0)))
+	return kernel.Canonical(float64(sampleWeight * kernel.WeightedLoss(q, logp, 0, 0).Value()))
 }
 
 // A smoothing holds the coefficients of a smoothed target: those that every
@@ -389,7 +389,7 @@ func (q *smoothing) target(y int) []float64 {
 	return base
 }
 
-// chunk returns the coefficients of label y, or of none if that is -1, for the
+// chunk returns the coefficients of label y for the
 // classes of a chunk of long rows. They hold until the next call.
 func (q *smoothing) chunk(y, u int) []float64 {
 	first := u * kernel.ChunkLen
@@ -414,25 +414,9 @@ func (q *smoothing) weightAt(y int, v float64) float64 {
 	return float64(q.weight[y] * v)
 }
 
-// sumOfNone returns the sum of the coefficients of no label.
-func (q *smoothing) sumOfNone() kernel.Accumulator {
-	if !isLong(q.classes) {
-		hi, lo := kernel.SumOf(*q.buffer)
-		return kernel.Accumulator{Hi: hi, Lo: lo}
-	}
-	var s kernel.LaneSum
-	for u := range kernel.Chunks(q.classes) {
-		s.Add(q.chunk(-1, u))
-	}
-	return s.Sum()
-}
-
-// sumWith returns the sum of the coefficients of label y, given that of none.
-func (q *smoothing) sumWith(none kernel.Accumulator, y int) kernel.Accumulator {
-	none.Add(-q.weightAt(y, q.off))
-	none.Add(q.weightAt(y, q.on))
-	return none
-}
+// sum returns the sum of the coefficients of any label, for weights that are
+// all 1: on and all others off.
+func (q *smoothing) sum() kernel.Accumulator { return kernel.SumOfEqual(q.on, q.off, q.classes-1) }
 
 // pack sets the slices of a tile to the coefficients of the labels, at most
 // Width, and those of what is left of the last group and of labels that

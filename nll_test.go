@@ -604,7 +604,10 @@ func TestWeightedLossOrder(t *testing.T) {
 		}
 		var lane [8]kernel.Accumulator
 		for c := range coef {
-			lane[c%8].Add(float64(coef[c] * -logp[c]))
+			term := float64(coef[c] * -logp[c])
+			sum, rest := kernel.TwoSum(lane[c%8].Hi, term)
+			lane[c%8].Hi = sum
+			lane[c%8].Lo += rest + math.FMA(coef[c], -logp[c], -term)
 		}
 		for _, half := range []int{4, 2, 1} {
 			for l := range half {
@@ -612,7 +615,7 @@ func TestWeightedLossOrder(t *testing.T) {
 				lane[l] = kernel.Accumulator{Hi: s, Lo: lane[l].Lo + lane[l+half].Lo + e}
 			}
 		}
-		if got, want := kernel.WeightedLoss(coef, logp, 0, 0), lane[0].Value(); got != want {
+		if got, want := kernel.WeightedLoss(coef, logp, 0, 0).Value(), lane[0].Value(); got != want {
 			t.Errorf("%d entries: %v, want %v", n, got, want)
 		}
 	}

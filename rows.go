@@ -19,7 +19,9 @@ type workspace struct {
 	sum    kernel.LossSum
 	// classWeights are those of at most FewCols classes.
 	classWeights [kernel.FewCols]float64
-	tile         kernel.Tile
+	// lowSums are the low words of the sums of columns of many blocks.
+	lowSums kernel.LowSums
+	tile    kernel.Tile
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile
@@ -112,7 +114,8 @@ func (w *workspace) concludeLong() {
 	whole := w.wholePartial()
 	s := whole.Conclude()
 	w.panel.Max[0], w.panel.Count[0] = whole.Max, whole.Count
-	w.panel.NegLogSum[0], w.panel.LogSumLow[0], w.panel.Complement[0] = s.NegLogSum, s.LogSumLow, s.Complement
+	w.panel.NegLogSum[0], w.panel.LogSumLow[0] = s.NegLogSum, s.LogSumLow
+	w.panel.Complement[0], w.panel.ComplementLow[0] = s.Complement, s.ComplementLow
 }
 
 // wholePartial merges w.partials in order.

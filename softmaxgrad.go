@@ -153,10 +153,10 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	if cols > kernel.FewCols {
 		for k := range n {
 			u := u[k*uStride:][:cols]
-			hi, lo := kernel.SumOf(u)
+			sum := kernel.SumOf(u)
 			for j := 0; j < cols; j += kernel.PieceLen {
 				end := min(cols, j+kernel.PieceLen)
-				kernel.VectorJacobianOf(dst[k*t.out.Stride:][j:end], logp[k*stride:][j:end], u[j:end], hi, lo)
+				kernel.VectorJacobianOf(dst[k*t.out.Stride:][j:end], logp[k*stride:][j:end], u[j:end], sum.Hi, sum.Lo)
 			}
 		}
 		return
@@ -174,7 +174,7 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 
 // doLong does a long row.
 func (t *vectorJacobian) doLong(w *workspace, i int) {
-	var s kernel.LaneSum
+	var s kernel.CoefficientSum
 	for u := range kernel.Chunks(t.logp.cols) {
 		s.Add(t.upstream.chunk(&w.softIn, i, u))
 	}
@@ -193,12 +193,14 @@ const rowsAhead = 4
 func (t *vectorJacobian) doColumns(w *workspace, first int) {
 	n := min(kernel.Width, t.logp.cols-first)
 	w.panel.ClearSums(kernel.GroupsFor(n))
+	w.lowSums.Clear()
 	for i := 0; i < t.logp.rows; i += kernel.BlockLen {
 		rows := min(kernel.BlockLen, t.logp.rows-i)
 		u, stride := t.upstream.block(&w.softIn, i, first, rows, n)
 		w.panel.Add(u, stride, rows, n)
+		w.panel.TakeLow(&w.lowSums, kernel.GroupsFor(n))
 	}
-	w.panel.JoinSums(n)
+	w.panel.JoinLow(&w.lowSums, kernel.GroupsFor(n))
 	for i := 0; i < t.logp.rows; i += kernel.BlockLen {
 		rows := min(kernel.BlockLen, t.logp.rows-i)
 		logp, stride := t.logp.block(&w.rowsIn, i, first, rows, n)

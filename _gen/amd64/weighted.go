@@ -6,29 +6,27 @@ package amd64
 import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
-
-	"example.org/logsoftmax/_gen/numbers"
 )
 
 // weightedKernels are those of losses and gradients that have a coefficient
 // for every entry; weighted.go has the Go functions that they follow.
 func (g *generator) weightedKernels() {
-	coefficient := func(v []Op, _ map[string]reg.VecVirtual) reg.VecVirtual { return v[0].(reg.VecVirtual) }
-	term := func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual {
-		return g.lossTerm(v[0], v[1], p["max"], p["negLogSum"])
-	}
+	both := func(field string) int { return g.source.Offset("LossAndSum", field) }
 	g.laneSums("weightedLoss", "func(sums *LaneSum, q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
-		"is LaneSum.addLossGo for n > 0 entries, and the lanes joined.", []string{"q", "x"}, []string{"max", "negLogSum"}, term)
+		"is LaneSum.addLossGo for n > 0 entries, and the lanes joined.", 0, none)
 	g.laneSums("weightedLossSums", "func(sums *LossAndSum, q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
-		"is LossAndSum.addGo for n > 0 entries.", []string{"q", "x"}, []string{"max", "negLogSum"}, term, coefficient)
-	g.laneSums("laneSum", "func(sums *LaneSum, x *float64, n int) (hi, lo float64)",
-		"is LaneSum.addGo for n > 0 entries, and the lanes joined.", []string{"x"}, nil, coefficient)
+		"is LossAndSum.addGo for n > 0 entries.", both("loss"), both("sum"))
+	g.laneSums("coefficientSum", "func(sums *CoefficientSum, q *float64, n int) (hi, lo float64)",
+		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined.", none, 0)
 	g.weightedGradient()
 	g.areSoftTargets()
 	g.index()
 	g.vectorJacobian(false)
 	g.vectorJacobian(true)
 	g.panelAdd()
+	g.panelTakeLow()
+	g.panelJoinSums("panelJoinLow", true)
+	g.panelJoinSums("panelJoinSums", false)
 	g.panelWeightedLoss()
 	g.panelWeightedGradient()
 }
@@ -37,51 +35,123 @@ func (g *generator) weightedKernels() {
 // order: the hardware does not go past the end of a page.
 const farAhead = 2048
 
-// lossTerm is what weightedLossGo adds up, but for the sign of a zero.
-func (g *generator) lossTerm(q, x, max, negLogSum Op) reg.VecVirtual {
+// addLossTerm is the function of that name, and adds nothing where q is 0.
+func (g *generator) addLossTerm(hi, lo, q, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
+	l := g.sub(g.sub(max, x), negLogSum)
 	weighted := g.compare(notEqual, q, g.loaded("zero"))
-	return g.zeroUnless(weighted, g.mul(q, g.sub(g.sub(max, x), negLogSum)))
+	product := g.zeroUnless(weighted, g.mul(q, l))
+	lost := g.zeroUnless(weighted, g.fms(q, l, product))
+	sum, rest = g.twoSum(hi, product)
+	return sum, g.add(g.add(rest, lost), lo)
 }
 
-// addTwoSum adds t to the sum hi+lo.
-func (g *generator) addTwoSum(hi, lo, t reg.VecVirtual) {
-	sum, rest := g.twoSum(hi, t)
-	g.VMOVAPD(sum, hi)
-	g.VADDPD(rest, lo, lo)
+// A wordSum is a vector of a CoefficientSum: its first word, and the low words
+// of the block in work. The others are in memory.
+type wordSum struct {
+	hi, block reg.VecVirtual
+	mid, low  Mem
 }
 
-// laneSums is a kernel that adds terms of every entry to LaneSums, one behind
-// the other, whose lanes it also joins.
-func (g *generator) laneSums(name, signature, does string, pointers, params []string, terms ...func(v []Op, p map[string]reg.VecVirtual) reg.VecVirtual) {
+// takeLow adds the low words of a block.
+func (g *generator) takeLow(s wordSum) {
+	mid, rest := g.twoSum(g.load(s.mid), s.block)
+	g.store(mid, s.mid)
+	g.store(g.add(rest, s.low), s.low)
+	g.VXORPD(s.block, s.block, s.block)
+}
+
+// words are the three of a sum in lanes.
+type words struct{ hi, mid, low reg.VecVirtual }
+
+// joinWords is a step of CoefficientSum.joined.
+func (g *generator) joinWords(a, b words) words {
+	hi, rest := g.twoSum(a.hi, b.hi)
+	mid, ofLanes := g.twoSum(a.mid, b.mid)
+	mid, ofRest := g.twoSum(mid, rest)
+	return words{hi, mid, g.add(g.add(a.low, b.low), g.add(ofLanes, ofRest))}
+}
+
+// joined is CoefficientSum.joined of the vectors of eight lanes, in the first lane of
+// what it returns.
+func (g *generator) joined(s []wordSum) (hi, lo reg.VecVirtual) {
+	narrow := *g
+	narrow.wide = false
+	loaded := func(s wordSum) words { return words{s.hi, g.load(s.mid), g.load(s.low)} }
+	lower := loaded(s[0])
+	var upper words
+	if g.wide {
+		half := func(v reg.VecVirtual) reg.VecVirtual {
+			u := g.YMM()
+			g.VEXTRACTF64X4(Imm(1), v, u)
+			return u
+		}
+		upper = words{half(lower.hi), half(lower.mid), half(lower.low)}
+		lower = words{lower.hi.AsY().(reg.VecVirtual), lower.mid.AsY().(reg.VecVirtual), lower.low.AsY().(reg.VecVirtual)}
+	} else {
+		upper = loaded(s[1])
+	}
+	sum := narrow.joinWords(lower, upper)
+	for _, step := range []func(v reg.VecVirtual) reg.VecVirtual{g.upperHalf, g.upperQuarter} {
+		up := func(v reg.VecVirtual) reg.VecVirtual { return step(v).AsY().(reg.VecVirtual) }
+		sum = narrow.joinWords(sum, words{up(sum.hi), up(sum.mid), up(sum.low)})
+	}
+	return sum.hi, narrow.add(sum.mid, sum.low)
+}
+
+// none is where there is no such sum.
+const none = -1
+
+// laneSums is a kernel that adds losses, or coefficients, or both, to sums in
+// eight lanes, and joins them: to a LaneSum so many bytes from sums, and to a
+// CoefficientSum.
+func (g *generator) laneSums(name, signature, does string, loss, coefficients int) {
 	g.function(name, signature, does)
 	w := g.width()
-	sums := g.param("sums")
-	var base []reg.GPVirtual
-	for _, name := range pointers {
-		base = append(base, g.param(name))
+	memory := g.param("sums")
+	base := []reg.GPVirtual{g.param("q")}
+	var max, negLogSum Op
+	if loss != none {
+		base = append(base, g.param("x"))
+		max = g.broadcast(address(g.Param("max")))
+		negLogSum = g.setAside(g.AllocLocal(32), 0, g.broadcast(address(g.Param("negLogSum"))))
 	}
 	n := g.param("n")
-	p := map[string]reg.VecVirtual{}
-	for _, name := range params {
-		p[name] = g.broadcast(address(g.Param(name)))
-	}
 	g.keep("zero")
-	// The sums of each term: of all lanes, or of four and four.
-	hi, lo := make([][]reg.VecVirtual, len(terms)), make([][]reg.VecVirtual, len(terms))
-	word := func(t int, word string, i int) Mem {
-		return Mem{Base: sums, Disp: t*g.source.Size("LaneSum") + g.source.Offset("LaneSum", word) + 8*w*i}
+	// The sums of all lanes, or of four and four.
+	var hi, lo []reg.VecVirtual
+	var sums []wordSum
+	word := func(at int, of, name string, i int) Mem {
+		return Mem{Base: memory, Disp: at + g.source.Offset(of, name) + 8*w*i}
 	}
-	for t := range terms {
-		for i := range 8 / w {
-			hi[t], lo[t] = append(hi[t], g.load(word(t, "hi", i))), append(lo[t], g.load(word(t, "lo", i)))
+	for i := range 8 / w {
+		if loss != none {
+			hi, lo = append(hi, g.load(word(loss, "LaneSum", "hi", i))), append(lo, g.load(word(loss, "LaneSum", "lo", i)))
+		}
+		if coefficients != none {
+			part := func(name string) Mem { return word(coefficients, "CoefficientSum", name, i) }
+			sums = append(sums, wordSum{g.load(part("hi")), g.zero(), part("mid"), part("low")})
 		}
 	}
 	take := func(i int, v []Op) {
-		for t, term := range terms {
-			g.addTwoSum(hi[t][i], lo[t][i], term(v, p))
+		if loss != none {
+			sum, rest := g.addLossTerm(hi[i], lo[i], v[0], v[1], max, negLogSum)
+			g.VMOVAPD(sum, hi[i])
+			g.VMOVAPD(rest, lo[i])
+		}
+		if coefficients != none {
+			sum, rest := g.twoSum(sums[i].hi, v[0])
+			g.VMOVAPD(sum, sums[i].hi)
+			g.VADDPD(rest, sums[i].block, sums[i].block)
+		}
+	}
+	endBlock := func() {
+		for _, s := range sums {
+			g.takeLow(s)
 		}
 	}
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
+	untilEnd := g.GP64()
+	g.MOVQ(U32(8), untilEnd)
 	g.loop("eight", n, 8, func() {
 		for _, b := range base {
 			g.PREFETCHT0(Mem{Base: b, Disp: farAhead})
@@ -95,6 +165,13 @@ func (g *generator) laneSums(name, signature, does string, pointers, params []st
 		}
 		for _, b := range base {
 			g.ADDQ(imm(64), b)
+		}
+		if coefficients != none {
+			g.DECQ(untilEnd)
+			g.JNZ(LabelRef("within"))
+			endBlock()
+			g.MOVQ(U32(8), untilEnd)
+			g.Label("within")
 		}
 	})
 	// Absent entries are +0: so are their terms made, or their coefficients.
@@ -112,53 +189,108 @@ func (g *generator) laneSums(name, signature, does string, pointers, params []st
 		take(i, v)
 	}
 	g.Label("join")
-	for t := range terms {
-		for i := range 8 / w {
-			g.store(hi[t][i], word(t, "hi", i))
-			g.store(lo[t][i], word(t, "lo", i))
+	endBlock()
+	result := 0
+	put := func(h, l reg.VecVirtual) {
+		g.VMOVSD(h.AsX(), address(g.ReturnIndex(result)))
+		g.VMOVSD(l.AsX(), address(g.ReturnIndex(result+1)))
+		result += 2
+	}
+	for i := range 8 / w {
+		if loss != none {
+			g.store(hi[i], word(loss, "LaneSum", "hi", i))
+			g.store(lo[i], word(loss, "LaneSum", "lo", i))
 		}
-		h, l := g.joinLanes(hi[t], lo[t])
-		g.VMOVSD(h, address(g.ReturnIndex(2*t)))
-		g.VMOVSD(l, address(g.ReturnIndex(2*t+1)))
+		if coefficients != none {
+			g.store(sums[i].hi, word(coefficients, "CoefficientSum", "hi", i))
+		}
+	}
+	if loss != none {
+		put(g.joinLanes(hi, lo))
+	}
+	if coefficients != none {
+		put(g.joined(sums))
 	}
 	g.finish()
 }
 
-// probability is weightedProbability without second.
-func (g *generator) probability(e, first, firstLow, q, hi Op) reg.VecVirtual {
-	some, notAll := g.compare(notEqual, q, g.loaded("zero")), g.compare(notEqual, q, hi)
+// both joins two masks into the first: where either is set is not enough.
+func (g *generator) both(a, b mask) mask {
 	if g.wide {
-		g.KANDB(notAll, some, some)
+		g.KANDB(b, a, a)
 	} else {
-		g.VANDPD(notAll, some, some)
+		g.VANDPD(b, a, a)
 	}
-	return g.fma(e, first, g.zeroUnless(some, g.mul(e, firstLow)))
+	return a
 }
 
-// gradientEntry is weightedEntry before g.
-func (g *generator) gradientEntry(p, q, hi, lo Op) reg.VecVirtual {
-	return g.fma(p, lo, g.fms(p, hi, q))
+// A weighting is the type of that name.
+type weighting struct {
+	first, hi, one       reg.VecVirtual
+	none                 Op // 0 where one is 1, else NaN
+	firstLow, lo, factor Op
+}
+
+// probability is weighting.probability.
+func (g *generator) probability(w *weighting, term, q Op) (p, low reg.VecVirtual) {
+	p = g.mul(term, w.first)
+	low = g.fma(term, w.firstLow, g.fms(term, w.first, p))
+	rounded := g.both(g.compare(notEqual, q, w.one), g.compare(notEqual, q, w.none))
+	return p, g.zeroUnless(rounded, low)
+}
+
+// gradientEntry is weighting.entry before the factor.
+func (g *generator) gradientEntry(w *weighting, p, low, q Op) reg.VecVirtual {
+	return g.add(g.fms(p, w.hi, q), g.fma(low, w.hi, g.mul(p, w.lo)))
+}
+
+// fastTwoSum is the function of that name.
+func (g *generator) fastTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
+	sum = g.add(a, b)
+	return sum, g.sub(b, g.sub(sum, a))
+}
+
+// gradientOfLargest is what weighting.largest is of where 1-p counts, before the
+// factor.
+func (g *generator) gradientOfLargest(w *weighting, p, low, q, complement, complementLow Op) reg.VecVirtual {
+	others := g.sub(w.hi, q)
+	rest := g.sub(g.sub(w.hi, others), q)
+	others, othersLow := g.fastTwoSum(others, g.add(rest, w.lo))
+	own := g.mul(q, complement)
+	ownLow := g.fms(q, complement, own)
+	ownLow = g.fma(q, g.zeroUnless(g.compare(notEqual, q, w.one), g.inRegister(complementLow)), ownLow)
+	return g.add(g.fms(p, others, own), g.fma(low, others, g.fms(p, othersLow, ownLow)))
 }
 
 // timesFactor is v·factor, with the one NaN and without -0.
 func (g *generator) timesFactor(v, factor Op) reg.VecVirtual {
 	v = g.add(g.mul(v, factor), g.loaded("zero"))
-	return g.choose(g.compare(unordered, v, v), v, g.loaded("nan"))
+	return g.choose(g.compare(unordered, v, v), v, g.constant("nan"))
+}
+
+// setAside is v, with AVX2 in memory: the next of the slots at local.
+func (g *generator) setAside(local Mem, slot int, v reg.VecVirtual) Op {
+	if g.wide {
+		return v
+	}
+	at := local.Offset(8 * g.width() * slot)
+	g.store(v, at)
+	return at
 }
 
 func (g *generator) weightedGradient() {
-	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, second, hi, lo, factor float64)",
+	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, hi, lo, one, factor float64)",
 		"is weightedGradientGo for n entries. dst may be terms or q.")
 	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
 	g.keep("nan", "zero")
-	var p [6]reg.VecVirtual
-	for i, name := range []string{"first", "firstLow", "second", "hi", "lo", "factor"} {
-		p[i] = g.broadcast(address(g.Param(name)))
-	}
+	p := func(name string) reg.VecVirtual { return g.broadcast(address(g.Param(name))) }
+	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), one: p("one"), factor: p("factor")}
+	of.none = g.sub(of.one, of.one)
 	w := g.width()
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
 	entry := func(e, q Op) reg.VecVirtual {
-		return g.timesFactor(g.gradientEntry(g.mul(g.probability(e, p[0], p[1], q, p[3]), p[2]), q, p[3], p[4]), p[5])
+		p, low := g.probability(of, e, q)
+		return g.timesFactor(g.gradientEntry(of, p, low, q), of.factor)
 	}
 	step := func(count int) func() {
 		return func() {
@@ -318,8 +450,7 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	g.function(name, signature, does+" It returns how many it did: all, or those before a vector that has a special entry. dst may be logp or u.")
 	dst, logp, u, n := g.param("dst"), g.param("logp"), g.param("u"), g.param("n")
 	if g.wide {
-		g.keep("sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "one", "exp2", "exp3", "exp4", "exp5", "exp6",
-			"minusFarthest", "scaledMagic", "Unscale", "zero")
+		g.keep("sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "scaledMagic", "Unscale", "one", "zero")
 	} else {
 		g.keep("zero")
 	}
@@ -339,26 +470,18 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	w := g.width()
 	entry := func(y, u reg.VecVirtual, hi, lo Op, stop string) reg.VecVirtual {
 		special := g.compare(notLessEqual, y, g.constant("zero"))
-		// The second operand is what a NaN gives.
-		y = g.maximum(y, g.constant("minusFarthest"))
-		m := g.one()
-		m.tables = t
-		parts, tail := numbers.Parts(m, multi{g.copyOf(y)}, func() multi { return m.Constant("scaledMagic") }, m.AddInts)
-		s, q := parts.only(), tail.only()
-		p := g.mul(g.fma(s, q, s), g.constant("Unscale"))
-		s = g.mul(s, g.constant("Unscale"))
-		// 1 - p, far from 1, near, and close to 0.
-		near := g.fnma(s, q, g.sub(g.loaded("one"), s))
-		series := m.NewConstant("factorial8")
-		for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
-			series = m.Horner(series, multi{y}, name)
-		}
-		close := g.sub(g.loaded("zero"), g.fma(series.only(), g.mul(y, y), y))
-		rest := g.choose(g.compare(lessThan, g.constant("minusSeriesEnd"), y), near, close)
-		rest = g.choose(g.compare(lessThan, y, g.constant("minusFifty")), rest, g.sub(g.loaded("one"), p))
+		p, pLow, complement, complementLow := g.exponential(t, y)
 		others := g.add(g.sub(hi, u), lo)
-		v := g.add(g.sub(g.mul(u, rest), g.mul(p, others)), g.constant("zero"))
-		g.or(special, g.compare(unordered, v, v))
+		product := g.mul(p, others)
+		productLow := g.fma(pLow, others, g.fms(p, others, product))
+		own := g.mul(u, complement)
+		ownLow := g.fma(u, complementLow, g.fms(u, complement, own))
+		v := g.sub(own, g.mul(product, g.constant("Unscale")))
+		v = g.add(v, g.sub(ownLow, g.mul(productLow, g.constant("Unscale"))))
+		v = g.add(v, g.constant("zero"))
+		// Neither NaN nor an infinity is 0 less itself.
+		nothing := g.sub(v, v)
+		g.or(special, g.compare(unordered, nothing, nothing))
 		g.test(special)
 		g.JNZ(LabelRef(stop))
 		return v
@@ -390,6 +513,44 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	g.SUBQ(n, total)
 	g.MOVQ(total, address(g.ReturnIndex(0)))
 	g.finish()
+}
+
+// exponential is newExponential for y ≤ 0, without its unscale.
+func (g *generator) exponential(t *tables, y reg.VecVirtual) (p, pLow, complement, complementLow reg.VecVirtual) {
+	alive := g.compare(greaterEqual, y, g.constant("minusFarthest"))
+	// The second operand is what a NaN gives.
+	y = g.maximum(y, g.constant("minusFarthest"))
+	base := g.constant("scaledMagic")
+	n := g.fma(y, g.constant("sixteenthsPerLn2"), base)
+	n = g.choose(g.compare(lessThan, g.constant("minusSeriesEnd"), y), n, base)
+	k := g.sub(n, base)
+	r := g.fnma(k, g.constant("sixteenthHi"), y)
+	low := g.fnma(k, g.constant("sixteenthLo"), g.loaded("zero"))
+	power, rest := g.lookUp(t, n)
+	s := g.zeroUnless(alive, g.intAdd(power, g.shiftLeft(n, 48)))
+
+	m := g.one()
+	z := g.add(r, low)
+	tail := m.NewConstant("factorial8")
+	for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
+		tail = m.Horner(tail, multi{z}, name)
+	}
+	q, qLow := g.fastTwoSum(r, g.fma(tail.only(), g.mul(z, z), g.add(low, rest)))
+	part := g.mul(s, q)
+	partLow := g.fma(s, qLow, g.fms(s, q, part))
+	p, pLow = g.fastTwoSum(s, part)
+	pLow = g.add(pLow, partLow)
+
+	unscale := g.constant("Unscale")
+	s, part, partLow = g.mul(s, unscale), g.mul(part, unscale), g.mul(partLow, unscale)
+	one := g.loaded("one")
+	left := g.sub(one, s)
+	ofOne := g.sub(g.sub(one, left), s)
+	complement = g.sub(left, part)
+	// The TwoSum of left and -part.
+	c := g.sub(complement, left)
+	ofRest := g.sub(g.sub(left, g.sub(complement, c)), g.add(part, c))
+	return p, pLow, complement, g.sub(g.add(ofOne, ofRest), partLow)
 }
 
 // panelAdd goes row by row, with the sums in memory.
@@ -433,6 +594,74 @@ func (g *generator) panelAdd() {
 	g.finish()
 }
 
+// panelTakeLow goes through the lanes, which all have as many slices.
+func (g *generator) panelTakeLow() {
+	g.function("panelTakeLow", "func(c *Panel, s *LowSums, groups int)", "is Panel.takeLowGo.")
+	c, s, groups := g.param("c"), g.param("s"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.keep("zero")
+	g.eachVector(c, groups, []reg.GPVirtual{s}, func() {
+		for l := range 8 {
+			low := field("Lo").Offset(g.rowBytes * l)
+			mid, end := g.lowSums(s, l)
+			sum, rest := g.twoSum(g.load(mid), g.load(low))
+			g.store(sum, mid)
+			g.store(g.add(rest, end), end)
+			g.store(g.loaded("zero"), low)
+		}
+	})
+	g.finish()
+}
+
+// lowSums are the words of lane l in a LowSums at base.
+func (g *generator) lowSums(base reg.Register, l int) (mid, low Mem) {
+	at := func(name string) Mem {
+		return Mem{Base: base, Disp: g.source.Offset("LowSums", name) + g.rowBytes*l}
+	}
+	return at("mid"), at("low")
+}
+
+// panelJoinSums joins lanes whose low words are in a LowSums, or where apart is
+// false those of one block.
+func (g *generator) panelJoinSums(name string, apart bool) {
+	signature, does := "func(c *Panel, groups int)", "is Panel.joinSumsGo."
+	if apart {
+		signature, does = "func(c *Panel, s *LowSums, groups int)", "is Panel.joinLowGo."
+	}
+	g.function(name, signature, does)
+	c, groups := g.param("c"), g.param("groups")
+	var pointers []reg.GPVirtual
+	if apart {
+		pointers = append(pointers, g.param("s"))
+	}
+	field := g.fieldsAt(c)
+	g.eachVector(c, groups, pointers, func() {
+		// Depth first, to have few sums at a time.
+		var tree func(l, step int) words
+		tree = func(l, step int) words {
+			if step < 8 {
+				a := tree(l, 2*step)
+				return g.joinWords(a, tree(l+step, 2*step))
+			}
+			hi := g.load(field("Hi").Offset(g.rowBytes * l))
+			if !apart {
+				return words{hi, g.load(field("Lo").Offset(g.rowBytes * l)), g.zero()}
+			}
+			mid, low := g.lowSums(pointers[0], l)
+			return words{hi, g.load(mid), g.load(low)}
+		}
+		sum := tree(0, 1)
+		// sumAndRest.
+		lo := g.add(sum.mid, sum.low)
+		hi, rest := g.twoSum(sum.hi, lo)
+		finite := g.compare(lessThan, g.and(sum.hi, g.constant("absMask")), g.constant("inf"))
+		finite = g.both(finite, g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")))
+		g.store(g.choose(finite, sum.hi, hi), field("Hi"))
+		g.store(g.zeroUnless(finite, rest), field("Lo"))
+	})
+	g.finish()
+}
+
 func (g *generator) panelWeightedLoss() {
 	g.function("panelWeightedLoss", "func(c *Panel, q, x *float64, n, groups int)",
 		"is Panel.weightedLossGo for n > 0 entries.")
@@ -455,9 +684,9 @@ func (g *generator) panelWeightedLoss() {
 		sums := g.GP64()
 		g.LEAQ(field("Hi").Idx(lane, 1), sums)
 		low := g.lowOf(Mem{Base: sums})
-		sum, rest := g.twoSum(g.load(Mem{Base: sums}), g.lossTerm(g.load(Mem{Base: pq}), g.load(Mem{Base: px}), max, negLogSum))
+		sum, rest := g.addLossTerm(g.load(Mem{Base: sums}), low, g.load(Mem{Base: pq}), g.load(Mem{Base: px}), max, negLogSum)
 		g.store(sum, Mem{Base: sums})
-		g.store(g.add(rest, low), low)
+		g.store(rest, low)
 		g.ADDQ(imm(g.rowBytes), pq)
 		g.ADDQ(imm(g.rowBytes), px)
 		g.ADDQ(imm(g.rowBytes), lane)
@@ -473,11 +702,23 @@ func (g *generator) panelWeightedGradient() {
 		"is Panel.weightedGradientGo for n > 0 entries.")
 	c1, terms, q, x, n, groups := g.param("c"), g.param("terms"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c1)
-	g.keep("one", "nan", "zero")
+	if g.wide {
+		g.keep("one", "nan", "zero")
+	} else {
+		g.keep("one", "zero")
+	}
+	local := g.AllocLocal(32)
 	g.eachVector(c1, groups, []reg.GPVirtual{terms, q, x}, func() {
-		max, rest := g.load(field("Max")), g.load(field("Complement"))
-		inverse, inverseLow := g.load(field("Inverse")), g.load(field("InverseLow"))
-		hi, lo, factor := g.load(field("Hi")), g.load(field("Lo")), g.load(field("Factor"))
+		max := g.load(field("Max"))
+		of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
+		of.firstLow, of.lo, of.factor = field("InverseLow"), field("Lo"), field("Factor")
+		if g.wide {
+			of.firstLow, of.lo, of.factor = g.load(of.firstLow), g.load(of.lo), g.load(of.factor)
+		}
+		one := g.loaded("one")
+		exactly := g.both(g.compare(equal, of.hi, one), g.compare(equal, g.loaded("zero"), of.lo))
+		of.one = g.choose(exactly, g.loaded("nan"), one)
+		of.none = g.setAside(local, 0, g.sub(of.one, of.one))
 		// A maximum that there is more than once is nothing special.
 		alone := g.compare(equal, g.constant("one"), field("Count"))
 		max = g.choose(alone, g.loaded("nan"), max)
@@ -488,19 +729,13 @@ func (g *generator) panelWeightedGradient() {
 		g.MOVQ(n, left)
 		g.Label("entries")
 		coefficient := g.load(Mem{Base: pq})
-		p := g.probability(g.load(Mem{Base: pt}), inverse, inverseLow, coefficient, hi)
-		entry := g.gradientEntry(p, coefficient, hi, lo)
-		// weightedLargest.
-		largest := g.fms(p, g.add(g.sub(hi, coefficient), lo), g.mul(coefficient, rest))
+		p, low := g.probability(of, g.load(Mem{Base: pt}), coefficient)
+		entry := g.gradientEntry(of, p, low, coefficient)
+		largest := g.gradientOfLargest(of, p, low, coefficient, field("Complement"), field("ComplementLow"))
 		single, most := g.compare(equal, max, Mem{Base: px}), g.compare(lessThan, g.loaded("half"), p)
-		g.or(most, g.compare(equal, coefficient, hi))
-		if g.wide {
-			g.KANDB(most, single, single)
-		} else {
-			g.VANDPD(most, single, single)
-		}
-		entry = g.choose(single, entry, largest)
-		g.store(g.timesFactor(entry, factor), Mem{Base: pt})
+		g.or(most, g.compare(equal, coefficient, of.hi))
+		entry = g.choose(g.both(most, single), entry, largest)
+		g.store(g.timesFactor(entry, of.factor), Mem{Base: pt})
 		for _, b := range []reg.GPVirtual{pt, pq, px} {
 			g.ADDQ(imm(g.rowBytes), b)
 		}

@@ -179,16 +179,13 @@ func logarithmValue[V, M any](m Machine[V, M], l logarithm[V]) (hi, lo V) {
 	return fastTwoSum(m, hi, m.Add(lo, low))
 }
 
-// quotient is the function of that name; without wantLow lo is nothing.
-func quotient[V, M any](m Machine[V, M], a, aLow, b, bLow, reciprocal V, wantLow bool) (hi, lo V) {
+// quotient is the function of that name.
+func quotient[V, M any](m Machine[V, M], a, aLow, b, bLow, reciprocal V) (hi, lo V) {
 	q := m.Mul(a, reciprocal)
 	r := m.FNMA(q, b, a)
 	r = m.Add(r, m.FNMA(q, bLow, aLow))
 	hi = m.FMA(r, reciprocal, q)
-	if wantLow {
-		lo = m.Accumulate(m.Sub(q, hi), r, reciprocal)
-	}
-	return hi, lo
+	return hi, m.Accumulate(m.Sub(q, hi), r, reciprocal)
 }
 
 // A Panel has the fields of the panel's slices that a V is of.
@@ -230,9 +227,10 @@ func Conclude[V, M any](m Machine[V, M], p Panel[V], all bool) {
 	set("LogSumLow", logSumLow)
 	if all {
 		reciprocal := m.Div(m.Constant("one"), sum)
-		rest, _ := quotient(m, tail, tailLow, sum, sumLow, reciprocal, false)
-		set("Complement", rest)
-		inverse, inverseLow := quotient(m, g, gLow, sum, sumLow, reciprocal, true)
+		complement, complementLow := quotient(m, tail, tailLow, sum, sumLow, reciprocal)
+		set("Complement", complement)
+		set("ComplementLow", complementLow)
+		inverse, inverseLow := quotient(m, g, gLow, sum, sumLow, reciprocal)
 		set("Inverse", m.Mul(inverse, m.Constant("Unscale")))
 		set("InverseLow", m.Mul(inverseLow, m.Constant("Unscale")))
 	}

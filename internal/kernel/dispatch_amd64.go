@@ -501,31 +501,31 @@ func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi,
 	}
 }
 
-func (s *LaneSum) add(x []float64) (hi, lo float64) {
+func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	raceReadSlice(x)
 	switch {
 	case active == tierGo || len(x) == 0:
 		s.addGo(x)
 		return s.joined()
 	case active == tierAVX512:
-		return laneSumAVX512(s, &x[0], len(x))
+		return coefficientSumAVX512(s, &x[0], len(x))
 	default:
-		return laneSumAVX2(s, &x[0], len(x))
+		return coefficientSumAVX2(s, &x[0], len(x))
 	}
 }
 
-func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+func weightedGradient(dst, terms, q []float64, w *weighting) {
 	terms, dst = terms[:len(q)], dst[:len(q)]
 	raceReadSlice(terms)
 	raceReadSlice(q)
 	raceWriteSlice(dst)
 	switch {
 	case active == tierGo || len(q) == 0:
-		weightedGradientGo(dst, terms, q, f, sum, g)
+		weightedGradientGo(dst, terms, q, w)
 	case active == tierAVX512:
-		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), f.First, f.FirstLow, f.Second, sum.Hi, sum.Lo, g)
+		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
 	default:
-		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), f.First, f.FirstLow, f.Second, sum.Hi, sum.Lo, g)
+		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
 	}
 }
 
@@ -625,6 +625,39 @@ func (c *Panel) Add(x []float64, stride, n, width int) {
 		panelAddAVX512(c, &x[0], stride, n, width)
 	default:
 		panelAddAVX2(c, &x[0], stride, n, width)
+	}
+}
+
+func (c *Panel) joinSums(groups int) {
+	switch active {
+	case tierGo:
+		c.joinSumsGo(groups)
+	case tierAVX512:
+		panelJoinSumsAVX512(c, groups)
+	default:
+		panelJoinSumsAVX2(c, groups)
+	}
+}
+
+func (c *Panel) TakeLow(s *LowSums, groups int) {
+	switch active {
+	case tierGo:
+		c.takeLowGo(s, groups)
+	case tierAVX512:
+		panelTakeLowAVX512(c, s, groups)
+	default:
+		panelTakeLowAVX2(c, s, groups)
+	}
+}
+
+func (c *Panel) JoinLow(s *LowSums, groups int) {
+	switch active {
+	case tierGo:
+		c.joinLowGo(s, groups)
+	case tierAVX512:
+		panelJoinLowAVX512(c, s, groups)
+	default:
+		panelJoinLowAVX2(c, s, groups)
 	}
 }
 

@@ -257,14 +257,12 @@ func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi,
 	return s.addGo(q, x, max, negLogSum)
 }
 
-func (s *LaneSum) add(x []float64) (hi, lo float64) {
+func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	s.addGo(x)
 	return s.joined()
 }
 
-func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
-	weightedGradientGo(dst, terms, q, f, sum, g)
-}
+func weightedGradient(dst, terms, q []float64, w *weighting) { weightedGradientGo(dst, terms, q, w) }
 
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
 
@@ -279,6 +277,12 @@ func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
 }
 
 func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
+
+func (c *Panel) joinSums(groups int) { c.joinSumsGo(groups) }
+
+func (c *Panel) TakeLow(s *LowSums, groups int) { c.takeLowGo(s, groups) }
+
+func (c *Panel) JoinLow(s *LowSums, groups int) { c.joinLowGo(s, groups) }
 
 func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 	c.weightedLossGo(q, x, n, groups)

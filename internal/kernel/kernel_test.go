@@ -399,8 +399,10 @@ func (c *Panel) differs(want *Panel, groups int, finite bool, fields ...string) 
 			s = compare(name, &c.Inverse, &want.Inverse)
 		case "inverseLow":
 			s = compare(name, &c.InverseLow, &want.InverseLow)
-		case "rest":
+		case "complement":
 			s = compare(name, &c.Complement, &want.Complement)
+		case "complementLow":
+			s = compare(name, &c.ComplementLow, &want.ComplementLow)
 		case "factor":
 			s = compare(name, &c.Factor, &want.Factor)
 		case "sum":
@@ -428,12 +430,12 @@ func (c *Panel) differs(want *Panel, groups int, finite bool, fields ...string) 
 }
 
 // everything is the fields of columns.
-var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "sums"}
+var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor", "sums"}
 
 // canaries returns a columns of canaries.
 func canaries() *Panel {
 	c := new(Panel)
-	for _, a := range []*[Width]float64{&c.Max, &c.Count, &c.shift, &c.magic, &c.lower, &c.NegLogSum, &c.LogSumLow, &c.Inverse, &c.InverseLow, &c.Complement, &c.Factor} {
+	for _, a := range []*[Width]float64{&c.Max, &c.Count, &c.shift, &c.magic, &c.lower, &c.NegLogSum, &c.LogSumLow, &c.Inverse, &c.InverseLow, &c.Complement, &c.ComplementLow, &c.Factor} {
 		Fill(a[:], canary)
 	}
 	for l := range Lanes {
@@ -597,7 +599,7 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	got.Hi, got.Lo = want.Hi, want.Lo
 	got.JoinLanes(groups)
 	want.joinLanesGo(groups)
-	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
+	if s := got.differs(want, groups, true, "sum", "max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor"); s != "" {
 		t.Errorf("columnsJoin: %s", s)
 	}
 
@@ -625,7 +627,7 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 				total.Total(nil, 0, in.x, in.stride, n, groups)
 			}
 			unchanged(kind)
-			if s := total.differs(wantTotal, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
+			if s := total.differs(wantTotal, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor"); s != "" {
 				t.Errorf("%s: %s", kind, s)
 			}
 			// What it leaves undefined it leaves so for these slices alone.
@@ -641,12 +643,12 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 
 	got.concludeLogs(groups)
 	want.concludeLogsGo(groups)
-	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor", "max"); s != "" {
 		t.Errorf("columnsLog: %s", s)
 	}
 	got.concludeProbabilities(groups)
 	want.concludeProbabilitiesGo(groups)
-	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor", "max"); s != "" {
 		t.Errorf("columnsConclude: %s", s)
 	}
 
@@ -751,7 +753,7 @@ func TestColumnsConclude(t *testing.T) {
 			}
 			got.concludeProbabilities(groups)
 			want.concludeProbabilitiesGo(groups)
-			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "logSumLow", "inverse", "inverseLow", "rest", "factor"); s != "" {
+			if s := got.differs(&want, groups, false, "max", "count", "sum", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor"); s != "" {
 				t.Fatalf("columnsConclude of %d groups: %s", groups, s)
 			}
 		}

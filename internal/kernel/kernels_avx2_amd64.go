@@ -127,16 +127,17 @@ func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64,
 //go:noescape
 func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// laneSumAVX2 is LaneSum.addGo for n > 0 entries, and the lanes joined.
+// coefficientSumAVX2 is CoefficientSum.addGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func laneSumAVX2(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
+func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
 // weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms
 // or q.
 //
 //go:noescape
-func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
+func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 
 // areSoftTargetsAVX2 is areSoftTargetsGo for n > 0 entries.
 //
@@ -166,6 +167,21 @@ func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *floa
 //
 //go:noescape
 func panelAddAVX2(c *Panel, x *float64, stride int, n int, width int)
+
+// panelTakeLowAVX2 is Panel.takeLowGo.
+//
+//go:noescape
+func panelTakeLowAVX2(c *Panel, s *LowSums, groups int)
+
+// panelJoinLowAVX2 is Panel.joinLowGo.
+//
+//go:noescape
+func panelJoinLowAVX2(c *Panel, s *LowSums, groups int)
+
+// panelJoinSumsAVX2 is Panel.joinSumsGo.
+//
+//go:noescape
+func panelJoinSumsAVX2(c *Panel, groups int)
 
 // panelWeightedLossAVX2 is Panel.weightedLossGo for n > 0 entries.
 //

@@ -273,6 +273,12 @@ DATA scaledMagic<>+16(SB)/8, $0x4338000000000800
 DATA scaledMagic<>+24(SB)/8, $0x4338000000000800
 GLOBL scaledMagic<>(SB), RODATA|NOPTR, $32
 
+DATA minusSeriesEnd<>+0(SB)/8, $0xbfa2492492492492
+DATA minusSeriesEnd<>+8(SB)/8, $0xbfa2492492492492
+DATA minusSeriesEnd<>+16(SB)/8, $0xbfa2492492492492
+DATA minusSeriesEnd<>+24(SB)/8, $0xbfa2492492492492
+GLOBL minusSeriesEnd<>(SB), RODATA|NOPTR, $32
+
 DATA factorial8<>+0(SB)/8, $0x3efa01a01a01a01a
 DATA factorial8<>+8(SB)/8, $0x3efa01a01a01a01a
 DATA factorial8<>+16(SB)/8, $0x3efa01a01a01a01a
@@ -314,18 +320,6 @@ DATA half<>+8(SB)/8, $0x3fe0000000000000
 DATA half<>+16(SB)/8, $0x3fe0000000000000
 DATA half<>+24(SB)/8, $0x3fe0000000000000
 GLOBL half<>(SB), RODATA|NOPTR, $32
-
-DATA minusSeriesEnd<>+0(SB)/8, $0xbfa2492492492492
-DATA minusSeriesEnd<>+8(SB)/8, $0xbfa2492492492492
-DATA minusSeriesEnd<>+16(SB)/8, $0xbfa2492492492492
-DATA minusSeriesEnd<>+24(SB)/8, $0xbfa2492492492492
-GLOBL minusSeriesEnd<>(SB), RODATA|NOPTR, $32
-
-DATA minusFifty<>+0(SB)/8, $0xc049000000000000
-DATA minusFifty<>+8(SB)/8, $0xc049000000000000
-DATA minusFifty<>+16(SB)/8, $0xc049000000000000
-DATA minusFifty<>+24(SB)/8, $0xc049000000000000
-GLOBL minusFifty<>(SB), RODATA|NOPTR, $32
 
 DATA laneNumbers<>+0(SB)/8, $0x0000000000000000
 DATA laneNumbers<>+8(SB)/8, $0x0000000000000001
@@ -1893,10 +1887,16 @@ vectors:
 	VMOVUPD        160(SP), Y4
 	VFNMADD231PD   96(SP), Y2, Y4
 	VADDPD         Y4, Y3, Y3
+	VMOVAPD        Y2, Y4
+	VFMADD231PD    Y1, Y3, Y4
+	VSUBPD         Y4, Y2, Y2
 	VFMADD231PD    Y1, Y3, Y2
 	VMOVUPD        nan<>+0(SB), Y3
+	VBLENDVPD      Y0, Y4, Y3, Y3
+	VMOVUPD        Y3, 3584(AX)
+	VMOVUPD        nan<>+0(SB), Y3
 	VBLENDVPD      Y0, Y2, Y3, Y2
-	VMOVUPD        Y2, 3584(AX)
+	VMOVUPD        Y2, 13824(AX)
 	VMOVUPD        (SP), Y2
 	VMULPD         Y1, Y2, Y2
 	VMOVUPD        (SP), Y3
@@ -2360,127 +2360,146 @@ nextRows:
 	RET
 
 // func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
-// Requires: AVX, CMOV, MMX+
-TEXT ·weightedLossAVX2(SB), NOSPLIT, $0-64
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-64
 	MOVQ         sums+0(FP), AX
 	MOVQ         q+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+24(FP), BX
 	VBROADCASTSD max+32(FP), Y0
 	VBROADCASTSD negLogSum+40(FP), Y1
-	VXORPD       Y2, Y2, Y2
-	VMOVUPD      (AX), Y3
-	VMOVUPD      64(AX), Y4
-	VMOVUPD      32(AX), Y5
-	VMOVUPD      96(AX), Y6
+	VMOVUPD      Y1, (SP)
+	MOVQ         n+24(FP), BX
+	VXORPD       Y1, Y1, Y1
+	VMOVUPD      (AX), Y2
+	VMOVUPD      64(AX), Y3
+	VMOVUPD      32(AX), Y4
+	VMOVUPD      96(AX), Y5
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ       BX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	VMOVUPD    (CX), Y7
-	VMOVUPD    (DX), Y8
-	VCMPPD     $0x04, Y2, Y7, Y9
-	VSUBPD     Y8, Y0, Y8
-	VSUBPD     Y1, Y8, Y8
-	VMULPD     Y8, Y7, Y7
-	VANDPD     Y7, Y9, Y7
-	VADDPD     Y7, Y3, Y8
-	VSUBPD     Y3, Y8, Y9
-	VSUBPD     Y9, Y8, Y10
-	VSUBPD     Y10, Y3, Y3
-	VSUBPD     Y9, Y7, Y7
-	VADDPD     Y7, Y3, Y7
-	VMOVAPD    Y8, Y3
-	VADDPD     Y7, Y4, Y4
-	VMOVUPD    32(CX), Y7
-	VMOVUPD    32(DX), Y8
-	VCMPPD     $0x04, Y2, Y7, Y9
-	VSUBPD     Y8, Y0, Y8
-	VSUBPD     Y1, Y8, Y8
-	VMULPD     Y8, Y7, Y7
-	VANDPD     Y7, Y9, Y7
-	VADDPD     Y7, Y5, Y8
-	VSUBPD     Y5, Y8, Y9
-	VSUBPD     Y9, Y8, Y10
-	VSUBPD     Y10, Y5, Y5
-	VSUBPD     Y9, Y7, Y7
-	VADDPD     Y7, Y5, Y7
-	VMOVAPD    Y8, Y5
-	VADDPD     Y7, Y6, Y6
-	ADDQ       $0x40, CX
-	ADDQ       $0x40, DX
-	SUBQ       $0x08, BX
-	JMP        eight
+	CMPQ        BX, $0x08
+	JLT         eightDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	VMOVUPD     (CX), Y6
+	VMOVUPD     (DX), Y7
+	VSUBPD      Y7, Y0, Y7
+	VSUBPD      (SP), Y7, Y7
+	VCMPPD      $0x04, Y1, Y6, Y8
+	VMULPD      Y7, Y6, Y9
+	VANDPD      Y9, Y8, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y7, Y6, Y10
+	VANDPD      Y10, Y8, Y6
+	VADDPD      Y9, Y2, Y7
+	VSUBPD      Y2, Y7, Y8
+	VSUBPD      Y8, Y7, Y10
+	VSUBPD      Y10, Y2, Y2
+	VSUBPD      Y8, Y9, Y8
+	VADDPD      Y8, Y2, Y2
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y3, Y2, Y3
+	VMOVAPD     Y7, Y2
+	VMOVUPD     32(CX), Y6
+	VMOVUPD     32(DX), Y7
+	VSUBPD      Y7, Y0, Y7
+	VSUBPD      (SP), Y7, Y7
+	VCMPPD      $0x04, Y1, Y6, Y8
+	VMULPD      Y7, Y6, Y9
+	VANDPD      Y9, Y8, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y7, Y6, Y10
+	VANDPD      Y10, Y8, Y6
+	VADDPD      Y9, Y4, Y7
+	VSUBPD      Y4, Y7, Y8
+	VSUBPD      Y8, Y7, Y10
+	VSUBPD      Y10, Y4, Y4
+	VSUBPD      Y8, Y9, Y8
+	VADDPD      Y8, Y4, Y4
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y5, Y4, Y5
+	VMOVAPD     Y7, Y4
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         eight
 
 eightDone:
-	CMPQ       BX, $0x00
-	JLE        join
-	MOVQ       $0x00000004, DI
-	CMPQ       BX, DI
-	MOVQ       BX, SI
-	CMOVQGT    DI, SI
-	NEGQ       SI
-	LEAQ       laneMasks<>+32(SB), DI
-	VMOVUPD    (DI)(SI*8), Y7
-	VMASKMOVPD (CX), Y7, Y8
-	VBLENDVPD  Y7, Y8, Y2, Y8
-	VMASKMOVPD (DX), Y7, Y9
-	VBLENDVPD  Y7, Y9, Y2, Y7
-	VCMPPD     $0x04, Y2, Y8, Y9
-	VSUBPD     Y7, Y0, Y7
-	VSUBPD     Y1, Y7, Y7
-	VMULPD     Y7, Y8, Y7
-	VANDPD     Y7, Y9, Y7
-	VADDPD     Y7, Y3, Y8
-	VSUBPD     Y3, Y8, Y9
-	VSUBPD     Y9, Y8, Y10
-	VSUBPD     Y10, Y3, Y3
-	VSUBPD     Y9, Y7, Y7
-	VADDPD     Y7, Y3, Y7
-	VMOVAPD    Y8, Y3
-	VADDPD     Y7, Y4, Y4
-	CMPQ       BX, $0x04
-	JLE        join
-	SUBQ       $0x04, BX
-	MOVQ       $0x00000004, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	NEGQ       BX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(BX*8), Y7
-	VMASKMOVPD 32(CX), Y7, Y8
-	VBLENDVPD  Y7, Y8, Y2, Y8
-	VMASKMOVPD 32(DX), Y7, Y9
-	VBLENDVPD  Y7, Y9, Y2, Y7
-	VCMPPD     $0x04, Y2, Y8, Y2
-	VSUBPD     Y7, Y0, Y0
-	VSUBPD     Y1, Y0, Y0
-	VMULPD     Y0, Y8, Y0
-	VANDPD     Y0, Y2, Y0
-	VADDPD     Y0, Y5, Y1
-	VSUBPD     Y5, Y1, Y2
-	VSUBPD     Y2, Y1, Y7
-	VSUBPD     Y7, Y5, Y5
-	VSUBPD     Y2, Y0, Y0
-	VADDPD     Y0, Y5, Y0
-	VMOVAPD    Y1, Y5
-	VADDPD     Y0, Y6, Y6
+	CMPQ        BX, $0x00
+	JLE         join
+	MOVQ        $0x00000004, DI
+	CMPQ        BX, DI
+	MOVQ        BX, SI
+	CMOVQGT     DI, SI
+	NEGQ        SI
+	LEAQ        laneMasks<>+32(SB), DI
+	VMOVUPD     (DI)(SI*8), Y6
+	VMASKMOVPD  (CX), Y6, Y7
+	VBLENDVPD   Y6, Y7, Y1, Y7
+	VMASKMOVPD  (DX), Y6, Y8
+	VBLENDVPD   Y6, Y8, Y1, Y6
+	VSUBPD      Y6, Y0, Y6
+	VSUBPD      (SP), Y6, Y6
+	VCMPPD      $0x04, Y1, Y7, Y8
+	VMULPD      Y6, Y7, Y9
+	VANDPD      Y9, Y8, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y6, Y7, Y10
+	VANDPD      Y10, Y8, Y6
+	VADDPD      Y9, Y2, Y7
+	VSUBPD      Y2, Y7, Y8
+	VSUBPD      Y8, Y7, Y10
+	VSUBPD      Y10, Y2, Y2
+	VSUBPD      Y8, Y9, Y8
+	VADDPD      Y8, Y2, Y2
+	VADDPD      Y6, Y2, Y2
+	VADDPD      Y3, Y2, Y3
+	VMOVAPD     Y7, Y2
+	CMPQ        BX, $0x04
+	JLE         join
+	SUBQ        $0x04, BX
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        laneMasks<>+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y6
+	VMASKMOVPD  32(CX), Y6, Y7
+	VBLENDVPD   Y6, Y7, Y1, Y7
+	VMASKMOVPD  32(DX), Y6, Y8
+	VBLENDVPD   Y6, Y8, Y1, Y6
+	VSUBPD      Y6, Y0, Y0
+	VSUBPD      (SP), Y0, Y0
+	VCMPPD      $0x04, Y1, Y7, Y1
+	VMULPD      Y0, Y7, Y6
+	VANDPD      Y6, Y1, Y6
+	VMOVAPD     Y6, Y8
+	VFMSUB231PD Y0, Y7, Y8
+	VANDPD      Y8, Y1, Y0
+	VADDPD      Y6, Y4, Y1
+	VSUBPD      Y4, Y1, Y7
+	VSUBPD      Y7, Y1, Y8
+	VSUBPD      Y8, Y4, Y4
+	VSUBPD      Y7, Y6, Y6
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y0, Y4, Y0
+	VADDPD      Y5, Y0, Y0
+	VMOVAPD     Y1, Y4
+	VMOVAPD     Y0, Y5
 
 join:
-	VMOVUPD      Y3, (AX)
-	VMOVUPD      Y4, 64(AX)
-	VMOVUPD      Y5, 32(AX)
-	VMOVUPD      Y6, 96(AX)
-	VADDPD       Y5, Y3, Y0
-	VSUBPD       Y3, Y0, Y1
-	VSUBPD       Y1, Y0, Y2
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y2, Y2
-	VADDPD       Y6, Y4, Y1
-	VADDPD       Y2, Y1, Y1
+	VMOVUPD      Y2, (AX)
+	VMOVUPD      Y3, 64(AX)
+	VMOVUPD      Y4, 32(AX)
+	VMOVUPD      Y5, 96(AX)
+	VADDPD       Y4, Y2, Y0
+	VSUBPD       Y2, Y0, Y1
+	VSUBPD       Y1, Y0, Y6
+	VSUBPD       Y6, Y2, Y6
+	VSUBPD       Y1, Y4, Y1
+	VADDPD       Y1, Y6, Y6
+	VADDPD       Y5, Y3, Y1
+	VADDPD       Y6, Y1, Y1
 	VEXTRACTF128 $0x01, Y0, X2
 	VEXTRACTF128 $0x01, Y1, X3
 	VADDPD       X2, X0, X4
@@ -2507,163 +2526,233 @@ join:
 	RET
 
 // func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
-// Requires: AVX, CMOV, MMX+
-TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $0-80
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $32-80
 	MOVQ         sums+0(FP), AX
 	MOVQ         q+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+24(FP), BX
 	VBROADCASTSD max+32(FP), Y0
 	VBROADCASTSD negLogSum+40(FP), Y1
-	VXORPD       Y2, Y2, Y2
-	VMOVUPD      (AX), Y3
-	VMOVUPD      64(AX), Y4
-	VMOVUPD      32(AX), Y5
-	VMOVUPD      96(AX), Y6
+	VMOVUPD      Y1, (SP)
+	MOVQ         n+24(FP), BX
+	VXORPD       Y1, Y1, Y1
+	VMOVUPD      (AX), Y5
+	VMOVUPD      64(AX), Y6
 	VMOVUPD      128(AX), Y7
-	VMOVUPD      192(AX), Y8
-	VMOVUPD      160(AX), Y9
-	VMOVUPD      224(AX), Y10
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      32(AX), Y9
+	VMOVUPD      96(AX), Y10
+	VMOVUPD      160(AX), Y11
+	VXORPD       Y12, Y12, Y12
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ       BX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	VMOVUPD    (CX), Y11
-	VMOVUPD    (DX), Y12
-	VCMPPD     $0x04, Y2, Y11, Y13
-	VSUBPD     Y12, Y0, Y12
-	VSUBPD     Y1, Y12, Y12
-	VMULPD     Y12, Y11, Y12
-	VANDPD     Y12, Y13, Y12
-	VADDPD     Y12, Y3, Y13
-	VSUBPD     Y3, Y13, Y14
-	VSUBPD     Y14, Y13, Y15
-	VSUBPD     Y15, Y3, Y3
-	VSUBPD     Y14, Y12, Y12
-	VADDPD     Y12, Y3, Y12
-	VMOVAPD    Y13, Y3
-	VADDPD     Y12, Y4, Y4
-	VADDPD     Y11, Y7, Y12
-	VSUBPD     Y7, Y12, Y13
-	VSUBPD     Y13, Y12, Y14
-	VSUBPD     Y14, Y7, Y7
-	VSUBPD     Y13, Y11, Y11
-	VADDPD     Y11, Y7, Y11
-	VMOVAPD    Y12, Y7
-	VADDPD     Y11, Y8, Y8
-	VMOVUPD    32(CX), Y11
-	VMOVUPD    32(DX), Y12
-	VCMPPD     $0x04, Y2, Y11, Y13
-	VSUBPD     Y12, Y0, Y12
-	VSUBPD     Y1, Y12, Y12
-	VMULPD     Y12, Y11, Y12
-	VANDPD     Y12, Y13, Y12
-	VADDPD     Y12, Y5, Y13
-	VSUBPD     Y5, Y13, Y14
-	VSUBPD     Y14, Y13, Y15
-	VSUBPD     Y15, Y5, Y5
-	VSUBPD     Y14, Y12, Y12
-	VADDPD     Y12, Y5, Y12
-	VMOVAPD    Y13, Y5
-	VADDPD     Y12, Y6, Y6
-	VADDPD     Y11, Y9, Y12
-	VSUBPD     Y9, Y12, Y13
-	VSUBPD     Y13, Y12, Y14
-	VSUBPD     Y14, Y9, Y9
-	VSUBPD     Y13, Y11, Y11
-	VADDPD     Y11, Y9, Y11
-	VMOVAPD    Y12, Y9
-	VADDPD     Y11, Y10, Y10
-	ADDQ       $0x40, CX
-	ADDQ       $0x40, DX
-	SUBQ       $0x08, BX
-	JMP        eight
+	CMPQ        BX, $0x08
+	JLT         eightDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	VMOVUPD     (CX), Y13
+	VMOVUPD     (DX), Y14
+	VSUBPD      Y14, Y0, Y14
+	VSUBPD      (SP), Y14, Y14
+	VCMPPD      $0x04, Y1, Y13, Y15
+	VMULPD      Y14, Y13, Y16
+	VANDPD      Y16, Y15, Y16
+	VMOVAPD     Y16, Y17
+	VFMSUB231PD Y14, Y13, Y17
+	VANDPD      Y17, Y15, Y14
+	VADDPD      Y16, Y5, Y15
+	VSUBPD      Y5, Y15, Y17
+	VSUBPD      Y17, Y15, Y18
+	VSUBPD      Y18, Y5, Y5
+	VSUBPD      Y17, Y16, Y16
+	VADDPD      Y16, Y5, Y5
+	VADDPD      Y14, Y5, Y5
+	VADDPD      Y6, Y5, Y6
+	VMOVAPD     Y15, Y5
+	VADDPD      Y13, Y7, Y14
+	VSUBPD      Y7, Y14, Y15
+	VSUBPD      Y15, Y14, Y16
+	VSUBPD      Y16, Y7, Y7
+	VSUBPD      Y15, Y13, Y13
+	VADDPD      Y13, Y7, Y13
+	VMOVAPD     Y14, Y7
+	VADDPD      Y13, Y8, Y8
+	VMOVUPD     32(CX), Y13
+	VMOVUPD     32(DX), Y14
+	VSUBPD      Y14, Y0, Y14
+	VSUBPD      (SP), Y14, Y14
+	VCMPPD      $0x04, Y1, Y13, Y15
+	VMULPD      Y14, Y13, Y16
+	VANDPD      Y16, Y15, Y16
+	VMOVAPD     Y16, Y17
+	VFMSUB231PD Y14, Y13, Y17
+	VANDPD      Y17, Y15, Y14
+	VADDPD      Y16, Y9, Y15
+	VSUBPD      Y9, Y15, Y17
+	VSUBPD      Y17, Y15, Y18
+	VSUBPD      Y18, Y9, Y9
+	VSUBPD      Y17, Y16, Y16
+	VADDPD      Y16, Y9, Y9
+	VADDPD      Y14, Y9, Y9
+	VADDPD      Y10, Y9, Y10
+	VMOVAPD     Y15, Y9
+	VADDPD      Y13, Y11, Y14
+	VSUBPD      Y11, Y14, Y15
+	VSUBPD      Y15, Y14, Y16
+	VSUBPD      Y16, Y11, Y11
+	VSUBPD      Y15, Y13, Y13
+	VADDPD      Y13, Y11, Y13
+	VMOVAPD     Y14, Y11
+	VADDPD      Y13, Y12, Y12
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        SI
+	JNZ         within
+	VMOVUPD     192(AX), Y13
+	VADDPD      Y8, Y13, Y14
+	VSUBPD      Y13, Y14, Y15
+	VSUBPD      Y15, Y14, Y16
+	VSUBPD      Y16, Y13, Y13
+	VSUBPD      Y15, Y8, Y8
+	VADDPD      Y8, Y13, Y8
+	VMOVUPD     Y14, 192(AX)
+	VADDPD      256(AX), Y8, Y8
+	VMOVUPD     Y8, 256(AX)
+	VXORPD      Y8, Y8, Y8
+	VMOVUPD     224(AX), Y13
+	VADDPD      Y12, Y13, Y14
+	VSUBPD      Y13, Y14, Y15
+	VSUBPD      Y15, Y14, Y16
+	VSUBPD      Y16, Y13, Y13
+	VSUBPD      Y15, Y12, Y12
+	VADDPD      Y12, Y13, Y12
+	VMOVUPD     Y14, 224(AX)
+	VADDPD      288(AX), Y12, Y12
+	VMOVUPD     Y12, 288(AX)
+	VXORPD      Y12, Y12, Y12
+	MOVQ        $0x00000008, SI
+
+within:
+	SUBQ $0x08, BX
+	JMP  eight
 
 eightDone:
-	CMPQ       BX, $0x00
-	JLE        join
-	MOVQ       $0x00000004, DI
-	CMPQ       BX, DI
-	MOVQ       BX, SI
-	CMOVQGT    DI, SI
-	NEGQ       SI
-	LEAQ       laneMasks<>+32(SB), DI
-	VMOVUPD    (DI)(SI*8), Y11
-	VMASKMOVPD (CX), Y11, Y12
-	VBLENDVPD  Y11, Y12, Y2, Y12
-	VMASKMOVPD (DX), Y11, Y13
-	VBLENDVPD  Y11, Y13, Y2, Y11
-	VCMPPD     $0x04, Y2, Y12, Y13
-	VSUBPD     Y11, Y0, Y11
-	VSUBPD     Y1, Y11, Y11
-	VMULPD     Y11, Y12, Y11
-	VANDPD     Y11, Y13, Y11
-	VADDPD     Y11, Y3, Y13
-	VSUBPD     Y3, Y13, Y14
-	VSUBPD     Y14, Y13, Y15
-	VSUBPD     Y15, Y3, Y3
-	VSUBPD     Y14, Y11, Y11
-	VADDPD     Y11, Y3, Y11
-	VMOVAPD    Y13, Y3
-	VADDPD     Y11, Y4, Y4
-	VADDPD     Y12, Y7, Y11
-	VSUBPD     Y7, Y11, Y13
-	VSUBPD     Y13, Y11, Y14
-	VSUBPD     Y14, Y7, Y7
-	VSUBPD     Y13, Y12, Y12
-	VADDPD     Y12, Y7, Y12
-	VMOVAPD    Y11, Y7
-	VADDPD     Y12, Y8, Y8
-	CMPQ       BX, $0x04
-	JLE        join
-	SUBQ       $0x04, BX
-	MOVQ       $0x00000004, SI
-	CMPQ       BX, SI
-	CMOVQGT    SI, BX
-	NEGQ       BX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(BX*8), Y11
-	VMASKMOVPD 32(CX), Y11, Y12
-	VBLENDVPD  Y11, Y12, Y2, Y12
-	VMASKMOVPD 32(DX), Y11, Y13
-	VBLENDVPD  Y11, Y13, Y2, Y11
-	VCMPPD     $0x04, Y2, Y12, Y2
-	VSUBPD     Y11, Y0, Y0
-	VSUBPD     Y1, Y0, Y0
-	VMULPD     Y0, Y12, Y0
-	VANDPD     Y0, Y2, Y0
-	VADDPD     Y0, Y5, Y1
-	VSUBPD     Y5, Y1, Y2
-	VSUBPD     Y2, Y1, Y11
-	VSUBPD     Y11, Y5, Y5
-	VSUBPD     Y2, Y0, Y0
-	VADDPD     Y0, Y5, Y0
-	VMOVAPD    Y1, Y5
-	VADDPD     Y0, Y6, Y6
-	VADDPD     Y12, Y9, Y0
-	VSUBPD     Y9, Y0, Y1
-	VSUBPD     Y1, Y0, Y2
-	VSUBPD     Y2, Y9, Y2
-	VSUBPD     Y1, Y12, Y1
-	VADDPD     Y1, Y2, Y1
-	VMOVAPD    Y0, Y9
-	VADDPD     Y1, Y10, Y10
+	CMPQ        BX, $0x00
+	JLE         join
+	MOVQ        $0x00000004, DI
+	CMPQ        BX, DI
+	MOVQ        BX, SI
+	CMOVQGT     DI, SI
+	NEGQ        SI
+	LEAQ        laneMasks<>+32(SB), DI
+	VMOVUPD     (DI)(SI*8), Y13
+	VMASKMOVPD  (CX), Y13, Y14
+	VBLENDVPD   Y13, Y14, Y1, Y14
+	VMASKMOVPD  (DX), Y13, Y15
+	VBLENDVPD   Y13, Y15, Y1, Y13
+	VSUBPD      Y13, Y0, Y13
+	VSUBPD      (SP), Y13, Y13
+	VCMPPD      $0x04, Y1, Y14, Y15
+	VMULPD      Y13, Y14, Y16
+	VANDPD      Y16, Y15, Y16
+	VMOVAPD     Y16, Y17
+	VFMSUB231PD Y13, Y14, Y17
+	VANDPD      Y17, Y15, Y13
+	VADDPD      Y16, Y5, Y15
+	VSUBPD      Y5, Y15, Y17
+	VSUBPD      Y17, Y15, Y18
+	VSUBPD      Y18, Y5, Y5
+	VSUBPD      Y17, Y16, Y16
+	VADDPD      Y16, Y5, Y5
+	VADDPD      Y13, Y5, Y5
+	VADDPD      Y6, Y5, Y6
+	VMOVAPD     Y15, Y5
+	VADDPD      Y14, Y7, Y13
+	VSUBPD      Y7, Y13, Y15
+	VSUBPD      Y15, Y13, Y16
+	VSUBPD      Y16, Y7, Y7
+	VSUBPD      Y15, Y14, Y14
+	VADDPD      Y14, Y7, Y14
+	VMOVAPD     Y13, Y7
+	VADDPD      Y14, Y8, Y8
+	CMPQ        BX, $0x04
+	JLE         join
+	SUBQ        $0x04, BX
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        laneMasks<>+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y13
+	VMASKMOVPD  32(CX), Y13, Y14
+	VBLENDVPD   Y13, Y14, Y1, Y14
+	VMASKMOVPD  32(DX), Y13, Y15
+	VBLENDVPD   Y13, Y15, Y1, Y13
+	VSUBPD      Y13, Y0, Y0
+	VSUBPD      (SP), Y0, Y0
+	VCMPPD      $0x04, Y1, Y14, Y1
+	VMULPD      Y0, Y14, Y13
+	VANDPD      Y13, Y1, Y13
+	VMOVAPD     Y13, Y15
+	VFMSUB231PD Y0, Y14, Y15
+	VANDPD      Y15, Y1, Y0
+	VADDPD      Y13, Y9, Y1
+	VSUBPD      Y9, Y1, Y15
+	VSUBPD      Y15, Y1, Y16
+	VSUBPD      Y16, Y9, Y9
+	VSUBPD      Y15, Y13, Y13
+	VADDPD      Y13, Y9, Y9
+	VADDPD      Y0, Y9, Y0
+	VADDPD      Y10, Y0, Y0
+	VMOVAPD     Y1, Y9
+	VMOVAPD     Y0, Y10
+	VADDPD      Y14, Y11, Y0
+	VSUBPD      Y11, Y0, Y1
+	VSUBPD      Y1, Y0, Y13
+	VSUBPD      Y13, Y11, Y11
+	VSUBPD      Y1, Y14, Y1
+	VADDPD      Y1, Y11, Y1
+	VMOVAPD     Y0, Y11
+	VADDPD      Y1, Y12, Y12
 
 join:
-	VMOVUPD      Y3, (AX)
-	VMOVUPD      Y4, 64(AX)
-	VMOVUPD      Y5, 32(AX)
-	VMOVUPD      Y6, 96(AX)
-	VADDPD       Y5, Y3, Y0
-	VSUBPD       Y3, Y0, Y1
-	VSUBPD       Y1, Y0, Y2
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y1, Y5, Y1
-	VADDPD       Y1, Y2, Y2
-	VADDPD       Y6, Y4, Y1
-	VADDPD       Y2, Y1, Y1
+	VMOVUPD      192(AX), Y0
+	VADDPD       Y8, Y0, Y1
+	VSUBPD       Y0, Y1, Y13
+	VSUBPD       Y13, Y1, Y14
+	VSUBPD       Y14, Y0, Y0
+	VSUBPD       Y13, Y8, Y8
+	VADDPD       Y8, Y0, Y0
+	VMOVUPD      Y1, 192(AX)
+	VADDPD       256(AX), Y0, Y0
+	VMOVUPD      Y0, 256(AX)
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      224(AX), Y0
+	VADDPD       Y12, Y0, Y1
+	VSUBPD       Y0, Y1, Y8
+	VSUBPD       Y8, Y1, Y13
+	VSUBPD       Y13, Y0, Y0
+	VSUBPD       Y8, Y12, Y8
+	VADDPD       Y8, Y0, Y0
+	VMOVUPD      Y1, 224(AX)
+	VADDPD       288(AX), Y0, Y0
+	VMOVUPD      Y0, 288(AX)
+	VXORPD       Y12, Y12, Y12
+	VMOVUPD      Y5, (AX)
+	VMOVUPD      Y6, 64(AX)
+	VMOVUPD      Y7, 128(AX)
+	VMOVUPD      Y9, 32(AX)
+	VMOVUPD      Y10, 96(AX)
+	VMOVUPD      Y11, 160(AX)
+	VADDPD       Y9, Y5, Y0
+	VSUBPD       Y5, Y0, Y1
+	VSUBPD       Y1, Y0, Y8
+	VSUBPD       Y8, Y5, Y8
+	VSUBPD       Y1, Y9, Y1
+	VADDPD       Y1, Y8, Y8
+	VADDPD       Y10, Y6, Y1
+	VADDPD       Y8, Y1, Y1
 	VEXTRACTF128 $0x01, Y0, X2
 	VEXTRACTF128 $0x01, Y1, X3
 	VADDPD       X2, X0, X4
@@ -2686,54 +2775,97 @@ join:
 	VADDPD       X6, X0, X0
 	VMOVSD       X3, hi+48(FP)
 	VMOVSD       X0, lo+56(FP)
-	VMOVUPD      Y7, 128(AX)
-	VMOVUPD      Y8, 192(AX)
-	VMOVUPD      Y9, 160(AX)
-	VMOVUPD      Y10, 224(AX)
-	VADDPD       Y9, Y7, Y0
-	VSUBPD       Y7, Y0, Y1
-	VSUBPD       Y1, Y0, Y2
-	VSUBPD       Y2, Y7, Y2
-	VSUBPD       Y1, Y9, Y1
-	VADDPD       Y1, Y2, Y2
-	VADDPD       Y10, Y8, Y1
+	VMOVUPD      192(AX), Y0
+	VMOVUPD      256(AX), Y1
+	VMOVUPD      224(AX), Y5
+	VMOVUPD      288(AX), Y6
+	VADDPD       Y11, Y7, Y8
+	VSUBPD       Y7, Y8, Y9
+	VSUBPD       Y9, Y8, Y10
+	VSUBPD       Y10, Y7, Y7
+	VSUBPD       Y9, Y11, Y9
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y5, Y0, Y9
+	VSUBPD       Y0, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y0, Y0
+	VSUBPD       Y10, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VADDPD       Y7, Y9, Y5
+	VSUBPD       Y9, Y5, Y10
+	VSUBPD       Y10, Y5, Y11
+	VSUBPD       Y11, Y9, Y9
+	VSUBPD       Y10, Y7, Y7
+	VADDPD       Y7, Y9, Y7
+	VADDPD       Y6, Y1, Y1
+	VADDPD       Y7, Y0, Y0
+	VADDPD       Y0, Y1, Y0
+	VEXTRACTF128 $0x01, Y8, X2
+	VEXTRACTF128 $0x01, Y5, X3
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPD       Y2, Y8, Y1
+	VSUBPD       Y8, Y1, Y6
+	VSUBPD       Y6, Y1, Y7
+	VSUBPD       Y7, Y8, Y7
+	VSUBPD       Y6, Y2, Y6
+	VADDPD       Y6, Y7, Y6
+	VADDPD       Y3, Y5, Y7
+	VSUBPD       Y5, Y7, Y8
+	VSUBPD       Y8, Y7, Y9
+	VSUBPD       Y9, Y5, Y5
+	VSUBPD       Y8, Y3, Y8
+	VADDPD       Y8, Y5, Y5
+	VADDPD       Y6, Y7, Y8
+	VSUBPD       Y7, Y8, Y9
+	VSUBPD       Y9, Y8, Y10
+	VSUBPD       Y10, Y7, Y7
+	VSUBPD       Y9, Y6, Y6
+	VADDPD       Y6, Y7, Y6
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y6, Y5, Y5
+	VADDPD       Y5, Y0, Y0
+	VPERMILPD    $0x01, X1, X2
+	VPERMILPD    $0x01, X8, X3
+	VPERMILPD    $0x01, X0, X4
+	VADDPD       Y2, Y1, Y5
+	VSUBPD       Y1, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y1, Y1
+	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y0, X2
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X2, X0, X4
-	VSUBPD       X0, X4, X5
-	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X0, X6
-	VSUBPD       X5, X2, X0
-	VADDPD       X0, X6, X6
-	VADDPD       X3, X1, X0
-	VADDPD       X6, X0, X0
-	VPERMILPD    $0x01, X4, X1
-	VPERMILPD    $0x01, X0, X2
-	VADDPD       X1, X4, X3
-	VSUBPD       X4, X3, X5
-	VSUBPD       X5, X3, X6
-	VSUBPD       X6, X4, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VMOVSD       X3, sumHi+64(FP)
+	VADDPD       Y3, Y8, Y2
+	VSUBPD       Y8, Y2, Y6
+	VSUBPD       Y6, Y2, Y7
+	VSUBPD       Y7, Y8, Y7
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y7, Y3
+	VADDPD       Y1, Y2, Y6
+	VSUBPD       Y2, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y2, Y2
+	VSUBPD       Y7, Y1, Y1
+	VADDPD       Y1, Y2, Y1
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y0, Y6, Y0
+	VMOVSD       X5, sumHi+64(FP)
 	VMOVSD       X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
-// func laneSumAVX2(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
+// func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 // Requires: AVX, CMOV, MMX+
-TEXT ·laneSumAVX2(SB), NOSPLIT, $0-40
+TEXT ·coefficientSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ    sums+0(FP), AX
-	MOVQ    x+8(FP), CX
+	MOVQ    q+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VXORPD  Y0, Y0, Y0
 	VMOVUPD (AX), Y1
-	VMOVUPD 64(AX), Y2
+	VXORPD  Y2, Y2, Y2
 	VMOVUPD 32(AX), Y3
-	VMOVUPD 96(AX), Y4
+	VXORPD  Y4, Y4, Y4
+	MOVQ    $0x00000008, BX
 
 eight:
 	CMPQ       DX, $0x08
@@ -2758,8 +2890,35 @@ eight:
 	VMOVAPD    Y6, Y3
 	VADDPD     Y5, Y4, Y4
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
-	JMP        eight
+	DECQ       BX
+	JNZ        within
+	VMOVUPD    64(AX), Y5
+	VADDPD     Y2, Y5, Y6
+	VSUBPD     Y5, Y6, Y7
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y5, Y5
+	VSUBPD     Y7, Y2, Y2
+	VADDPD     Y2, Y5, Y2
+	VMOVUPD    Y6, 64(AX)
+	VADDPD     128(AX), Y2, Y2
+	VMOVUPD    Y2, 128(AX)
+	VXORPD     Y2, Y2, Y2
+	VMOVUPD    96(AX), Y5
+	VADDPD     Y4, Y5, Y6
+	VSUBPD     Y5, Y6, Y7
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y5, Y5
+	VSUBPD     Y7, Y4, Y4
+	VADDPD     Y4, Y5, Y4
+	VMOVUPD    Y6, 96(AX)
+	VADDPD     160(AX), Y4, Y4
+	VMOVUPD    Y4, 160(AX)
+	VXORPD     Y4, Y4, Y4
+	MOVQ       $0x00000008, BX
+
+within:
+	SUBQ $0x08, DX
+	JMP  eight
 
 eightDone:
 	CMPQ       DX, $0x00
@@ -2802,44 +2961,110 @@ eightDone:
 	VADDPD     Y0, Y4, Y4
 
 join:
+	VMOVUPD      64(AX), Y0
+	VADDPD       Y2, Y0, Y5
+	VSUBPD       Y0, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y0, Y0
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y5, 64(AX)
+	VADDPD       128(AX), Y0, Y0
+	VMOVUPD      Y0, 128(AX)
+	VXORPD       Y2, Y2, Y2
+	VMOVUPD      96(AX), Y0
+	VADDPD       Y4, Y0, Y2
+	VSUBPD       Y0, Y2, Y5
+	VSUBPD       Y5, Y2, Y6
+	VSUBPD       Y6, Y0, Y0
+	VSUBPD       Y5, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      Y2, 96(AX)
+	VADDPD       160(AX), Y0, Y0
+	VMOVUPD      Y0, 160(AX)
+	VXORPD       Y4, Y4, Y4
 	VMOVUPD      Y1, (AX)
-	VMOVUPD      Y2, 64(AX)
 	VMOVUPD      Y3, 32(AX)
-	VMOVUPD      Y4, 96(AX)
-	VADDPD       Y3, Y1, Y0
-	VSUBPD       Y1, Y0, Y5
-	VSUBPD       Y5, Y0, Y6
-	VSUBPD       Y6, Y1, Y6
-	VSUBPD       Y5, Y3, Y1
-	VADDPD       Y1, Y6, Y6
-	VADDPD       Y4, Y2, Y1
-	VADDPD       Y6, Y1, Y1
-	VEXTRACTF128 $0x01, Y0, X2
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X2, X0, X4
-	VSUBPD       X0, X4, X5
-	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X0, X6
-	VSUBPD       X5, X2, X0
-	VADDPD       X0, X6, X6
-	VADDPD       X3, X1, X0
-	VADDPD       X6, X0, X0
-	VPERMILPD    $0x01, X4, X1
-	VPERMILPD    $0x01, X0, X2
-	VADDPD       X1, X4, X3
-	VSUBPD       X4, X3, X5
-	VSUBPD       X5, X3, X6
-	VSUBPD       X6, X4, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+24(FP)
+	VMOVUPD      64(AX), Y0
+	VMOVUPD      128(AX), Y2
+	VMOVUPD      96(AX), Y4
+	VMOVUPD      160(AX), Y5
+	VADDPD       Y3, Y1, Y6
+	VSUBPD       Y1, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y1, Y1
+	VSUBPD       Y7, Y3, Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y4, Y0, Y3
+	VSUBPD       Y0, Y3, Y7
+	VSUBPD       Y7, Y3, Y8
+	VSUBPD       Y8, Y0, Y0
+	VSUBPD       Y7, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y1, Y3, Y4
+	VSUBPD       Y3, Y4, Y7
+	VSUBPD       Y7, Y4, Y8
+	VSUBPD       Y8, Y3, Y3
+	VSUBPD       Y7, Y1, Y1
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y0, Y2, Y0
+	VEXTRACTF128 $0x01, Y6, X9
+	VEXTRACTF128 $0x01, Y4, X10
+	VEXTRACTF128 $0x01, Y0, X11
+	VADDPD       Y9, Y6, Y1
+	VSUBPD       Y6, Y1, Y2
+	VSUBPD       Y2, Y1, Y3
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y2, Y9, Y2
+	VADDPD       Y2, Y3, Y2
+	VADDPD       Y10, Y4, Y3
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y3, Y6
+	VSUBPD       Y6, Y4, Y4
+	VSUBPD       Y5, Y10, Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y2, Y3, Y5
+	VSUBPD       Y3, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y3, Y3
+	VSUBPD       Y6, Y2, Y2
+	VADDPD       Y2, Y3, Y2
+	VADDPD       Y11, Y0, Y0
+	VADDPD       Y2, Y4, Y2
+	VADDPD       Y2, Y0, Y0
+	VPERMILPD    $0x01, X1, X9
+	VPERMILPD    $0x01, X5, X10
+	VPERMILPD    $0x01, X0, X11
+	VADDPD       Y9, Y1, Y2
+	VSUBPD       Y1, Y2, Y3
+	VSUBPD       Y3, Y2, Y4
+	VSUBPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y9, Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y10, Y5, Y3
+	VSUBPD       Y5, Y3, Y4
+	VSUBPD       Y4, Y3, Y6
+	VSUBPD       Y6, Y5, Y5
+	VSUBPD       Y4, Y10, Y4
+	VADDPD       Y4, Y5, Y4
+	VADDPD       Y1, Y3, Y5
+	VSUBPD       Y3, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y3, Y3
+	VSUBPD       Y6, Y1, Y1
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y11, Y0, Y0
+	VADDPD       Y1, Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y0, Y5, Y0
+	VMOVSD       X2, hi+24(FP)
 	VMOVSD       X0, lo+32(FP)
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
@@ -2850,48 +3075,55 @@ TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-80
 	VXORPD       Y1, Y1, Y1
 	VBROADCASTSD first+32(FP), Y2
 	VBROADCASTSD firstLow+40(FP), Y3
-	VBROADCASTSD second+48(FP), Y4
-	VBROADCASTSD hi+56(FP), Y5
-	VBROADCASTSD lo+64(FP), Y6
+	VBROADCASTSD hi+48(FP), Y4
+	VBROADCASTSD lo+56(FP), Y5
+	VBROADCASTSD one+64(FP), Y6
 	VBROADCASTSD factor+72(FP), Y7
+	VSUBPD       Y6, Y6, Y8
 
 two:
 	CMPQ        BX, $0x08
 	JLT         twoDone
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y8
-	VMOVUPD     (DX), Y9
-	VCMPPD      $0x04, Y1, Y9, Y10
-	VCMPPD      $0x04, Y5, Y9, Y11
-	VANDPD      Y11, Y10, Y10
-	VMULPD      Y3, Y8, Y11
-	VANDPD      Y11, Y10, Y10
-	VFMADD231PD Y2, Y8, Y10
-	VMULPD      Y4, Y10, Y8
-	VFMSUB231PD Y5, Y8, Y9
-	VFMADD231PD Y6, Y8, Y9
-	VMULPD      Y7, Y9, Y8
-	VADDPD      Y1, Y8, Y8
-	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y0, Y8, Y8
-	VMOVUPD     Y8, (AX)
-	VMOVUPD     32(CX), Y8
-	VMOVUPD     32(DX), Y9
-	VCMPPD      $0x04, Y1, Y9, Y10
-	VCMPPD      $0x04, Y5, Y9, Y11
-	VANDPD      Y11, Y10, Y10
-	VMULPD      Y3, Y8, Y11
-	VANDPD      Y11, Y10, Y10
-	VFMADD231PD Y2, Y8, Y10
-	VMULPD      Y4, Y10, Y8
-	VFMSUB231PD Y5, Y8, Y9
-	VFMADD231PD Y6, Y8, Y9
-	VMULPD      Y7, Y9, Y8
-	VADDPD      Y1, Y8, Y8
-	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y0, Y8, Y8
-	VMOVUPD     Y8, 32(AX)
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (DX), Y10
+	VMULPD      Y2, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y2, Y9, Y12
+	VFMADD231PD Y3, Y9, Y12
+	VCMPPD      $0x04, Y6, Y10, Y9
+	VCMPPD      $0x04, Y8, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y4, Y11, Y10
+	VMULPD      Y5, Y11, Y11
+	VFMADD231PD Y4, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y7, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	VMOVUPD     Y9, (AX)
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(DX), Y10
+	VMULPD      Y2, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y2, Y9, Y12
+	VFMADD231PD Y3, Y9, Y12
+	VCMPPD      $0x04, Y6, Y10, Y9
+	VCMPPD      $0x04, Y8, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y4, Y11, Y10
+	VMULPD      Y5, Y11, Y11
+	VFMADD231PD Y4, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y7, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	VMOVUPD     Y9, 32(AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
@@ -2902,22 +3134,25 @@ twoDone:
 one:
 	CMPQ        BX, $0x04
 	JLT         oneDone
-	VMOVUPD     (CX), Y8
-	VMOVUPD     (DX), Y9
-	VCMPPD      $0x04, Y1, Y9, Y10
-	VCMPPD      $0x04, Y5, Y9, Y11
-	VANDPD      Y11, Y10, Y10
-	VMULPD      Y3, Y8, Y11
-	VANDPD      Y11, Y10, Y10
-	VFMADD231PD Y2, Y8, Y10
-	VMULPD      Y4, Y10, Y8
-	VFMSUB231PD Y5, Y8, Y9
-	VFMADD231PD Y6, Y8, Y9
-	VMULPD      Y7, Y9, Y8
-	VADDPD      Y1, Y8, Y8
-	VCMPPD      $0x03, Y8, Y8, Y9
-	VBLENDVPD   Y9, Y0, Y8, Y8
-	VMOVUPD     Y8, (AX)
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (DX), Y10
+	VMULPD      Y2, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y2, Y9, Y12
+	VFMADD231PD Y3, Y9, Y12
+	VCMPPD      $0x04, Y6, Y10, Y9
+	VCMPPD      $0x04, Y8, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y4, Y11, Y10
+	VMULPD      Y5, Y11, Y11
+	VFMADD231PD Y4, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y7, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	VMOVUPD     Y9, (AX)
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
@@ -2932,26 +3167,30 @@ oneDone:
 	CMOVQGT     SI, BX
 	NEGQ        BX
 	LEAQ        laneMasks<>+32(SB), SI
-	VMOVUPD     (SI)(BX*8), Y8
-	VMASKMOVPD  (CX), Y8, Y9
-	VBLENDVPD   Y8, Y9, Y1, Y9
-	VMASKMOVPD  (DX), Y8, Y10
-	VBLENDVPD   Y8, Y10, Y1, Y10
-	VCMPPD      $0x04, Y1, Y10, Y11
-	VCMPPD      $0x04, Y5, Y10, Y12
-	VANDPD      Y12, Y11, Y11
-	VMULPD      Y3, Y9, Y3
-	VANDPD      Y3, Y11, Y3
-	VFMADD231PD Y2, Y9, Y3
-	VMULPD      Y4, Y3, Y2
-	VMOVAPD     Y10, Y3
-	VFMSUB231PD Y5, Y2, Y3
-	VFMADD231PD Y6, Y2, Y3
-	VMULPD      Y7, Y3, Y2
+	VMOVUPD     (SI)(BX*8), Y9
+	VMASKMOVPD  (CX), Y9, Y10
+	VBLENDVPD   Y9, Y10, Y1, Y10
+	VMASKMOVPD  (DX), Y9, Y11
+	VBLENDVPD   Y9, Y11, Y1, Y11
+	VMULPD      Y2, Y10, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y2, Y10, Y13
+	VMOVAPD     Y13, Y2
+	VFMADD231PD Y3, Y10, Y2
+	VCMPPD      $0x04, Y6, Y11, Y3
+	VCMPPD      $0x04, Y8, Y11, Y6
+	VANDPD      Y6, Y3, Y3
+	VANDPD      Y2, Y3, Y2
+	VMOVAPD     Y11, Y3
+	VFMSUB231PD Y4, Y12, Y3
+	VMULPD      Y5, Y12, Y5
+	VFMADD231PD Y4, Y2, Y5
+	VADDPD      Y5, Y3, Y2
+	VMULPD      Y7, Y2, Y2
 	VADDPD      Y1, Y2, Y1
 	VCMPPD      $0x03, Y1, Y1, Y2
 	VBLENDVPD   Y2, Y0, Y1, Y0
-	VMASKMOVPD  Y0, Y8, (AX)
+	VMASKMOVPD  Y0, Y9, (AX)
 
 done:
 	VZEROUPPER
@@ -3128,67 +3367,90 @@ vectors:
 	VMOVUPD        (CX), Y3
 	VMOVUPD        (DX), Y4
 	VCMPPD         $0x16, Y0, Y3, Y5
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y3, Y6
 	VMAXPD         minusFarthest<>+0(SB), Y3, Y3
-	VMOVAPD        Y3, Y6
 	VMOVUPD        scaledMagic<>+0(SB), Y7
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y6, Y7
-	VSUBPD         scaledMagic<>+0(SB), Y7, Y8
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y6
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y6
-	VPSLLQ         $0x04, Y7, Y8
-	VPAND          low4Pairs<>+0(SB), Y8, Y8
-	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, R8
-	VBROADCASTF128 (SI)(R8*1), Y10
-	VMOVQ          X9, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, R8
-	VBROADCASTF128 (SI)(R8*1), Y8
-	VPEXTRQ        $0x01, X9, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y8, Y8
-	VUNPCKLPD      Y8, Y10, Y9
-	VUNPCKHPD      Y8, Y10, Y8
-	VPSLLQ         $0x30, Y7, Y7
-	VPADDQ         Y7, Y9, Y7
-	VMOVUPD        exp6<>+0(SB), Y9
-	VFMADD213PD    exp5<>+0(SB), Y6, Y9
-	VFMADD213PD    exp4<>+0(SB), Y6, Y9
-	VFMADD213PD    exp3<>+0(SB), Y6, Y9
-	VFMADD213PD    exp2<>+0(SB), Y6, Y9
-	VFMADD213PD    one<>+0(SB), Y6, Y9
-	VFMADD231PD    Y6, Y9, Y8
-	VMOVAPD        Y7, Y6
-	VFMADD231PD    Y8, Y7, Y6
-	VMULPD         Unscale<>+0(SB), Y6, Y6
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VBROADCASTSD   one<>+0(SB), Y9
-	VSUBPD         Y7, Y9, Y9
-	VFNMADD231PD   Y8, Y7, Y9
-	VMOVUPD        factorial8<>+0(SB), Y7
-	VFMADD213PD    factorial7<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial6<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial5<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial4<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial3<>+0(SB), Y3, Y7
-	VFMADD213PD    half<>+0(SB), Y3, Y7
-	VMULPD         Y3, Y3, Y8
-	VMOVAPD        Y3, Y10
-	VFMADD231PD    Y8, Y7, Y10
-	VSUBPD         Y10, Y0, Y7
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y7
 	VMOVUPD        minusSeriesEnd<>+0(SB), Y8
 	VCMPPD         $0x11, Y3, Y8, Y8
-	VBLENDVPD      Y8, Y7, Y9, Y7
-	VCMPPD         $0x11, minusFifty<>+0(SB), Y3, Y3
-	VBROADCASTSD   one<>+0(SB), Y8
-	VSUBPD         Y6, Y8, Y8
-	VBLENDVPD      Y3, Y8, Y7, Y3
+	VBLENDVPD      Y8, scaledMagic<>+0(SB), Y7, Y7
+	VSUBPD         scaledMagic<>+0(SB), Y7, Y8
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y3
+	VMOVAPD        Y0, Y9
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y9
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          low4Pairs<>+0(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X10
+	VMOVQ          X8, R8
+	VBROADCASTF128 (SI)(R8*1), Y11
+	VMOVQ          X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
+	VPEXTRQ        $0x01, X8, R8
+	VBROADCASTF128 (SI)(R8*1), Y8
+	VPEXTRQ        $0x01, X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y8, Y8
+	VUNPCKLPD      Y8, Y11, Y10
+	VUNPCKHPD      Y8, Y11, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y10, Y7
+	VANDPD         Y7, Y6, Y6
+	VADDPD         Y9, Y3, Y7
+	VMOVUPD        factorial8<>+0(SB), Y10
+	VFMADD213PD    factorial7<>+0(SB), Y7, Y10
+	VFMADD213PD    factorial6<>+0(SB), Y7, Y10
+	VFMADD213PD    factorial5<>+0(SB), Y7, Y10
+	VFMADD213PD    factorial4<>+0(SB), Y7, Y10
+	VFMADD213PD    factorial3<>+0(SB), Y7, Y10
+	VFMADD213PD    half<>+0(SB), Y7, Y10
+	VMULPD         Y7, Y7, Y7
+	VADDPD         Y8, Y9, Y8
+	VFMADD231PD    Y7, Y10, Y8
+	VADDPD         Y8, Y3, Y7
+	VSUBPD         Y3, Y7, Y3
+	VSUBPD         Y3, Y8, Y3
+	VMULPD         Y7, Y6, Y8
+	VMOVAPD        Y8, Y9
+	VFMSUB231PD    Y7, Y6, Y9
+	VMOVAPD        Y9, Y7
+	VFMADD231PD    Y3, Y6, Y7
+	VADDPD         Y8, Y6, Y3
+	VSUBPD         Y6, Y3, Y9
+	VSUBPD         Y9, Y8, Y9
+	VADDPD         Y7, Y9, Y9
+	VMULPD         Unscale<>+0(SB), Y6, Y6
+	VMULPD         Unscale<>+0(SB), Y8, Y8
+	VMULPD         Unscale<>+0(SB), Y7, Y7
+	VBROADCASTSD   one<>+0(SB), Y10
+	VSUBPD         Y6, Y10, Y11
+	VSUBPD         Y11, Y10, Y10
+	VSUBPD         Y6, Y10, Y6
+	VSUBPD         Y8, Y11, Y10
+	VSUBPD         Y11, Y10, Y12
+	VSUBPD         Y12, Y10, Y13
+	VSUBPD         Y13, Y11, Y11
+	VADDPD         Y12, Y8, Y8
+	VSUBPD         Y8, Y11, Y8
+	VADDPD         Y8, Y6, Y6
+	VSUBPD         Y7, Y6, Y6
 	VSUBPD         Y4, Y1, Y7
 	VADDPD         Y2, Y7, Y7
-	VMULPD         Y3, Y4, Y3
-	VMULPD         Y7, Y6, Y4
-	VSUBPD         Y4, Y3, Y3
+	VMULPD         Y7, Y3, Y8
+	VMOVAPD        Y8, Y11
+	VFMSUB231PD    Y7, Y3, Y11
+	VMOVAPD        Y11, Y3
+	VFMADD231PD    Y7, Y9, Y3
+	VMULPD         Y10, Y4, Y7
+	VMOVAPD        Y7, Y9
+	VFMSUB231PD    Y10, Y4, Y9
+	VFMADD231PD    Y6, Y4, Y9
+	VMULPD         Unscale<>+0(SB), Y8, Y4
+	VSUBPD         Y4, Y7, Y4
+	VMULPD         Unscale<>+0(SB), Y3, Y3
+	VSUBPD         Y3, Y9, Y3
+	VADDPD         Y3, Y4, Y3
 	VADDPD         Y0, Y3, Y3
-	VCMPPD         $0x03, Y3, Y3, Y4
+	VSUBPD         Y3, Y3, Y4
+	VCMPPD         $0x03, Y4, Y4, Y4
 	VORPD          Y5, Y4, Y5
 	VMOVMSKPD      Y5, R8
 	TESTL          R8, R8
@@ -3218,67 +3480,90 @@ vectorsDone:
 	VMASKMOVPD     (DX), Y3, Y5
 	VBLENDVPD      Y3, Y5, Y0, Y5
 	VCMPPD         $0x16, Y0, Y4, Y6
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y4, Y7
 	VMAXPD         minusFarthest<>+0(SB), Y4, Y4
-	VMOVAPD        Y4, Y7
 	VMOVUPD        scaledMagic<>+0(SB), Y8
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y7, Y8
-	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y7
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y7
-	VPSLLQ         $0x04, Y8, Y9
-	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, CX
-	VBROADCASTF128 (SI)(CX*1), Y11
-	VMOVQ          X10, CX
-	VINSERTF128    $0x01, (SI)(CX*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, CX
-	VBROADCASTF128 (SI)(CX*1), Y9
-	VPEXTRQ        $0x01, X10, CX
-	VINSERTF128    $0x01, (SI)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y11, Y10
-	VUNPCKHPD      Y9, Y11, Y9
-	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y10, Y8
-	VMOVUPD        exp6<>+0(SB), Y10
-	VFMADD213PD    exp5<>+0(SB), Y7, Y10
-	VFMADD213PD    exp4<>+0(SB), Y7, Y10
-	VFMADD213PD    exp3<>+0(SB), Y7, Y10
-	VFMADD213PD    exp2<>+0(SB), Y7, Y10
-	VFMADD213PD    one<>+0(SB), Y7, Y10
-	VFMADD231PD    Y7, Y10, Y9
-	VMOVAPD        Y8, Y7
-	VFMADD231PD    Y9, Y8, Y7
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y8, Y8
-	VBROADCASTSD   one<>+0(SB), Y10
-	VSUBPD         Y8, Y10, Y10
-	VFNMADD231PD   Y9, Y8, Y10
-	VMOVUPD        factorial8<>+0(SB), Y8
-	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
-	VFMADD213PD    half<>+0(SB), Y4, Y8
-	VMULPD         Y4, Y4, Y9
-	VMOVAPD        Y4, Y11
-	VFMADD231PD    Y9, Y8, Y11
-	VSUBPD         Y11, Y0, Y8
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y8
 	VMOVUPD        minusSeriesEnd<>+0(SB), Y9
 	VCMPPD         $0x11, Y4, Y9, Y9
-	VBLENDVPD      Y9, Y8, Y10, Y8
-	VCMPPD         $0x11, minusFifty<>+0(SB), Y4, Y4
-	VBROADCASTSD   one<>+0(SB), Y9
-	VSUBPD         Y7, Y9, Y9
-	VBLENDVPD      Y4, Y9, Y8, Y4
+	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
+	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
+	VMOVAPD        Y0, Y10
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y10
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          low4Pairs<>+0(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X11
+	VMOVQ          X9, CX
+	VBROADCASTF128 (SI)(CX*1), Y12
+	VMOVQ          X11, CX
+	VINSERTF128    $0x01, (SI)(CX*1), Y12, Y12
+	VPEXTRQ        $0x01, X9, CX
+	VBROADCASTF128 (SI)(CX*1), Y9
+	VPEXTRQ        $0x01, X11, CX
+	VINSERTF128    $0x01, (SI)(CX*1), Y9, Y9
+	VUNPCKLPD      Y9, Y12, Y11
+	VUNPCKHPD      Y9, Y12, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y11, Y8
+	VANDPD         Y8, Y7, Y7
+	VADDPD         Y10, Y4, Y8
+	VMOVUPD        factorial8<>+0(SB), Y11
+	VFMADD213PD    factorial7<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial6<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial5<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial4<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial3<>+0(SB), Y8, Y11
+	VFMADD213PD    half<>+0(SB), Y8, Y11
+	VMULPD         Y8, Y8, Y8
+	VADDPD         Y9, Y10, Y9
+	VFMADD231PD    Y8, Y11, Y9
+	VADDPD         Y9, Y4, Y8
+	VSUBPD         Y4, Y8, Y4
+	VSUBPD         Y4, Y9, Y4
+	VMULPD         Y8, Y7, Y9
+	VMOVAPD        Y9, Y10
+	VFMSUB231PD    Y8, Y7, Y10
+	VMOVAPD        Y10, Y8
+	VFMADD231PD    Y4, Y7, Y8
+	VADDPD         Y9, Y7, Y4
+	VSUBPD         Y7, Y4, Y10
+	VSUBPD         Y10, Y9, Y10
+	VADDPD         Y8, Y10, Y10
+	VMULPD         Unscale<>+0(SB), Y7, Y7
+	VMULPD         Unscale<>+0(SB), Y9, Y9
+	VMULPD         Unscale<>+0(SB), Y8, Y8
+	VBROADCASTSD   one<>+0(SB), Y11
+	VSUBPD         Y7, Y11, Y12
+	VSUBPD         Y12, Y11, Y11
+	VSUBPD         Y7, Y11, Y7
+	VSUBPD         Y9, Y12, Y11
+	VSUBPD         Y12, Y11, Y13
+	VSUBPD         Y13, Y11, Y14
+	VSUBPD         Y14, Y12, Y12
+	VADDPD         Y13, Y9, Y9
+	VSUBPD         Y9, Y12, Y9
+	VADDPD         Y9, Y7, Y7
+	VSUBPD         Y8, Y7, Y7
 	VSUBPD         Y5, Y1, Y1
 	VADDPD         Y2, Y1, Y1
-	VMULPD         Y4, Y5, Y2
-	VMULPD         Y1, Y7, Y1
-	VSUBPD         Y1, Y2, Y1
+	VMULPD         Y1, Y4, Y2
+	VMOVAPD        Y2, Y8
+	VFMSUB231PD    Y1, Y4, Y8
+	VMOVAPD        Y8, Y4
+	VFMADD231PD    Y1, Y10, Y4
+	VMULPD         Y11, Y5, Y1
+	VMOVAPD        Y1, Y8
+	VFMSUB231PD    Y11, Y5, Y8
+	VFMADD231PD    Y7, Y5, Y8
+	VMULPD         Unscale<>+0(SB), Y2, Y2
+	VSUBPD         Y2, Y1, Y1
+	VMULPD         Unscale<>+0(SB), Y4, Y2
+	VSUBPD         Y2, Y8, Y2
+	VADDPD         Y2, Y1, Y1
 	VADDPD         Y0, Y1, Y0
-	VCMPPD         $0x03, Y0, Y0, Y1
+	VSUBPD         Y0, Y0, Y1
+	VCMPPD         $0x03, Y1, Y1, Y1
 	VORPD          Y6, Y1, Y6
 	VMOVMSKPD      Y6, CX
 	TESTL          CX, CX
@@ -3314,68 +3599,91 @@ vectors:
 	VMOVUPD        (CX), Y1
 	VMOVUPD        (DX), Y2
 	VCMPPD         $0x16, Y0, Y1, Y3
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y1, Y4
 	VMAXPD         minusFarthest<>+0(SB), Y1, Y1
-	VMOVAPD        Y1, Y4
 	VMOVUPD        scaledMagic<>+0(SB), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y5
-	VSUBPD         scaledMagic<>+0(SB), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y4
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R13
-	VBROADCASTF128 (R11)(R13*1), Y8
-	VMOVQ          X7, R13
-	VINSERTF128    $0x01, (R11)(R13*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R13
-	VBROADCASTF128 (R11)(R13*1), Y6
-	VPEXTRQ        $0x01, X7, R13
-	VINSERTF128    $0x01, (R11)(R13*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VMOVUPD        exp6<>+0(SB), Y7
-	VFMADD213PD    exp5<>+0(SB), Y4, Y7
-	VFMADD213PD    exp4<>+0(SB), Y4, Y7
-	VFMADD213PD    exp3<>+0(SB), Y4, Y7
-	VFMADD213PD    exp2<>+0(SB), Y4, Y7
-	VFMADD213PD    one<>+0(SB), Y4, Y7
-	VFMADD231PD    Y4, Y7, Y6
-	VMOVAPD        Y5, Y4
-	VFMADD231PD    Y6, Y5, Y4
-	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VMULPD         Unscale<>+0(SB), Y5, Y5
-	VBROADCASTSD   one<>+0(SB), Y7
-	VSUBPD         Y5, Y7, Y7
-	VFNMADD231PD   Y6, Y5, Y7
-	VMOVUPD        factorial8<>+0(SB), Y5
-	VFMADD213PD    factorial7<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial6<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial5<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial4<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial3<>+0(SB), Y1, Y5
-	VFMADD213PD    half<>+0(SB), Y1, Y5
-	VMULPD         Y1, Y1, Y6
-	VMOVAPD        Y1, Y8
-	VFMADD231PD    Y6, Y5, Y8
-	VSUBPD         Y8, Y0, Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y5
 	VMOVUPD        minusSeriesEnd<>+0(SB), Y6
 	VCMPPD         $0x11, Y1, Y6, Y6
-	VBLENDVPD      Y6, Y5, Y7, Y5
-	VCMPPD         $0x11, minusFifty<>+0(SB), Y1, Y1
-	VBROADCASTSD   one<>+0(SB), Y6
-	VSUBPD         Y4, Y6, Y6
-	VBLENDVPD      Y1, Y6, Y5, Y1
+	VBLENDVPD      Y6, scaledMagic<>+0(SB), Y5, Y5
+	VSUBPD         scaledMagic<>+0(SB), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y1
+	VMOVAPD        Y0, Y7
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y7
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X8
+	VMOVQ          X6, R13
+	VBROADCASTF128 (R11)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R11)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X6, R13
+	VBROADCASTF128 (R11)(R13*1), Y6
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R11)(R13*1), Y6, Y6
+	VUNPCKLPD      Y6, Y9, Y8
+	VUNPCKHPD      Y6, Y9, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y8, Y5
+	VANDPD         Y5, Y4, Y4
+	VADDPD         Y7, Y1, Y5
+	VMOVUPD        factorial8<>+0(SB), Y8
+	VFMADD213PD    factorial7<>+0(SB), Y5, Y8
+	VFMADD213PD    factorial6<>+0(SB), Y5, Y8
+	VFMADD213PD    factorial5<>+0(SB), Y5, Y8
+	VFMADD213PD    factorial4<>+0(SB), Y5, Y8
+	VFMADD213PD    factorial3<>+0(SB), Y5, Y8
+	VFMADD213PD    half<>+0(SB), Y5, Y8
+	VMULPD         Y5, Y5, Y5
+	VADDPD         Y6, Y7, Y6
+	VFMADD231PD    Y5, Y8, Y6
+	VADDPD         Y6, Y1, Y5
+	VSUBPD         Y1, Y5, Y1
+	VSUBPD         Y1, Y6, Y1
+	VMULPD         Y5, Y4, Y6
+	VMOVAPD        Y6, Y7
+	VFMSUB231PD    Y5, Y4, Y7
+	VMOVAPD        Y7, Y5
+	VFMADD231PD    Y1, Y4, Y5
+	VADDPD         Y6, Y4, Y1
+	VSUBPD         Y4, Y1, Y7
+	VSUBPD         Y7, Y6, Y7
+	VADDPD         Y5, Y7, Y7
+	VMULPD         Unscale<>+0(SB), Y4, Y4
+	VMULPD         Unscale<>+0(SB), Y6, Y6
+	VMULPD         Unscale<>+0(SB), Y5, Y5
+	VBROADCASTSD   one<>+0(SB), Y8
+	VSUBPD         Y4, Y8, Y9
+	VSUBPD         Y9, Y8, Y8
+	VSUBPD         Y4, Y8, Y4
+	VSUBPD         Y6, Y9, Y8
+	VSUBPD         Y9, Y8, Y10
+	VSUBPD         Y10, Y8, Y11
+	VSUBPD         Y11, Y9, Y9
+	VADDPD         Y10, Y6, Y6
+	VSUBPD         Y6, Y9, Y6
+	VADDPD         Y6, Y4, Y4
+	VSUBPD         Y5, Y4, Y4
 	VMOVUPD        (SI), Y5
 	VSUBPD         Y2, Y5, Y5
 	VADDPD         (DI), Y5, Y5
-	VMULPD         Y1, Y2, Y1
-	VMULPD         Y5, Y4, Y2
-	VSUBPD         Y2, Y1, Y1
+	VMULPD         Y5, Y1, Y6
+	VMOVAPD        Y6, Y9
+	VFMSUB231PD    Y5, Y1, Y9
+	VMOVAPD        Y9, Y1
+	VFMADD231PD    Y5, Y7, Y1
+	VMULPD         Y8, Y2, Y5
+	VMOVAPD        Y5, Y7
+	VFMSUB231PD    Y8, Y2, Y7
+	VFMADD231PD    Y4, Y2, Y7
+	VMULPD         Unscale<>+0(SB), Y6, Y2
+	VSUBPD         Y2, Y5, Y2
+	VMULPD         Unscale<>+0(SB), Y1, Y1
+	VSUBPD         Y1, Y7, Y1
+	VADDPD         Y1, Y2, Y1
 	VADDPD         Y0, Y1, Y1
-	VCMPPD         $0x03, Y1, Y1, Y2
+	VSUBPD         Y1, Y1, Y2
+	VCMPPD         $0x03, Y2, Y2, Y2
 	VORPD          Y3, Y2, Y3
 	VMOVMSKPD      Y3, R13
 	TESTL          R13, R13
@@ -3411,67 +3719,90 @@ vectorsDone:
 	VMASKMOVPD     (DX), Y1, Y5
 	VBLENDVPD      Y1, Y5, Y0, Y5
 	VCMPPD         $0x16, Y0, Y4, Y6
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y4, Y7
 	VMAXPD         minusFarthest<>+0(SB), Y4, Y4
-	VMOVAPD        Y4, Y7
 	VMOVUPD        scaledMagic<>+0(SB), Y8
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y7, Y8
-	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y7
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y7
-	VPSLLQ         $0x04, Y8, Y9
-	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, CX
-	VBROADCASTF128 (R11)(CX*1), Y11
-	VMOVQ          X10, CX
-	VINSERTF128    $0x01, (R11)(CX*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, CX
-	VBROADCASTF128 (R11)(CX*1), Y9
-	VPEXTRQ        $0x01, X10, CX
-	VINSERTF128    $0x01, (R11)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y11, Y10
-	VUNPCKHPD      Y9, Y11, Y9
-	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y10, Y8
-	VMOVUPD        exp6<>+0(SB), Y10
-	VFMADD213PD    exp5<>+0(SB), Y7, Y10
-	VFMADD213PD    exp4<>+0(SB), Y7, Y10
-	VFMADD213PD    exp3<>+0(SB), Y7, Y10
-	VFMADD213PD    exp2<>+0(SB), Y7, Y10
-	VFMADD213PD    one<>+0(SB), Y7, Y10
-	VFMADD231PD    Y7, Y10, Y9
-	VMOVAPD        Y8, Y7
-	VFMADD231PD    Y9, Y8, Y7
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y8, Y8
-	VBROADCASTSD   one<>+0(SB), Y10
-	VSUBPD         Y8, Y10, Y10
-	VFNMADD231PD   Y9, Y8, Y10
-	VMOVUPD        factorial8<>+0(SB), Y8
-	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
-	VFMADD213PD    half<>+0(SB), Y4, Y8
-	VMULPD         Y4, Y4, Y9
-	VMOVAPD        Y4, Y11
-	VFMADD231PD    Y9, Y8, Y11
-	VSUBPD         Y11, Y0, Y8
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y8
 	VMOVUPD        minusSeriesEnd<>+0(SB), Y9
 	VCMPPD         $0x11, Y4, Y9, Y9
-	VBLENDVPD      Y9, Y8, Y10, Y8
-	VCMPPD         $0x11, minusFifty<>+0(SB), Y4, Y4
-	VBROADCASTSD   one<>+0(SB), Y9
-	VSUBPD         Y7, Y9, Y9
-	VBLENDVPD      Y4, Y9, Y8, Y4
+	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
+	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
+	VMOVAPD        Y0, Y10
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y10
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          low4Pairs<>+0(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X11
+	VMOVQ          X9, CX
+	VBROADCASTF128 (R11)(CX*1), Y12
+	VMOVQ          X11, CX
+	VINSERTF128    $0x01, (R11)(CX*1), Y12, Y12
+	VPEXTRQ        $0x01, X9, CX
+	VBROADCASTF128 (R11)(CX*1), Y9
+	VPEXTRQ        $0x01, X11, CX
+	VINSERTF128    $0x01, (R11)(CX*1), Y9, Y9
+	VUNPCKLPD      Y9, Y12, Y11
+	VUNPCKHPD      Y9, Y12, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y11, Y8
+	VANDPD         Y8, Y7, Y7
+	VADDPD         Y10, Y4, Y8
+	VMOVUPD        factorial8<>+0(SB), Y11
+	VFMADD213PD    factorial7<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial6<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial5<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial4<>+0(SB), Y8, Y11
+	VFMADD213PD    factorial3<>+0(SB), Y8, Y11
+	VFMADD213PD    half<>+0(SB), Y8, Y11
+	VMULPD         Y8, Y8, Y8
+	VADDPD         Y9, Y10, Y9
+	VFMADD231PD    Y8, Y11, Y9
+	VADDPD         Y9, Y4, Y8
+	VSUBPD         Y4, Y8, Y4
+	VSUBPD         Y4, Y9, Y4
+	VMULPD         Y8, Y7, Y9
+	VMOVAPD        Y9, Y10
+	VFMSUB231PD    Y8, Y7, Y10
+	VMOVAPD        Y10, Y8
+	VFMADD231PD    Y4, Y7, Y8
+	VADDPD         Y9, Y7, Y4
+	VSUBPD         Y7, Y4, Y10
+	VSUBPD         Y10, Y9, Y10
+	VADDPD         Y8, Y10, Y10
+	VMULPD         Unscale<>+0(SB), Y7, Y7
+	VMULPD         Unscale<>+0(SB), Y9, Y9
+	VMULPD         Unscale<>+0(SB), Y8, Y8
+	VBROADCASTSD   one<>+0(SB), Y11
+	VSUBPD         Y7, Y11, Y12
+	VSUBPD         Y12, Y11, Y11
+	VSUBPD         Y7, Y11, Y7
+	VSUBPD         Y9, Y12, Y11
+	VSUBPD         Y12, Y11, Y13
+	VSUBPD         Y13, Y11, Y14
+	VSUBPD         Y14, Y12, Y12
+	VADDPD         Y13, Y9, Y9
+	VSUBPD         Y9, Y12, Y9
+	VADDPD         Y9, Y7, Y7
+	VSUBPD         Y8, Y7, Y7
 	VSUBPD         Y5, Y2, Y2
 	VADDPD         Y3, Y2, Y2
-	VMULPD         Y4, Y5, Y3
-	VMULPD         Y2, Y7, Y2
-	VSUBPD         Y2, Y3, Y2
+	VMULPD         Y2, Y4, Y3
+	VMOVAPD        Y3, Y8
+	VFMSUB231PD    Y2, Y4, Y8
+	VMOVAPD        Y8, Y4
+	VFMADD231PD    Y2, Y10, Y4
+	VMULPD         Y11, Y5, Y2
+	VMOVAPD        Y2, Y8
+	VFMSUB231PD    Y11, Y5, Y8
+	VFMADD231PD    Y7, Y5, Y8
+	VMULPD         Unscale<>+0(SB), Y3, Y3
+	VSUBPD         Y3, Y2, Y2
+	VMULPD         Unscale<>+0(SB), Y4, Y3
+	VSUBPD         Y3, Y8, Y3
+	VADDPD         Y3, Y2, Y2
 	VADDPD         Y0, Y2, Y0
-	VCMPPD         $0x03, Y0, Y0, Y2
+	VSUBPD         Y0, Y0, Y2
+	VCMPPD         $0x03, Y2, Y2, Y2
 	VORPD          Y6, Y2, Y6
 	VMOVMSKPD      Y6, CX
 	TESTL          CX, CX
@@ -3553,8 +3884,525 @@ next:
 	VZEROUPPER
 	RET
 
-// func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
+// func panelTakeLowAVX2(c *Panel, s *LowSums, groups int)
 // Requires: AVX
+TEXT ·panelTakeLowAVX2(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   s+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	VXORPD Y0, Y0, Y0
+	SHLQ   $0x01, DX
+
+vectors:
+	VMOVUPD (CX), Y1
+	VMOVUPD 8704(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, (CX)
+	VADDPD  4096(CX), Y1, Y1
+	VMOVUPD Y1, 4096(CX)
+	VMOVUPD Y0, 8704(AX)
+	VMOVUPD 512(CX), Y1
+	VMOVUPD 9216(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 512(CX)
+	VADDPD  4608(CX), Y1, Y1
+	VMOVUPD Y1, 4608(CX)
+	VMOVUPD Y0, 9216(AX)
+	VMOVUPD 1024(CX), Y1
+	VMOVUPD 9728(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 1024(CX)
+	VADDPD  5120(CX), Y1, Y1
+	VMOVUPD Y1, 5120(CX)
+	VMOVUPD Y0, 9728(AX)
+	VMOVUPD 1536(CX), Y1
+	VMOVUPD 10240(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 1536(CX)
+	VADDPD  5632(CX), Y1, Y1
+	VMOVUPD Y1, 5632(CX)
+	VMOVUPD Y0, 10240(AX)
+	VMOVUPD 2048(CX), Y1
+	VMOVUPD 10752(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 2048(CX)
+	VADDPD  6144(CX), Y1, Y1
+	VMOVUPD Y1, 6144(CX)
+	VMOVUPD Y0, 10752(AX)
+	VMOVUPD 2560(CX), Y1
+	VMOVUPD 11264(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 2560(CX)
+	VADDPD  6656(CX), Y1, Y1
+	VMOVUPD Y1, 6656(CX)
+	VMOVUPD Y0, 11264(AX)
+	VMOVUPD 3072(CX), Y1
+	VMOVUPD 11776(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 3072(CX)
+	VADDPD  7168(CX), Y1, Y1
+	VMOVUPD Y1, 7168(CX)
+	VMOVUPD Y0, 11776(AX)
+	VMOVUPD 3584(CX), Y1
+	VMOVUPD 12288(AX), Y2
+	VADDPD  Y2, Y1, Y3
+	VSUBPD  Y1, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y1, Y1
+	VSUBPD  Y4, Y2, Y2
+	VADDPD  Y2, Y1, Y1
+	VMOVUPD Y3, 3584(CX)
+	VADDPD  7680(CX), Y1, Y1
+	VMOVUPD Y1, 7680(CX)
+	VMOVUPD Y0, 12288(AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	DECQ    DX
+	JNZ     vectors
+	VZEROUPPER
+	RET
+
+// func panelJoinLowAVX2(c *Panel, s *LowSums, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelJoinLowAVX2(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), AX
+	MOVQ groups+16(FP), CX
+	MOVQ s+8(FP), DX
+	SHLQ $0x01, CX
+
+vectors:
+	VMOVUPD   4608(AX), Y0
+	VMOVUPD   (DX), Y1
+	VMOVUPD   4096(DX), Y2
+	VMOVUPD   6656(AX), Y3
+	VMOVUPD   2048(DX), Y4
+	VMOVUPD   6144(DX), Y5
+	VADDPD    Y3, Y0, Y6
+	VSUBPD    Y0, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y0, Y0
+	VSUBPD    Y7, Y3, Y3
+	VADDPD    Y3, Y0, Y0
+	VADDPD    Y4, Y1, Y3
+	VSUBPD    Y1, Y3, Y7
+	VSUBPD    Y7, Y3, Y8
+	VSUBPD    Y8, Y1, Y1
+	VSUBPD    Y7, Y4, Y4
+	VADDPD    Y4, Y1, Y1
+	VADDPD    Y0, Y3, Y4
+	VSUBPD    Y3, Y4, Y7
+	VSUBPD    Y7, Y4, Y8
+	VSUBPD    Y8, Y3, Y3
+	VSUBPD    Y7, Y0, Y0
+	VADDPD    Y0, Y3, Y0
+	VADDPD    Y5, Y2, Y2
+	VADDPD    Y0, Y1, Y0
+	VADDPD    Y0, Y2, Y0
+	VMOVUPD   5632(AX), Y1
+	VMOVUPD   1024(DX), Y2
+	VMOVUPD   5120(DX), Y3
+	VMOVUPD   7680(AX), Y5
+	VMOVUPD   3072(DX), Y7
+	VMOVUPD   7168(DX), Y8
+	VADDPD    Y5, Y1, Y9
+	VSUBPD    Y1, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y1, Y1
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y7, Y2, Y5
+	VSUBPD    Y2, Y5, Y10
+	VSUBPD    Y10, Y5, Y11
+	VSUBPD    Y11, Y2, Y2
+	VSUBPD    Y10, Y7, Y7
+	VADDPD    Y7, Y2, Y2
+	VADDPD    Y1, Y5, Y7
+	VSUBPD    Y5, Y7, Y10
+	VSUBPD    Y10, Y7, Y11
+	VSUBPD    Y11, Y5, Y5
+	VSUBPD    Y10, Y1, Y1
+	VADDPD    Y1, Y5, Y1
+	VADDPD    Y8, Y3, Y3
+	VADDPD    Y1, Y2, Y1
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y9, Y6, Y2
+	VSUBPD    Y6, Y2, Y3
+	VSUBPD    Y3, Y2, Y5
+	VSUBPD    Y5, Y6, Y5
+	VSUBPD    Y3, Y9, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y7, Y4, Y5
+	VSUBPD    Y4, Y5, Y6
+	VSUBPD    Y6, Y5, Y8
+	VSUBPD    Y8, Y4, Y4
+	VSUBPD    Y6, Y7, Y6
+	VADDPD    Y6, Y4, Y4
+	VADDPD    Y3, Y5, Y6
+	VSUBPD    Y5, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y5, Y5
+	VSUBPD    Y7, Y3, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y3, Y4, Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   5120(AX), Y1
+	VMOVUPD   512(DX), Y3
+	VMOVUPD   4608(DX), Y4
+	VMOVUPD   7168(AX), Y5
+	VMOVUPD   2560(DX), Y7
+	VMOVUPD   6656(DX), Y8
+	VADDPD    Y5, Y1, Y9
+	VSUBPD    Y1, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y1, Y1
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y7, Y3, Y5
+	VSUBPD    Y3, Y5, Y10
+	VSUBPD    Y10, Y5, Y11
+	VSUBPD    Y11, Y3, Y3
+	VSUBPD    Y10, Y7, Y7
+	VADDPD    Y7, Y3, Y3
+	VADDPD    Y1, Y5, Y7
+	VSUBPD    Y5, Y7, Y10
+	VSUBPD    Y10, Y7, Y11
+	VSUBPD    Y11, Y5, Y5
+	VSUBPD    Y10, Y1, Y1
+	VADDPD    Y1, Y5, Y1
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y1, Y4, Y1
+	VMOVUPD   6144(AX), Y3
+	VMOVUPD   1536(DX), Y4
+	VMOVUPD   5632(DX), Y5
+	VMOVUPD   8192(AX), Y8
+	VMOVUPD   3584(DX), Y10
+	VMOVUPD   7680(DX), Y11
+	VADDPD    Y8, Y3, Y12
+	VSUBPD    Y3, Y12, Y13
+	VSUBPD    Y13, Y12, Y14
+	VSUBPD    Y14, Y3, Y3
+	VSUBPD    Y13, Y8, Y8
+	VADDPD    Y8, Y3, Y3
+	VADDPD    Y10, Y4, Y8
+	VSUBPD    Y4, Y8, Y13
+	VSUBPD    Y13, Y8, Y14
+	VSUBPD    Y14, Y4, Y4
+	VSUBPD    Y13, Y10, Y10
+	VADDPD    Y10, Y4, Y4
+	VADDPD    Y3, Y8, Y10
+	VSUBPD    Y8, Y10, Y13
+	VSUBPD    Y13, Y10, Y14
+	VSUBPD    Y14, Y8, Y8
+	VSUBPD    Y13, Y3, Y3
+	VADDPD    Y3, Y8, Y3
+	VADDPD    Y11, Y5, Y5
+	VADDPD    Y3, Y4, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y12, Y9, Y4
+	VSUBPD    Y9, Y4, Y5
+	VSUBPD    Y5, Y4, Y8
+	VSUBPD    Y8, Y9, Y8
+	VSUBPD    Y5, Y12, Y5
+	VADDPD    Y5, Y8, Y5
+	VADDPD    Y10, Y7, Y8
+	VSUBPD    Y7, Y8, Y9
+	VSUBPD    Y9, Y8, Y11
+	VSUBPD    Y11, Y7, Y7
+	VSUBPD    Y9, Y10, Y9
+	VADDPD    Y9, Y7, Y7
+	VADDPD    Y5, Y8, Y9
+	VSUBPD    Y8, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y8, Y8
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y8, Y5
+	VADDPD    Y3, Y1, Y1
+	VADDPD    Y5, Y7, Y3
+	VADDPD    Y3, Y1, Y1
+	VADDPD    Y4, Y2, Y3
+	VSUBPD    Y2, Y3, Y5
+	VSUBPD    Y5, Y3, Y7
+	VSUBPD    Y7, Y2, Y2
+	VSUBPD    Y5, Y4, Y4
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y9, Y6, Y4
+	VSUBPD    Y6, Y4, Y5
+	VSUBPD    Y5, Y4, Y7
+	VSUBPD    Y7, Y6, Y6
+	VSUBPD    Y5, Y9, Y5
+	VADDPD    Y5, Y6, Y5
+	VADDPD    Y2, Y4, Y6
+	VSUBPD    Y4, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y4, Y4
+	VSUBPD    Y7, Y2, Y2
+	VADDPD    Y2, Y4, Y2
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y2, Y5, Y1
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y0, Y6, Y0
+	VADDPD    Y0, Y3, Y1
+	VSUBPD    Y3, Y1, Y2
+	VSUBPD    Y2, Y1, Y4
+	VSUBPD    Y4, Y3, Y4
+	VSUBPD    Y2, Y0, Y2
+	VADDPD    Y2, Y4, Y2
+	VPAND     absMask<>+0(SB), Y3, Y4
+	VCMPPD    $0x11, inf<>+0(SB), Y4, Y4
+	VPAND     absMask<>+0(SB), Y0, Y0
+	VCMPPD    $0x11, inf<>+0(SB), Y0, Y0
+	VANDPD    Y0, Y4, Y4
+	VBLENDVPD Y4, Y1, Y3, Y0
+	VMOVUPD   Y0, 4608(AX)
+	VANDPD    Y2, Y4, Y0
+	VMOVUPD   Y0, 8704(AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, DX
+	DECQ      CX
+	JNZ       vectors
+	VZEROUPPER
+	RET
+
+// func panelJoinSumsAVX2(c *Panel, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelJoinSumsAVX2(SB), NOSPLIT, $0-16
+	MOVQ c+0(FP), AX
+	MOVQ groups+8(FP), CX
+	SHLQ $0x01, CX
+
+vectors:
+	VMOVUPD   4608(AX), Y0
+	VMOVUPD   8704(AX), Y1
+	VXORPD    Y2, Y2, Y2
+	VMOVUPD   6656(AX), Y3
+	VMOVUPD   10752(AX), Y4
+	VXORPD    Y5, Y5, Y5
+	VADDPD    Y3, Y0, Y6
+	VSUBPD    Y0, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y0, Y0
+	VSUBPD    Y7, Y3, Y3
+	VADDPD    Y3, Y0, Y0
+	VADDPD    Y4, Y1, Y3
+	VSUBPD    Y1, Y3, Y7
+	VSUBPD    Y7, Y3, Y8
+	VSUBPD    Y8, Y1, Y1
+	VSUBPD    Y7, Y4, Y4
+	VADDPD    Y4, Y1, Y1
+	VADDPD    Y0, Y3, Y4
+	VSUBPD    Y3, Y4, Y7
+	VSUBPD    Y7, Y4, Y8
+	VSUBPD    Y8, Y3, Y3
+	VSUBPD    Y7, Y0, Y0
+	VADDPD    Y0, Y3, Y0
+	VADDPD    Y5, Y2, Y2
+	VADDPD    Y0, Y1, Y0
+	VADDPD    Y0, Y2, Y0
+	VMOVUPD   5632(AX), Y1
+	VMOVUPD   9728(AX), Y2
+	VXORPD    Y3, Y3, Y3
+	VMOVUPD   7680(AX), Y5
+	VMOVUPD   11776(AX), Y7
+	VXORPD    Y8, Y8, Y8
+	VADDPD    Y5, Y1, Y9
+	VSUBPD    Y1, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y1, Y1
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y7, Y2, Y5
+	VSUBPD    Y2, Y5, Y10
+	VSUBPD    Y10, Y5, Y11
+	VSUBPD    Y11, Y2, Y2
+	VSUBPD    Y10, Y7, Y7
+	VADDPD    Y7, Y2, Y2
+	VADDPD    Y1, Y5, Y7
+	VSUBPD    Y5, Y7, Y10
+	VSUBPD    Y10, Y7, Y11
+	VSUBPD    Y11, Y5, Y5
+	VSUBPD    Y10, Y1, Y1
+	VADDPD    Y1, Y5, Y1
+	VADDPD    Y8, Y3, Y3
+	VADDPD    Y1, Y2, Y1
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y9, Y6, Y2
+	VSUBPD    Y6, Y2, Y3
+	VSUBPD    Y3, Y2, Y5
+	VSUBPD    Y5, Y6, Y5
+	VSUBPD    Y3, Y9, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y7, Y4, Y5
+	VSUBPD    Y4, Y5, Y6
+	VSUBPD    Y6, Y5, Y8
+	VSUBPD    Y8, Y4, Y4
+	VSUBPD    Y6, Y7, Y6
+	VADDPD    Y6, Y4, Y4
+	VADDPD    Y3, Y5, Y6
+	VSUBPD    Y5, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y5, Y5
+	VSUBPD    Y7, Y3, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y3, Y4, Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   5120(AX), Y1
+	VMOVUPD   9216(AX), Y3
+	VXORPD    Y4, Y4, Y4
+	VMOVUPD   7168(AX), Y5
+	VMOVUPD   11264(AX), Y7
+	VXORPD    Y8, Y8, Y8
+	VADDPD    Y5, Y1, Y9
+	VSUBPD    Y1, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y1, Y1
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y7, Y3, Y5
+	VSUBPD    Y3, Y5, Y10
+	VSUBPD    Y10, Y5, Y11
+	VSUBPD    Y11, Y3, Y3
+	VSUBPD    Y10, Y7, Y7
+	VADDPD    Y7, Y3, Y3
+	VADDPD    Y1, Y5, Y7
+	VSUBPD    Y5, Y7, Y10
+	VSUBPD    Y10, Y7, Y11
+	VSUBPD    Y11, Y5, Y5
+	VSUBPD    Y10, Y1, Y1
+	VADDPD    Y1, Y5, Y1
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y1, Y4, Y1
+	VMOVUPD   6144(AX), Y3
+	VMOVUPD   10240(AX), Y4
+	VXORPD    Y5, Y5, Y5
+	VMOVUPD   8192(AX), Y8
+	VMOVUPD   12288(AX), Y10
+	VXORPD    Y11, Y11, Y11
+	VADDPD    Y8, Y3, Y12
+	VSUBPD    Y3, Y12, Y13
+	VSUBPD    Y13, Y12, Y14
+	VSUBPD    Y14, Y3, Y3
+	VSUBPD    Y13, Y8, Y8
+	VADDPD    Y8, Y3, Y3
+	VADDPD    Y10, Y4, Y8
+	VSUBPD    Y4, Y8, Y13
+	VSUBPD    Y13, Y8, Y14
+	VSUBPD    Y14, Y4, Y4
+	VSUBPD    Y13, Y10, Y10
+	VADDPD    Y10, Y4, Y4
+	VADDPD    Y3, Y8, Y10
+	VSUBPD    Y8, Y10, Y13
+	VSUBPD    Y13, Y10, Y14
+	VSUBPD    Y14, Y8, Y8
+	VSUBPD    Y13, Y3, Y3
+	VADDPD    Y3, Y8, Y3
+	VADDPD    Y11, Y5, Y5
+	VADDPD    Y3, Y4, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y12, Y9, Y4
+	VSUBPD    Y9, Y4, Y5
+	VSUBPD    Y5, Y4, Y8
+	VSUBPD    Y8, Y9, Y8
+	VSUBPD    Y5, Y12, Y5
+	VADDPD    Y5, Y8, Y5
+	VADDPD    Y10, Y7, Y8
+	VSUBPD    Y7, Y8, Y9
+	VSUBPD    Y9, Y8, Y11
+	VSUBPD    Y11, Y7, Y7
+	VSUBPD    Y9, Y10, Y9
+	VADDPD    Y9, Y7, Y7
+	VADDPD    Y5, Y8, Y9
+	VSUBPD    Y8, Y9, Y10
+	VSUBPD    Y10, Y9, Y11
+	VSUBPD    Y11, Y8, Y8
+	VSUBPD    Y10, Y5, Y5
+	VADDPD    Y5, Y8, Y5
+	VADDPD    Y3, Y1, Y1
+	VADDPD    Y5, Y7, Y3
+	VADDPD    Y3, Y1, Y1
+	VADDPD    Y4, Y2, Y3
+	VSUBPD    Y2, Y3, Y5
+	VSUBPD    Y5, Y3, Y7
+	VSUBPD    Y7, Y2, Y2
+	VSUBPD    Y5, Y4, Y4
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y9, Y6, Y4
+	VSUBPD    Y6, Y4, Y5
+	VSUBPD    Y5, Y4, Y7
+	VSUBPD    Y7, Y6, Y6
+	VSUBPD    Y5, Y9, Y5
+	VADDPD    Y5, Y6, Y5
+	VADDPD    Y2, Y4, Y6
+	VSUBPD    Y4, Y6, Y7
+	VSUBPD    Y7, Y6, Y8
+	VSUBPD    Y8, Y4, Y4
+	VSUBPD    Y7, Y2, Y2
+	VADDPD    Y2, Y4, Y2
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y2, Y5, Y1
+	VADDPD    Y1, Y0, Y0
+	VADDPD    Y0, Y6, Y0
+	VADDPD    Y0, Y3, Y1
+	VSUBPD    Y3, Y1, Y2
+	VSUBPD    Y2, Y1, Y4
+	VSUBPD    Y4, Y3, Y4
+	VSUBPD    Y2, Y0, Y2
+	VADDPD    Y2, Y4, Y2
+	VPAND     absMask<>+0(SB), Y3, Y4
+	VCMPPD    $0x11, inf<>+0(SB), Y4, Y4
+	VPAND     absMask<>+0(SB), Y0, Y0
+	VCMPPD    $0x11, inf<>+0(SB), Y0, Y0
+	VANDPD    Y0, Y4, Y4
+	VBLENDVPD Y4, Y1, Y3, Y0
+	VMOVUPD   Y0, 4608(AX)
+	VANDPD    Y2, Y4, Y0
+	VMOVUPD   Y0, 8704(AX)
+	ADDQ      $0x20, AX
+	DECQ      CX
+	JNZ       vectors
+	VZEROUPPER
+	RET
+
+// func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
+// Requires: AVX, FMA3
 TEXT ·panelWeightedLossAVX2(SB), NOSPLIT, $0-40
 	MOVQ   c+0(FP), AX
 	MOVQ   q+8(FP), CX
@@ -3589,41 +4437,45 @@ vectors:
 	XORQ    R10, R10
 
 entries:
-	LEAQ    4608(AX)(R10*1), R11
-	VMOVUPD (R11), Y3
-	VMOVUPD (DI), Y4
-	VMOVUPD (R8), Y5
-	VCMPPD  $0x04, Y0, Y4, Y6
-	VSUBPD  Y5, Y1, Y5
-	VSUBPD  Y2, Y5, Y5
-	VMULPD  Y5, Y4, Y4
-	VANDPD  Y4, Y6, Y4
-	VADDPD  Y4, Y3, Y5
-	VSUBPD  Y3, Y5, Y6
-	VSUBPD  Y6, Y5, Y7
-	VSUBPD  Y7, Y3, Y3
-	VSUBPD  Y6, Y4, Y4
-	VADDPD  Y4, Y3, Y3
-	VMOVUPD Y5, (R11)
-	VADDPD  4096(R11), Y3, Y3
-	VMOVUPD Y3, 4096(R11)
-	ADDQ    $0x00000200, DI
-	ADDQ    $0x00000200, R8
-	ADDQ    $0x00000200, R10
-	ANDQ    $0x00000fff, R10
-	DECQ    R9
-	JNZ     entries
-	ADDQ    $0x20, AX
-	ADDQ    $0x20, CX
-	ADDQ    $0x20, DX
-	DECQ    SI
-	JNZ     vectors
+	LEAQ        4608(AX)(R10*1), R11
+	VMOVUPD     (R11), Y3
+	VMOVUPD     (DI), Y4
+	VMOVUPD     (R8), Y5
+	VSUBPD      Y5, Y1, Y5
+	VSUBPD      Y2, Y5, Y5
+	VCMPPD      $0x04, Y0, Y4, Y6
+	VMULPD      Y5, Y4, Y7
+	VANDPD      Y7, Y6, Y7
+	VMOVAPD     Y7, Y8
+	VFMSUB231PD Y5, Y4, Y8
+	VANDPD      Y8, Y6, Y4
+	VADDPD      Y7, Y3, Y5
+	VSUBPD      Y3, Y5, Y6
+	VSUBPD      Y6, Y5, Y8
+	VSUBPD      Y8, Y3, Y3
+	VSUBPD      Y6, Y7, Y6
+	VADDPD      Y6, Y3, Y3
+	VADDPD      Y4, Y3, Y3
+	VADDPD      4096(R11), Y3, Y3
+	VMOVUPD     Y5, (R11)
+	VMOVUPD     Y3, 4096(R11)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R10
+	ANDQ        $0x00000fff, R10
+	DECQ        R9
+	JNZ         entries
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	DECQ        SI
+	JNZ         vectors
 	VZEROUPPER
 	RET
 
 // func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, FMA3
-TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $0-48
+TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $32-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -3631,53 +4483,75 @@ TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $0-48
 	MOVQ         n+32(FP), SI
 	MOVQ         groups+40(FP), DI
 	VBROADCASTSD one<>+0(SB), Y0
-	VBROADCASTSD nan<>+0(SB), Y1
-	VXORPD       Y2, Y2, Y2
+	VXORPD       Y1, Y1, Y1
 	SHLQ         $0x01, DI
 
 vectors:
-	VMOVUPD   (AX), Y3
-	VMOVUPD   3584(AX), Y4
-	VMOVUPD   3072(AX), Y5
-	VMOVUPD   13312(AX), Y6
-	VMOVUPD   4608(AX), Y7
-	VMOVUPD   8704(AX), Y8
-	VMOVUPD   4096(AX), Y9
-	VCMPPD    $0x00, 512(AX), Y0, Y10
-	VBLENDVPD Y10, Y3, Y1, Y3
-	MOVQ      CX, R8
-	MOVQ      DX, R9
-	MOVQ      BX, R10
-	MOVQ      SI, R11
+	VMOVUPD      (AX), Y2
+	VMOVUPD      3072(AX), Y3
+	VMOVUPD      4608(AX), Y4
+	VCMPPD       $0x00, Y0, Y4, Y5
+	VCMPPD       $0x00, 8704(AX), Y1, Y6
+	VANDPD       Y6, Y5, Y5
+	VBROADCASTSD nan<>+0(SB), Y6
+	VBLENDVPD    Y5, Y0, Y6, Y5
+	VSUBPD       Y5, Y5, Y6
+	VMOVUPD      Y6, (SP)
+	VCMPPD       $0x00, 512(AX), Y0, Y6
+	VBROADCASTSD nan<>+0(SB), Y7
+	VBLENDVPD    Y6, Y2, Y7, Y2
+	MOVQ         CX, R8
+	MOVQ         DX, R9
+	MOVQ         BX, R10
+	MOVQ         SI, R11
 
 entries:
-	VMOVUPD      (R9), Y10
-	VMOVUPD      (R8), Y11
-	VCMPPD       $0x04, Y2, Y10, Y12
-	VCMPPD       $0x04, Y7, Y10, Y13
-	VANDPD       Y13, Y12, Y12
-	VMULPD       Y6, Y11, Y13
-	VANDPD       Y13, Y12, Y12
-	VFMADD231PD  Y5, Y11, Y12
-	VMOVAPD      Y10, Y11
-	VFMSUB231PD  Y7, Y12, Y11
-	VFMADD231PD  Y8, Y12, Y11
-	VSUBPD       Y10, Y7, Y13
-	VADDPD       Y8, Y13, Y13
-	VMULPD       Y4, Y10, Y14
-	VFMSUB231PD  Y13, Y12, Y14
-	VCMPPD       $0x00, (R10), Y3, Y13
-	VBROADCASTSD half<>+0(SB), Y15
-	VCMPPD       $0x11, Y12, Y15, Y12
-	VCMPPD       $0x00, Y7, Y10, Y10
-	VORPD        Y12, Y10, Y12
-	VANDPD       Y12, Y13, Y13
-	VBLENDVPD    Y13, Y14, Y11, Y10
-	VMULPD       Y9, Y10, Y10
-	VADDPD       Y2, Y10, Y10
-	VCMPPD       $0x03, Y10, Y10, Y11
-	VBLENDVPD    Y11, Y1, Y10, Y10
-	VMOVUPD      Y10, (R8)
+	VMOVUPD      (R9), Y6
+	VMOVUPD      (R8), Y7
+	VMULPD       Y3, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y3, Y7, Y9
+	VFMADD231PD  13312(AX), Y7, Y9
+	VCMPPD       $0x04, Y5, Y6, Y7
+	VCMPPD       $0x04, (SP), Y6, Y10
+	VANDPD       Y10, Y7, Y7
+	VANDPD       Y9, Y7, Y7
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  Y4, Y8, Y9
+	VMULPD       8704(AX), Y8, Y10
+	VFMADD231PD  Y4, Y7, Y10
+	VADDPD       Y10, Y9, Y9
+	VSUBPD       Y6, Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VSUBPD       Y6, Y11, Y11
+	VADDPD       8704(AX), Y11, Y11
+	VADDPD       Y11, Y10, Y12
+	VSUBPD       Y10, Y12, Y10
+	VSUBPD       Y10, Y11, Y10
+	VMULPD       3584(AX), Y6, Y11
+	VMOVAPD      Y11, Y13
+	VFMSUB231PD  3584(AX), Y6, Y13
+	VCMPPD       $0x04, Y5, Y6, Y14
+	VMOVUPD      13824(AX), Y15
+	VANDPD       Y15, Y14, Y14
+	VFMADD231PD  Y14, Y6, Y13
+	VFMSUB231PD  Y12, Y8, Y11
+	VFMSUB231PD  Y10, Y8, Y13
+	VMOVAPD      Y13, Y10
+	VFMADD231PD  Y12, Y7, Y10
+	VADDPD       Y10, Y11, Y7
+	VCMPPD       $0x00, (R10), Y2, Y10
+	VBROADCASTSD half<>+0(SB), Y11
+	VCMPPD       $0x11, Y8, Y11, Y8
+	VCMPPD       $0x00, Y4, Y6, Y6
+	VORPD        Y8, Y6, Y8
+	VANDPD       Y10, Y8, Y8
+	VBLENDVPD    Y8, Y7, Y9, Y6
+	VMULPD       4096(AX), Y6, Y6
+	VADDPD       Y1, Y6, Y6
+	VCMPPD       $0x03, Y6, Y6, Y7
+	VBLENDVPD    Y7, nan<>+0(SB), Y6, Y6
+	VMOVUPD      Y6, (R8)
 	ADDQ         $0x00000200, R8
 	ADDQ         $0x00000200, R9
 	ADDQ         $0x00000200, R10
@@ -3720,8 +4594,7 @@ vectors:
 	VXORPD       Y7, Y7, Y7
 	VADDPD       Y7, Y5, Y5
 	VCMPPD       $0x03, Y5, Y5, Y7
-	VBROADCASTSD nan<>+0(SB), Y9
-	VBLENDVPD    Y7, Y9, Y5, Y5
+	VBLENDVPD    Y7, nan<>+0(SB), Y5, Y5
 	VANDPD       Y5, Y8, Y5
 	VMOVUPD      Y5, 2048(CX)
 	VBROADCASTSD one<>+0(SB), Y5
@@ -3770,8 +4643,7 @@ vectors:
 	VXORPD       Y10, Y10, Y10
 	VADDPD       Y10, Y7, Y7
 	VCMPPD       $0x03, Y7, Y7, Y10
-	VBROADCASTSD nan<>+0(SB), Y12
-	VBLENDVPD    Y10, Y12, Y7, Y7
+	VBLENDVPD    Y10, nan<>+0(SB), Y7, Y7
 	VANDPD       Y7, Y11, Y7
 	VMOVUPD      Y7, 2048(CX)
 	VBROADCASTSD one<>+0(SB), Y7

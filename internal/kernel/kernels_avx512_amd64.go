@@ -144,16 +144,17 @@ func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float6
 //go:noescape
 func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
-// laneSumAVX512 is LaneSum.addGo for n > 0 entries, and the lanes joined.
+// coefficientSumAVX512 is CoefficientSum.addGo for n > 0 entries, and the
+// lanes joined.
 //
 //go:noescape
-func laneSumAVX512(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
+func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
 // weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms
 // or q.
 //
 //go:noescape
-func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
+func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 
 // areSoftTargetsAVX512 is areSoftTargetsGo for n > 0 entries.
 //
@@ -183,6 +184,21 @@ func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *fl
 //
 //go:noescape
 func panelAddAVX512(c *Panel, x *float64, stride int, n int, width int)
+
+// panelTakeLowAVX512 is Panel.takeLowGo.
+//
+//go:noescape
+func panelTakeLowAVX512(c *Panel, s *LowSums, groups int)
+
+// panelJoinLowAVX512 is Panel.joinLowGo.
+//
+//go:noescape
+func panelJoinLowAVX512(c *Panel, s *LowSums, groups int)
+
+// panelJoinSumsAVX512 is Panel.joinSumsGo.
+//
+//go:noescape
+func panelJoinSumsAVX512(c *Panel, groups int)
 
 // panelWeightedLossAVX512 is Panel.weightedLossGo for n > 0 entries.
 //

@@ -148,11 +148,14 @@ GLOBL ln2Hi<>(SB), RODATA|NOPTR, $8
 DATA ln2Lo<>+0(SB)/8, $0x3d2ef35793c76730
 GLOBL ln2Lo<>(SB), RODATA|NOPTR, $8
 
+DATA scaledMagic<>+0(SB)/8, $0x4338000000000800
+GLOBL scaledMagic<>(SB), RODATA|NOPTR, $8
+
 DATA minusFarthest<>+0(SB)/8, $0xc088b00000000000
 GLOBL minusFarthest<>(SB), RODATA|NOPTR, $8
 
-DATA scaledMagic<>+0(SB)/8, $0x4338000000000800
-GLOBL scaledMagic<>(SB), RODATA|NOPTR, $8
+DATA minusSeriesEnd<>+0(SB)/8, $0xbfa2492492492492
+GLOBL minusSeriesEnd<>(SB), RODATA|NOPTR, $8
 
 DATA factorial8<>+0(SB)/8, $0x3efa01a01a01a01a
 GLOBL factorial8<>(SB), RODATA|NOPTR, $8
@@ -174,12 +177,6 @@ GLOBL factorial3<>(SB), RODATA|NOPTR, $8
 
 DATA half<>+0(SB)/8, $0x3fe0000000000000
 GLOBL half<>(SB), RODATA|NOPTR, $8
-
-DATA minusSeriesEnd<>+0(SB)/8, $0xbfa2492492492492
-GLOBL minusSeriesEnd<>(SB), RODATA|NOPTR, $8
-
-DATA minusFifty<>+0(SB)/8, $0xc049000000000000
-GLOBL minusFifty<>(SB), RODATA|NOPTR, $8
 
 DATA laneNumbers<>+0(SB)/8, $0x0000000000000000
 DATA laneNumbers<>+8(SB)/8, $0x0000000000000001
@@ -1946,12 +1943,12 @@ several:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13824(R8)(BX*1), Z23
+	VMOVUPD      14336(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD nan<>+0(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13824(R8)(BX*1)
+	VMOVUPD      Z23, 14336(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -1981,12 +1978,12 @@ sameRow1:
 	VMOVUPD      (R10), Z23
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z23, (R9)
-	VMOVUPD      13824(R8)(BX*1), Z24
+	VMOVUPD      14336(R8)(BX*1), Z24
 	VCMPPD       $0x03, Z24, Z23, K3
 	VMAXPD       Z23, Z24, Z24
 	VBROADCASTSD nan<>+0(SB), Z23
 	VMOVUPD      Z23, K3, Z24
-	VMOVUPD      Z24, 13824(R8)(BX*1)
+	VMOVUPD      Z24, 14336(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -2073,12 +2070,12 @@ one:
 	VMOVUPD      (R10), Z22
 	PREFETCHT0   56(R10)(SI*1)
 	VMOVUPD      Z22, (R9)
-	VMOVUPD      13824(R8)(BX*1), Z23
+	VMOVUPD      14336(R8)(BX*1), Z23
 	VCMPPD       $0x03, Z23, Z22, K2
 	VMAXPD       Z22, Z23, Z23
 	VBROADCASTSD nan<>+0(SB), Z22
 	VMOVUPD      Z22, K2, Z23
-	VMOVUPD      Z23, 13824(R8)(BX*1)
+	VMOVUPD      Z23, 14336(R8)(BX*1)
 	ADDQ         $0x40, R9
 	ADDQ         $0x40, R10
 	ADDQ         $0x40, R11
@@ -3049,14 +3046,26 @@ pairs:
 	VFNMADD231PD 448(SP), Z4, Z8
 	VADDPD       Z7, Z5, Z5
 	VADDPD       Z8, Z6, Z6
+	VMOVAPD      Z3, Z7
+	VFMADD231PD  Z2, Z5, Z7
+	VMOVAPD      Z4, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VSUBPD       Z7, Z3, Z3
+	VSUBPD       Z8, Z4, Z4
 	VFMADD231PD  Z2, Z5, Z3
 	VFMADD231PD  Z1, Z6, Z4
+	VMOVAPD      Z0, Z5
+	VMOVUPD      Z7, K1, Z5
+	VMOVAPD      Z0, Z6
+	VMOVUPD      Z8, K2, Z6
+	VMOVUPD      Z5, 3584(AX)
+	VMOVUPD      Z6, 3648(AX)
 	VMOVAPD      Z0, Z5
 	VMOVUPD      Z3, K1, Z5
 	VMOVAPD      Z0, Z3
 	VMOVUPD      Z4, K2, Z3
-	VMOVUPD      Z5, 3584(AX)
-	VMOVUPD      Z3, 3648(AX)
+	VMOVUPD      Z5, 13824(AX)
+	VMOVUPD      Z3, 13888(AX)
 	VMOVUPD      (SP), Z3
 	VMULPD       Z2, Z3, Z3
 	VMOVUPD      64(SP), Z4
@@ -3285,10 +3294,16 @@ vectors:
 	VMOVUPD      320(SP), Z4
 	VFNMADD231PD 192(SP), Z2, Z4
 	VADDPD       Z4, Z3, Z3
+	VMOVAPD      Z2, Z4
+	VFMADD231PD  Z1, Z3, Z4
+	VSUBPD       Z4, Z2, Z2
 	VFMADD231PD  Z1, Z3, Z2
 	VMOVAPD      Z0, Z3
-	VMOVUPD      Z2, K1, Z3
+	VMOVUPD      Z4, K1, Z3
 	VMOVUPD      Z3, 3584(AX)
+	VMOVAPD      Z0, Z3
+	VMOVUPD      Z2, K1, Z3
+	VMOVUPD      Z3, 13824(AX)
 	VMOVUPD      (SP), Z2
 	VMULPD       Z1, Z2, Z2
 	VMOVUPD      (SP), Z3
@@ -3809,65 +3824,75 @@ nextRows:
 
 // func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossAVX512(SB), NOSPLIT, $0-64
+TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-64
 	MOVQ         sums+0(FP), AX
 	MOVQ         q+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+24(FP), BX
 	VBROADCASTSD max+32(FP), Z0
 	VBROADCASTSD negLogSum+40(FP), Z1
+	MOVQ         n+24(FP), BX
 	VXORPD       Z2, Z2, Z2
 	VMOVUPD      (AX), Z3
 	VMOVUPD      64(AX), Z4
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ       BX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	VMOVUPD    (CX), Z5
-	VMOVUPD    (DX), Z6
-	VCMPPD     $0x04, Z2, Z5, K1
-	VSUBPD     Z6, Z0, Z6
-	VSUBPD     Z1, Z6, Z6
-	VMULPD     Z6, Z5, Z5
-	VMOVAPD.Z  Z5, K1, Z5
-	VADDPD     Z5, Z3, Z6
-	VSUBPD     Z3, Z6, Z7
-	VSUBPD     Z7, Z6, Z8
-	VSUBPD     Z8, Z3, Z3
-	VSUBPD     Z7, Z5, Z5
-	VADDPD     Z5, Z3, Z5
-	VMOVAPD    Z6, Z3
-	VADDPD     Z5, Z4, Z4
-	ADDQ       $0x40, CX
-	ADDQ       $0x40, DX
-	SUBQ       $0x08, BX
-	JMP        eight
+	CMPQ        BX, $0x08
+	JLT         eightDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	VMOVUPD     (CX), Z5
+	VMOVUPD     (DX), Z6
+	VSUBPD      Z6, Z0, Z6
+	VSUBPD      Z1, Z6, Z6
+	VCMPPD      $0x04, Z2, Z5, K1
+	VMULPD      Z6, Z5, Z7
+	VMOVAPD.Z   Z7, K1, Z7
+	VMOVAPD     Z7, Z8
+	VFMSUB231PD Z6, Z5, Z8
+	VMOVAPD.Z   Z8, K1, Z5
+	VADDPD      Z7, Z3, Z6
+	VSUBPD      Z3, Z6, Z8
+	VSUBPD      Z8, Z6, Z9
+	VSUBPD      Z9, Z3, Z3
+	VSUBPD      Z8, Z7, Z7
+	VADDPD      Z7, Z3, Z3
+	VADDPD      Z5, Z3, Z3
+	VADDPD      Z4, Z3, Z4
+	VMOVAPD     Z6, Z3
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         eight
 
 eightDone:
-	CMPQ      BX, $0x00
-	JLE       join
-	MOVQ      $0x000000ff, SI
-	BZHIQ     BX, SI, SI
-	KMOVB     SI, K1
-	VMOVAPD   Z2, Z5
-	VMOVUPD   (CX), K1, Z5
-	VMOVAPD   Z2, Z6
-	VMOVUPD   (DX), K1, Z6
-	VCMPPD    $0x04, Z2, Z5, K1
-	VSUBPD    Z6, Z0, Z0
-	VSUBPD    Z1, Z0, Z0
-	VMULPD    Z0, Z5, Z0
-	VMOVAPD.Z Z0, K1, Z0
-	VADDPD    Z0, Z3, Z1
-	VSUBPD    Z3, Z1, Z2
-	VSUBPD    Z2, Z1, Z5
-	VSUBPD    Z5, Z3, Z3
-	VSUBPD    Z2, Z0, Z0
-	VADDPD    Z0, Z3, Z0
-	VMOVAPD   Z1, Z3
-	VADDPD    Z0, Z4, Z4
+	CMPQ        BX, $0x00
+	JLE         join
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
+	VMOVAPD     Z2, Z5
+	VMOVUPD     (CX), K1, Z5
+	VMOVAPD     Z2, Z6
+	VMOVUPD     (DX), K1, Z6
+	VSUBPD      Z6, Z0, Z0
+	VSUBPD      Z1, Z0, Z0
+	VCMPPD      $0x04, Z2, Z5, K1
+	VMULPD      Z0, Z5, Z1
+	VMOVAPD.Z   Z1, K1, Z1
+	VMOVAPD     Z1, Z2
+	VFMSUB231PD Z0, Z5, Z2
+	VMOVAPD.Z   Z2, K1, Z0
+	VADDPD      Z1, Z3, Z2
+	VSUBPD      Z3, Z2, Z5
+	VSUBPD      Z5, Z2, Z6
+	VSUBPD      Z6, Z3, Z3
+	VSUBPD      Z5, Z1, Z1
+	VADDPD      Z1, Z3, Z1
+	VADDPD      Z0, Z1, Z0
+	VADDPD      Z4, Z0, Z0
+	VMOVAPD     Z2, Z3
+	VMOVAPD     Z0, Z4
 
 join:
 	VMOVUPD       Z3, (AX)
@@ -3909,165 +3934,247 @@ join:
 
 // func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $0-80
+TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $32-80
 	MOVQ         sums+0(FP), AX
 	MOVQ         q+8(FP), CX
 	MOVQ         x+16(FP), DX
-	MOVQ         n+24(FP), BX
 	VBROADCASTSD max+32(FP), Z0
 	VBROADCASTSD negLogSum+40(FP), Z1
+	MOVQ         n+24(FP), BX
 	VXORPD       Z2, Z2, Z2
 	VMOVUPD      (AX), Z3
 	VMOVUPD      64(AX), Z4
 	VMOVUPD      128(AX), Z5
-	VMOVUPD      192(AX), Z6
+	VXORPD       Z6, Z6, Z6
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ       BX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	VMOVUPD    (CX), Z7
-	VMOVUPD    (DX), Z8
-	VCMPPD     $0x04, Z2, Z7, K1
-	VSUBPD     Z8, Z0, Z8
-	VSUBPD     Z1, Z8, Z8
-	VMULPD     Z8, Z7, Z8
-	VMOVAPD.Z  Z8, K1, Z8
-	VADDPD     Z8, Z3, Z9
-	VSUBPD     Z3, Z9, Z10
-	VSUBPD     Z10, Z9, Z11
-	VSUBPD     Z11, Z3, Z3
-	VSUBPD     Z10, Z8, Z8
-	VADDPD     Z8, Z3, Z8
-	VMOVAPD    Z9, Z3
-	VADDPD     Z8, Z4, Z4
-	VADDPD     Z7, Z5, Z8
-	VSUBPD     Z5, Z8, Z9
-	VSUBPD     Z9, Z8, Z10
-	VSUBPD     Z10, Z5, Z5
-	VSUBPD     Z9, Z7, Z7
-	VADDPD     Z7, Z5, Z7
-	VMOVAPD    Z8, Z5
-	VADDPD     Z7, Z6, Z6
-	ADDQ       $0x40, CX
-	ADDQ       $0x40, DX
-	SUBQ       $0x08, BX
-	JMP        eight
+	CMPQ        BX, $0x08
+	JLT         eightDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	VMOVUPD     (CX), Z7
+	VMOVUPD     (DX), Z8
+	VSUBPD      Z8, Z0, Z8
+	VSUBPD      Z1, Z8, Z8
+	VCMPPD      $0x04, Z2, Z7, K1
+	VMULPD      Z8, Z7, Z12
+	VMOVAPD.Z   Z12, K1, Z12
+	VMOVAPD     Z12, Z13
+	VFMSUB231PD Z8, Z7, Z13
+	VMOVAPD.Z   Z13, K1, Z8
+	VADDPD      Z12, Z3, Z13
+	VSUBPD      Z3, Z13, Z14
+	VSUBPD      Z14, Z13, Z15
+	VSUBPD      Z15, Z3, Z3
+	VSUBPD      Z14, Z12, Z12
+	VADDPD      Z12, Z3, Z3
+	VADDPD      Z8, Z3, Z3
+	VADDPD      Z4, Z3, Z4
+	VMOVAPD     Z13, Z3
+	VADDPD      Z7, Z5, Z8
+	VSUBPD      Z5, Z8, Z12
+	VSUBPD      Z12, Z8, Z13
+	VSUBPD      Z13, Z5, Z5
+	VSUBPD      Z12, Z7, Z7
+	VADDPD      Z7, Z5, Z7
+	VMOVAPD     Z8, Z5
+	VADDPD      Z7, Z6, Z6
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        SI
+	JNZ         within
+	VMOVUPD     192(AX), Z7
+	VADDPD      Z6, Z7, Z8
+	VSUBPD      Z7, Z8, Z12
+	VSUBPD      Z12, Z8, Z13
+	VSUBPD      Z13, Z7, Z7
+	VSUBPD      Z12, Z6, Z6
+	VADDPD      Z6, Z7, Z6
+	VMOVUPD     Z8, 192(AX)
+	VADDPD      256(AX), Z6, Z6
+	VMOVUPD     Z6, 256(AX)
+	VXORPD      Z6, Z6, Z6
+	MOVQ        $0x00000008, SI
+
+within:
+	SUBQ $0x08, BX
+	JMP  eight
 
 eightDone:
-	CMPQ      BX, $0x00
-	JLE       join
-	MOVQ      $0x000000ff, SI
-	BZHIQ     BX, SI, SI
-	KMOVB     SI, K1
-	VMOVAPD   Z2, Z7
-	VMOVUPD   (CX), K1, Z7
-	VMOVAPD   Z2, Z8
-	VMOVUPD   (DX), K1, Z8
-	VCMPPD    $0x04, Z2, Z7, K1
-	VSUBPD    Z8, Z0, Z0
-	VSUBPD    Z1, Z0, Z0
-	VMULPD    Z0, Z7, Z0
-	VMOVAPD.Z Z0, K1, Z0
-	VADDPD    Z0, Z3, Z1
-	VSUBPD    Z3, Z1, Z2
-	VSUBPD    Z2, Z1, Z8
-	VSUBPD    Z8, Z3, Z3
-	VSUBPD    Z2, Z0, Z0
-	VADDPD    Z0, Z3, Z0
-	VMOVAPD   Z1, Z3
-	VADDPD    Z0, Z4, Z4
-	VADDPD    Z7, Z5, Z0
-	VSUBPD    Z5, Z0, Z1
-	VSUBPD    Z1, Z0, Z2
-	VSUBPD    Z2, Z5, Z2
-	VSUBPD    Z1, Z7, Z1
-	VADDPD    Z1, Z2, Z1
-	VMOVAPD   Z0, Z5
-	VADDPD    Z1, Z6, Z6
+	CMPQ        BX, $0x00
+	JLE         join
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
+	VMOVAPD     Z2, Z7
+	VMOVUPD     (CX), K1, Z7
+	VMOVAPD     Z2, Z8
+	VMOVUPD     (DX), K1, Z8
+	VSUBPD      Z8, Z0, Z0
+	VSUBPD      Z1, Z0, Z0
+	VCMPPD      $0x04, Z2, Z7, K1
+	VMULPD      Z0, Z7, Z1
+	VMOVAPD.Z   Z1, K1, Z1
+	VMOVAPD     Z1, Z2
+	VFMSUB231PD Z0, Z7, Z2
+	VMOVAPD.Z   Z2, K1, Z0
+	VADDPD      Z1, Z3, Z2
+	VSUBPD      Z3, Z2, Z8
+	VSUBPD      Z8, Z2, Z12
+	VSUBPD      Z12, Z3, Z3
+	VSUBPD      Z8, Z1, Z1
+	VADDPD      Z1, Z3, Z1
+	VADDPD      Z0, Z1, Z0
+	VADDPD      Z4, Z0, Z0
+	VMOVAPD     Z2, Z3
+	VMOVAPD     Z0, Z4
+	VADDPD      Z7, Z5, Z0
+	VSUBPD      Z5, Z0, Z1
+	VSUBPD      Z1, Z0, Z2
+	VSUBPD      Z2, Z5, Z2
+	VSUBPD      Z1, Z7, Z1
+	VADDPD      Z1, Z2, Z1
+	VMOVAPD     Z0, Z5
+	VADDPD      Z1, Z6, Z6
 
 join:
+	VMOVUPD       192(AX), Z0
+	VADDPD        Z6, Z0, Z1
+	VSUBPD        Z0, Z1, Z2
+	VSUBPD        Z2, Z1, Z7
+	VSUBPD        Z7, Z0, Z0
+	VSUBPD        Z2, Z6, Z2
+	VADDPD        Z2, Z0, Z0
+	VMOVUPD       Z1, 192(AX)
+	VADDPD        256(AX), Z0, Z0
+	VMOVUPD       Z0, 256(AX)
+	VXORPD        Z6, Z6, Z6
 	VMOVUPD       Z3, (AX)
 	VMOVUPD       Z4, 64(AX)
+	VMOVUPD       Z5, 128(AX)
 	VEXTRACTF64X4 $0x01, Z3, Y1
 	VEXTRACTF64X4 $0x01, Z4, Y2
 	VADDPD        Y1, Y3, Y0
-	VSUBPD        Y3, Y0, Y7
-	VSUBPD        Y7, Y0, Y8
-	VSUBPD        Y8, Y3, Y8
-	VSUBPD        Y7, Y1, Y1
-	VADDPD        Y1, Y8, Y8
+	VSUBPD        Y3, Y0, Y6
+	VSUBPD        Y6, Y0, Y7
+	VSUBPD        Y7, Y3, Y7
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y7, Y7
 	VADDPD        Y2, Y4, Y1
-	VADDPD        Y8, Y1, Y1
+	VADDPD        Y7, Y1, Y1
 	VEXTRACTF128  $0x01, Y0, X2
 	VEXTRACTF128  $0x01, Y1, X3
 	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X7
-	VSUBPD        X7, X4, X8
-	VSUBPD        X8, X0, X8
-	VSUBPD        X7, X2, X0
-	VADDPD        X0, X8, X8
+	VSUBPD        X0, X4, X6
+	VSUBPD        X6, X4, X7
+	VSUBPD        X7, X0, X7
+	VSUBPD        X6, X2, X0
+	VADDPD        X0, X7, X7
 	VADDPD        X3, X1, X0
-	VADDPD        X8, X0, X0
+	VADDPD        X7, X0, X0
 	VPERMILPD     $0x01, X4, X1
 	VPERMILPD     $0x01, X0, X2
 	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X7
-	VSUBPD        X7, X3, X8
-	VSUBPD        X8, X4, X8
-	VSUBPD        X7, X1, X1
-	VADDPD        X1, X8, X8
+	VSUBPD        X4, X3, X6
+	VSUBPD        X6, X3, X7
+	VSUBPD        X7, X4, X7
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X7, X7
 	VADDPD        X2, X0, X0
-	VADDPD        X8, X0, X0
+	VADDPD        X7, X0, X0
 	VMOVSD        X3, hi+48(FP)
 	VMOVSD        X0, lo+56(FP)
-	VMOVUPD       Z5, 128(AX)
-	VMOVUPD       Z6, 192(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y1
-	VEXTRACTF64X4 $0x01, Z6, Y2
-	VADDPD        Y1, Y5, Y0
-	VSUBPD        Y5, Y0, Y3
-	VSUBPD        Y3, Y0, Y4
-	VSUBPD        Y4, Y5, Y4
-	VSUBPD        Y3, Y1, Y1
-	VADDPD        Y1, Y4, Y4
-	VADDPD        Y2, Y6, Y1
+	VMOVUPD       192(AX), Z0
+	VMOVUPD       256(AX), Z1
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y2, Y5, Y6
+	VSUBPD        Y5, Y6, Y7
+	VSUBPD        Y7, Y6, Y8
+	VSUBPD        Y8, Y5, Y5
+	VSUBPD        Y7, Y2, Y2
+	VADDPD        Y2, Y5, Y2
+	VADDPD        Y3, Y0, Y5
+	VSUBPD        Y0, Y5, Y7
+	VSUBPD        Y7, Y5, Y8
+	VSUBPD        Y8, Y0, Y0
+	VSUBPD        Y7, Y3, Y3
+	VADDPD        Y3, Y0, Y0
+	VADDPD        Y2, Y5, Y3
+	VSUBPD        Y5, Y3, Y7
+	VSUBPD        Y7, Y3, Y8
+	VSUBPD        Y8, Y5, Y5
+	VSUBPD        Y7, Y2, Y2
+	VADDPD        Y2, Y5, Y2
 	VADDPD        Y4, Y1, Y1
-	VEXTRACTF128  $0x01, Y0, X2
-	VEXTRACTF128  $0x01, Y1, X3
-	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X5
-	VSUBPD        X5, X4, X6
-	VSUBPD        X6, X0, X6
-	VSUBPD        X5, X2, X0
-	VADDPD        X0, X6, X6
-	VADDPD        X3, X1, X0
-	VADDPD        X6, X0, X0
-	VPERMILPD     $0x01, X4, X1
-	VPERMILPD     $0x01, X0, X2
-	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X5
-	VSUBPD        X5, X3, X6
-	VSUBPD        X6, X4, X6
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X6, X6
-	VADDPD        X2, X0, X0
-	VADDPD        X6, X0, X0
-	VMOVSD        X3, sumHi+64(FP)
+	VADDPD        Y2, Y0, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y6, X9
+	VEXTRACTF128  $0x01, Y3, X10
+	VEXTRACTF128  $0x01, Y0, X11
+	VADDPD        Y9, Y6, Y1
+	VSUBPD        Y6, Y1, Y2
+	VSUBPD        Y2, Y1, Y4
+	VSUBPD        Y4, Y6, Y4
+	VSUBPD        Y2, Y9, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y10, Y3, Y4
+	VSUBPD        Y3, Y4, Y5
+	VSUBPD        Y5, Y4, Y6
+	VSUBPD        Y6, Y3, Y3
+	VSUBPD        Y5, Y10, Y5
+	VADDPD        Y5, Y3, Y3
+	VADDPD        Y2, Y4, Y5
+	VSUBPD        Y4, Y5, Y6
+	VSUBPD        Y6, Y5, Y7
+	VSUBPD        Y7, Y4, Y4
+	VSUBPD        Y6, Y2, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y11, Y0, Y0
+	VADDPD        Y2, Y3, Y2
+	VADDPD        Y2, Y0, Y0
+	VPERMILPD     $0x01, X1, X9
+	VPERMILPD     $0x01, X5, X10
+	VPERMILPD     $0x01, X0, X11
+	VADDPD        Y9, Y1, Y2
+	VSUBPD        Y1, Y2, Y3
+	VSUBPD        Y3, Y2, Y4
+	VSUBPD        Y4, Y1, Y1
+	VSUBPD        Y3, Y9, Y3
+	VADDPD        Y3, Y1, Y1
+	VADDPD        Y10, Y5, Y3
+	VSUBPD        Y5, Y3, Y4
+	VSUBPD        Y4, Y3, Y6
+	VSUBPD        Y6, Y5, Y5
+	VSUBPD        Y4, Y10, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y1, Y3, Y5
+	VSUBPD        Y3, Y5, Y6
+	VSUBPD        Y6, Y5, Y7
+	VSUBPD        Y7, Y3, Y3
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y3, Y1
+	VADDPD        Y11, Y0, Y0
+	VADDPD        Y1, Y4, Y1
+	VADDPD        Y1, Y0, Y0
+	VADDPD        Y0, Y5, Y0
+	VMOVSD        X2, sumHi+64(FP)
 	VMOVSD        X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
-// func laneSumAVX512(sums *LaneSum, x *float64, n int) (hi float64, lo float64)
+// func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·laneSumAVX512(SB), NOSPLIT, $0-40
+TEXT ·coefficientSumAVX512(SB), NOSPLIT, $0-40
 	MOVQ    sums+0(FP), AX
-	MOVQ    x+8(FP), CX
+	MOVQ    q+8(FP), CX
 	MOVQ    n+16(FP), DX
 	VXORPD  Z0, Z0, Z0
 	VMOVUPD (AX), Z1
-	VMOVUPD 64(AX), Z2
+	VXORPD  Z2, Z2, Z2
+	MOVQ    $0x00000008, BX
 
 eight:
 	CMPQ       DX, $0x08
@@ -4083,8 +4190,24 @@ eight:
 	VMOVAPD    Z4, Z1
 	VADDPD     Z3, Z2, Z2
 	ADDQ       $0x40, CX
-	SUBQ       $0x08, DX
-	JMP        eight
+	DECQ       BX
+	JNZ        within
+	VMOVUPD    64(AX), Z3
+	VADDPD     Z2, Z3, Z4
+	VSUBPD     Z3, Z4, Z5
+	VSUBPD     Z5, Z4, Z6
+	VSUBPD     Z6, Z3, Z3
+	VSUBPD     Z5, Z2, Z2
+	VADDPD     Z2, Z3, Z2
+	VMOVUPD    Z4, 64(AX)
+	VADDPD     128(AX), Z2, Z2
+	VMOVUPD    Z2, 128(AX)
+	VXORPD     Z2, Z2, Z2
+	MOVQ       $0x00000008, BX
+
+within:
+	SUBQ $0x08, DX
+	JMP  eight
 
 eightDone:
 	CMPQ    DX, $0x00
@@ -4103,44 +4226,99 @@ eightDone:
 	VADDPD  Z0, Z2, Z2
 
 join:
+	VMOVUPD       64(AX), Z0
+	VADDPD        Z2, Z0, Z3
+	VSUBPD        Z0, Z3, Z4
+	VSUBPD        Z4, Z3, Z5
+	VSUBPD        Z5, Z0, Z0
+	VSUBPD        Z4, Z2, Z2
+	VADDPD        Z2, Z0, Z0
+	VMOVUPD       Z3, 64(AX)
+	VADDPD        128(AX), Z0, Z0
+	VMOVUPD       Z0, 128(AX)
+	VXORPD        Z2, Z2, Z2
 	VMOVUPD       Z1, (AX)
-	VMOVUPD       Z2, 64(AX)
+	VMOVUPD       64(AX), Z0
+	VMOVUPD       128(AX), Z2
 	VEXTRACTF64X4 $0x01, Z1, Y3
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPD        Y3, Y1, Y0
-	VSUBPD        Y1, Y0, Y5
-	VSUBPD        Y5, Y0, Y6
-	VSUBPD        Y6, Y1, Y6
-	VSUBPD        Y5, Y3, Y1
-	VADDPD        Y1, Y6, Y6
-	VADDPD        Y4, Y2, Y1
-	VADDPD        Y6, Y1, Y1
-	VEXTRACTF128  $0x01, Y0, X2
-	VEXTRACTF128  $0x01, Y1, X3
-	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X5
-	VSUBPD        X5, X4, X6
-	VSUBPD        X6, X0, X6
-	VSUBPD        X5, X2, X0
-	VADDPD        X0, X6, X6
-	VADDPD        X3, X1, X0
-	VADDPD        X6, X0, X0
-	VPERMILPD     $0x01, X4, X1
-	VPERMILPD     $0x01, X0, X2
-	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X5
-	VSUBPD        X5, X3, X6
-	VSUBPD        X6, X4, X6
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X6, X6
-	VADDPD        X2, X0, X0
-	VADDPD        X6, X0, X0
-	VMOVSD        X3, hi+24(FP)
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPD        Y3, Y1, Y6
+	VSUBPD        Y1, Y6, Y10
+	VSUBPD        Y10, Y6, Y11
+	VSUBPD        Y11, Y1, Y1
+	VSUBPD        Y10, Y3, Y3
+	VADDPD        Y3, Y1, Y1
+	VADDPD        Y4, Y0, Y3
+	VSUBPD        Y0, Y3, Y10
+	VSUBPD        Y10, Y3, Y11
+	VSUBPD        Y11, Y0, Y0
+	VSUBPD        Y10, Y4, Y4
+	VADDPD        Y4, Y0, Y0
+	VADDPD        Y1, Y3, Y4
+	VSUBPD        Y3, Y4, Y10
+	VSUBPD        Y10, Y4, Y11
+	VSUBPD        Y11, Y3, Y3
+	VSUBPD        Y10, Y1, Y1
+	VADDPD        Y1, Y3, Y1
+	VADDPD        Y5, Y2, Y2
+	VADDPD        Y1, Y0, Y0
+	VADDPD        Y0, Y2, Y0
+	VEXTRACTF128  $0x01, Y6, X7
+	VEXTRACTF128  $0x01, Y4, X8
+	VEXTRACTF128  $0x01, Y0, X9
+	VADDPD        Y7, Y6, Y1
+	VSUBPD        Y6, Y1, Y2
+	VSUBPD        Y2, Y1, Y3
+	VSUBPD        Y3, Y6, Y3
+	VSUBPD        Y2, Y7, Y2
+	VADDPD        Y2, Y3, Y2
+	VADDPD        Y8, Y4, Y3
+	VSUBPD        Y4, Y3, Y5
+	VSUBPD        Y5, Y3, Y6
+	VSUBPD        Y6, Y4, Y4
+	VSUBPD        Y5, Y8, Y5
+	VADDPD        Y5, Y4, Y4
+	VADDPD        Y2, Y3, Y5
+	VSUBPD        Y3, Y5, Y6
+	VSUBPD        Y6, Y5, Y10
+	VSUBPD        Y10, Y3, Y3
+	VSUBPD        Y6, Y2, Y2
+	VADDPD        Y2, Y3, Y2
+	VADDPD        Y9, Y0, Y0
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y2, Y0, Y0
+	VPERMILPD     $0x01, X1, X7
+	VPERMILPD     $0x01, X5, X8
+	VPERMILPD     $0x01, X0, X9
+	VADDPD        Y7, Y1, Y2
+	VSUBPD        Y1, Y2, Y3
+	VSUBPD        Y3, Y2, Y4
+	VSUBPD        Y4, Y1, Y1
+	VSUBPD        Y3, Y7, Y3
+	VADDPD        Y3, Y1, Y1
+	VADDPD        Y8, Y5, Y3
+	VSUBPD        Y5, Y3, Y4
+	VSUBPD        Y4, Y3, Y6
+	VSUBPD        Y6, Y5, Y5
+	VSUBPD        Y4, Y8, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y1, Y3, Y5
+	VSUBPD        Y3, Y5, Y6
+	VSUBPD        Y6, Y5, Y7
+	VSUBPD        Y7, Y3, Y3
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y3, Y1
+	VADDPD        Y9, Y0, Y0
+	VADDPD        Y1, Y4, Y1
+	VADDPD        Y1, Y0, Y0
+	VADDPD        Y0, Y5, Y0
+	VMOVSD        X2, hi+24(FP)
 	VMOVSD        X0, lo+32(FP)
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, second float64, hi float64, lo float64, factor float64)
+// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-80
 	MOVQ         dst+0(FP), AX
@@ -4151,10 +4329,11 @@ TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-80
 	VXORPD       Z1, Z1, Z1
 	VBROADCASTSD first+32(FP), Z2
 	VBROADCASTSD firstLow+40(FP), Z3
-	VBROADCASTSD second+48(FP), Z4
-	VBROADCASTSD hi+56(FP), Z5
-	VBROADCASTSD lo+64(FP), Z6
+	VBROADCASTSD hi+48(FP), Z4
+	VBROADCASTSD lo+56(FP), Z5
+	VBROADCASTSD one+64(FP), Z6
 	VBROADCASTSD factor+72(FP), Z7
+	VSUBPD       Z6, Z6, Z8
 
 two:
 	CMPQ        BX, $0x10
@@ -4163,38 +4342,44 @@ two:
 	PREFETCHT0  2048(DX)
 	PREFETCHT0  2112(CX)
 	PREFETCHT0  2112(DX)
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (DX), Z9
-	VCMPPD      $0x04, Z1, Z9, K1
-	VCMPPD      $0x04, Z5, Z9, K2
+	VMOVUPD     (CX), Z9
+	VMOVUPD     (DX), Z10
+	VMULPD      Z2, Z9, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z2, Z9, Z12
+	VFMADD231PD Z3, Z9, Z12
+	VCMPPD      $0x04, Z6, Z10, K1
+	VCMPPD      $0x04, Z8, Z10, K2
 	KANDB       K2, K1, K1
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD.Z   Z10, K1, Z10
-	VFMADD231PD Z2, Z8, Z10
-	VMULPD      Z4, Z10, Z8
-	VFMSUB231PD Z5, Z8, Z9
-	VFMADD231PD Z6, Z8, Z9
-	VMULPD      Z7, Z9, Z8
-	VADDPD      Z1, Z8, Z8
-	VCMPPD      $0x03, Z8, Z8, K1
-	VMOVUPD     Z0, K1, Z8
-	VMOVUPD     Z8, (AX)
-	VMOVUPD     64(CX), Z8
-	VMOVUPD     64(DX), Z9
-	VCMPPD      $0x04, Z1, Z9, K1
-	VCMPPD      $0x04, Z5, Z9, K2
+	VMOVAPD.Z   Z12, K1, Z9
+	VFMSUB231PD Z4, Z11, Z10
+	VMULPD      Z5, Z11, Z11
+	VFMADD231PD Z4, Z9, Z11
+	VADDPD      Z11, Z10, Z9
+	VMULPD      Z7, Z9, Z9
+	VADDPD      Z1, Z9, Z9
+	VCMPPD      $0x03, Z9, Z9, K1
+	VMOVUPD     Z0, K1, Z9
+	VMOVUPD     Z9, (AX)
+	VMOVUPD     64(CX), Z9
+	VMOVUPD     64(DX), Z10
+	VMULPD      Z2, Z9, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z2, Z9, Z12
+	VFMADD231PD Z3, Z9, Z12
+	VCMPPD      $0x04, Z6, Z10, K1
+	VCMPPD      $0x04, Z8, Z10, K2
 	KANDB       K2, K1, K1
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD.Z   Z10, K1, Z10
-	VFMADD231PD Z2, Z8, Z10
-	VMULPD      Z4, Z10, Z8
-	VFMSUB231PD Z5, Z8, Z9
-	VFMADD231PD Z6, Z8, Z9
-	VMULPD      Z7, Z9, Z8
-	VADDPD      Z1, Z8, Z8
-	VCMPPD      $0x03, Z8, Z8, K1
-	VMOVUPD     Z0, K1, Z8
-	VMOVUPD     Z8, 64(AX)
+	VMOVAPD.Z   Z12, K1, Z9
+	VFMSUB231PD Z4, Z11, Z10
+	VMULPD      Z5, Z11, Z11
+	VFMADD231PD Z4, Z9, Z11
+	VADDPD      Z11, Z10, Z9
+	VMULPD      Z7, Z9, Z9
+	VADDPD      Z1, Z9, Z9
+	VCMPPD      $0x03, Z9, Z9, K1
+	VMOVUPD     Z0, K1, Z9
+	VMOVUPD     Z9, 64(AX)
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
@@ -4207,22 +4392,25 @@ one:
 	JLT         oneDone
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (DX), Z9
-	VCMPPD      $0x04, Z1, Z9, K1
-	VCMPPD      $0x04, Z5, Z9, K2
+	VMOVUPD     (CX), Z9
+	VMOVUPD     (DX), Z10
+	VMULPD      Z2, Z9, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z2, Z9, Z12
+	VFMADD231PD Z3, Z9, Z12
+	VCMPPD      $0x04, Z6, Z10, K1
+	VCMPPD      $0x04, Z8, Z10, K2
 	KANDB       K2, K1, K1
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD.Z   Z10, K1, Z10
-	VFMADD231PD Z2, Z8, Z10
-	VMULPD      Z4, Z10, Z8
-	VFMSUB231PD Z5, Z8, Z9
-	VFMADD231PD Z6, Z8, Z9
-	VMULPD      Z7, Z9, Z8
-	VADDPD      Z1, Z8, Z8
-	VCMPPD      $0x03, Z8, Z8, K1
-	VMOVUPD     Z0, K1, Z8
-	VMOVUPD     Z8, (AX)
+	VMOVAPD.Z   Z12, K1, Z9
+	VFMSUB231PD Z4, Z11, Z10
+	VMULPD      Z5, Z11, Z11
+	VFMADD231PD Z4, Z9, Z11
+	VADDPD      Z11, Z10, Z9
+	VMULPD      Z7, Z9, Z9
+	VADDPD      Z1, Z9, Z9
+	VCMPPD      $0x03, Z9, Z9, K1
+	VMOVUPD     Z0, K1, Z9
+	VMOVUPD     Z9, (AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
@@ -4235,21 +4423,25 @@ oneDone:
 	MOVQ        $0x000000ff, SI
 	BZHIQ       BX, SI, SI
 	KMOVB       SI, K1
-	VMOVAPD     Z1, Z8
-	VMOVUPD     (CX), K1, Z8
 	VMOVAPD     Z1, Z9
-	VMOVUPD     (DX), K1, Z9
-	VCMPPD      $0x04, Z1, Z9, K2
-	VCMPPD      $0x04, Z5, Z9, K3
+	VMOVUPD     (CX), K1, Z9
+	VMOVAPD     Z1, Z10
+	VMOVUPD     (DX), K1, Z10
+	VMULPD      Z2, Z9, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z2, Z9, Z12
+	VMOVAPD     Z12, Z2
+	VFMADD231PD Z3, Z9, Z2
+	VCMPPD      $0x04, Z6, Z10, K2
+	VCMPPD      $0x04, Z8, Z10, K3
 	KANDB       K3, K2, K2
-	VMULPD      Z3, Z8, Z3
-	VMOVAPD.Z   Z3, K2, Z3
-	VFMADD231PD Z2, Z8, Z3
-	VMULPD      Z4, Z3, Z2
-	VMOVAPD     Z9, Z3
-	VFMSUB231PD Z5, Z2, Z3
-	VFMADD231PD Z6, Z2, Z3
-	VMULPD      Z7, Z3, Z2
+	VMOVAPD.Z   Z2, K2, Z2
+	VMOVAPD     Z10, Z3
+	VFMSUB231PD Z4, Z11, Z3
+	VMULPD      Z5, Z11, Z5
+	VFMADD231PD Z4, Z2, Z5
+	VADDPD      Z5, Z3, Z2
+	VMULPD      Z7, Z2, Z2
 	VADDPD      Z1, Z2, Z1
 	VCMPPD      $0x03, Z1, Z1, K2
 	VMOVUPD     Z0, K2, Z1
@@ -4416,93 +4608,111 @@ TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
-	VBROADCASTSD one<>+0(SB), Z3
-	VBROADCASTSD exp2<>+0(SB), Z4
-	VBROADCASTSD exp3<>+0(SB), Z5
-	VBROADCASTSD exp4<>+0(SB), Z6
-	VBROADCASTSD exp5<>+0(SB), Z7
-	VBROADCASTSD exp6<>+0(SB), Z8
-	VBROADCASTSD minusFarthest<>+0(SB), Z9
-	VBROADCASTSD scaledMagic<>+0(SB), Z10
-	VBROADCASTSD Unscale<>+0(SB), Z11
-	VXORPD       Z12, Z12, Z12
-	VBROADCASTSD hi+32(FP), Z13
-	VBROADCASTSD lo+40(FP), Z14
-	VMOVUPD      power<>+0(SB), Z15
-	VMOVUPD      powerRest<>+0(SB), Z16
-	VMOVUPD      power<>+64(SB), Z17
-	VMOVUPD      powerRest<>+64(SB), Z18
+	VBROADCASTSD scaledMagic<>+0(SB), Z3
+	VBROADCASTSD Unscale<>+0(SB), Z4
+	VBROADCASTSD one<>+0(SB), Z5
+	VXORPD       Z6, Z6, Z6
+	VBROADCASTSD hi+32(FP), Z7
+	VBROADCASTSD lo+40(FP), Z8
+	VMOVUPD      power<>+0(SB), Z9
+	VMOVUPD      powerRest<>+0(SB), Z10
+	VMOVUPD      power<>+64(SB), Z11
+	VMOVUPD      powerRest<>+64(SB), Z12
 	MOVQ         BX, SI
 
 vectors:
 	CMPQ         BX, $0x08
 	JLT          vectorsDone
-	VMOVUPD      (CX), Z19
-	VMOVUPD      (DX), Z20
-	VCMPPD       $0x16, Z12, Z19, K1
-	VMAXPD       Z9, Z19, Z19
-	VMOVAPD      Z19, Z21
-	VMOVAPD      Z10, Z22
-	VFMADD231PD  Z0, Z21, Z22
-	VSUBPD       Z10, Z22, Z23
-	VFNMADD231PD Z1, Z23, Z21
-	VFNMADD231PD Z2, Z23, Z21
-	VMOVAPD      Z22, Z23
-	VMOVAPD      Z22, Z24
-	VPERMI2PD    Z17, Z15, Z23
-	VPERMI2PD    Z18, Z16, Z24
-	VPSLLQ       $0x30, Z22, Z22
-	VPADDQ       Z22, Z23, Z22
-	VMOVAPD      Z8, Z23
-	VFMADD213PD  Z7, Z21, Z23
-	VFMADD213PD  Z6, Z21, Z23
-	VFMADD213PD  Z5, Z21, Z23
-	VFMADD213PD  Z4, Z21, Z23
-	VFMADD213PD  Z3, Z21, Z23
-	VFMADD231PD  Z21, Z23, Z24
-	VMOVAPD      Z22, Z21
-	VFMADD231PD  Z24, Z22, Z21
-	VMULPD       Z11, Z21, Z21
-	VMULPD       Z11, Z22, Z22
-	VSUBPD       Z22, Z3, Z23
-	VFNMADD231PD Z24, Z22, Z23
-	VBROADCASTSD factorial8<>+0(SB), Z22
-	VBROADCASTSD factorial7<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VBROADCASTSD factorial6<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VBROADCASTSD factorial5<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VBROADCASTSD factorial4<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VBROADCASTSD factorial3<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VBROADCASTSD half<>+0(SB), Z24
-	VFMADD213PD  Z24, Z19, Z22
-	VMULPD       Z19, Z19, Z24
-	VMOVAPD      Z19, Z25
-	VFMADD231PD  Z24, Z22, Z25
-	VSUBPD       Z25, Z12, Z22
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z24
-	VCMPPD       $0x11, Z19, Z24, K2
-	VMOVUPD      Z22, K2, Z23
-	VBROADCASTSD minusFifty<>+0(SB), Z22
-	VCMPPD       $0x11, Z22, Z19, K2
-	VSUBPD       Z21, Z3, Z19
-	VMOVAPD      Z23, Z22
-	VMOVUPD      Z19, K2, Z22
-	VSUBPD       Z20, Z13, Z19
-	VADDPD       Z14, Z19, Z19
-	VMULPD       Z22, Z20, Z20
-	VMULPD       Z19, Z21, Z19
-	VSUBPD       Z19, Z20, Z19
-	VADDPD       Z12, Z19, Z19
-	VCMPPD       $0x03, Z19, Z19, K2
+	VMOVUPD      (CX), Z13
+	VMOVUPD      (DX), Z14
+	VCMPPD       $0x16, Z6, Z13, K1
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VCMPPD       $0x1d, Z15, Z13, K2
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VMAXPD       Z15, Z13, Z13
+	VMOVAPD      Z3, Z15
+	VFMADD231PD  Z0, Z13, Z15
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z16
+	VCMPPD       $0x11, Z13, Z16, K3
+	VMOVUPD      Z3, K3, Z15
+	VSUBPD       Z3, Z15, Z16
+	VFNMADD231PD Z1, Z16, Z13
+	VMOVAPD      Z6, Z17
+	VFNMADD231PD Z2, Z16, Z17
+	VMOVAPD      Z15, Z16
+	VMOVAPD      Z15, Z18
+	VPERMI2PD    Z11, Z9, Z16
+	VPERMI2PD    Z12, Z10, Z18
+	VPSLLQ       $0x30, Z15, Z15
+	VPADDQ       Z15, Z16, Z15
+	VMOVAPD.Z    Z15, K2, Z15
+	VADDPD       Z17, Z13, Z16
+	VBROADCASTSD factorial8<>+0(SB), Z19
+	VBROADCASTSD factorial7<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VBROADCASTSD factorial6<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VBROADCASTSD factorial5<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VBROADCASTSD factorial4<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VBROADCASTSD factorial3<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VBROADCASTSD half<>+0(SB), Z20
+	VFMADD213PD  Z20, Z16, Z19
+	VMULPD       Z16, Z16, Z16
+	VADDPD       Z18, Z17, Z17
+	VFMADD231PD  Z16, Z19, Z17
+	VADDPD       Z17, Z13, Z16
+	VSUBPD       Z13, Z16, Z13
+	VSUBPD       Z13, Z17, Z13
+	VMULPD       Z16, Z15, Z17
+	VMOVAPD      Z17, Z18
+	VFMSUB231PD  Z16, Z15, Z18
+	VMOVAPD      Z18, Z16
+	VFMADD231PD  Z13, Z15, Z16
+	VADDPD       Z17, Z15, Z13
+	VSUBPD       Z15, Z13, Z18
+	VSUBPD       Z18, Z17, Z18
+	VADDPD       Z16, Z18, Z18
+	VMULPD       Z4, Z15, Z15
+	VMULPD       Z4, Z17, Z17
+	VMULPD       Z4, Z16, Z16
+	VSUBPD       Z15, Z5, Z19
+	VSUBPD       Z19, Z5, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z17, Z19, Z20
+	VSUBPD       Z19, Z20, Z21
+	VSUBPD       Z21, Z20, Z22
+	VSUBPD       Z22, Z19, Z19
+	VADDPD       Z21, Z17, Z17
+	VSUBPD       Z17, Z19, Z17
+	VADDPD       Z17, Z15, Z15
+	VSUBPD       Z16, Z15, Z15
+	VSUBPD       Z14, Z7, Z16
+	VADDPD       Z8, Z16, Z16
+	VMULPD       Z16, Z13, Z17
+	VMOVAPD      Z17, Z19
+	VFMSUB231PD  Z16, Z13, Z19
+	VMOVAPD      Z19, Z13
+	VFMADD231PD  Z16, Z18, Z13
+	VMULPD       Z20, Z14, Z16
+	VMOVAPD      Z16, Z18
+	VFMSUB231PD  Z20, Z14, Z18
+	VFMADD231PD  Z15, Z14, Z18
+	VMULPD       Z4, Z17, Z14
+	VSUBPD       Z14, Z16, Z14
+	VMULPD       Z4, Z13, Z13
+	VSUBPD       Z13, Z18, Z13
+	VADDPD       Z13, Z14, Z13
+	VADDPD       Z6, Z13, Z13
+	VSUBPD       Z13, Z13, Z14
+	VCMPPD       $0x03, Z14, Z14, K2
 	KORB         K1, K2, K1
 	KMOVB        K1, DI
 	TESTL        DI, DI
 	JNZ          stop
-	VMOVUPD      Z19, (AX)
+	VMOVUPD      Z13, (AX)
 	PREFETCHT0   2048(AX)
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
@@ -4518,69 +4728,95 @@ vectorsDone:
 	MOVQ         $0x000000ff, DI
 	BZHIQ        BX, DI, DI
 	KMOVB        DI, K1
-	VMOVAPD      Z12, Z19
-	VMOVUPD      (CX), K1, Z19
-	VMOVAPD      Z12, Z20
-	VMOVUPD      (DX), K1, Z20
-	VCMPPD       $0x16, Z12, Z19, K2
-	VMAXPD       Z9, Z19, Z9
-	VMOVAPD      Z9, Z19
-	VMOVAPD      Z10, Z21
-	VFMADD231PD  Z0, Z19, Z21
-	VSUBPD       Z10, Z21, Z0
-	VFNMADD231PD Z1, Z0, Z19
-	VFNMADD231PD Z2, Z0, Z19
-	VMOVAPD      Z21, Z0
-	VMOVAPD      Z21, Z1
-	VPERMI2PD    Z17, Z15, Z0
-	VPERMI2PD    Z18, Z16, Z1
-	VPSLLQ       $0x30, Z21, Z2
-	VPADDQ       Z2, Z0, Z0
-	VMOVAPD      Z8, Z2
-	VFMADD213PD  Z7, Z19, Z2
-	VFMADD213PD  Z6, Z19, Z2
-	VFMADD213PD  Z5, Z19, Z2
-	VFMADD213PD  Z4, Z19, Z2
-	VFMADD213PD  Z3, Z19, Z2
-	VFMADD231PD  Z19, Z2, Z1
+	VMOVAPD      Z6, Z13
+	VMOVUPD      (CX), K1, Z13
+	VMOVAPD      Z6, Z14
+	VMOVUPD      (DX), K1, Z14
+	VCMPPD       $0x16, Z6, Z13, K2
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VCMPPD       $0x1d, Z15, Z13, K3
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VMAXPD       Z15, Z13, Z13
+	VMOVAPD      Z3, Z15
+	VFMADD231PD  Z0, Z13, Z15
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z0
+	VCMPPD       $0x11, Z13, Z0, K4
+	VMOVAPD      Z15, Z0
+	VMOVUPD      Z3, K4, Z0
+	VSUBPD       Z3, Z0, Z3
+	VFNMADD231PD Z1, Z3, Z13
+	VMOVAPD      Z6, Z1
+	VFNMADD231PD Z2, Z3, Z1
 	VMOVAPD      Z0, Z2
+	VMOVAPD      Z0, Z3
+	VPERMI2PD    Z11, Z9, Z2
+	VPERMI2PD    Z12, Z10, Z3
+	VPSLLQ       $0x30, Z0, Z0
+	VPADDQ       Z0, Z2, Z0
+	VMOVAPD.Z    Z0, K3, Z0
+	VADDPD       Z1, Z13, Z2
+	VBROADCASTSD factorial8<>+0(SB), Z9
+	VBROADCASTSD factorial7<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VBROADCASTSD factorial6<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VBROADCASTSD factorial5<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VBROADCASTSD factorial4<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VBROADCASTSD factorial3<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VBROADCASTSD half<>+0(SB), Z10
+	VFMADD213PD  Z10, Z2, Z9
+	VMULPD       Z2, Z2, Z2
+	VADDPD       Z3, Z1, Z1
+	VFMADD231PD  Z2, Z9, Z1
+	VADDPD       Z1, Z13, Z2
+	VSUBPD       Z13, Z2, Z3
+	VSUBPD       Z3, Z1, Z1
+	VMULPD       Z2, Z0, Z3
+	VMOVAPD      Z3, Z9
+	VFMSUB231PD  Z2, Z0, Z9
+	VMOVAPD      Z9, Z2
 	VFMADD231PD  Z1, Z0, Z2
-	VMULPD       Z11, Z2, Z2
-	VMULPD       Z11, Z0, Z0
-	VSUBPD       Z0, Z3, Z4
-	VFNMADD231PD Z1, Z0, Z4
-	VBROADCASTSD factorial8<>+0(SB), Z0
-	VBROADCASTSD factorial7<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial6<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial5<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial4<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial3<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD half<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VMULPD       Z9, Z9, Z1
-	VMOVAPD      Z9, Z5
-	VFMADD231PD  Z1, Z0, Z5
-	VSUBPD       Z5, Z12, Z0
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z1
-	VCMPPD       $0x11, Z9, Z1, K3
-	VMOVAPD      Z4, Z1
-	VMOVUPD      Z0, K3, Z1
-	VBROADCASTSD minusFifty<>+0(SB), Z0
-	VCMPPD       $0x11, Z0, Z9, K3
-	VSUBPD       Z2, Z3, Z0
-	VMOVUPD      Z0, K3, Z1
-	VSUBPD       Z20, Z13, Z0
-	VADDPD       Z14, Z0, Z0
-	VMULPD       Z1, Z20, Z1
-	VMULPD       Z0, Z2, Z0
-	VSUBPD       Z0, Z1, Z0
-	VADDPD       Z12, Z0, Z0
-	VCMPPD       $0x03, Z0, Z0, K3
+	VADDPD       Z3, Z0, Z1
+	VSUBPD       Z0, Z1, Z9
+	VSUBPD       Z9, Z3, Z9
+	VADDPD       Z2, Z9, Z9
+	VMULPD       Z4, Z0, Z0
+	VMULPD       Z4, Z3, Z3
+	VMULPD       Z4, Z2, Z2
+	VSUBPD       Z0, Z5, Z10
+	VSUBPD       Z10, Z5, Z5
+	VSUBPD       Z0, Z5, Z0
+	VSUBPD       Z3, Z10, Z5
+	VSUBPD       Z10, Z5, Z11
+	VSUBPD       Z11, Z5, Z12
+	VSUBPD       Z12, Z10, Z10
+	VADDPD       Z11, Z3, Z3
+	VSUBPD       Z3, Z10, Z3
+	VADDPD       Z3, Z0, Z0
+	VSUBPD       Z2, Z0, Z0
+	VSUBPD       Z14, Z7, Z2
+	VADDPD       Z8, Z2, Z2
+	VMULPD       Z2, Z1, Z3
+	VMOVAPD      Z3, Z7
+	VFMSUB231PD  Z2, Z1, Z7
+	VMOVAPD      Z7, Z1
+	VFMADD231PD  Z2, Z9, Z1
+	VMULPD       Z5, Z14, Z2
+	VMOVAPD      Z2, Z7
+	VFMSUB231PD  Z5, Z14, Z7
+	VMOVAPD      Z7, Z5
+	VFMADD231PD  Z0, Z14, Z5
+	VMULPD       Z4, Z3, Z0
+	VSUBPD       Z0, Z2, Z0
+	VMULPD       Z4, Z1, Z1
+	VSUBPD       Z1, Z5, Z1
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z6, Z0, Z0
+	VSUBPD       Z0, Z0, Z1
+	VCMPPD       $0x03, Z1, Z1, K3
 	KORB         K2, K3, K2
 	KMOVB        K2, CX
 	TESTL        CX, CX
@@ -4604,97 +4840,115 @@ TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
-	VBROADCASTSD one<>+0(SB), Z3
-	VBROADCASTSD exp2<>+0(SB), Z4
-	VBROADCASTSD exp3<>+0(SB), Z5
-	VBROADCASTSD exp4<>+0(SB), Z6
-	VBROADCASTSD exp5<>+0(SB), Z7
-	VBROADCASTSD exp6<>+0(SB), Z8
-	VBROADCASTSD minusFarthest<>+0(SB), Z9
-	VBROADCASTSD scaledMagic<>+0(SB), Z10
-	VBROADCASTSD Unscale<>+0(SB), Z11
-	VXORPD       Z12, Z12, Z12
+	VBROADCASTSD scaledMagic<>+0(SB), Z3
+	VBROADCASTSD Unscale<>+0(SB), Z4
+	VBROADCASTSD one<>+0(SB), Z5
+	VXORPD       Z6, Z6, Z6
 	MOVQ         hi+24(FP), SI
 	MOVQ         lo+32(FP), DI
 	MOVQ         nextDst+48(FP), R8
 	MOVQ         nextLogp+56(FP), R9
 	MOVQ         nextU+64(FP), R10
-	VMOVUPD      power<>+0(SB), Z13
-	VMOVUPD      powerRest<>+0(SB), Z14
-	VMOVUPD      power<>+64(SB), Z15
-	VMOVUPD      powerRest<>+64(SB), Z16
+	VMOVUPD      power<>+0(SB), Z7
+	VMOVUPD      powerRest<>+0(SB), Z8
+	VMOVUPD      power<>+64(SB), Z9
+	VMOVUPD      powerRest<>+64(SB), Z10
 	MOVQ         BX, R11
 
 vectors:
 	CMPQ         BX, $0x08
 	JLT          vectorsDone
-	VMOVUPD      (CX), Z17
-	VMOVUPD      (DX), Z18
-	VCMPPD       $0x16, Z12, Z17, K1
-	VMAXPD       Z9, Z17, Z17
-	VMOVAPD      Z17, Z19
-	VMOVAPD      Z10, Z20
-	VFMADD231PD  Z0, Z19, Z20
-	VSUBPD       Z10, Z20, Z21
-	VFNMADD231PD Z1, Z21, Z19
-	VFNMADD231PD Z2, Z21, Z19
-	VMOVAPD      Z20, Z21
-	VMOVAPD      Z20, Z22
-	VPERMI2PD    Z15, Z13, Z21
-	VPERMI2PD    Z16, Z14, Z22
-	VPSLLQ       $0x30, Z20, Z20
-	VPADDQ       Z20, Z21, Z20
-	VMOVAPD      Z8, Z21
-	VFMADD213PD  Z7, Z19, Z21
-	VFMADD213PD  Z6, Z19, Z21
-	VFMADD213PD  Z5, Z19, Z21
-	VFMADD213PD  Z4, Z19, Z21
-	VFMADD213PD  Z3, Z19, Z21
-	VFMADD231PD  Z19, Z21, Z22
-	VMOVAPD      Z20, Z19
-	VFMADD231PD  Z22, Z20, Z19
-	VMULPD       Z11, Z19, Z19
-	VMULPD       Z11, Z20, Z20
-	VSUBPD       Z20, Z3, Z21
-	VFNMADD231PD Z22, Z20, Z21
-	VBROADCASTSD factorial8<>+0(SB), Z20
-	VBROADCASTSD factorial7<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VBROADCASTSD factorial6<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VBROADCASTSD factorial5<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VBROADCASTSD factorial4<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VBROADCASTSD factorial3<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VBROADCASTSD half<>+0(SB), Z22
-	VFMADD213PD  Z22, Z17, Z20
-	VMULPD       Z17, Z17, Z22
-	VMOVAPD      Z17, Z23
-	VFMADD231PD  Z22, Z20, Z23
-	VSUBPD       Z23, Z12, Z20
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z22
-	VCMPPD       $0x11, Z17, Z22, K2
-	VMOVUPD      Z20, K2, Z21
-	VBROADCASTSD minusFifty<>+0(SB), Z20
-	VCMPPD       $0x11, Z20, Z17, K2
-	VSUBPD       Z19, Z3, Z17
-	VMOVAPD      Z21, Z20
-	VMOVUPD      Z17, K2, Z20
-	VMOVUPD      (SI), Z17
-	VSUBPD       Z18, Z17, Z17
-	VADDPD       (DI), Z17, Z17
-	VMULPD       Z20, Z18, Z18
-	VMULPD       Z17, Z19, Z17
-	VSUBPD       Z17, Z18, Z17
-	VADDPD       Z12, Z17, Z17
-	VCMPPD       $0x03, Z17, Z17, K2
+	VMOVUPD      (CX), Z11
+	VMOVUPD      (DX), Z12
+	VCMPPD       $0x16, Z6, Z11, K1
+	VBROADCASTSD minusFarthest<>+0(SB), Z13
+	VCMPPD       $0x1d, Z13, Z11, K2
+	VBROADCASTSD minusFarthest<>+0(SB), Z13
+	VMAXPD       Z13, Z11, Z11
+	VMOVAPD      Z3, Z13
+	VFMADD231PD  Z0, Z11, Z13
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z14
+	VCMPPD       $0x11, Z11, Z14, K3
+	VMOVUPD      Z3, K3, Z13
+	VSUBPD       Z3, Z13, Z14
+	VFNMADD231PD Z1, Z14, Z11
+	VMOVAPD      Z6, Z15
+	VFNMADD231PD Z2, Z14, Z15
+	VMOVAPD      Z13, Z14
+	VMOVAPD      Z13, Z16
+	VPERMI2PD    Z9, Z7, Z14
+	VPERMI2PD    Z10, Z8, Z16
+	VPSLLQ       $0x30, Z13, Z13
+	VPADDQ       Z13, Z14, Z13
+	VMOVAPD.Z    Z13, K2, Z13
+	VADDPD       Z15, Z11, Z14
+	VBROADCASTSD factorial8<>+0(SB), Z17
+	VBROADCASTSD factorial7<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VBROADCASTSD factorial6<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VBROADCASTSD factorial5<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VBROADCASTSD factorial4<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VBROADCASTSD factorial3<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VBROADCASTSD half<>+0(SB), Z18
+	VFMADD213PD  Z18, Z14, Z17
+	VMULPD       Z14, Z14, Z14
+	VADDPD       Z16, Z15, Z15
+	VFMADD231PD  Z14, Z17, Z15
+	VADDPD       Z15, Z11, Z14
+	VSUBPD       Z11, Z14, Z11
+	VSUBPD       Z11, Z15, Z11
+	VMULPD       Z14, Z13, Z15
+	VMOVAPD      Z15, Z16
+	VFMSUB231PD  Z14, Z13, Z16
+	VMOVAPD      Z16, Z14
+	VFMADD231PD  Z11, Z13, Z14
+	VADDPD       Z15, Z13, Z11
+	VSUBPD       Z13, Z11, Z16
+	VSUBPD       Z16, Z15, Z16
+	VADDPD       Z14, Z16, Z16
+	VMULPD       Z4, Z13, Z13
+	VMULPD       Z4, Z15, Z15
+	VMULPD       Z4, Z14, Z14
+	VSUBPD       Z13, Z5, Z17
+	VSUBPD       Z17, Z5, Z18
+	VSUBPD       Z13, Z18, Z13
+	VSUBPD       Z15, Z17, Z18
+	VSUBPD       Z17, Z18, Z19
+	VSUBPD       Z19, Z18, Z20
+	VSUBPD       Z20, Z17, Z17
+	VADDPD       Z19, Z15, Z15
+	VSUBPD       Z15, Z17, Z15
+	VADDPD       Z15, Z13, Z13
+	VSUBPD       Z14, Z13, Z13
+	VMOVUPD      (SI), Z14
+	VSUBPD       Z12, Z14, Z14
+	VADDPD       (DI), Z14, Z14
+	VMULPD       Z14, Z11, Z15
+	VMOVAPD      Z15, Z17
+	VFMSUB231PD  Z14, Z11, Z17
+	VMOVAPD      Z17, Z11
+	VFMADD231PD  Z14, Z16, Z11
+	VMULPD       Z18, Z12, Z14
+	VMOVAPD      Z14, Z16
+	VFMSUB231PD  Z18, Z12, Z16
+	VFMADD231PD  Z13, Z12, Z16
+	VMULPD       Z4, Z15, Z12
+	VSUBPD       Z12, Z14, Z12
+	VMULPD       Z4, Z11, Z11
+	VSUBPD       Z11, Z16, Z11
+	VADDPD       Z11, Z12, Z11
+	VADDPD       Z6, Z11, Z11
+	VSUBPD       Z11, Z11, Z12
+	VCMPPD       $0x03, Z12, Z12, K2
 	KORB         K1, K2, K1
 	KMOVB        K1, R12
 	TESTL        R12, R12
 	JNZ          stop
-	VMOVUPD      Z17, (AX)
+	VMOVUPD      Z11, (AX)
 	PREFETCHT0   (AX)(R8*1)
 	PREFETCHT0   (CX)(R9*1)
 	PREFETCHT0   (DX)(R10*1)
@@ -4712,73 +4966,99 @@ vectorsDone:
 	MOVQ         $0x000000ff, R8
 	BZHIQ        BX, R8, R8
 	KMOVB        R8, K1
-	VMOVAPD      Z12, Z17
-	VMOVUPD      (SI), K1, Z17
-	VMOVAPD      Z12, Z18
-	VMOVUPD      (DI), K1, Z18
-	VMOVAPD      Z12, Z19
-	VMOVUPD      (CX), K1, Z19
-	VMOVAPD      Z12, Z20
-	VMOVUPD      (DX), K1, Z20
-	VCMPPD       $0x16, Z12, Z19, K2
-	VMAXPD       Z9, Z19, Z9
-	VMOVAPD      Z9, Z19
-	VMOVAPD      Z10, Z21
-	VFMADD231PD  Z0, Z19, Z21
-	VSUBPD       Z10, Z21, Z0
-	VFNMADD231PD Z1, Z0, Z19
-	VFNMADD231PD Z2, Z0, Z19
-	VMOVAPD      Z21, Z0
-	VMOVAPD      Z21, Z1
-	VPERMI2PD    Z15, Z13, Z0
-	VPERMI2PD    Z16, Z14, Z1
-	VPSLLQ       $0x30, Z21, Z2
-	VPADDQ       Z2, Z0, Z0
-	VMOVAPD      Z8, Z2
-	VFMADD213PD  Z7, Z19, Z2
-	VFMADD213PD  Z6, Z19, Z2
-	VFMADD213PD  Z5, Z19, Z2
-	VFMADD213PD  Z4, Z19, Z2
-	VFMADD213PD  Z3, Z19, Z2
-	VFMADD231PD  Z19, Z2, Z1
+	VMOVAPD      Z6, Z11
+	VMOVUPD      (SI), K1, Z11
+	VMOVAPD      Z6, Z12
+	VMOVUPD      (DI), K1, Z12
+	VMOVAPD      Z6, Z13
+	VMOVUPD      (CX), K1, Z13
+	VMOVAPD      Z6, Z14
+	VMOVUPD      (DX), K1, Z14
+	VCMPPD       $0x16, Z6, Z13, K2
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VCMPPD       $0x1d, Z15, Z13, K3
+	VBROADCASTSD minusFarthest<>+0(SB), Z15
+	VMAXPD       Z15, Z13, Z13
+	VMOVAPD      Z3, Z15
+	VFMADD231PD  Z0, Z13, Z15
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z0
+	VCMPPD       $0x11, Z13, Z0, K4
+	VMOVAPD      Z15, Z0
+	VMOVUPD      Z3, K4, Z0
+	VSUBPD       Z3, Z0, Z3
+	VFNMADD231PD Z1, Z3, Z13
+	VMOVAPD      Z6, Z1
+	VFNMADD231PD Z2, Z3, Z1
 	VMOVAPD      Z0, Z2
+	VMOVAPD      Z0, Z3
+	VPERMI2PD    Z9, Z7, Z2
+	VPERMI2PD    Z10, Z8, Z3
+	VPSLLQ       $0x30, Z0, Z0
+	VPADDQ       Z0, Z2, Z0
+	VMOVAPD.Z    Z0, K3, Z0
+	VADDPD       Z1, Z13, Z2
+	VBROADCASTSD factorial8<>+0(SB), Z7
+	VBROADCASTSD factorial7<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VBROADCASTSD factorial6<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VBROADCASTSD factorial5<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VBROADCASTSD factorial4<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VBROADCASTSD factorial3<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VBROADCASTSD half<>+0(SB), Z8
+	VFMADD213PD  Z8, Z2, Z7
+	VMULPD       Z2, Z2, Z2
+	VADDPD       Z3, Z1, Z1
+	VFMADD231PD  Z2, Z7, Z1
+	VADDPD       Z1, Z13, Z2
+	VSUBPD       Z13, Z2, Z3
+	VSUBPD       Z3, Z1, Z1
+	VMULPD       Z2, Z0, Z3
+	VMOVAPD      Z3, Z7
+	VFMSUB231PD  Z2, Z0, Z7
+	VMOVAPD      Z7, Z2
 	VFMADD231PD  Z1, Z0, Z2
-	VMULPD       Z11, Z2, Z2
-	VMULPD       Z11, Z0, Z0
-	VSUBPD       Z0, Z3, Z4
-	VFNMADD231PD Z1, Z0, Z4
-	VBROADCASTSD factorial8<>+0(SB), Z0
-	VBROADCASTSD factorial7<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial6<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial5<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial4<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD factorial3<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VBROADCASTSD half<>+0(SB), Z1
-	VFMADD213PD  Z1, Z9, Z0
-	VMULPD       Z9, Z9, Z1
-	VMOVAPD      Z9, Z5
-	VFMADD231PD  Z1, Z0, Z5
-	VSUBPD       Z5, Z12, Z0
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z1
-	VCMPPD       $0x11, Z9, Z1, K3
-	VMOVAPD      Z4, Z1
-	VMOVUPD      Z0, K3, Z1
-	VBROADCASTSD minusFifty<>+0(SB), Z0
-	VCMPPD       $0x11, Z0, Z9, K3
-	VSUBPD       Z2, Z3, Z0
-	VMOVUPD      Z0, K3, Z1
-	VSUBPD       Z20, Z17, Z0
-	VADDPD       Z18, Z0, Z0
-	VMULPD       Z1, Z20, Z1
-	VMULPD       Z0, Z2, Z0
-	VSUBPD       Z0, Z1, Z0
-	VADDPD       Z12, Z0, Z0
-	VCMPPD       $0x03, Z0, Z0, K3
+	VADDPD       Z3, Z0, Z1
+	VSUBPD       Z0, Z1, Z7
+	VSUBPD       Z7, Z3, Z7
+	VADDPD       Z2, Z7, Z7
+	VMULPD       Z4, Z0, Z0
+	VMULPD       Z4, Z3, Z3
+	VMULPD       Z4, Z2, Z2
+	VSUBPD       Z0, Z5, Z8
+	VSUBPD       Z8, Z5, Z5
+	VSUBPD       Z0, Z5, Z0
+	VSUBPD       Z3, Z8, Z5
+	VSUBPD       Z8, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VSUBPD       Z10, Z8, Z8
+	VADDPD       Z9, Z3, Z3
+	VSUBPD       Z3, Z8, Z3
+	VADDPD       Z3, Z0, Z0
+	VSUBPD       Z2, Z0, Z0
+	VSUBPD       Z14, Z11, Z2
+	VADDPD       Z12, Z2, Z2
+	VMULPD       Z2, Z1, Z3
+	VMOVAPD      Z3, Z8
+	VFMSUB231PD  Z2, Z1, Z8
+	VMOVAPD      Z8, Z1
+	VFMADD231PD  Z2, Z7, Z1
+	VMULPD       Z5, Z14, Z2
+	VMOVAPD      Z2, Z7
+	VFMSUB231PD  Z5, Z14, Z7
+	VMOVAPD      Z7, Z5
+	VFMADD231PD  Z0, Z14, Z5
+	VMULPD       Z4, Z3, Z0
+	VSUBPD       Z0, Z2, Z0
+	VMULPD       Z4, Z1, Z1
+	VSUBPD       Z1, Z5, Z1
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z6, Z0, Z0
+	VSUBPD       Z0, Z0, Z1
+	VCMPPD       $0x03, Z1, Z1, K3
 	KORB         K2, K3, K2
 	KMOVB        K2, CX
 	TESTL        CX, CX
@@ -4857,6 +5137,530 @@ next:
 	VZEROUPPER
 	RET
 
+// func panelTakeLowAVX512(c *Panel, s *LowSums, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelTakeLowAVX512(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   s+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	VXORPD Z0, Z0, Z0
+
+vectors:
+	VMOVUPD (CX), Z1
+	VMOVUPD 8704(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, (CX)
+	VADDPD  4096(CX), Z1, Z1
+	VMOVUPD Z1, 4096(CX)
+	VMOVUPD Z0, 8704(AX)
+	VMOVUPD 512(CX), Z1
+	VMOVUPD 9216(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 512(CX)
+	VADDPD  4608(CX), Z1, Z1
+	VMOVUPD Z1, 4608(CX)
+	VMOVUPD Z0, 9216(AX)
+	VMOVUPD 1024(CX), Z1
+	VMOVUPD 9728(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 1024(CX)
+	VADDPD  5120(CX), Z1, Z1
+	VMOVUPD Z1, 5120(CX)
+	VMOVUPD Z0, 9728(AX)
+	VMOVUPD 1536(CX), Z1
+	VMOVUPD 10240(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 1536(CX)
+	VADDPD  5632(CX), Z1, Z1
+	VMOVUPD Z1, 5632(CX)
+	VMOVUPD Z0, 10240(AX)
+	VMOVUPD 2048(CX), Z1
+	VMOVUPD 10752(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 2048(CX)
+	VADDPD  6144(CX), Z1, Z1
+	VMOVUPD Z1, 6144(CX)
+	VMOVUPD Z0, 10752(AX)
+	VMOVUPD 2560(CX), Z1
+	VMOVUPD 11264(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 2560(CX)
+	VADDPD  6656(CX), Z1, Z1
+	VMOVUPD Z1, 6656(CX)
+	VMOVUPD Z0, 11264(AX)
+	VMOVUPD 3072(CX), Z1
+	VMOVUPD 11776(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 3072(CX)
+	VADDPD  7168(CX), Z1, Z1
+	VMOVUPD Z1, 7168(CX)
+	VMOVUPD Z0, 11776(AX)
+	VMOVUPD 3584(CX), Z1
+	VMOVUPD 12288(AX), Z2
+	VADDPD  Z2, Z1, Z3
+	VSUBPD  Z1, Z3, Z4
+	VSUBPD  Z4, Z3, Z5
+	VSUBPD  Z5, Z1, Z1
+	VSUBPD  Z4, Z2, Z2
+	VADDPD  Z2, Z1, Z1
+	VMOVUPD Z3, 3584(CX)
+	VADDPD  7680(CX), Z1, Z1
+	VMOVUPD Z1, 7680(CX)
+	VMOVUPD Z0, 12288(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	DECQ    DX
+	JNZ     vectors
+	VZEROUPPER
+	RET
+
+// func panelJoinLowAVX512(c *Panel, s *LowSums, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelJoinLowAVX512(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), AX
+	MOVQ groups+16(FP), CX
+	MOVQ s+8(FP), DX
+
+vectors:
+	VMOVUPD      4608(AX), Z0
+	VMOVUPD      (DX), Z1
+	VMOVUPD      4096(DX), Z2
+	VMOVUPD      6656(AX), Z3
+	VMOVUPD      2048(DX), Z4
+	VMOVUPD      6144(DX), Z5
+	VADDPD       Z3, Z0, Z6
+	VSUBPD       Z0, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z0, Z0
+	VSUBPD       Z7, Z3, Z3
+	VADDPD       Z3, Z0, Z0
+	VADDPD       Z4, Z1, Z3
+	VSUBPD       Z1, Z3, Z7
+	VSUBPD       Z7, Z3, Z8
+	VSUBPD       Z8, Z1, Z1
+	VSUBPD       Z7, Z4, Z4
+	VADDPD       Z4, Z1, Z1
+	VADDPD       Z0, Z3, Z4
+	VSUBPD       Z3, Z4, Z7
+	VSUBPD       Z7, Z4, Z8
+	VSUBPD       Z8, Z3, Z3
+	VSUBPD       Z7, Z0, Z0
+	VADDPD       Z0, Z3, Z0
+	VADDPD       Z5, Z2, Z2
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z0, Z2, Z0
+	VMOVUPD      5632(AX), Z1
+	VMOVUPD      1024(DX), Z2
+	VMOVUPD      5120(DX), Z3
+	VMOVUPD      7680(AX), Z5
+	VMOVUPD      3072(DX), Z7
+	VMOVUPD      7168(DX), Z8
+	VADDPD       Z5, Z1, Z9
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z1, Z1
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z1, Z1
+	VADDPD       Z7, Z2, Z5
+	VSUBPD       Z2, Z5, Z10
+	VSUBPD       Z10, Z5, Z11
+	VSUBPD       Z11, Z2, Z2
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z2, Z2
+	VADDPD       Z1, Z5, Z7
+	VSUBPD       Z5, Z7, Z10
+	VSUBPD       Z10, Z7, Z11
+	VSUBPD       Z11, Z5, Z5
+	VSUBPD       Z10, Z1, Z1
+	VADDPD       Z1, Z5, Z1
+	VADDPD       Z8, Z3, Z3
+	VADDPD       Z1, Z2, Z1
+	VADDPD       Z1, Z3, Z1
+	VADDPD       Z9, Z6, Z2
+	VSUBPD       Z6, Z2, Z3
+	VSUBPD       Z3, Z2, Z5
+	VSUBPD       Z5, Z6, Z5
+	VSUBPD       Z3, Z9, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z7, Z4, Z5
+	VSUBPD       Z4, Z5, Z6
+	VSUBPD       Z6, Z5, Z8
+	VSUBPD       Z8, Z4, Z4
+	VSUBPD       Z6, Z7, Z6
+	VADDPD       Z6, Z4, Z4
+	VADDPD       Z3, Z5, Z6
+	VSUBPD       Z5, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z5, Z5
+	VSUBPD       Z7, Z3, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z3, Z4, Z1
+	VADDPD       Z1, Z0, Z0
+	VMOVUPD      5120(AX), Z1
+	VMOVUPD      512(DX), Z3
+	VMOVUPD      4608(DX), Z4
+	VMOVUPD      7168(AX), Z5
+	VMOVUPD      2560(DX), Z7
+	VMOVUPD      6656(DX), Z8
+	VADDPD       Z5, Z1, Z9
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z1, Z1
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z1, Z1
+	VADDPD       Z7, Z3, Z5
+	VSUBPD       Z3, Z5, Z10
+	VSUBPD       Z10, Z5, Z11
+	VSUBPD       Z11, Z3, Z3
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z3, Z3
+	VADDPD       Z1, Z5, Z7
+	VSUBPD       Z5, Z7, Z10
+	VSUBPD       Z10, Z7, Z11
+	VSUBPD       Z11, Z5, Z5
+	VSUBPD       Z10, Z1, Z1
+	VADDPD       Z1, Z5, Z1
+	VADDPD       Z8, Z4, Z4
+	VADDPD       Z1, Z3, Z1
+	VADDPD       Z1, Z4, Z1
+	VMOVUPD      6144(AX), Z3
+	VMOVUPD      1536(DX), Z4
+	VMOVUPD      5632(DX), Z5
+	VMOVUPD      8192(AX), Z8
+	VMOVUPD      3584(DX), Z10
+	VMOVUPD      7680(DX), Z11
+	VADDPD       Z8, Z3, Z12
+	VSUBPD       Z3, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VSUBPD       Z14, Z3, Z3
+	VSUBPD       Z13, Z8, Z8
+	VADDPD       Z8, Z3, Z3
+	VADDPD       Z10, Z4, Z8
+	VSUBPD       Z4, Z8, Z13
+	VSUBPD       Z13, Z8, Z14
+	VSUBPD       Z14, Z4, Z4
+	VSUBPD       Z13, Z10, Z10
+	VADDPD       Z10, Z4, Z4
+	VADDPD       Z3, Z8, Z10
+	VSUBPD       Z8, Z10, Z13
+	VSUBPD       Z13, Z10, Z14
+	VSUBPD       Z14, Z8, Z8
+	VSUBPD       Z13, Z3, Z3
+	VADDPD       Z3, Z8, Z3
+	VADDPD       Z11, Z5, Z5
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z12, Z9, Z4
+	VSUBPD       Z9, Z4, Z5
+	VSUBPD       Z5, Z4, Z8
+	VSUBPD       Z8, Z9, Z8
+	VSUBPD       Z5, Z12, Z5
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z10, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z11
+	VSUBPD       Z11, Z7, Z7
+	VSUBPD       Z9, Z10, Z9
+	VADDPD       Z9, Z7, Z7
+	VADDPD       Z5, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z8, Z8
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z3, Z1, Z1
+	VADDPD       Z5, Z7, Z3
+	VADDPD       Z3, Z1, Z1
+	VADDPD       Z4, Z2, Z3
+	VSUBPD       Z2, Z3, Z5
+	VSUBPD       Z5, Z3, Z7
+	VSUBPD       Z7, Z2, Z2
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z4, Z2, Z2
+	VADDPD       Z9, Z6, Z4
+	VSUBPD       Z6, Z4, Z5
+	VSUBPD       Z5, Z4, Z7
+	VSUBPD       Z7, Z6, Z6
+	VSUBPD       Z5, Z9, Z5
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z2, Z4, Z6
+	VSUBPD       Z4, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z4, Z4
+	VSUBPD       Z7, Z2, Z2
+	VADDPD       Z2, Z4, Z2
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z2, Z5, Z1
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z0, Z6, Z0
+	VADDPD       Z0, Z3, Z1
+	VSUBPD       Z3, Z1, Z2
+	VSUBPD       Z2, Z1, Z4
+	VSUBPD       Z4, Z3, Z4
+	VSUBPD       Z2, Z0, Z2
+	VADDPD       Z2, Z4, Z2
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z3, Z4
+	VBROADCASTSD inf<>+0(SB), Z5
+	VCMPPD       $0x11, Z5, Z4, K1
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z0
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z0, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, 4608(AX)
+	VMOVAPD.Z    Z2, K1, Z0
+	VMOVUPD      Z0, 8704(AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
+	DECQ         CX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func panelJoinSumsAVX512(c *Panel, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelJoinSumsAVX512(SB), NOSPLIT, $0-16
+	MOVQ c+0(FP), AX
+	MOVQ groups+8(FP), CX
+
+vectors:
+	VMOVUPD      4608(AX), Z0
+	VMOVUPD      8704(AX), Z1
+	VXORPD       Z2, Z2, Z2
+	VMOVUPD      6656(AX), Z3
+	VMOVUPD      10752(AX), Z4
+	VXORPD       Z5, Z5, Z5
+	VADDPD       Z3, Z0, Z6
+	VSUBPD       Z0, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z0, Z0
+	VSUBPD       Z7, Z3, Z3
+	VADDPD       Z3, Z0, Z0
+	VADDPD       Z4, Z1, Z3
+	VSUBPD       Z1, Z3, Z7
+	VSUBPD       Z7, Z3, Z8
+	VSUBPD       Z8, Z1, Z1
+	VSUBPD       Z7, Z4, Z4
+	VADDPD       Z4, Z1, Z1
+	VADDPD       Z0, Z3, Z4
+	VSUBPD       Z3, Z4, Z7
+	VSUBPD       Z7, Z4, Z8
+	VSUBPD       Z8, Z3, Z3
+	VSUBPD       Z7, Z0, Z0
+	VADDPD       Z0, Z3, Z0
+	VADDPD       Z5, Z2, Z2
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z0, Z2, Z0
+	VMOVUPD      5632(AX), Z1
+	VMOVUPD      9728(AX), Z2
+	VXORPD       Z3, Z3, Z3
+	VMOVUPD      7680(AX), Z5
+	VMOVUPD      11776(AX), Z7
+	VXORPD       Z8, Z8, Z8
+	VADDPD       Z5, Z1, Z9
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z1, Z1
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z1, Z1
+	VADDPD       Z7, Z2, Z5
+	VSUBPD       Z2, Z5, Z10
+	VSUBPD       Z10, Z5, Z11
+	VSUBPD       Z11, Z2, Z2
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z2, Z2
+	VADDPD       Z1, Z5, Z7
+	VSUBPD       Z5, Z7, Z10
+	VSUBPD       Z10, Z7, Z11
+	VSUBPD       Z11, Z5, Z5
+	VSUBPD       Z10, Z1, Z1
+	VADDPD       Z1, Z5, Z1
+	VADDPD       Z8, Z3, Z3
+	VADDPD       Z1, Z2, Z1
+	VADDPD       Z1, Z3, Z1
+	VADDPD       Z9, Z6, Z2
+	VSUBPD       Z6, Z2, Z3
+	VSUBPD       Z3, Z2, Z5
+	VSUBPD       Z5, Z6, Z5
+	VSUBPD       Z3, Z9, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z7, Z4, Z5
+	VSUBPD       Z4, Z5, Z6
+	VSUBPD       Z6, Z5, Z8
+	VSUBPD       Z8, Z4, Z4
+	VSUBPD       Z6, Z7, Z6
+	VADDPD       Z6, Z4, Z4
+	VADDPD       Z3, Z5, Z6
+	VSUBPD       Z5, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z5, Z5
+	VSUBPD       Z7, Z3, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z3, Z4, Z1
+	VADDPD       Z1, Z0, Z0
+	VMOVUPD      5120(AX), Z1
+	VMOVUPD      9216(AX), Z3
+	VXORPD       Z4, Z4, Z4
+	VMOVUPD      7168(AX), Z5
+	VMOVUPD      11264(AX), Z7
+	VXORPD       Z8, Z8, Z8
+	VADDPD       Z5, Z1, Z9
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z1, Z1
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z1, Z1
+	VADDPD       Z7, Z3, Z5
+	VSUBPD       Z3, Z5, Z10
+	VSUBPD       Z10, Z5, Z11
+	VSUBPD       Z11, Z3, Z3
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z3, Z3
+	VADDPD       Z1, Z5, Z7
+	VSUBPD       Z5, Z7, Z10
+	VSUBPD       Z10, Z7, Z11
+	VSUBPD       Z11, Z5, Z5
+	VSUBPD       Z10, Z1, Z1
+	VADDPD       Z1, Z5, Z1
+	VADDPD       Z8, Z4, Z4
+	VADDPD       Z1, Z3, Z1
+	VADDPD       Z1, Z4, Z1
+	VMOVUPD      6144(AX), Z3
+	VMOVUPD      10240(AX), Z4
+	VXORPD       Z5, Z5, Z5
+	VMOVUPD      8192(AX), Z8
+	VMOVUPD      12288(AX), Z10
+	VXORPD       Z11, Z11, Z11
+	VADDPD       Z8, Z3, Z12
+	VSUBPD       Z3, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VSUBPD       Z14, Z3, Z3
+	VSUBPD       Z13, Z8, Z8
+	VADDPD       Z8, Z3, Z3
+	VADDPD       Z10, Z4, Z8
+	VSUBPD       Z4, Z8, Z13
+	VSUBPD       Z13, Z8, Z14
+	VSUBPD       Z14, Z4, Z4
+	VSUBPD       Z13, Z10, Z10
+	VADDPD       Z10, Z4, Z4
+	VADDPD       Z3, Z8, Z10
+	VSUBPD       Z8, Z10, Z13
+	VSUBPD       Z13, Z10, Z14
+	VSUBPD       Z14, Z8, Z8
+	VSUBPD       Z13, Z3, Z3
+	VADDPD       Z3, Z8, Z3
+	VADDPD       Z11, Z5, Z5
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z3, Z5, Z3
+	VADDPD       Z12, Z9, Z4
+	VSUBPD       Z9, Z4, Z5
+	VSUBPD       Z5, Z4, Z8
+	VSUBPD       Z8, Z9, Z8
+	VSUBPD       Z5, Z12, Z5
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z10, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z11
+	VSUBPD       Z11, Z7, Z7
+	VSUBPD       Z9, Z10, Z9
+	VADDPD       Z9, Z7, Z7
+	VADDPD       Z5, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z8, Z8
+	VSUBPD       Z10, Z5, Z5
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z3, Z1, Z1
+	VADDPD       Z5, Z7, Z3
+	VADDPD       Z3, Z1, Z1
+	VADDPD       Z4, Z2, Z3
+	VSUBPD       Z2, Z3, Z5
+	VSUBPD       Z5, Z3, Z7
+	VSUBPD       Z7, Z2, Z2
+	VSUBPD       Z5, Z4, Z4
+	VADDPD       Z4, Z2, Z2
+	VADDPD       Z9, Z6, Z4
+	VSUBPD       Z6, Z4, Z5
+	VSUBPD       Z5, Z4, Z7
+	VSUBPD       Z7, Z6, Z6
+	VSUBPD       Z5, Z9, Z5
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z2, Z4, Z6
+	VSUBPD       Z4, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z4, Z4
+	VSUBPD       Z7, Z2, Z2
+	VADDPD       Z2, Z4, Z2
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z2, Z5, Z1
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z0, Z6, Z0
+	VADDPD       Z0, Z3, Z1
+	VSUBPD       Z3, Z1, Z2
+	VSUBPD       Z2, Z1, Z4
+	VSUBPD       Z4, Z3, Z4
+	VSUBPD       Z2, Z0, Z2
+	VADDPD       Z2, Z4, Z2
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z3, Z4
+	VBROADCASTSD inf<>+0(SB), Z5
+	VCMPPD       $0x11, Z5, Z4, K1
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z0
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z0, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z3, Z0
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, 4608(AX)
+	VMOVAPD.Z    Z2, K1, Z0
+	VMOVUPD      Z0, 8704(AX)
+	ADDQ         $0x40, AX
+	DECQ         CX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
 // func panelWeightedLossAVX512(c *Panel, q *float64, x *float64, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·panelWeightedLossAVX512(SB), NOSPLIT, $0-40
@@ -4892,41 +5696,45 @@ vectors:
 	XORQ    R10, R10
 
 entries:
-	LEAQ      4608(AX)(R10*1), R11
-	VMOVUPD   (R11), Z3
-	VMOVUPD   (DI), Z4
-	VMOVUPD   (R8), Z5
-	VCMPPD    $0x04, Z0, Z4, K1
-	VSUBPD    Z5, Z1, Z5
-	VSUBPD    Z2, Z5, Z5
-	VMULPD    Z5, Z4, Z4
-	VMOVAPD.Z Z4, K1, Z4
-	VADDPD    Z4, Z3, Z5
-	VSUBPD    Z3, Z5, Z6
-	VSUBPD    Z6, Z5, Z7
-	VSUBPD    Z7, Z3, Z3
-	VSUBPD    Z6, Z4, Z4
-	VADDPD    Z4, Z3, Z3
-	VMOVUPD   Z5, (R11)
-	VADDPD    4096(R11), Z3, Z3
-	VMOVUPD   Z3, 4096(R11)
-	ADDQ      $0x00000200, DI
-	ADDQ      $0x00000200, R8
-	ADDQ      $0x00000200, R10
-	ANDQ      $0x00000fff, R10
-	DECQ      R9
-	JNZ       entries
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, CX
-	ADDQ      $0x40, DX
-	DECQ      SI
-	JNZ       vectors
+	LEAQ        4608(AX)(R10*1), R11
+	VMOVUPD     (R11), Z3
+	VMOVUPD     (DI), Z4
+	VMOVUPD     (R8), Z5
+	VSUBPD      Z5, Z1, Z5
+	VSUBPD      Z2, Z5, Z5
+	VCMPPD      $0x04, Z0, Z4, K1
+	VMULPD      Z5, Z4, Z6
+	VMOVAPD.Z   Z6, K1, Z6
+	VMOVAPD     Z6, Z7
+	VFMSUB231PD Z5, Z4, Z7
+	VMOVAPD.Z   Z7, K1, Z4
+	VADDPD      Z6, Z3, Z5
+	VSUBPD      Z3, Z5, Z7
+	VSUBPD      Z7, Z5, Z8
+	VSUBPD      Z8, Z3, Z3
+	VSUBPD      Z7, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VADDPD      Z4, Z3, Z3
+	VADDPD      4096(R11), Z3, Z3
+	VMOVUPD     Z5, (R11)
+	VMOVUPD     Z3, 4096(R11)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R10
+	ANDQ        $0x00000fff, R10
+	DECQ        R9
+	JNZ         entries
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	DECQ        SI
+	JNZ         vectors
 	VZEROUPPER
 	RET
 
 // func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $0-48
+TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $32-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -4939,15 +5747,20 @@ TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $0-48
 
 vectors:
 	VMOVUPD (AX), Z3
-	VMOVUPD 3584(AX), Z4
-	VMOVUPD 3072(AX), Z5
+	VMOVUPD 3072(AX), Z4
+	VMOVUPD 4608(AX), Z5
 	VMOVUPD 13312(AX), Z6
-	VMOVUPD 4608(AX), Z7
-	VMOVUPD 8704(AX), Z8
-	VMOVUPD 4096(AX), Z9
+	VMOVUPD 8704(AX), Z7
+	VMOVUPD 4096(AX), Z8
+	VCMPPD  $0x00, Z0, Z5, K1
+	VCMPPD  $0x00, Z7, Z2, K2
+	KANDB   K2, K1, K1
+	VMOVAPD Z1, Z9
+	VMOVUPD Z0, K1, Z9
+	VSUBPD  Z9, Z9, Z10
 	VCMPPD  $0x00, 512(AX), Z0, K1
-	VMOVAPD Z1, Z10
-	VMOVUPD Z3, K1, Z10
+	VMOVAPD Z1, Z11
+	VMOVUPD Z3, K1, Z11
 	MOVQ    CX, R8
 	MOVQ    DX, R9
 	MOVQ    BX, R10
@@ -4955,29 +5768,48 @@ vectors:
 
 entries:
 	VMOVUPD      (R9), Z3
-	VMOVUPD      (R8), Z11
-	VCMPPD       $0x04, Z2, Z3, K1
-	VCMPPD       $0x04, Z7, Z3, K2
+	VMOVUPD      (R8), Z12
+	VMULPD       Z4, Z12, Z13
+	VMOVAPD      Z13, Z14
+	VFMSUB231PD  Z4, Z12, Z14
+	VFMADD231PD  Z6, Z12, Z14
+	VCMPPD       $0x04, Z9, Z3, K1
+	VCMPPD       $0x04, Z10, Z3, K2
 	KANDB        K2, K1, K1
-	VMULPD       Z6, Z11, Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VFMADD231PD  Z5, Z11, Z12
-	VMOVAPD      Z3, Z11
-	VFMSUB231PD  Z7, Z12, Z11
-	VFMADD231PD  Z8, Z12, Z11
-	VSUBPD       Z3, Z7, Z13
-	VADDPD       Z8, Z13, Z13
-	VMULPD       Z4, Z3, Z14
-	VFMSUB231PD  Z13, Z12, Z14
-	VCMPPD       $0x00, (R10), Z10, K1
-	VBROADCASTSD half<>+0(SB), Z13
-	VCMPPD       $0x11, Z12, Z13, K2
-	VCMPPD       $0x00, Z7, Z3, K3
+	VMOVAPD.Z    Z14, K1, Z12
+	VMOVAPD      Z3, Z14
+	VFMSUB231PD  Z5, Z13, Z14
+	VMULPD       Z7, Z13, Z15
+	VFMADD231PD  Z5, Z12, Z15
+	VADDPD       Z15, Z14, Z14
+	VSUBPD       Z3, Z5, Z15
+	VSUBPD       Z15, Z5, Z16
+	VSUBPD       Z3, Z16, Z16
+	VADDPD       Z7, Z16, Z16
+	VADDPD       Z16, Z15, Z17
+	VSUBPD       Z15, Z17, Z15
+	VSUBPD       Z15, Z16, Z15
+	VMULPD       3584(AX), Z3, Z16
+	VMOVAPD      Z16, Z18
+	VFMSUB231PD  3584(AX), Z3, Z18
+	VCMPPD       $0x04, Z9, Z3, K1
+	VMOVUPD      13824(AX), Z19
+	VMOVAPD.Z    Z19, K1, Z19
+	VFMADD231PD  Z19, Z3, Z18
+	VFMSUB231PD  Z17, Z13, Z16
+	VFMSUB231PD  Z15, Z13, Z18
+	VMOVAPD      Z18, Z15
+	VFMADD231PD  Z17, Z12, Z15
+	VADDPD       Z15, Z16, Z12
+	VCMPPD       $0x00, (R10), Z11, K1
+	VBROADCASTSD half<>+0(SB), Z15
+	VCMPPD       $0x11, Z13, Z15, K2
+	VCMPPD       $0x00, Z5, Z3, K3
 	KORB         K2, K3, K2
-	KANDB        K2, K1, K1
-	VMOVAPD      Z11, Z3
-	VMOVUPD      Z14, K1, Z3
-	VMULPD       Z9, Z3, Z3
+	KANDB        K1, K2, K2
+	VMOVAPD      Z14, Z3
+	VMOVUPD      Z12, K2, Z3
+	VMULPD       Z8, Z3, Z3
 	VADDPD       Z2, Z3, Z3
 	VCMPPD       $0x03, Z3, Z3, K1
 	VMOVUPD      Z1, K1, Z3

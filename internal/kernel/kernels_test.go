@@ -31,7 +31,7 @@ var kernels = []kernelRow{
 	{"scaleBy", ofSlice, func(o *operands) { scaleBy(o.x, o.number) }, finite, "x", "x", ""},
 	{"LaneSum.addLoss", ofSlice, func(o *operands) { o.returns(new(LaneSum).addLoss(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
 	{"LossAndSum.add", ofSlice, func(o *operands) { o.returns(new(LossAndSum).add(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
-	{"LaneSum.add", ofSlice, func(o *operands) { o.returns(new(LaneSum).add(o.x)) }, finite, "x", "", ""},
+	{"CoefficientSum.add", ofSlice, func(o *operands) { o.returns(new(CoefficientSum).add(o.x)) }, finite, "x", "", ""},
 	{"WeightedGradient", ofSlice, func(o *operands) {
 		WeightedGradient(o.dst, o.x, o.q, Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}, -o.number)
 	}, anyValue, "x q", "dst", ""},
@@ -69,11 +69,23 @@ var kernels = []kernelRow{
 	{"Panel.Total", ofStrip, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sum"},
 	{"Panel.TotalAhead", ofStrip, func(o *operands) { o.panel.TotalAhead(o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride) }, finite, "x", "", "count sum"},
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
-	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "negLogSum logSumLow inverse inverseLow rest"},
+	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "negLogSum logSumLow inverse inverseLow complement complementLow"},
 	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},
 	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
 	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},
 	{"Panel.Add", ofStrip, func(o *operands) { o.panel.Add(o.x, o.stride, o.n, o.groups*Group) }, finite, "x", "", "sums"},
+	{"Panel.joinSums", ofStrip, func(o *operands) { o.panel.joinSums(o.groups) }, finite, "", "", "sum"},
+	{"Panel.TakeLow", ofStrip, func(o *operands) {
+		var low LowSums
+		o.panel.TakeLow(&low, o.groups)
+		o.panel.TakeLow(&low, o.groups)
+		o.returns(append(low.mid[3][:o.groups*Group], low.low[7][:o.groups*Group]...)...)
+	}, finite, "", "", "sums"},
+	{"Panel.JoinLow", ofStrip, func(o *operands) {
+		var low LowSums
+		low.mid[2], low.low[5] = o.panel.LogSumLow, o.panel.InverseLow
+		o.panel.JoinLow(&low, o.groups)
+	}, finite, "", "", "sum"},
 	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sums"},
 	{"Panel.WeightedGradient", ofTiles, func(o *operands) { o.panel.WeightedGradient(o.dst, o.q, o.x, o.n, o.groups) }, finite, "", "", ""},
 	{"Panel.MoveStrips", ofStrip, func(o *operands) {
@@ -284,7 +296,8 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		joined.joinLanesGo(s.groups)
 		joined.concludeProbabilitiesGo(s.groups)
 		p.NegLogSum, p.LogSumLow = joined.NegLogSum, joined.LogSumLow
-		p.Inverse, p.InverseLow, p.Complement, p.Factor = joined.Inverse, joined.InverseLow, joined.Complement, joined.Inverse
+		p.Inverse, p.InverseLow, p.Factor = joined.Inverse, joined.InverseLow, joined.Inverse
+		p.Complement, p.ComplementLow = joined.Complement, joined.ComplementLow
 		copy(o.dst, o.x)
 		o.tile, o.buffer, o.strips = place(strip), place(strip), new(Strips)
 		CopyRows(o.tile, s.groups*Group, o.x, s.stride, s.n, s.groups*Group)

@@ -25,6 +25,8 @@ type Panel struct {
 	Lo         [Lanes][Width]float64
 	LogSumLow  [Width]float64
 	InverseLow [Width]float64
+	// ComplementLow is what rounding Complement lost.
+	ComplementLow [Width]float64
 }
 
 const Group = 8
@@ -148,7 +150,8 @@ func (c *Panel) concludeProbabilitiesGo(groups int) {
 		p := newPartial(c.Max[i], c.Count[i], c.Hi[0][i], c.Lo[0][i])
 		s := p.Conclude()
 		c.NegLogSum[i], c.LogSumLow[i] = s.NegLogSum, s.LogSumLow
-		c.Inverse[i], c.InverseLow[i], c.Complement[i] = s.Inverse, s.InverseLow, s.Complement
+		c.Inverse[i], c.InverseLow[i] = s.Inverse, s.InverseLow
+		c.Complement[i], c.ComplementLow[i] = s.Complement, s.ComplementLow
 	}
 }
 
@@ -225,6 +228,9 @@ func (c *Panel) SetCertainColumns(p []float64, stride, n, groups int) {
 
 // Sum returns lane 0 of slice i.
 func (c *Panel) Sum(i int) Accumulator { return Accumulator{c.Hi[0][i], c.Lo[0][i]} }
+
+// setSum sets lane 0 of slice i.
+func (c *Panel) setSum(i int, sum Accumulator) { c.Hi[0][i], c.Lo[0][i] = sum.Hi, sum.Lo }
 
 // Factors returns what makes probabilities of the terms of slice i, of one
 // chunk.

@@ -15,9 +15,9 @@ type Conclusion struct {
 	// inverse times a term is a probability; InverseLow is what rounding it
 	// lost.
 	Inverse, InverseLow float64
-	// rest is 1 - p for the probability p of a largest entry that is the
-	// only one: the sum of the others.
-	Complement float64
+	// Complement is 1 - p for the probability p of a largest entry that is the
+	// only one: the sum of the others. ComplementLow is what rounding it lost.
+	Complement, ComplementLow float64
 }
 
 // A partial is the sum of the exponentials of some entries, relative to the
@@ -44,19 +44,20 @@ func newPartial(max, count, hi, lo float64) Partial {
 // conclude returns what follows from the partial of a whole slice.
 func (p *Partial) Conclude() Conclusion {
 	if !(math.Abs(p.Max) < math.Inf(1)) {
-		return Conclusion{NaN, NaN, NaN, NaN, NaN}
+		return Conclusion{NaN, NaN, NaN, NaN, NaN, NaN}
 	}
 	s, sLow := p.Sum()
 	reciprocal := 1 / s
 	negLogSum, logSumLow := p.NegLogSum()
 	inverse, inverseLow := quotient(p.scale, p.scaleLow, s, sLow, reciprocal)
-	rest, _ := quotient(float64(p.Hi*Unscale), float64(p.Lo*Unscale), s, sLow, reciprocal)
+	complement, complementLow := quotient(float64(p.Hi*Unscale), float64(p.Lo*Unscale), s, sLow, reciprocal)
 	return Conclusion{
-		NegLogSum:  negLogSum,
-		LogSumLow:  logSumLow,
-		Inverse:    float64(inverse * Unscale),
-		InverseLow: float64(inverseLow * Unscale),
-		Complement: rest,
+		NegLogSum:     negLogSum,
+		LogSumLow:     logSumLow,
+		Inverse:       float64(inverse * Unscale),
+		InverseLow:    float64(inverseLow * Unscale),
+		Complement:    complement,
+		ComplementLow: complementLow,
 	}
 }
 

@@ -70,7 +70,7 @@ func softmaxGradEntry(p, u, hi, lo, large float64) float64 {
 // sum of the terms of the entries that are not, and large that of those that
 // are.
 func dominantGrad(logp, u float64, small, large Accumulator) float64 {
-	p, complement := probability(logp), complementOf(logp)
+	p, complement := probability(logp), newExponential(logp).complement
 	own := 0.0
 	if complement != 0 {
 		own = float64(u * complement)
@@ -97,12 +97,6 @@ func probability(y float64) float64 {
 	return float64(f.term(y) * Unscale)
 }
 
-// complementOf returns 1 - e^y.
-func complementOf(y float64) float64 {
-	_, complement := expAndRest(y)
-	return complement
-}
-
 // setProbabilities sets p to e^logp. p must not be logp.
 func setProbabilities(p, logp []float64) {
 	for u := range Chunks(len(logp)) {
@@ -127,9 +121,9 @@ func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
 }
 
 // RowMoments are the sums of the terms of a slice that comes in pieces, of
-// multiples of Lanes entries but for the last.
+// multiples of BlockLen entries but for the last.
 type RowMoments struct {
-	small LaneSum
+	small CoefficientSum
 	large Accumulator
 }
 
@@ -189,6 +183,7 @@ func (m *RowMoments) setGradient(dst, logp, u, p, terms []float64) {
 type Moments struct {
 	LogP, U, P, terms Tile
 	small             Panel // sums in lane 0, or in all lanes
+	low               LowSums
 	large             [Width]Accumulator
 	largeHi           [Width]float64
 	frames            Panel
@@ -200,6 +195,7 @@ type Moments struct {
 // Reset prepares for the sums of n slices.
 func (m *Moments) Reset(n int) {
 	m.small.ClearSums(GroupsFor(n))
+	m.low.Clear()
 	clear(m.large[:])
 }
 
@@ -234,6 +230,7 @@ func (m *Moments) Add(rows, n int) {
 		momentTerms(m.terms[j*Width:][:width], m.P[j*Width:][:width], m.U[j*Width:][:width])
 	}
 	m.small.Add(m.terms[:], Width, rows, n)
+	m.small.TakeLow(&m.low, GroupsFor(n))
 	for i, has := range m.hasLarge[:n] {
 		for j := 0; has && j < rows; j++ {
 			if p := m.P[j*Width+i]; p > dominant {
@@ -245,7 +242,7 @@ func (m *Moments) Add(rows, n int) {
 
 // Join ends the sums of n slices.
 func (m *Moments) Join(n int) {
-	m.small.JoinSums(n)
+	m.small.JoinLow(&m.low, GroupsFor(n))
 	for i, l := range m.large {
 		m.largeHi[i] = l.Hi
 	}

@@ -24,57 +24,86 @@ func columnsVectorJacobianGo(dst, logp, u, hi, lo []float64) {
 // sum hi+lo of the slice's u: so written, what nearly cancels in u - p·sum
 // keeps its digits. 0 times anything is 0.
 func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
-	p, rest := expAndRest(logp)
-	var own, others float64
-	if u != 0 || logp != logp {
-		own = float64(u * rest)
-		if rest == 0 {
-			own = 0
-		}
+	e := newExponential(logp)
+	v := e.vectorJacobian(u, hi, lo)
+	if !IsFinite(v) && IsFinite(u) && IsFinite(hi) {
+		// Products that overflow need not have a difference that does.
+		const down, up = 0x1p-200, 0x1p200
+		v = float64(e.vectorJacobian(float64(u*down), float64(hi*down), float64(lo*down)) * up)
 	}
-	if sum := (hi - u) + lo; p != 0 && sum != 0 {
-		others = float64(p * sum)
-	}
-	return Canonical(own - others)
+	return Canonical(v)
 }
 
-// seriesEnd is how far from 0 1 - e^y is formed by its power series.
+// An exponential is p = e^y, times 2^128 for y ≤ 0 and halved for others, so
+// that only a result that is below the normal numbers, or beyond all, is rounded
+// as such. complement is 1-p. Both are in two words.
+type exponential struct {
+	p, pLow                   float64
+	unscale                   float64
+	complement, complementLow float64
+}
+
+// seriesEnd is how far from 0 no power of two is taken out of e^y, so that 1-p
+// is made of the power series alone.
 const seriesEnd = 1.0 / 28
 
-// expAndRest returns e^y and 1 - e^y, the latter through expm1: the one
-// within 1.2 ulp, the other within 3.
-func expAndRest(y float64) (p, rest float64) {
+func newExponential(y float64) exponential {
 	switch {
 	case y != y:
-		return NaN, NaN
+		return exponential{NaN, NaN, 1, NaN, NaN}
 	case y > 710:
-		return math.Inf(1), math.Inf(-1)
+		return exponential{math.Inf(1), 0, 1, math.Inf(-1), 0}
 	case y < -farthest:
-		return 0, 1
+		return exponential{0, 0, 1, 1, 0}
 	}
-	// Terms are formed times 2^128 for y ≤ 0, so that only the last product
-	// rounds to a subnormal number, and halved for others, so that only that
-	// overflows.
-	f, back := frame{magic: magic - 16}, 2.0
+	base, unscale := magic-16, 2.0
 	if y <= 0 {
-		f, back = frame{magic: magic + 16*scaleBits}, Unscale
+		base, unscale = magic+16*scaleBits, Unscale
 	}
-	p = float64(f.term(y) * back)
-	if math.Abs(y) > 50 {
-		return p, 1 - p
+	n := base
+	if math.Abs(y) >= seriesEnd {
+		n = math.FMA(y, sixteenthsPerLn2, base)
 	}
-	f = frame{magic: magic}
-	s, q := f.parts(y)
-	if math.Abs(y) < seriesEnd {
-		// Here what q's polynomial leaves of e^y would be too much.
-		q = math.FMA(y, 1.0/40320, 1.0/5040)
-		q = math.FMA(q, y, 1.0/720)
-		q = math.FMA(q, y, 1.0/120)
-		q = math.FMA(q, y, 1.0/24)
-		q = math.FMA(q, y, 1.0/6)
-		q = math.FMA(q, y, 0.5)
-		return p, -math.FMA(q, float64(y*y), y)
+	k := n - base
+	r := math.FMA(k, -sixteenthHi, y)
+	low := float64(k * -sixteenthLo)
+	bits := math.Float64bits(n)
+	s := math.Float64frombits(power[bits&15] + bits<<48)
+
+	// e^y is s + s·q, q = e^(r+low) - 1 with what s lost.
+	z := r + low
+	tail := math.FMA(z, 1.0/40320, 1.0/5040)
+	tail = math.FMA(tail, z, 1.0/720)
+	tail = math.FMA(tail, z, 1.0/120)
+	tail = math.FMA(tail, z, 1.0/24)
+	tail = math.FMA(tail, z, 1.0/6)
+	tail = math.FMA(tail, z, 0.5)
+	q, qLow := fastTwoSum(r, math.FMA(tail, float64(z*z), low+powerRest[bits&15]))
+	part := float64(s * q)
+	partLow := math.FMA(s, qLow, math.FMA(s, q, -part))
+	p, pLow := fastTwoSum(s, part)
+
+	s, part, partScaled := float64(s*unscale), float64(part*unscale), float64(partLow*unscale)
+	rest, ofOne := TwoSum(1, -s)
+	complement, ofRest := TwoSum(rest, -part)
+	return exponential{p, pLow + partLow, unscale, complement, (ofOne + ofRest) - partScaled}
+}
+
+// vectorJacobian is vectorJacobianEntry, not canonical.
+func (e *exponential) vectorJacobian(u, hi, lo float64) float64 {
+	var own, ownLow, others, othersLow float64
+	if (u != 0 || e.complement != e.complement) && e.complement != 0 {
+		own = float64(u * e.complement)
+		ownLow = math.FMA(u, e.complementLow, math.FMA(u, e.complement, -own))
 	}
-	// With s = 2^(n/16), 1 - e^y is (1 - s) - s·q; 1 - s is exact from ½ to 2.
-	return p, math.FMA(-s, q, 1-s)
+	if sum := (hi - u) + lo; e.p != 0 && sum != 0 {
+		others = float64(e.p * sum)
+		othersLow = float64(math.FMA(e.pLow, sum, math.FMA(e.p, sum, -others)) * e.unscale)
+		others = float64(others * e.unscale)
+	}
+	v := own - others
+	if low := ownLow - othersLow; IsFinite(low) {
+		v += low
+	}
+	return v
 }

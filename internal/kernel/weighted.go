@@ -6,39 +6,63 @@ package kernel
 import "math"
 
 // The kernels of losses and gradients that have a coefficient for every entry,
-// in Go, as kernel.go has the others: those named …Go are reached through a
+// in Go, as row.go has the others: those named …Go are reached through a
 // function without that suffix, which picks the tier. Their sums are in lanes
 // too: entry j belongs to lane j mod 8, a lane adds up by TwoSum in order, and
 // the lanes are joined as in joinLanes.
+//
+// The low words of a sum of coefficients are summed by TwoSum themselves, those
+// of each block of BlockLen entries together. Where one coefficient is by far
+// the largest, what is left of the sum without it is in the low words alone, and
+// the gradient at that entry is made of it.
 
 // WeightedLoss returns the sum of q[c] times minus the log-probability
 // x[c]-max+negLogSum, leaving out the terms whose coefficient is 0. For x that
 // are log-probabilities themselves, max and negLogSum are 0.
-func WeightedLoss(q, x []float64, max, negLogSum float64) float64 {
+func WeightedLoss(q, x []float64, max, negLogSum float64) Accumulator {
 	var s LaneSum
 	for len(q) > PieceLen {
 		s.addLoss(q[:PieceLen], x, max, negLogSum)
 		q, x = q[PieceLen:], x[PieceLen:]
 	}
 	hi, lo := s.addLoss(q, x[:len(q)], max, negLogSum)
-	return Accumulator{hi, lo}.Value()
+	return Accumulator{hi, lo}
 }
 
 // WeightedLossAndSum returns what WeightedLoss and SumOf do.
-func WeightedLossAndSum(q, x []float64, max, negLogSum float64) (float64, Accumulator) {
+func WeightedLossAndSum(q, x []float64, max, negLogSum float64) (loss, sum Accumulator) {
 	var s LossAndSum
 	for len(q) > PieceLen {
 		s.add(q[:PieceLen], x, max, negLogSum)
 		q, x = q[PieceLen:], x[PieceLen:]
 	}
 	hi, lo, sumHi, sumLo := s.add(q, x[:len(q)], max, negLogSum)
-	sumHi, sumLo = sumAndRest(sumHi, sumLo)
-	return Accumulator{hi, lo}.Value(), Accumulator{sumHi, sumLo}
+	return Accumulator{hi, lo}, sumAndRest(sumHi, sumLo)
 }
 
-// SumOf returns Σ x[j] and what rounding that lost.
-func SumOf(x []float64) (sum, rest float64) {
-	var s LaneSum
+// DistributionLoss returns the loss of a row with coefficients whose sum is sum,
+// given what WeightedLoss makes of them for a negLogSum of 0:
+//
+//	Σ q·(max-x) + sum·log Σ e^(x-max)
+//
+// Of its two parts neither is negative, and each is rounded less than the
+// log-probabilities are. Of a distribution that is all in one class it is the
+// loss of that label to the bit.
+func DistributionLoss(distances, sum Accumulator, negLogSum float64) Accumulator {
+	if sum.Hi == 0 {
+		return distances
+	}
+	part := float64(sum.Hi * -negLogSum)
+	low := math.FMA(sum.Hi, -negLogSum, -part)
+	low = low + float64(sum.Lo*-negLogSum)
+	hi, lo := TwoSum(part, distances.Hi)
+	return Accumulator{hi, lo + (low + distances.Lo)}
+}
+
+// SumOf returns Σ x[j] in two words, of which the second is right to its last
+// digits too.
+func SumOf(x []float64) Accumulator {
+	var s CoefficientSum
 	for len(x) > PieceLen {
 		s.add(x[:PieceLen])
 		x = x[PieceLen:]
@@ -46,9 +70,9 @@ func SumOf(x []float64) (sum, rest float64) {
 	return sumAndRest(s.add(x))
 }
 
-// A LaneSum is such a sum of entries that come in pieces, of multiples of Lanes
-// but for the last. The zero value is an empty sum. Which NaN it is is open, and
-// so is the low word of an infinity.
+// A LaneSum is the sum of WeightedLoss, of entries that come in pieces, of
+// multiples of Lanes but for the last. The zero value is an empty sum. Which NaN
+// it is is open, and so is the low word of an infinity.
 type LaneSum struct{ hi, lo [Lanes]float64 }
 
 // AddLoss adds what WeightedLoss returns the sum of, a piece at most.
@@ -56,18 +80,9 @@ func (s *LaneSum) AddLoss(q, x []float64, max, negLogSum float64) {
 	s.addLoss(q, x[:len(q)], max, negLogSum)
 }
 
-// Add adds x, a piece at most, as SumOf does.
-func (s *LaneSum) Add(x []float64) { s.add(x) }
-
-// Value returns what WeightedLoss does.
-func (s *LaneSum) Value() float64 {
-	hi, lo := s.joined()
-	return Accumulator{hi, lo}.Value()
-}
-
-// Sum returns what SumOf does.
+// Sum returns what WeightedLoss does.
 func (s *LaneSum) Sum() Accumulator {
-	hi, lo := sumAndRest(s.joined())
+	hi, lo := s.joined()
 	return Accumulator{hi, lo}
 }
 
@@ -77,16 +92,69 @@ func (s *LaneSum) joined() (hi, lo float64) {
 	return joinLanes(&sum, &rest)
 }
 
-// A LossAndSum is a LaneSum of a loss, and one of its coefficients.
-type LossAndSum struct{ loss, sum LaneSum }
+// addLossGo adds the terms of a loss. One that is left out may as well be added
+// as +0.
+func (s *LaneSum) addLossGo(q, x []float64, max, negLogSum float64) {
+	for c, qc := range q {
+		if qc != 0 {
+			addLossTerm(&s.hi[c%Lanes], &s.lo[c%Lanes], qc, x[c], max, negLogSum)
+		}
+	}
+}
+
+// A CoefficientSum is the sum of SumOf, in three words, of entries that come in
+// pieces, of multiples of BlockLen but for the last. The zero value is an empty
+// sum. Which NaN it is is open.
+type CoefficientSum struct{ hi, mid, low [Lanes]float64 }
+
+// Add adds x, a piece at most.
+func (s *CoefficientSum) Add(x []float64) { s.add(x) }
+
+// Sum returns what SumOf does.
+func (s *CoefficientSum) Sum() Accumulator { return sumAndRest(s.joined()) }
+
+func (s *CoefficientSum) addGo(x []float64) {
+	for len(x) > 0 {
+		n := min(len(x), BlockLen)
+		var low [Lanes]float64
+		for j, v := range x[:n] {
+			addTwoSum(&s.hi[j%Lanes], &low[j%Lanes], v)
+		}
+		for l, v := range low {
+			addTwoSum(&s.mid[l], &s.low[l], v)
+		}
+		x = x[n:]
+	}
+}
+
+// joined returns the sum in two words, not normalized.
+func (s *CoefficientSum) joined() (hi, lo float64) {
+	t := *s
+	for half := Lanes / 2; half > 0; half /= 2 {
+		for l := range half {
+			var rest, ofLanes, ofRest float64
+			t.hi[l], rest = TwoSum(t.hi[l], t.hi[l+half])
+			t.mid[l], ofLanes = TwoSum(t.mid[l], t.mid[l+half])
+			t.mid[l], ofRest = TwoSum(t.mid[l], rest)
+			t.low[l] = (t.low[l] + t.low[l+half]) + (ofLanes + ofRest)
+		}
+	}
+	return t.hi[0], t.mid[0] + t.low[0]
+}
+
+// A LossAndSum is the sum of a loss, and that of its coefficients.
+type LossAndSum struct {
+	loss LaneSum
+	sum  CoefficientSum
+}
 
 // Add is AddLoss, and Add of q.
 func (s *LossAndSum) Add(q, x []float64, max, negLogSum float64) {
 	s.add(q, x[:len(q)], max, negLogSum)
 }
 
-// Results returns what WeightedLossAndSum does.
-func (s *LossAndSum) Results() (float64, Accumulator) { return s.loss.Value(), s.sum.Sum() }
+// Sums returns what WeightedLossAndSum does.
+func (s *LossAndSum) Sums() (loss, sum Accumulator) { return s.loss.Sum(), s.sum.Sum() }
 
 // addGo adds, and returns both sums joined.
 func (s *LossAndSum) addGo(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
@@ -97,24 +165,14 @@ func (s *LossAndSum) addGo(q, x []float64, max, negLogSum float64) (hi, lo, sumH
 	return hi, lo, sumHi, sumLo
 }
 
-// addLossGo adds the terms of a loss. One that is left out may as well be added
-// as +0.
-func (s *LaneSum) addLossGo(q, x []float64, max, negLogSum float64) {
-	for c, qc := range q {
-		if qc != 0 {
-			addTwoSum(&s.hi[c%Lanes], &s.lo[c%Lanes], lossTerm(qc, x[c], max, negLogSum))
-		}
-	}
-}
-
-func (s *LaneSum) addGo(x []float64) {
-	for j, v := range x {
-		addTwoSum(&s.hi[j%Lanes], &s.lo[j%Lanes], v)
-	}
-}
-
-func lossTerm(q, x, max, negLogSum float64) float64 {
-	return float64(q * -(negLogSum + (x - max)))
+// addLossTerm adds q·(max-x-negLogSum) to the sum hi+lo, without rounding the
+// product.
+func addLossTerm(hi, lo *float64, q, x, max, negLogSum float64) {
+	l := (max - x) - negLogSum
+	term := float64(q * l)
+	sum, rest := TwoSum(*hi, term)
+	*hi = sum
+	*lo += rest + math.FMA(q, l, -term)
 }
 
 // addTwoSum adds v to the sum hi+lo.
@@ -124,51 +182,106 @@ func addTwoSum(hi, lo *float64, v float64) {
 	*lo += rest
 }
 
+// SumOfEqual returns the sum of first and n others, as SumOf does.
+func SumOfEqual(first, other float64, n int) Accumulator {
+	others := float64(other * float64(n))
+	low := math.FMA(other, float64(n), -others)
+	hi, lo := TwoSum(first, others)
+	return sumAndRest(hi, lo+low)
+}
+
 // sumAndRest returns hi+lo rounded and what that lost, nothing where the sum
 // is not finite.
-func sumAndRest(hi, lo float64) (sum, rest float64) {
+func sumAndRest(hi, lo float64) Accumulator {
 	if !IsFinite(hi) || !IsFinite(lo) {
-		return hi, 0
+		return Accumulator{Hi: hi}
 	}
-	return fastTwoSum(hi, lo)
+	hi, lo = TwoSum(hi, lo)
+	return Accumulator{hi, lo}
 }
 
-// weightedGradientGo sets dst[j] to weightedEntry for the probability of
-// terms[j] and the coefficient q[j]. dst may be terms or q.
-func weightedGradientGo(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+// A weighting is what turns terms and coefficients of a slice, or of a chunk of
+// it, into the gradient.
+type weighting struct {
+	// The terms' factors of Factors, the last of which is in hi and lo.
+	first, firstLow float64
+	// The sum of the coefficients.
+	hi, lo float64
+	// one is 1 where the coefficients add up to exactly that. Entries whose
+	// coefficient is 0 or 1 are then made as for a label, of probabilities that
+	// are rounded, so that a distribution that is all in one class has the
+	// gradient of that label to the bit. Elsewhere it is NaN.
+	one float64
+	g   float64
+}
+
+func newWeighting(f Factors, sum Accumulator, g float64) weighting {
+	w := weighting{f.First, f.FirstLow, float64(sum.Hi * f.Second), float64(sum.Lo * f.Second), NaN, g}
+	if sum.Hi == 1 && sum.Lo == 0 {
+		w.one = 1
+	}
+	return w
+}
+
+// probability returns the probability of a term, but for the last factor, and
+// what rounding it lost.
+func (w *weighting) probability(term, q float64) (p, low float64) {
+	p = float64(term * w.first)
+	if q != w.one && q != w.one-w.one {
+		low = math.FMA(term, w.firstLow, math.FMA(term, w.first, -p))
+	}
+	return p, low
+}
+
+// entry returns g·(p·Q - q), Q being the sum of the coefficients.
+func (w *weighting) entry(term, q float64) float64 {
+	p, low := w.probability(term, q)
+	rest := math.FMA(low, w.hi, float64(p*w.lo))
+	return Canonical(float64((math.FMA(p, w.hi, -q) + rest) * w.g))
+}
+
+// largest is entry for the only largest entry, of which complement +
+// complementLow = 1-p is known better than by subtraction. Where that counts,
+// above one half and where the coefficient is all of the sum, it returns
+// g·(p·(Q-q) - q·(1-p)). The slice's second factor is 1 there.
+func (w *weighting) largest(term, q, complement, complementLow float64) float64 {
+	p, low := w.probability(term, q)
+	if p <= 0.5 && q != w.hi {
+		return w.entry(term, q)
+	}
+	others := w.hi - q
+	rest := (w.hi - others) - q
+	others, othersLow := fastTwoSum(others, rest+w.lo)
+	own := float64(q * complement)
+	ownLow := math.FMA(q, complement, -own)
+	if q != w.one {
+		ownLow = math.FMA(q, complementLow, ownLow)
+	}
+	rest = math.FMA(low, others, math.FMA(p, othersLow, -ownLow))
+	return Canonical(float64((math.FMA(p, others, -own) + rest) * w.g))
+}
+
+// weightedGradientGo sets dst[j] to weighting.entry for terms[j] and the
+// coefficient q[j]. dst may be terms or q.
+func weightedGradientGo(dst, terms, q []float64, w *weighting) {
 	for j, e := range terms {
-		dst[j] = weightedEntry(WeightedProbability(e, q[j], &f, sum), q[j], sum, g)
+		dst[j] = w.entry(e, q[j])
 	}
 }
 
-// WeightedProbability returns the probability of a term as weightedEntry wants
-// it: within 1.2 ulp but for the rounding by second. Only where all or nothing of
-// the sum is in the coefficient it is what a label's gradient is made of; an
-// error in it then counts once, and a distribution that is all in one class has
-// the gradient of that label to the bit.
-func WeightedProbability(term, q float64, f *Factors, sum Accumulator) float64 {
-	low := 0.0
-	if q != 0 && q != sum.Hi {
-		low = float64(term * f.FirstLow)
-	}
-	return float64(math.FMA(term, f.First, low) * f.Second)
+// WeightedGradient sets dst to g·(p·Q - q) for the probabilities p of the given
+// terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
+// or q.
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	w := newWeighting(f, sum, g)
+	weightedGradient(dst, terms, q, &w)
 }
 
-// weightedEntry returns g·(p·Q - q), Q being the sum of the coefficients.
-func weightedEntry(p, q float64, sum Accumulator, g float64) float64 {
-	return Canonical(float64(math.FMA(p, sum.Lo, math.FMA(p, sum.Hi, -q)) * g))
-}
-
-// WeightedLargest is weightedEntry for the only largest entry, of which
-// rest = 1-p is known better than by subtraction. Where that counts, above one
-// half and where the coefficient is all of the sum, it returns
-// g·(p·(Q-q) - q·rest).
-func WeightedLargest(p, rest, q float64, sum Accumulator, g float64) float64 {
-	if p <= 0.5 && q != sum.Hi {
-		return weightedEntry(p, q, sum, g)
-	}
-	others := (sum.Hi - q) + sum.Lo
-	return Canonical(float64(math.FMA(p, others, -float64(q*rest)) * g))
+// WeightedLargest returns what WeightedGradient sets the entry to that is the
+// only largest of its slice: better, for 1-p is known.
+func WeightedLargest(term, q float64, f Factors, sum Accumulator, complement, complementLow, g float64) float64 {
+	w := newWeighting(f, sum, g)
+	return w.largest(term, q, complement, complementLow)
 }
 
 // areSoftTargetsGo reports whether all of x are finite and not negative.
@@ -201,7 +314,7 @@ func (c *Panel) ClearSums(groups int) {
 	}
 }
 
-// addGo adds n entries of each of width slices to their lanes, the
+// addGo adds n ≤ BlockLen entries of each of width slices to their lanes, the
 // first of them to lane 0. Lanes of other slices of the last group may change.
 func (c *Panel) addGo(x []float64, stride, n, width int) {
 	for j := range n {
@@ -220,7 +333,7 @@ func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 		hi, lo := &c.Hi[j%Lanes], &c.Lo[j%Lanes]
 		for i, qj := range q[j*Width:][:groups*Group] {
 			if qj != 0 {
-				addTwoSum(&hi[i], &lo[i], lossTerm(qj, x[j*Width+i], c.Max[i], c.NegLogSum[i]))
+				addLossTerm(&hi[i], &lo[i], qj, x[j*Width+i], c.Max[i], c.NegLogSum[i])
 			}
 		}
 	}
@@ -230,18 +343,64 @@ func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 // gradient, for coefficients q and entries x in tiles too. The coefficients'
 // sums are in lane 0, and factor is what the gradient is multiplied by.
 func (c *Panel) weightedGradientGo(terms, q, x []float64, n, groups int) {
-	for j := range n {
-		at := j * Width
-		for i, e := range terms[at:][:groups*Group] {
-			f := c.Factors(i)
-			sum := c.Sum(i)
-			p := WeightedProbability(e, q[at+i], &f, sum)
-			if x[at+i] == c.Max[i] && c.Count[i] == 1 {
-				terms[at+i] = WeightedLargest(p, c.Complement[i], q[at+i], sum, c.Factor[i])
+	for i := range groups * Group {
+		w := newWeighting(c.Factors(i), c.Sum(i), c.Factor[i])
+		for j := range n {
+			at := j*Width + i
+			if x[at] == c.Max[i] && c.Count[i] == 1 {
+				terms[at] = w.largest(terms[at], q[at], c.Complement[i], c.ComplementLow[i])
 			} else {
-				terms[at+i] = weightedEntry(p, q[at+i], sum, c.Factor[i])
+				terms[at] = w.entry(terms[at], q[at])
 			}
 		}
+	}
+}
+
+// LowSums are the low words, in two, of the sums of slices in lanes that are
+// longer than a block. The order of its fields is known to the assembly.
+type LowSums struct{ mid, low [Lanes][Width]float64 }
+
+// Clear empties the low words.
+func (s *LowSums) Clear() { *s = LowSums{} }
+
+// takeLowGo adds the low words of a block of the slices of the groups to s.
+func (c *Panel) takeLowGo(s *LowSums, groups int) {
+	for l := range Lanes {
+		for i := range groups * Group {
+			addTwoSum(&s.mid[l][i], &s.low[l][i], c.Lo[l][i])
+			c.Lo[l][i] = 0
+		}
+	}
+}
+
+// joinLowGo sets lane 0 of the slices of the groups to what SumOf returns for
+// each, given what takeLowGo took of all their blocks.
+func (c *Panel) joinLowGo(s *LowSums, groups int) {
+	for i := range groups * Group {
+		var sums CoefficientSum
+		for l := range Lanes {
+			sums.hi[l], sums.mid[l], sums.low[l] = c.Hi[l][i], s.mid[l][i], s.low[l][i]
+		}
+		c.setSum(i, sumAndRest(sums.joined()))
+	}
+}
+
+// joinSumsGo sets lane 0 of slices of one block to what SumOf returns for
+// each.
+func (c *Panel) joinSumsGo(groups int) {
+	for i := range groups * Group {
+		var sums CoefficientSum
+		for l := range Lanes {
+			sums.hi[l], sums.mid[l] = c.Hi[l][i], c.Lo[l][i]
+		}
+		c.setSum(i, sumAndRest(sums.joined()))
+	}
+}
+
+// SetSums sets lane 0 of n slices.
+func (c *Panel) SetSums(sum Accumulator, n int) {
+	for i := range n {
+		c.setSum(i, sum)
 	}
 }
 
@@ -249,13 +408,5 @@ func (c *Panel) weightedGradientGo(terms, q, x []float64, n, groups int) {
 func (c *Panel) SumSlices(x []float64, n, groups int) {
 	c.ClearSums(groups)
 	c.Add(x, Width, n, groups*Group)
-	c.JoinSums(groups * Group)
-}
-
-// JoinSums joins the lanes of n slices as SumOf does.
-func (c *Panel) JoinSums(n int) {
-	c.JoinLanes(GroupsFor(n))
-	for k := range n {
-		c.Hi[0][k], c.Lo[0][k] = sumAndRest(c.Hi[0][k], c.Lo[0][k])
-	}
+	c.joinSums(groups)
 }

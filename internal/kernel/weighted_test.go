@@ -21,14 +21,21 @@ func sameSum(hi, lo, wantHi, wantLo float64) bool {
 	return testkit.Identical(hi, wantHi) && testkit.Identical(lo, wantLo)
 }
 
-func sameLanes(got, want *LaneSum) bool {
+// sameLanes reports whether the lanes of two sums are the same, in so many words.
+func sameLanes(got, want []*[Lanes]float64) bool {
 	for l := range Lanes {
-		if !sameSum(got.hi[l], got.lo[l], want.hi[l], want.lo[l]) {
-			return false
+		for w := range got {
+			a, b := got[w][l], want[w][l]
+			if !testkit.Identical(a, b) && (IsFinite(a) || IsFinite(b)) {
+				return false
+			}
 		}
 	}
 	return true
 }
+
+func (s *LaneSum) words() []*[Lanes]float64        { return []*[Lanes]float64{&s.hi, &s.lo} }
+func (s *CoefficientSum) words() []*[Lanes]float64 { return []*[Lanes]float64{&s.hi, &s.mid, &s.low} }
 
 // weightedLengths are those that the tests below try.
 func weightedLengths() []int {
@@ -63,9 +70,18 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 			t.Errorf("%s: entry %d of %d is %v (%#x), want %v (%#x)", kernel, j, n, got[j], math.Float64bits(got[j]), want[j], math.Float64bits(want[j]))
 		}
 	}
-	sumOfSome := func() (s LaneSum) {
-		for range 3 * Lanes {
-			s.addGo([]float64{some(), some(), some(), some(), some(), some(), some(), some()})
+	eight := func() []float64 {
+		return []float64{some(), some(), some(), some(), some(), some(), some(), some()}
+	}
+	lossOfSome := func() (s LaneSum) {
+		for range 3 {
+			s.addLossGo(eight(), eight(), some(), some())
+		}
+		return s
+	}
+	sumOfSome := func() (s CoefficientSum) {
+		for range 3 {
+			s.addGo(eight())
 		}
 		return s
 	}
@@ -87,24 +103,23 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 			max, negLogSum = 0, 0
 		}
 		// Of a row that begins here, and of one that goes on.
-		for _, begun := range []LaneSum{{}, sumOfSome()} {
+		for _, begun := range []LossAndSum{{}, {lossOfSome(), sumOfSome()}} {
 			got, want := begun, begun
-			hi, lo := got.addLoss(q.x, x.x, max, negLogSum)
-			want.addLossGo(q.x, x.x, max, negLogSum)
-			if wantHi, wantLo := want.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(&got, &want) {
+			hi, lo := got.loss.addLoss(q.x, x.x, max, negLogSum)
+			want.loss.addLossGo(q.x, x.x, max, negLogSum)
+			if wantHi, wantLo := want.loss.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(got.loss.words(), want.loss.words()) {
 				t.Errorf("LaneSum.addLoss of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
 			}
-			got, want = begun, begun
-			hi, lo = got.add(x.x)
-			want.addGo(x.x)
-			if wantHi, wantLo := want.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(&got, &want) {
-				t.Errorf("LaneSum.add of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
+			hi, lo = got.sum.add(x.x)
+			want.sum.addGo(x.x)
+			if wantHi, wantLo := want.sum.joined(); !sameSum(hi, lo, wantHi, wantLo) || !sameLanes(got.sum.words(), want.sum.words()) {
+				t.Errorf("CoefficientSum.add of %d entries = %x, %x, want %x, %x", n, hi, lo, wantHi, wantLo)
 			}
-			gotBoth, wantBoth := LossAndSum{begun, sumOfSome()}, LossAndSum{}
-			wantBoth = gotBoth
-			hi, lo, sumHi, sumLo := gotBoth.add(q.x, x.x, max, negLogSum)
-			wantHi, wantLo, wantSumHi, wantSumLo := wantBoth.addGo(q.x, x.x, max, negLogSum)
-			if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) || !sameLanes(&gotBoth.loss, &wantBoth.loss) || !sameLanes(&gotBoth.sum, &wantBoth.sum) {
+			got, want = begun, begun
+			hi, lo, sumHi, sumLo := got.add(q.x, x.x, max, negLogSum)
+			wantHi, wantLo, wantSumHi, wantSumLo := want.addGo(q.x, x.x, max, negLogSum)
+			if !sameSum(hi, lo, wantHi, wantLo) || !sameSum(sumHi, sumLo, wantSumHi, wantSumLo) ||
+				!sameLanes(got.loss.words(), want.loss.words()) || !sameLanes(got.sum.words(), want.sum.words()) {
 				t.Errorf("LossAndSum.add of %d entries = %x, %x, %x, %x, want %x, %x, %x, %x", n, hi, lo, sumHi, sumLo, wantHi, wantLo, wantSumHi, wantSumLo)
 			}
 		}
@@ -120,7 +135,12 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 	unchanged("a sum")
 
 	f, sum, g := Factors{math.Abs(testkit.Uniform(r)), 0x1p-54 * testkit.Uniform(r), some()}, Accumulator{some(), 0x1p-60 * some()}, some()
-	weightedGradientGo(want, x.x, q.x, f, sum, g)
+	if r.IntN(3) == 0 {
+		// As of a label.
+		sum = Accumulator{1, 0}
+	}
+	of := newWeighting(f, sum, g)
+	weightedGradientGo(want, x.x, q.x, &of)
 	WeightedGradient(out.x, x.x, q.x, f, sum, g)
 	check("weightedGradient", out.x)
 	unchanged("weightedGradient")
@@ -322,8 +342,51 @@ func TestWeightedColumnKernels(t *testing.T) {
 				compare("columnsAdd")
 				width = groups * Group
 
+				var low, wantLow LowSums
+				for range 2 {
+					for l := range Lanes {
+						testkit.FillWith(want.Hi[l][:], some)
+						testkit.FillWith(want.Lo[l][:], func() float64 { return 0x1p-54 * some() })
+					}
+					got = want
+					want.takeLowGo(&wantLow, groups)
+					got.TakeLow(&low, groups)
+					compare("columnsTakeLow")
+					for l := range Lanes {
+						for i := range width {
+							if !sameSum(low.mid[l][i], low.low[l][i], wantLow.mid[l][i], wantLow.low[l][i]) {
+								t.Fatalf("columnsTakeLow, %s: lane %d of slice %d is %v+%v, want %v+%v", f.name, l, i,
+									low.mid[l][i], low.low[l][i], wantLow.mid[l][i], wantLow.low[l][i])
+							}
+						}
+					}
+				}
+				sumsOf := func(kernel string) {
+					t.Helper()
+					for i := range width {
+						if a, b := got.Sum(i), want.Sum(i); !testkit.Identical(a.Value(), b.Value()) || !testkit.Identical(a.Lo, b.Lo) {
+							t.Fatalf("%s, %s: sum of slice %d is %v, want %v", kernel, f.name, i, a, b)
+						}
+					}
+				}
+				want.joinLowGo(&wantLow, groups)
+				got.JoinLow(&low, groups)
+				sumsOf("columnsJoinLow")
+				for l := range Lanes {
+					testkit.FillWith(want.Hi[l][:], some)
+					testkit.FillWith(want.Lo[l][:], func() float64 { return 0x1p-54 * some() })
+				}
+				got = want
+				want.joinSumsGo(groups)
+				got.joinSums(groups)
+				sumsOf("columnsJoinSums")
+
 				for i := range Width {
 					want.Hi[0][i], want.Lo[0][i] = some(), 0x1p-60*some()
+					if r.IntN(3) == 0 {
+						want.Hi[0][i], want.Lo[0][i] = 1, 0
+					}
+					want.ComplementLow[i] = 0x1p-54 * want.Complement[i]
 				}
 				got = want
 				a, b := newFenced(len(x.x), 0), newFenced(len(x.x), 5)
@@ -351,19 +414,19 @@ func TestPieces(t *testing.T) {
 		q, x := make([]float64, n), make([]float64, n)
 		testkit.FillWith(q, func() float64 { return math.Abs(testkit.Uniform(r)) })
 		testkit.FillWith(x, func() float64 { return 100 * testkit.Uniform(r) })
-		var loss, sum LaneSum
+		var loss LaneSum
+		var sum CoefficientSum
 		loss.addLossGo(q, x, 3, -1)
 		sum.addGo(q)
 		eachTier(t, func(t *testing.T) {
-			if got := WeightedLoss(q, x, 3, -1); got != loss.Value() {
-				t.Errorf("WeightedLoss of %d entries = %x, want %x", n, got, loss.Value())
+			if got := WeightedLoss(q, x, 3, -1); got != loss.Sum() {
+				t.Errorf("WeightedLoss of %d entries = %x, want %x", n, got, loss.Sum())
 			}
-			hi, lo := SumOf(q)
-			if (Accumulator{hi, lo}) != sum.Sum() {
-				t.Errorf("SumOf %d entries = %x, %x, want %x", n, hi, lo, sum.Sum())
+			if got := SumOf(q); got != sum.Sum() {
+				t.Errorf("SumOf %d entries = %x, want %x", n, got, sum.Sum())
 			}
-			if l, both := WeightedLossAndSum(q, x, 3, -1); l != loss.Value() || both != sum.Sum() {
-				t.Errorf("WeightedLossAndSum of %d entries = %x, %x, want %x, %x", n, l, both, loss.Value(), sum.Sum())
+			if l, both := WeightedLossAndSum(q, x, 3, -1); l != loss.Sum() || both != sum.Sum() {
+				t.Errorf("WeightedLossAndSum of %d entries = %x, %x, want %x, %x", n, l, both, loss.Sum(), sum.Sum())
 			}
 		})
 	}
