@@ -203,16 +203,32 @@ func (o *output) check(fn string, rows, cols int, inputs ...argument) {
 	}
 }
 
+// small is the short way in: it sets x to the source of an input of which there
+// is nothing more to check, nor of the output beside it, and reports whether
+// there is, and whether the output is in place of it.
+func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
+	ok = x.smallDense(input)
+	if ok && o.grad != nil {
+		_, inPlace, ok = smallDst(o.grad, &x.raw)
+	}
+	return inPlace, ok && (o.each == nil || len(o.each) == x.rows)
+}
+
 // crossEntropy is the functions with labels.
 func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *Options) (Loss, []float64, error) {
-	rows, cols := checkLabelled(fn, "logits", logits, target)
-	out.check(fn, rows, cols, argument{"logits", logits})
-	s, err := resolveLabels(fn, opts, target, rows, cols, out.grad != nil)
+	var x source
+	inPlace, small := out.small(&x, logits)
+	if !small || len(target) != x.rows {
+		rows, cols := checkLabelled(fn, "logits", logits, target)
+		out.check(fn, rows, cols, argument{"logits", logits})
+		x = newSource(logits)
+		inPlace = out.grad != nil && sameRegion(out.grad, logits)
+	}
+	s, err := resolveLabels(fn, opts, target, x.rows, x.cols, out.grad != nil)
 	if err != nil {
 		return Loss{}, nil, err
 	}
-	inPlace := out.grad != nil && sameRegion(out.grad, logits)
-	t := newEntropy(&s, logits, &out)
+	t := newEntropy(&s, &x, &out)
 	t.target, t.inPlace = target, inPlace
 	loss, each := t.run(s.lossWeight(target))
 	return loss, each, nil
@@ -220,23 +236,29 @@ func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *
 
 // softCrossEntropy is the functions with distributions.
 func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Options) (Loss, []float64, error) {
-	checkMatrix(fn, "logits", logits)
-	checkMatrix(fn, "target", target)
-	rows, cols := checkNotEmpty(logits)
-	checkShape(target, rows, cols)
-	out.check(fn, rows, cols, argument{"logits", logits}, argument{"target", target})
-	s, err := resolve(fn, opts, rows, cols, out.grad != nil)
+	var x, soft source
+	inPlace, small := out.small(&x, logits)
+	softInPlace, softSmall := out.small(&soft, target)
+	if !small || !softSmall || soft.rows != x.rows || soft.cols != x.cols {
+		checkMatrix(fn, "logits", logits)
+		checkMatrix(fn, "target", target)
+		rows, cols := checkNotEmpty(logits)
+		checkShape(target, rows, cols)
+		out.check(fn, rows, cols, argument{"logits", logits}, argument{"target", target})
+		x, soft = newSource(logits), newSource(target)
+		inPlace = out.grad != nil && sameRegion(out.grad, logits)
+		softInPlace = out.grad != nil && sameRegion(out.grad, target)
+	}
+	s, err := resolve(fn, opts, x.rows, x.cols, out.grad != nil)
 	if err != nil {
 		return Loss{}, nil, err
 	}
-	soft := newSource(target)
 	if err := s.checkSoftTargets(&soft); err != nil {
 		return Loss{}, nil, err
 	}
-	inPlace := out.grad != nil && (sameRegion(out.grad, logits) || sameRegion(out.grad, target))
-	t := newEntropy(&s, logits, &out)
-	t.soft, t.inPlace = soft, inPlace
-	loss, each := t.run(s.softLossWeight(rows))
+	t := newEntropy(&s, &x, &out)
+	t.soft, t.inPlace = soft, inPlace || softInPlace
+	loss, each := t.run(s.softLossWeight(x.rows))
 	return loss, each, nil
 }
 
@@ -270,9 +292,9 @@ func (t *entropy) release() {
 
 // newEntropy returns the work on logits, with nothing more to go wrong: it sizes
 // or allocates the output.
-func newEntropy(s *settings, logits mat.Matrix, out *output) *entropy {
+func newEntropy(s *settings, logits *source, out *output) *entropy {
 	t := entropies.Get().(*entropy)
-	t.settings, t.logits = *s, newSource(logits)
+	t.settings, t.logits = *s, *logits
 	if out.wantsEach {
 		t.each = prepareSlice(out.each, t.logits.rows)
 	}
@@ -291,9 +313,16 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 		t.divisor = weight.Value()
 	}
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
+	var sum kernel.ExactSum
+	correct := 0
 	units := (rows + groupRows(cols) - 1) / groupRows(cols)
 	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
 	switch {
+	case units == 1 && cols < hugeRow:
+		w := workspaces.Get().(*workspace)
+		sum, correct = t.rows(w, 0, rows)
+		workspaces.Put(w)
+		units = 0
 	case t.logits.kind == sourceForeign || t.soft.m != nil && t.soft.kind == sourceForeign:
 		// At is for this goroutine alone.
 		w := workspaces.Get().(*workspace)
@@ -312,8 +341,6 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 	default:
 		run(t, units, elements(rows, cols))
 	}
-	var sum kernel.ExactSum
-	correct := 0
 	for u := range units {
 		sum.Merge(&t.sums[u])
 		correct += t.correct[u]

@@ -139,6 +139,16 @@ const (
 
 // normalize is LogSoftmax and Softmax.
 func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
+	if dim == 1 || dim == -1 {
+		var in source
+		if in.smallDense(x) {
+			if out, _, ok := smallDst(dst, &in.raw); ok {
+				t := normalization{op: op, in: in.raw, out: out, dim: 1}
+				t.runSmall()
+				return
+			}
+		}
+	}
 	checkDense(fn, "dst", dst)
 	checkMatrix(fn, "x", x)
 	rows, cols := checkNotEmpty(x)
@@ -215,6 +225,16 @@ func (t *normalization) run(dim int) {
 	}
 	size := unitRows(cols)
 	run(t, (rows+size-1)/size, work)
+}
+
+// runSmall is run along the rows of a small matrix.
+func (t *normalization) runSmall() {
+	w := workspaces.Get().(*workspace)
+	step := panelRows(t.in.Cols)
+	for i := 0; i < t.in.Rows; i += step {
+		t.doRows(w, i, min(step, t.in.Rows-i))
+	}
+	workspaces.Put(w)
 }
 
 // elements returns rows·cols, or the largest int if that is more.

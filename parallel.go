@@ -47,7 +47,12 @@ func run(t task, units, work int) {
 
 // goroutines returns how many goroutines are worth their while.
 func goroutines(units, work int) int {
-	return max(1, min(units, work/parallelWork, runtime.GOMAXPROCS(0)))
+	n := min(units, work/parallelWork)
+	if n <= 1 {
+		// GOMAXPROCS takes a lock.
+		return 1
+	}
+	return min(n, runtime.GOMAXPROCS(0))
 }
 
 // A crew shares out the units of a task.

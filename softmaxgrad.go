@@ -84,18 +84,22 @@ func SoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 
 // vectorJacobianOf is the function named fn, whose units unit does.
 func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit int), dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
-	checkDense(fn, "dst", dst)
-	checkMatrix(fn, "logp", logp)
-	checkMatrix(fn, "upstream", upstream)
-	rows, cols := checkNotEmpty(logp)
-	dim = checkDim(fn, dim)
-	checkShape(upstream, rows, cols)
-	checkDst(fn, "dst", dst, rows, cols, argument{"logp", logp}, argument{"upstream", upstream})
 	t := vectorJacobians.Get().(*vectorJacobian)
-	t.unit, t.dim, t.logp, t.upstream = unit, dim, newSource(logp), newSource(upstream)
-	t.out = sizeDst(dst, rows, cols)
+	t.unit, t.dim = unit, dim
+	if !t.small(dst, logp, upstream) {
+		checkDense(fn, "dst", dst)
+		checkMatrix(fn, "logp", logp)
+		checkMatrix(fn, "upstream", upstream)
+		rows, cols := checkNotEmpty(logp)
+		t.dim = checkDim(fn, dim)
+		checkShape(upstream, rows, cols)
+		checkDst(fn, "dst", dst, rows, cols, argument{"logp", logp}, argument{"upstream", upstream})
+		t.logp, t.upstream = newSource(logp), newSource(upstream)
+		t.out = sizeDst(dst, rows, cols)
+	}
+	rows, cols := t.logp.rows, t.logp.cols
 	units := (rows + unitRows(cols) - 1) / unitRows(cols)
-	if dim == 0 {
+	if t.dim == 0 {
 		units = (cols + kernel.Width - 1) / kernel.Width
 	}
 	if t.logp.kind == sourceForeign || t.upstream.kind == sourceForeign {
@@ -110,6 +114,20 @@ func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit
 	}
 	*t = vectorJacobian{}
 	vectorJacobians.Put(t)
+}
+
+// small is the short way in along rows: it reports whether there is nothing more
+// to check.
+func (t *vectorJacobian) small(dst *mat.Dense, logp, upstream mat.Matrix) (ok bool) {
+	if t.dim != 1 && t.dim != -1 || !t.logp.smallDense(logp) || !t.upstream.smallDense(upstream) {
+		return false
+	}
+	if _, _, ok := smallDst(dst, &t.upstream.raw); !ok {
+		return false
+	}
+	t.dim = 1
+	t.out, _, ok = smallDst(dst, &t.logp.raw)
+	return ok
 }
 
 // A vectorJacobian is the work of LogSoftmaxGrad or SoftmaxGrad. Its units are

@@ -28,15 +28,16 @@ func PackRows(tile, x []float64, stride, n, cols int) {
 
 // packRest packs those of n rows that fill no group, and zeros.
 func packRest(tile, x []float64, stride, n, cols int) {
-	for i := n / Group * Group; i < GroupsFor(n)*Group; i++ {
-		if i < n {
-			for j, v := range x[i*stride:][:cols] {
-				tile[j*Width+i] = v
-			}
-			continue
-		}
-		for j := range cols {
-			tile[j*Width+i] = 0
+	first := n / Group * Group
+	if first == n {
+		return
+	}
+	for j := range cols {
+		*(*[Group]float64)(tile[j*Width+first:]) = [Group]float64{}
+	}
+	for i := first; i < n; i++ {
+		for j, v := range x[i*stride:][:cols] {
+			tile[j*Width+i] = v
 		}
 	}
 }
