@@ -8,12 +8,15 @@
 package logsoftmax
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
+	"unsafe"
 
 	"example.org/logsoftmax/internal/kernel"
 	"example.org/logsoftmax/internal/testkit"
@@ -28,7 +31,9 @@ type calledFunction struct {
 
 // callAll returns calls of all functions with matrices of the given shape and
 // results that have their size. of makes the inputs of the storage.
-func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []calledFunction {
+//
+// What is the caller's is added to memory if that is not nil.
+func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix, memory *[]span) []calledFunction {
 	r := rand.New(rand.NewPCG(41, 42))
 	dense := func(f func() float64) *mat.Dense {
 		m := mat.NewDense(rows, cols, nil)
@@ -47,6 +52,20 @@ func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []cal
 	kernel.Fill(weight, 0.7)
 	kernel.Fill(sample, 1.3)
 	plain := &Options{Weight: weight, SampleWeight: sample, Ignore: []int{-1, 3}}
+	if memory != nil {
+		for _, s := range [][]float64{dst.RawMatrix().Data, each, along, weight, sample} {
+			addSpan(memory, s)
+		}
+		for _, m := range []mat.Matrix{x, soft} {
+			if inner, ok := m.(opaque); ok {
+				m = inner.m
+			}
+			raw, _, _ := rawOf(m)
+			addSpan(memory, raw.Data)
+		}
+		addSpan(memory, target)
+		addSpan(memory, plain.Ignore)
+	}
 	smoothed := &Options{Weight: weight, SampleWeight: sample, LabelSmoothing: 0.1, Reduction: Sum}
 	must := func(_ any, err error) {
 		if err != nil {
@@ -84,7 +103,46 @@ func callAll(t *testing.T, rows, cols int, of func(*mat.Dense) mat.Matrix) []cal
 			calledFunction{"SoftCrossEntropyGrad" + o.name, func() { mustLoss(SoftCrossEntropyGrad(dst, x, soft, o.opts)) }},
 		)
 	}
+	inX, ok := x.(*mat.Dense)
+	if !ok {
+		return calls
+	}
+	// In place, where the inputs have to be as they were.
+	inSoft := soft.(*mat.Dense)
+	xBefore, softBefore := slices.Clone(inX.RawMatrix().Data), slices.Clone(inSoft.RawMatrix().Data)
+	again := func(f func()) func() {
+		return func() {
+			copy(inX.RawMatrix().Data, xBefore)
+			copy(inSoft.RawMatrix().Data, softBefore)
+			f()
+		}
+	}
+	for dim := range 2 {
+		calls = append(calls,
+			calledFunction{fmt.Sprintf("LogSoftmax dim %d in place", dim), again(func() { LogSoftmax(inX, x, dim) })},
+			calledFunction{fmt.Sprintf("Softmax dim %d in place", dim), again(func() { Softmax(inX, x, dim) })},
+			calledFunction{fmt.Sprintf("LogSoftmaxGrad dim %d in place", dim), again(func() { LogSoftmaxGrad(inX, x, soft, dim) })},
+			calledFunction{fmt.Sprintf("SoftmaxGrad dim %d in place of upstream", dim), again(func() { SoftmaxGrad(inSoft, x, soft, dim) })},
+		)
+	}
+	for _, o := range []*Options{nil, plain, smoothed} {
+		calls = append(calls,
+			calledFunction{"NLLGrad in place", again(func() { mustLoss(NLLGrad(inX, x, target, o)) })},
+			calledFunction{"CrossEntropyGrad in place", again(func() { mustLoss(CrossEntropyGrad(inX, x, target, o)) })},
+			calledFunction{"SoftCrossEntropyGrad in place", again(func() { mustLoss(SoftCrossEntropyGrad(inX, x, soft, o)) })},
+			calledFunction{"SoftCrossEntropyGrad in place of the target", again(func() { mustLoss(SoftCrossEntropyGrad(inSoft, x, soft, o)) })},
+		)
+	}
 	return calls
+}
+
+// A span is a part of memory.
+type span struct{ begin, end uintptr }
+
+// addSpan adds the memory of s to a list.
+func addSpan[T any](memory *[]span, s []T) {
+	begin := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
+	*memory = append(*memory, span{begin, begin + uintptr(len(s))*unsafe.Sizeof(*new(T))})
 }
 
 func asIs(m *mat.Dense) mat.Matrix { return m }
@@ -98,6 +156,15 @@ func (o opaque) Dims() (int, int)    { return o.m.Dims() }
 func (o opaque) At(i, j int) float64 { return o.m.At(i, j) }
 func (o opaque) T() mat.Matrix       { return mat.Transpose{Matrix: o} }
 
+var memoryLayouts = []struct {
+	name string
+	of   func(*mat.Dense) mat.Matrix
+}{
+	{"a Dense", asIs},
+	{"a transpose", transposed},
+	{"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }},
+}
+
 // TestAllocations has small calls allocate nothing.
 func TestAllocations(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -105,11 +172,8 @@ func TestAllocations(t *testing.T) {
 		t.Run(tier.String(), func(t *testing.T) {
 			defer kernel.Use(tier)()
 			for _, s := range []struct{ rows, cols int }{{1, 1}, {2, 3}, {32, 10}, {100, 10}, {9, 64}, {7, 65}, {5, 100}, {3, 1000}, {2, 3000}, {2500, 3}} {
-				for _, layout := range []struct {
-					name string
-					of   func(*mat.Dense) mat.Matrix
-				}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
-					for _, f := range callAll(t, s.rows, s.cols, layout.of) {
+				for _, layout := range memoryLayouts {
+					for _, f := range callAll(t, s.rows, s.cols, layout.of, nil) {
 						if n := testing.AllocsPerRun(10, f.call); n > 0 {
 							t.Errorf("%s of %d×%d, %s, allocates %v times a call", f.name, s.rows, s.cols, layout.name, n)
 						}
@@ -144,7 +208,7 @@ func TestAllocationsParallel(t *testing.T) {
 			name string
 			of   func(*mat.Dense) mat.Matrix
 		}{{"a Dense", asIs}, {"a transpose", transposed}} {
-			for _, f := range callAll(t, s.rows, s.cols, layout.of) {
+			for _, f := range callAll(t, s.rows, s.cols, layout.of, nil) {
 				// The least of a few calls: a goroutine may find the buffers
 				// that it could have used in use.
 				least := uint64(math.MaxUint64)
@@ -161,24 +225,27 @@ func TestAllocationsParallel(t *testing.T) {
 }
 
 // TestNothingOfSize has no call allocate anything near the size of a matrix,
-// even where there are no buffers of earlier calls.
+// even where there are no buffers of earlier calls: not of many rows, and not of
+// a few long ones either, along which all memory is of the length of a chunk.
 func TestNothingOfSize(t *testing.T) {
-	const procs, rows, cols = 2, 1 << 12, 1 << 9
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	for k, layout := range []struct {
-		name string
-		of   func(*mat.Dense) mat.Matrix
-	}{{"a Dense", asIs}, {"a transpose", transposed}, {"a matrix with At alone", func(m *mat.Dense) mat.Matrix { return opaque{m} }}} {
-		for n, f := range callAll(t, rows, cols, layout.of) {
-			if testing.Short() && n%3 != k {
-				continue
-			}
-			// A collection, run twice, empties the pools.
-			runtime.GC()
-			runtime.GC()
-			if _, size := allocated(f.call); size > 8*rows*cols/10 {
-				t.Errorf("%s of %d×%d, %s, allocates %d bytes", f.name, rows, cols, layout.name, size)
+	shapes := []struct{ rows, cols int }{{1 << 12, 1 << 9}, {1, 1 << 20}, {4, 1 << 18}, {1 << 20, 1}, {1 << 18, 4}}
+	if long {
+		shapes = append(shapes, []struct{ rows, cols int }{{1, 4194304}, {4, 1048576}, {4194304, 1}, {1048576, 4}, {64, 50257}}...)
+	}
+	for _, s := range shapes {
+		for k, layout := range memoryLayouts {
+			for n, f := range callAll(t, s.rows, s.cols, layout.of, nil) {
+				if !long && n%3 != k {
+					continue
+				}
+				// A collection, run twice, empties the pools.
+				runtime.GC()
+				runtime.GC()
+				if _, size := allocated(f.call); size > uint64(8*s.rows*s.cols/7) {
+					t.Errorf("%s of %d×%d, %s, allocates %d bytes", f.name, s.rows, s.cols, layout.name, size)
+				}
 			}
 		}
 	}
@@ -189,7 +256,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	before := runtime.NumGoroutine()
 	for _, s := range []struct{ rows, cols int }{{5000, 40}, {300, 3000}, {1, 300000}} {
-		for _, f := range callAll(t, s.rows, s.cols, asIs) {
+		for _, f := range callAll(t, s.rows, s.cols, asIs, nil) {
 			f.call()
 		}
 	}
@@ -204,7 +271,7 @@ func TestNoGoroutineLeft(t *testing.T) {
 }
 
 // linearCalls returns calls of the functions of a linear layer.
-func linearCalls(t *testing.T, rows, features, classes int, opts *Options) []calledFunction {
+func linearCalls(t *testing.T, rows, features, classes int, opts *Options, memory *[]span) []calledFunction {
 	r := rand.New(rand.NewPCG(43, 44))
 	x, w := mat.NewDense(rows, features, nil), mat.NewDense(classes, features, nil)
 	testkit.FillWith(x.RawMatrix().Data, func() float64 { return testkit.Uniform(r) })
@@ -213,6 +280,15 @@ func linearCalls(t *testing.T, rows, features, classes int, opts *Options) []cal
 	b, each, target := make([]float64, classes), make([]float64, rows), make([]int, rows)
 	for i := range target {
 		target[i] = r.IntN(classes)
+	}
+	if memory != nil {
+		for _, m := range []*mat.Dense{x, w, grad.X, grad.W} {
+			addSpan(memory, m.RawMatrix().Data)
+		}
+		for _, s := range [][]float64{b, each, grad.B} {
+			addSpan(memory, s)
+		}
+		addSpan(memory, target)
 	}
 	check := func(err error) {
 		if err != nil {
@@ -230,7 +306,7 @@ func linearCalls(t *testing.T, rows, features, classes int, opts *Options) []cal
 func TestLinearAllocations(t *testing.T) {
 	for _, s := range [][3]int{{1, 3, 2}, {8, 16, 10}, {10, 20, 100}} {
 		for _, opts := range []*Options{nil, {LabelSmoothing: 0.1}, {SampleWeight: make([]float64, s[0])}} {
-			for _, f := range linearCalls(t, s[0], s[1], s[2], opts) {
+			for _, f := range linearCalls(t, s[0], s[1], s[2], opts, nil) {
 				if n := testing.AllocsPerRun(10, f.call); n > 0 {
 					t.Errorf("%s of %v allocates %v times a call", f.name, s, n)
 				}
@@ -253,7 +329,7 @@ func TestLinearMemory(t *testing.T) {
 		for _, opts := range []*Options{nil, {LabelSmoothing: 0.1, SampleWeight: sample}} {
 			for _, procs := range []int{1, 2} {
 				runtime.GOMAXPROCS(procs)
-				for _, f := range linearCalls(t, s[0], s[1], s[2], opts) {
+				for _, f := range linearCalls(t, s[0], s[1], s[2], opts, nil) {
 					// A collection, run twice, empties the pools.
 					runtime.GC()
 					runtime.GC()

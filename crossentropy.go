@@ -286,7 +286,7 @@ var entropies = sync.Pool{New: func() any { return new(entropy) }}
 
 // release gives t back, without the caller's storage.
 func (t *entropy) release() {
-	*t = entropy{sums: t.sums, correct: t.correct}
+	*t = entropy{sums: kept(t.sums), correct: kept(t.correct)}
 	entropies.Put(t)
 }
 
@@ -329,7 +329,7 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 		for u := range units {
 			t.do(w, u)
 		}
-		workspaces.Put(w)
+		w.release()
 	case spreads(rows, cols):
 		w := workspaces.Get().(*workspace)
 		w.spread = true
@@ -337,7 +337,7 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 			t.do(w, u)
 		}
 		w.spread = false
-		workspaces.Put(w)
+		w.release()
 	default:
 		run(t, units, elements(rows, cols))
 	}

@@ -246,7 +246,10 @@ const (
 
 // release gives t back, without the caller's storage.
 func (t *linear) release() {
-	*t = linear{logits: t.logits, losses: t.losses, copied: t.copied, weights: t.weights, counting: t.counting, correct: t.correct}
+	*t = linear{
+		logits: kept(t.logits), losses: kept(t.losses), copied: kept(t.copied), weights: kept(t.weights),
+		counting: kept(t.counting), correct: kept(t.correct),
+	}
 	linears.Put(t)
 }
 
@@ -517,7 +520,7 @@ func (t *linear) share(step linearStep, rowBlocks, rowSize, colBlocks, colSize i
 	for u := range units {
 		t.do(w, u)
 	}
-	workspaces.Put(w)
+	w.release()
 }
 
 // do does a unit of a step.

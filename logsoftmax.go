@@ -109,7 +109,7 @@ func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
 			w.sumSource(&src, i, nil)
 			dst[i] = w.panel.LogSumExp(0)
 		}
-		workspaces.Put(w)
+		w.release()
 	case dim == 1:
 		// A panel of rows at a time.
 		buf := getBuffer(panelRows(cols) * cols)
@@ -200,7 +200,7 @@ var normalizations = sync.Pool{New: func() any { return new(normalization) }}
 
 // release gives t back, without the caller's storage.
 func (t *normalization) release() {
-	*t = normalization{partials: t.partials, wholes: t.wholes}
+	*t = normalization{partials: kept(t.partials), wholes: kept(t.wholes)}
 	normalizations.Put(t)
 }
 
@@ -220,7 +220,7 @@ func (t *normalization) run(dim int) {
 			t.doRows(w, i, 1)
 		}
 		w.spread = false
-		workspaces.Put(w)
+		w.release()
 		return
 	}
 	size := unitRows(cols)
@@ -350,7 +350,7 @@ func (t *normalization) foreignColumns(src *source) {
 			w.sumForeignColumn(src, j)
 			t.values[j] = w.panel.LogSumExp(0)
 		}
-		workspaces.Put(w)
+		w.release()
 		return
 	}
 	column := getBuffer(src.rows)

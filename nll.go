@@ -130,7 +130,7 @@ func nll(each []float64, x *source, target []int, s *settings) Loss {
 // nllHard adds up the losses without smoothing.
 func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
 	w := workspaces.Get().(*workspace)
-	defer workspaces.Put(w)
+	defer w.release()
 	w.sum.Reset()
 	losses := w.labels.Loss[:]
 	for begin := 0; begin < len(target); begin += len(losses) {
@@ -166,7 +166,7 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Exac
 		for u := range units {
 			t.do(w, u)
 		}
-		workspaces.Put(w)
+		w.release()
 	} else {
 		run(t, units, elements(x.rows, x.cols))
 	}
@@ -176,7 +176,7 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Exac
 	}
 	t.coefficients.release()
 	// Keep nothing that is the caller's.
-	*t = smoothTask{sums: t.sums}
+	*t = smoothTask{sums: kept(t.sums)}
 	smoothTasks.Put(t)
 	return sum
 }

@@ -29,7 +29,7 @@ func run(t task, units, work int) {
 		for u := range units {
 			t.do(w, u)
 		}
-		workspaces.Put(w)
+		w.release()
 		return
 	}
 	c := crews.Get().(*crew)
@@ -79,7 +79,7 @@ func (c *crew) work() {
 		}
 		c.task.do(w, int(u))
 	}
-	workspaces.Put(w)
+	w.release()
 }
 
 // groupRows returns the number of rows whose losses are added up one by one

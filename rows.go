@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"runtime"
 	"sync"
+	"unsafe"
 
 	"example.org/logsoftmax/internal/kernel"
 )
@@ -49,6 +50,24 @@ type workspace struct {
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
+
+// release gives w back for the next call.
+func (w *workspace) release() {
+	w.partials = kept(w.partials)
+	workspaces.Put(w)
+}
+
+// mostKept is how many bytes of a slice that grows with the arguments are kept
+// for the next call.
+const mostKept = 4 << 20
+
+// kept returns s, or nil if it is too large to keep.
+func kept[T any](s []T) []T {
+	if cap(s)*int(unsafe.Sizeof(*new(T))) > mostKept {
+		return nil
+	}
+	return s
+}
 
 // grow returns a slice of length n, s itself where it is large enough.
 func grow[T any](s []T, n int) []T {

@@ -108,7 +108,7 @@ func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit
 		for u := range units {
 			t.do(w, u)
 		}
-		workspaces.Put(w)
+		w.release()
 	} else {
 		run(t, units, elements(rows, cols))
 	}
