@@ -245,6 +245,17 @@ func TestLossMean(t *testing.T) {
 	if got := tiny.Mean(); got != want {
 		t.Errorf("Mean of tiny losses %v, want %v", got, want)
 	}
+	sample := []float64{0x1.0fab7037e5edp-01, 0x1.04a964deb9871p-01}
+	logits := mat.NewDense(2, 2, []float64{0x1.45ea0b5292a5cp+09, 0, 0x1.45aff409b9014p+09, 0})
+	each, err := CrossEntropyEach(nil, logits, []int{0, 0}, &Options{SampleWeight: sample})
+	if err != nil {
+		t.Fatal(err)
+	}
+	confident, err := CrossEntropy(logits, []int{0, 0}, &Options{SampleWeight: sample})
+	want, _ = new(big.Rat).Quo(exact(each), exact(sample)).Float64()
+	if got := confident.Mean(); err != nil || got != want {
+		t.Errorf("Mean of confident rows %v, %v, want %v", got, err, want)
+	}
 	large := lossOf(t, []float64{0.5, 0.75}, []float64{1e308, 1e308})
 	if got := large.Mean(); got != 0.625 || !math.IsInf(large.Weight, 1) {
 		t.Errorf("Mean %v of %v", got, large)

@@ -44,17 +44,18 @@ func (s *ExactSum) Add(x float64) {
 
 // addAll adds all of x.
 func (s *ExactSum) addAll(x []float64) {
-	sum := *s
+	hi, mid := s.hi, s.mid
 	for _, v := range x {
-		hi, e := TwoSum(sum.hi, v)
-		mid, e := TwoSum(sum.mid, e)
+		h, e := TwoSum(hi, v)
+		m, e := TwoSum(mid, e)
 		if e != 0 {
-			sum.addBeyond(v, hi, mid, e)
-			continue
+			s.hi, s.mid = hi, mid
+			s.addBeyond(v, h, m, e)
+			h, m = s.hi, s.mid
 		}
-		sum.hi, sum.mid = hi, mid
+		hi, mid = h, m
 	}
-	*s = sum
+	s.hi, s.mid = hi, mid
 }
 
 // addBeyond adds x, which makes the words hi and mid and leaves e, not 0.
@@ -93,10 +94,6 @@ func (s *ExactSum) moveWords() {
 
 // Merge adds the sum o to the sum s.
 func (s *ExactSum) Merge(o *ExactSum) {
-	if s.special == 0 && s.wide == nil && o.wide == nil && s.hi == 0 && s.mid == 0 && s.low == 0 {
-		*s = *o
-		return
-	}
 	s.Add(o.hi)
 	if o.mid != 0 || o.low != 0 {
 		s.Add(o.mid)
@@ -151,7 +148,14 @@ func (s *ExactSum) normalize() {
 		return
 	}
 	hi, mid, low := s.hi, s.mid, s.low
-	for mid != 0 || low != 0 {
+	if low == 0 {
+		if hi, mid = TwoSum(hi, mid); IsFinite(mid) {
+			s.hi, s.mid = hi, mid
+			return
+		}
+		hi, mid = s.hi, s.mid
+	}
+	for {
 		h, m, l := hi, mid, low
 		m, l = TwoSum(m, l)
 		h, m = TwoSum(h, m)
@@ -187,9 +191,6 @@ type ExactRest struct {
 
 // Split returns the sum's value and its rest.
 func (s *ExactSum) Split() (value float64, rest ExactRest) {
-	if s.mid == 0 && s.low == 0 && s.special == 0 && s.wide == nil {
-		return Canonical(s.hi), ExactRest{}
-	}
 	value = s.Value()
 	switch {
 	case s.special != 0:
