@@ -95,7 +95,11 @@ func (p *Package) Float(name string) (x float64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	x, _ = constant.Float64Val(constant.ToFloat(c.Val()))
+	v := constant.ToFloat(c.Val())
+	if v.Kind() != constant.Float {
+		panic(name + " is no number, or follows from another package")
+	}
+	x, _ = constant.Float64Val(v)
 	return x, true
 }
 
@@ -107,7 +111,9 @@ func (p *Package) Offset(name string, path ...string) int {
 
 // Size is how many bytes a struct has or, if a path is given, its field.
 func (p *Package) Size(name string, path ...string) int {
-	return int(p.sizes.Sizeof(p.field(name, path).of))
+	of := p.field(name, path).of
+	mustBeKnown(of)
+	return int(p.sizes.Sizeof(of))
 }
 
 // Signature parses the signature of a function of the package, which begins with
@@ -175,6 +181,9 @@ func (p *Package) field(name string, path []string) field {
 		at := -1
 		for i := range s.NumFields() {
 			fields = append(fields, s.Field(i))
+			if at < 0 {
+				mustBeKnown(s.Field(i).Type())
+			}
 			if s.Field(i).Name() == part {
 				at = i
 			}
@@ -186,4 +195,20 @@ func (p *Package) field(name string, path []string) field {
 		f.of = s.Field(at).Type()
 	}
 	return f
+}
+
+// mustBeKnown panics if the size of a type follows from another package.
+func mustBeKnown(t types.Type) {
+	switch u := t.Underlying().(type) {
+	case *types.Basic:
+		if u.Kind() == types.Invalid {
+			panic("a type of another package")
+		}
+	case *types.Array:
+		mustBeKnown(u.Elem())
+	case *types.Struct:
+		for f := range u.Fields() {
+			mustBeKnown(f.Type())
+		}
+	}
 }
