@@ -292,7 +292,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.panel.Factor = w.panel.Inverse
 			w.panel.UnpackRowsScaled(&w.tile, dst, t.out.Stride, n, cols)
 			for k := range n {
-				w.setCertain(k, dst[k*t.out.Stride:][:cols])
+				w.panel.SetCertain(k, dst[k*t.out.Stride:][:cols])
 			}
 		}
 	} else if cols <= kernel.ChunkLen {
@@ -317,7 +317,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			case opSoftmax:
 				row := dst[k*t.out.Stride:][:cols]
 				w.scaleTerms(k, row, 1)
-				w.setCertain(k, row)
+				w.panel.SetCertain(k, row)
 			}
 		}
 	} else {
@@ -331,7 +331,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		case opSoftmax:
 			w.sumLong(dst[:cols], row, nil, next)
 			w.scaleTerms(0, dst[:cols], 1)
-			w.setCertain(0, dst[:cols])
+			w.panel.SetCertain(0, dst[:cols])
 		}
 	}
 	if t.op == opLogSumExp {
@@ -342,7 +342,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 }
 
 // foreignColumns is LogSumExp along dim 0 of a matrix of which only At is
-// known.
+// known: of some columns at a time.
 func (t *normalization) foreignColumns(src *source) {
 	if isLong(src.rows) {
 		w := workspaces.Get().(*workspace)
@@ -353,16 +353,19 @@ func (t *normalization) foreignColumns(src *source) {
 		w.release()
 		return
 	}
-	column := getBuffer(src.rows)
-	for j := range src.cols {
-		for i := range *column {
-			(*column)[i] = src.m.At(i, j)
+	values, width := t.values, max(1, min(kernel.Width, (1<<16)/src.rows, src.cols))
+	buf := getBuffer(src.rows * width)
+	for first := 0; first < src.cols; first += width {
+		n := min(width, src.cols-first)
+		for i := range src.rows {
+			row := (*buf)[i*width:][:n]
+			for j := range row {
+				row[j] = src.m.At(i, first+j)
+			}
 		}
-		t.in = blas64.General{Rows: src.rows, Cols: 1, Stride: 1, Data: *column}
-		values := t.values
-		t.values = values[j:][:1]
+		t.in = blas64.General{Rows: src.rows, Cols: n, Stride: width, Data: *buf}
+		t.values = values[first:][:n]
 		t.run(0)
-		t.values = values
 	}
-	putBuffer(column)
+	putBuffer(buf)
 }

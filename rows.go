@@ -234,18 +234,6 @@ func (w *workspace) scaleTerms(i int, terms []float64, g float64) {
 	w.eachChunk(longRow{kind: longScale, x: terms, whole: w.wholePartial(), g: g}, len(terms))
 }
 
-// setCertain sets the largest of the probabilities of row i of a panel if it is
-// next to 1.
-func (w *workspace) setCertain(i int, p []float64) {
-	if w.panel.Complement[i] < kernel.Certain && w.panel.Count[i] == 1 {
-		for j, v := range p {
-			if v > 0.5 {
-				p[j] = 1 - w.panel.Complement[i]
-			}
-		}
-	}
-}
-
 // probability returns entry j of row i of a panel, given its term.
 func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	if cols <= kernel.ChunkLen {

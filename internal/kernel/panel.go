@@ -212,6 +212,18 @@ func (c *Panel) LogSumExp(i int) float64 {
 	return sum + (rest + c.LogSumLow[i])
 }
 
+// SetCertain sets the largest of the probabilities of slice i if it is next to
+// 1.
+func (c *Panel) SetCertain(i int, p []float64) {
+	if c.Complement[i] < Certain && c.Count[i] == 1 {
+		for j, v := range p {
+			if v > 0.5 {
+				p[j] = 1 - c.Complement[i]
+			}
+		}
+	}
+}
+
 // SetCertainColumns is the same for n entries of each slice.
 func (c *Panel) SetCertainColumns(p []float64, stride, n, groups int) {
 	for i, rest := range c.Complement[:groups*Group] {
