@@ -410,7 +410,7 @@ func TestMessages(t *testing.T) {
 		{"target[1] = 3 is not in [0, 3) and not ignored", func() error { return second(CrossEntropy(x, []int{0, 3}, nil)) }},
 		{"target[1, 2] = NaN: a target probability must be finite and not negative", func() error { return second(SoftCrossEntropy(x, bad, nil)) }},
 		// Class weights and labels.
-		{"counts[1] = 0: a count must be finite and positive", func() error { return second(BalancedWeights([]float64{1, 0})) }},
+		{"counts[1] = 0: a count must be finite and positive; for classes that do not occur see OccurringWeights", func() error { return second(BalancedWeights([]float64{1, 0})) }},
 		{"beta = 1: beta must be in [0, 1)", func() error { return second(EffectiveNumberWeights([]float64{1}, 1)) }},
 		{"label[1] = 2.5: a label must be a whole number", func() error { return second(Labels(nil, mat.NewVecDense(2, []float64{1, 2.5}))) }},
 		{"label[0] = 1e+30: a label must fit in an int", func() error { return second(Labels(nil, mat.NewVecDense(1, []float64{1e30}))) }},
