@@ -46,10 +46,10 @@ func (b *batch) weighted(n int) {
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {
-		if cols <= kernel.FewCols {
-			b.weightedFew(i, min(step, n-i), &q)
+		if rows := min(step, n-i); sideBySide(rows, cols) {
+			b.weightedFew(i, rows, &q)
 		} else {
-			b.weightedPanel(i, min(step, n-i), &q)
+			b.weightedPanel(i, rows, &q)
 		}
 	}
 }

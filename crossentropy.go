@@ -372,17 +372,18 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 	}
 	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
 	step := panelRows(t.logits.cols)
-	switch few := t.logits.cols <= kernel.FewCols; {
-	case t.target == nil || t.settings.smoothing != 0:
+	if t.target == nil || t.settings.smoothing != 0 {
 		b.weighted(n)
-	case few:
+		return w.sum.Total(), b.correct
+	}
+	if t.logits.cols <= kernel.FewCols {
 		copy(w.classWeights[:], t.settings.weight)
-		for i := 0; i < n; i += step {
-			b.labelledFew(i, min(step, n-i))
-		}
-	default:
-		for i := 0; i < n; i += step {
-			b.labelled(i, min(step, n-i))
+	}
+	for i := 0; i < n; i += step {
+		if rows := min(step, n-i); sideBySide(rows, t.logits.cols) {
+			b.labelledFew(i, rows)
+		} else {
+			b.labelled(i, rows)
 		}
 	}
 	return w.sum.Total(), b.correct

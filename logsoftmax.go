@@ -279,7 +279,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	if t.op != opLogSumExp {
 		dst = t.out.Data[i*t.out.Stride:]
 	}
-	if cols <= kernel.FewCols {
+	if sideBySide(n, cols) {
 		w.panel.SumRows(&w.tile, x, t.in.Stride, n, cols, t.op == opSoftmax)
 		switch t.op {
 		case opLogSoftmax:

@@ -225,7 +225,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		data = *b
 	}
 	w.sum.Reset()
-	if cols <= kernel.FewCols && t.x.kind != sourceForeign {
+	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign {
 		for i := 0; i < n; i += kernel.Width {
 			t.doFew(w, &q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}

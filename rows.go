@@ -88,13 +88,22 @@ func panelRows(cols int) int {
 
 const panelEntries = 2048
 
+// sideBySide reports whether n rows, a panel, are worked on side by side: rows of
+// few classes, unless they are so few that most lanes of a vector would be empty,
+// and one after the other takes less.
+func sideBySide(n, cols int) bool { return cols <= kernel.FewCols && n > max(1, cols/10) }
+
 // sumRow sets the count and sum of row i of a panel, of one chunk, whose
 // maximum is set. Where terms is not nil it receives the row's terms; it may
 // be x. Those of a row whose maximum is not finite are anything. next and out
 // are what ExpSumAhead prefetches.
 func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
 	w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = 0, 0, 0
-	if m := w.panel.Max[i]; kernel.IsFinite(m) {
+	switch m := w.panel.Max[i]; {
+	case !kernel.IsFinite(m):
+	case len(x) <= kernel.FewCols:
+		w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = kernel.LaneTotal(terms, x, m)
+	default:
 		w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = kernel.ExpSumAhead(terms, x, m, next, out)
 	}
 }

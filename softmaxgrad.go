@@ -168,7 +168,9 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
 	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
 	dst := t.out.Data[i*t.out.Stride:]
-	if cols > kernel.FewCols {
+	// Few rows take less one after the other: what rows side by side take for a
+	// class is much the same for one and for eight.
+	if cols > kernel.FewCols || n == 1 || n*(cols+18) < 16*cols {
 		for k := range n {
 			u := u[k*uStride:][:cols]
 			sum := kernel.SumOf(u)

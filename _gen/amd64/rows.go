@@ -6,12 +6,16 @@ package amd64
 import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"example.org/logsoftmax/_gen/numbers"
 )
 
 func (g *generator) rowKernels() {
 	g.rowMax()
 	g.expSum(false)
 	g.expSum(true)
+	g.laneTotal(false)
+	g.laneTotal(true)
 	g.rowMap("shiftBy", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
 		[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
 			return g.add(p["negLogSum"], g.sub(x, p["max"]))
@@ -294,6 +298,100 @@ func (g *generator) sumInto(h, l reg.VecVirtual, ah, al, bh, bl Op, fresh func()
 	g.VADDPD(right, left, left)
 	g.VADDPD(bl, al, l)
 	g.VADDPD(left, l, l)
+}
+
+// laneTotal: the parts of eight entries by vectors, to the stack, and then their
+// sum one by one, which is short beside them: the next eight do not wait for it.
+func (g *generator) laneTotal(terms bool) {
+	name, signature := "laneTotal", "func(x *float64, n int, s *expState)"
+	does := "is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without shift."
+	if terms {
+		name, signature = "laneTotalTerms", "func(dst, x *float64, n int, s *expState)"
+		does = "is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without shift, whose terms go to dst."
+	}
+	g.function(name, signature, does+" max, magic and lower of s go in; less, hi and lo come out.")
+	var pointers []reg.GPVirtual
+	if terms {
+		pointers = append(pointers, g.param("dst"))
+	}
+	x, n, s := g.param("x"), g.param("n"), g.param("s")
+	pointers = append(pointers, x)
+	state := func(field string) Mem { return Mem{Base: s, Disp: g.source.Offset("expState", field)} }
+	w := g.width()
+	if g.wide {
+		g.keep(termConstants...)
+	}
+	t := g.newTables()
+	max, magic, lower := g.broadcast(state("max")), g.broadcast(state("magic")), g.broadcast(state("lower"))
+	// s and q.
+	local := g.AllocLocal(2 * 64)
+	less := g.GP64()
+	g.XORQ(less, less)
+	hi, lo, low := g.XMM(), g.XMM(), g.XMM()
+	for _, v := range []reg.VecVirtual{hi, lo} {
+		g.VXORPD(v, v, v)
+	}
+	vector := func(half int) {
+		m := g.remaining(n)
+		v := g.loadMasked(Mem{Base: x}, m, max)
+		other := g.compare(notEqual, v, max)
+		bits := g.GP32()
+		if g.wide {
+			g.KMOVB(other, bits)
+		} else {
+			g.VMOVMSKPD(other, bits)
+		}
+		g.POPCNTL(bits, bits)
+		g.ADDQ(bits.As64(), less)
+		g.VMAXPD(lower, v, v)
+		c := &chains{generator: g, n: 1, tables: t}
+		var term reg.VecVirtual
+		added, q := numbers.Parts(c, multi{v}, func() multi { return multi{magic} }, func(power, exponent multi) multi {
+			sum := c.AddInts(power, exponent)
+			term = sum.only()
+			return c.ZeroUnless([]mask{other}, sum)
+		})
+		g.store(added.only(), local.Offset(32*half))
+		g.store(q.only(), local.Offset(64+32*half))
+		if terms {
+			g.VFMADD231PD(q.only(), term, term)
+			g.storeMasked(term, m, Mem{Base: pointers[0]})
+		}
+		for _, p := range pointers {
+			g.ADDQ(imm(8*w), p)
+		}
+		g.SUBQ(imm(w), n)
+	}
+	g.Label("blocks")
+	vector(0)
+	if !g.wide {
+		none := g.zero()
+		g.store(none, local.Offset(32))
+		g.store(none, local.Offset(96))
+		g.TESTQ(n, n)
+		g.JLE(LabelRef("sum"))
+		vector(1)
+		g.Label("sum")
+	}
+	g.VXORPD(low, low, low)
+	for j := range 8 {
+		e, large, small := g.XMM(), g.XMM(), g.XMM()
+		g.VMOVSD(local.Offset(8*j), e)
+		g.VFMADD231SD(local.Offset(64+8*j), e, low)
+		g.VMAXSD(e, hi, large)
+		g.VMINSD(e, hi, small)
+		g.VADDSD(e, hi, hi)
+		g.VSUBSD(large, hi, large)
+		g.VSUBSD(large, small, small)
+		g.VADDSD(small, low, low)
+	}
+	g.VADDSD(low, lo, lo)
+	g.TESTQ(n, n)
+	g.JG(LabelRef("blocks"))
+	g.MOVQ(less, state("less"))
+	g.VMOVSD(hi, state("hi"))
+	g.VMOVSD(lo, state("lo"))
+	g.finish()
 }
 
 // rowMap is a kernel dst[j] = f(x[j]) with parameters that are the same for

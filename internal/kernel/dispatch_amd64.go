@@ -108,6 +108,35 @@ func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count,
 	return float64(len(x) - s.less), s.hi, s.lo
 }
 
+// LaneTotal is laneTotalGo.
+func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
+	if active == tierGo || len(x) == 0 {
+		return laneTotalGo(dst, x, max)
+	}
+	f := newFrame(max)
+	if f.shift != 0 {
+		return laneTotalGo(dst, x, max)
+	}
+	x = x[:min(len(x), BlockLen)]
+	s := expState{max: max, magic: f.magic, lower: f.lower}
+	raceReadSlice(x)
+	if dst != nil {
+		dst = dst[:len(x)]
+		raceWriteSlice(dst)
+	}
+	switch {
+	case dst == nil && active == tierAVX512:
+		laneTotalAVX512(&x[0], len(x), &s)
+	case dst == nil:
+		laneTotalAVX2(&x[0], len(x), &s)
+	case active == tierAVX512:
+		laneTotalTermsAVX512(&dst[0], &x[0], len(x), &s)
+	default:
+		laneTotalTermsAVX2(&dst[0], &x[0], len(x), &s)
+	}
+	return float64(len(x) - s.less), s.hi, s.lo
+}
+
 func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	if active == tierGo || negLogSum != negLogSum || len(x) == 0 {
 		shiftByGo(dst, x, max, negLogSum)

@@ -57,6 +57,11 @@ func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo f
 	return expSum(dst, x, max)
 }
 
+// LaneTotal is laneTotalGo.
+func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
+	return laneTotalGo(dst, x, max)
+}
+
 // TotalAhead is Total without dst.
 func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
 	c.Total(nil, 0, x, stride, n, groups)

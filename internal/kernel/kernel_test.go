@@ -932,3 +932,41 @@ func TestAllCombine(t *testing.T) {
 		}
 	}
 }
+
+// TestLaneTotal holds the sum of a row alone to that of the row among others.
+func TestLaneTotal(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(33, 34))
+		for n := 1; n <= BlockLen; n++ {
+			for k, filling := range fillings {
+				x, terms := newFenced(n, (n+k)%8), newFenced(n, (3*n+k)%8)
+				filling.fill(r, x.x)
+				max := maxOfGo(x.x)
+				if !IsFinite(max) {
+					continue
+				}
+				var c Panel
+				tile := make([]float64, n*Width)
+				for j, v := range x.x {
+					tile[j*Width] = v
+				}
+				c.Max[0] = max
+				c.totalGo(tile, Width, tile, Width, n, 1)
+				for _, dst := range [][]float64{nil, terms.x} {
+					count, hi, lo := LaneTotal(dst, x.x, max)
+					if count != c.Count[0] || hi != c.Hi[0][0] || lo != c.Lo[0][0] {
+						t.Fatalf("%d entries, filling %d: %v, %v, %v, want %v, %v, %v", n, k, count, hi, lo, c.Count[0], c.Hi[0][0], c.Lo[0][0])
+					}
+				}
+				for j, v := range terms.x {
+					if math.Float64bits(v) != math.Float64bits(tile[j*Width]) {
+						t.Fatalf("%d entries, filling %d: term %d is %v, want %v", n, k, j, v, tile[j*Width])
+					}
+				}
+				if !x.intact() || !terms.intact() {
+					t.Fatalf("%d entries: wrote outside", n)
+				}
+			}
+		}
+	})
+}

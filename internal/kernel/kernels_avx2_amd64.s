@@ -795,6 +795,389 @@ passed:
 	VZEROUPPER
 	RET
 
+// func laneTotalAVX2(x *float64, n int, s *expState)
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
+TEXT ·laneTotalAVX2(SB), NOSPLIT, $128-24
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	MOVQ         s+16(FP), DX
+	LEAQ         powerPairs<>+0(SB), BX
+	VBROADCASTSD (DX), Y0
+	VBROADCASTSD 8(DX), Y1
+	VBROADCASTSD 16(DX), Y2
+	XORQ         SI, SI
+	VXORPD       X3, X3, X3
+	VXORPD       X4, X4, X4
+
+blocks:
+	MOVQ           $0x00000004, R8
+	CMPQ           CX, R8
+	MOVQ           CX, DI
+	CMOVQGT        R8, DI
+	NEGQ           DI
+	LEAQ           laneMasks<>+32(SB), R8
+	VMOVUPD        (R8)(DI*8), Y5
+	VMASKMOVPD     (AX), Y5, Y6
+	VBLENDVPD      Y5, Y6, Y0, Y5
+	VCMPPD         $0x04, Y0, Y5, Y6
+	VMOVMSKPD      Y6, DI
+	POPCNTL        DI, DI
+	ADDQ           DI, SI
+	VMAXPD         Y2, Y5, Y5
+	VMOVAPD        Y1, Y7
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
+	VSUBPD         Y1, Y7, Y8
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y5
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y5
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          low4Pairs<>+0(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, DI
+	VBROADCASTF128 (BX)(DI*1), Y10
+	VMOVQ          X9, DI
+	VINSERTF128    $0x01, (BX)(DI*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, DI
+	VBROADCASTF128 (BX)(DI*1), Y8
+	VPEXTRQ        $0x01, X9, DI
+	VINSERTF128    $0x01, (BX)(DI*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y9, Y7
+	VANDPD         Y7, Y6, Y6
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y5, Y7
+	VFMADD213PD    exp4<>+0(SB), Y5, Y7
+	VFMADD213PD    exp3<>+0(SB), Y5, Y7
+	VFMADD213PD    exp2<>+0(SB), Y5, Y7
+	VFMADD213PD    one<>+0(SB), Y5, Y7
+	VFMADD231PD    Y5, Y7, Y8
+	VMOVUPD        Y6, (SP)
+	VMOVUPD        Y8, 64(SP)
+	ADDQ           $0x20, AX
+	SUBQ           $0x04, CX
+	VXORPD         Y5, Y5, Y5
+	VMOVUPD        Y5, 32(SP)
+	VMOVUPD        Y5, 96(SP)
+	TESTQ          CX, CX
+	JLE            sum
+	MOVQ           $0x00000004, R8
+	CMPQ           CX, R8
+	MOVQ           CX, DI
+	CMOVQGT        R8, DI
+	NEGQ           DI
+	LEAQ           laneMasks<>+32(SB), R8
+	VMOVUPD        (R8)(DI*8), Y5
+	VMASKMOVPD     (AX), Y5, Y6
+	VBLENDVPD      Y5, Y6, Y0, Y5
+	VCMPPD         $0x04, Y0, Y5, Y6
+	VMOVMSKPD      Y6, DI
+	POPCNTL        DI, DI
+	ADDQ           DI, SI
+	VMAXPD         Y2, Y5, Y5
+	VMOVAPD        Y1, Y7
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
+	VSUBPD         Y1, Y7, Y8
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y5
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y5
+	VPSLLQ         $0x04, Y7, Y8
+	VPAND          low4Pairs<>+0(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, DI
+	VBROADCASTF128 (BX)(DI*1), Y10
+	VMOVQ          X9, DI
+	VINSERTF128    $0x01, (BX)(DI*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, DI
+	VBROADCASTF128 (BX)(DI*1), Y8
+	VPEXTRQ        $0x01, X9, DI
+	VINSERTF128    $0x01, (BX)(DI*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y7, Y7
+	VPADDQ         Y7, Y9, Y7
+	VANDPD         Y7, Y6, Y6
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y5, Y7
+	VFMADD213PD    exp4<>+0(SB), Y5, Y7
+	VFMADD213PD    exp3<>+0(SB), Y5, Y7
+	VFMADD213PD    exp2<>+0(SB), Y5, Y7
+	VFMADD213PD    one<>+0(SB), Y5, Y7
+	VFMADD231PD    Y5, Y7, Y8
+	VMOVUPD        Y6, 32(SP)
+	VMOVUPD        Y8, 96(SP)
+	ADDQ           $0x20, AX
+	SUBQ           $0x04, CX
+
+sum:
+	VXORPD      X5, X5, X5
+	VMOVSD      (SP), X6
+	VFMADD231SD 64(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      8(SP), X6
+	VFMADD231SD 72(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      16(SP), X6
+	VFMADD231SD 80(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      24(SP), X6
+	VFMADD231SD 88(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      32(SP), X6
+	VFMADD231SD 96(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      40(SP), X6
+	VFMADD231SD 104(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      48(SP), X6
+	VFMADD231SD 112(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      56(SP), X6
+	VFMADD231SD 120(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VADDSD      X5, X4, X4
+	TESTQ       CX, CX
+	JG          blocks
+	MOVQ        SI, 24(DX)
+	VMOVSD      X3, 32(DX)
+	VMOVSD      X4, 40(DX)
+	VZEROUPPER
+	RET
+
+// func laneTotalTermsAVX2(dst *float64, x *float64, n int, s *expState)
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
+TEXT ·laneTotalTermsAVX2(SB), NOSPLIT, $128-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         s+24(FP), BX
+	LEAQ         powerPairs<>+0(SB), SI
+	VBROADCASTSD (BX), Y0
+	VBROADCASTSD 8(BX), Y1
+	VBROADCASTSD 16(BX), Y2
+	XORQ         DI, DI
+	VXORPD       X3, X3, X3
+	VXORPD       X4, X4, X4
+
+blocks:
+	MOVQ           $0x00000004, R9
+	CMPQ           DX, R9
+	MOVQ           DX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           laneMasks<>+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y5
+	VMASKMOVPD     (CX), Y5, Y6
+	VBLENDVPD      Y5, Y6, Y0, Y6
+	VCMPPD         $0x04, Y0, Y6, Y7
+	VMOVMSKPD      Y7, R8
+	POPCNTL        R8, R8
+	ADDQ           R8, DI
+	VMAXPD         Y2, Y6, Y6
+	VMOVAPD        Y1, Y8
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y6, Y8
+	VSUBPD         Y1, Y8, Y9
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y6
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y6
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          low4Pairs<>+0(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X10
+	VMOVQ          X9, R8
+	VBROADCASTF128 (SI)(R8*1), Y11
+	VMOVQ          X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, R8
+	VBROADCASTF128 (SI)(R8*1), Y9
+	VPEXTRQ        $0x01, X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y9, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y10, Y8
+	VANDPD         Y8, Y7, Y7
+	VMOVUPD        exp6<>+0(SB), Y10
+	VFMADD213PD    exp5<>+0(SB), Y6, Y10
+	VFMADD213PD    exp4<>+0(SB), Y6, Y10
+	VFMADD213PD    exp3<>+0(SB), Y6, Y10
+	VFMADD213PD    exp2<>+0(SB), Y6, Y10
+	VFMADD213PD    one<>+0(SB), Y6, Y10
+	VFMADD231PD    Y6, Y10, Y9
+	VMOVUPD        Y7, (SP)
+	VMOVUPD        Y9, 64(SP)
+	VFMADD231PD    Y9, Y8, Y8
+	VMASKMOVPD     Y8, Y5, (AX)
+	ADDQ           $0x20, AX
+	ADDQ           $0x20, CX
+	SUBQ           $0x04, DX
+	VXORPD         Y5, Y5, Y5
+	VMOVUPD        Y5, 32(SP)
+	VMOVUPD        Y5, 96(SP)
+	TESTQ          DX, DX
+	JLE            sum
+	MOVQ           $0x00000004, R9
+	CMPQ           DX, R9
+	MOVQ           DX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           laneMasks<>+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y5
+	VMASKMOVPD     (CX), Y5, Y6
+	VBLENDVPD      Y5, Y6, Y0, Y6
+	VCMPPD         $0x04, Y0, Y6, Y7
+	VMOVMSKPD      Y7, R8
+	POPCNTL        R8, R8
+	ADDQ           R8, DI
+	VMAXPD         Y2, Y6, Y6
+	VMOVAPD        Y1, Y8
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y6, Y8
+	VSUBPD         Y1, Y8, Y9
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y6
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y6
+	VPSLLQ         $0x04, Y8, Y9
+	VPAND          low4Pairs<>+0(SB), Y9, Y9
+	VEXTRACTI128   $0x01, Y9, X10
+	VMOVQ          X9, R8
+	VBROADCASTF128 (SI)(R8*1), Y11
+	VMOVQ          X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, R8
+	VBROADCASTF128 (SI)(R8*1), Y9
+	VPEXTRQ        $0x01, X10, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y9, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
+	VPSLLQ         $0x30, Y8, Y8
+	VPADDQ         Y8, Y10, Y8
+	VANDPD         Y8, Y7, Y7
+	VMOVUPD        exp6<>+0(SB), Y10
+	VFMADD213PD    exp5<>+0(SB), Y6, Y10
+	VFMADD213PD    exp4<>+0(SB), Y6, Y10
+	VFMADD213PD    exp3<>+0(SB), Y6, Y10
+	VFMADD213PD    exp2<>+0(SB), Y6, Y10
+	VFMADD213PD    one<>+0(SB), Y6, Y10
+	VFMADD231PD    Y6, Y10, Y9
+	VMOVUPD        Y7, 32(SP)
+	VMOVUPD        Y9, 96(SP)
+	VFMADD231PD    Y9, Y8, Y8
+	VMASKMOVPD     Y8, Y5, (AX)
+	ADDQ           $0x20, AX
+	ADDQ           $0x20, CX
+	SUBQ           $0x04, DX
+
+sum:
+	VXORPD      X5, X5, X5
+	VMOVSD      (SP), X6
+	VFMADD231SD 64(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      8(SP), X6
+	VFMADD231SD 72(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      16(SP), X6
+	VFMADD231SD 80(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      24(SP), X6
+	VFMADD231SD 88(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      32(SP), X6
+	VFMADD231SD 96(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      40(SP), X6
+	VFMADD231SD 104(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      48(SP), X6
+	VFMADD231SD 112(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VMOVSD      56(SP), X6
+	VFMADD231SD 120(SP), X6, X5
+	VMAXSD      X6, X3, X7
+	VMINSD      X6, X3, X8
+	VADDSD      X6, X3, X3
+	VSUBSD      X7, X3, X7
+	VSUBSD      X7, X8, X8
+	VADDSD      X8, X5, X5
+	VADDSD      X5, X4, X4
+	TESTQ       DX, DX
+	JG          blocks
+	MOVQ        DI, 24(BX)
+	VMOVSD      X3, 32(BX)
+	VMOVSD      X4, 40(BX)
+	VZEROUPPER
+	RET
+
 // func shiftByAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64)
 // Requires: AVX, CMOV
 TEXT ·shiftByAVX2(SB), NOSPLIT, $0-40

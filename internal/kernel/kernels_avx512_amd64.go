@@ -25,6 +25,19 @@ func expSumAVX512(x *float64, n int, s *expState)
 //go:noescape
 func expTermsAVX512(dst *float64, x *float64, n int, s *expState)
 
+// laneTotalAVX512 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame
+// without shift. max, magic and lower of s go in; less, hi and lo come out.
+//
+//go:noescape
+func laneTotalAVX512(x *float64, n int, s *expState)
+
+// laneTotalTermsAVX512 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame
+// without shift, whose terms go to dst. max, magic and lower of s go in; less,
+// hi and lo come out.
+//
+//go:noescape
+func laneTotalTermsAVX512(dst *float64, x *float64, n int, s *expState)
+
 // shiftByAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum
 // must not be NaN. dst may be x.
 //

@@ -25,6 +25,9 @@ var kernels = []kernelRow{
 	{"expSum without dst", ofSlice, func(o *operands) { o.returns(expSum(nil, o.x, o.max)) }, finite, "x", "", ""},
 	{"expSum", ofSlice, func(o *operands) { o.returns(expSum(o.dst, o.x, o.max)) }, finite, "x", "dst", ""},
 	{"expSum in place", ofSlice, func(o *operands) { o.returns(expSum(o.x, o.x, o.max)) }, finite, "x", "x", ""},
+	{"LaneTotal without dst", ofBlock, func(o *operands) { o.returns(LaneTotal(nil, o.x, o.max)) }, finite, "x", "", ""},
+	{"LaneTotal", ofBlock, func(o *operands) { o.returns(LaneTotal(o.dst, o.x, o.max)) }, finite, "x", "dst", ""},
+	{"LaneTotal in place", ofBlock, func(o *operands) { o.returns(LaneTotal(o.x, o.x, o.max)) }, finite, "x", "x", ""},
 	{"ExpSumAhead", ofSlice, func(o *operands) { o.returns(ExpSumAhead(nil, o.x, o.max, o.q, o.dst)) }, finite, "x", "", ""},
 	{"ShiftBy", ofSlice, func(o *operands) { ShiftBy(o.dst, o.x, o.max, o.number) }, anyValue, "x", "dst", ""},
 	{"ShiftBy in place", ofSlice, func(o *operands) { ShiftBy(o.x, o.x, o.max, o.number) }, anyValue, "x", "x", ""},
@@ -146,6 +149,7 @@ type layout uint8
 
 const (
 	ofSlice     layout = iota // one slice of n entries
+	ofBlock                   // the same, of at most a block
 	ofStrip                   // n entries of groups of slices side by side
 	ofTiles                   // the same, Width apart
 	ofRows                    // rows of cols entries, and a tile of them
@@ -160,6 +164,10 @@ func (l layout) shapes() (shapes []kernelShape) {
 	switch l {
 	case ofSlice:
 		for _, n := range kernelLengths() {
+			shapes = append(shapes, kernelShape{n: n})
+		}
+	case ofBlock:
+		for n := 1; n <= BlockLen; n++ {
 			shapes = append(shapes, kernelShape{n: n})
 		}
 	case ofStrip, ofTiles:
@@ -233,7 +241,7 @@ func (o *operands) full() int { return o.rows / Group }
 // size is how many entries x, q and dst have, strip how many rows side by side.
 func (l layout) size(s kernelShape) (size, strip int) {
 	switch l {
-	case ofSlice:
+	case ofSlice, ofBlock:
 		return s.n, 0
 	case ofStrip, ofTiles:
 		return (s.n-1)*s.stride + s.groups*Group, s.n * s.groups * Group
@@ -245,7 +253,7 @@ func (l layout) size(s kernelShape) (size, strip int) {
 // middle is the place in x, q and dst of an entry that no kernel leaves out.
 func (l layout) middle(s kernelShape) int {
 	switch l {
-	case ofSlice:
+	case ofSlice, ofBlock:
 		return s.n / 2
 	case ofStrip, ofTiles:
 		return s.n/2*s.stride + s.groups*Group/2
@@ -264,7 +272,7 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 	at := func(i, j int) *float64 { return &o.x[i*s.stride+j] } // of rows
 	slices, length := s.rows, s.cols
 	switch l {
-	case ofSlice:
+	case ofSlice, ofBlock:
 		at = func(_, j int) *float64 { return &o.x[j] }
 		slices, length = 1, s.n
 	case ofStrip, ofTiles:
@@ -283,7 +291,7 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 	}
 	coefficientFillings[r.IntN(2)](r, o.q)
 	switch l {
-	case ofSlice:
+	case ofSlice, ofBlock:
 		o.max = maxOfGo(o.x)
 		return o
 	case ofStrip, ofTiles:

@@ -80,6 +80,28 @@ func expSumGo(dst, x []float64, max float64) (count, hi, lo float64) {
 	return count, hi, lo
 }
 
+// laneTotalGo is expSumGo for a slice of at most BlockLen entries that is a
+// single lane.
+func laneTotalGo(dst, x []float64, max float64) (count, hi, lo float64) {
+	f := newFrame(max)
+	var low float64
+	for j, xj := range x {
+		if j%Lanes == 0 {
+			lo, low = lo+low, 0
+		}
+		s, q := f.parts(clamp(xj-f.shift, f.lower))
+		if dst != nil {
+			dst[j] = math.FMA(s, q, s)
+		}
+		if xj == max {
+			count++
+			continue
+		}
+		hi, low = addParts(hi, low, s, q)
+	}
+	return count, hi, lo + low
+}
+
 // clamp returns the larger of y and lower, and lower for NaN.
 func clamp(y, lower float64) float64 {
 	if !(y >= lower) {
