@@ -4,7 +4,9 @@
 package logsoftmax_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -434,7 +436,7 @@ func (c *fuzzLoss) rowWeight(i int) float64 {
 
 // weight returns the sum that the mean divides by, of rounded products.
 func (c *fuzzLoss) weight() (sum *big.Float, ignored int) {
-	sum = exact.New()
+	sum = newWide()
 	for i := range c.rows {
 		if c.sampleWeight(i) == 0 {
 			ignored++
@@ -532,6 +534,15 @@ func (a allowance) within() *big.Float {
 	return exact.New().SetMantExp(exact.Float(float64(a)), -allowanceBits)
 }
 
+// newWide returns 0, with digits for any sum of doubles.
+func newWide() *big.Float { return new(big.Float).SetPrec(2300) }
+
+// rounded returns x as a double.
+func rounded(x *big.Float) float64 {
+	v, _ := x.Float64()
+	return v
+}
+
 // overflows reports whether terms whose magnitudes add up to size may
 // overflow before they cancel.
 func overflows(size *big.Float) bool { return size.MantExp(nil) >= 1024 }
@@ -566,14 +577,7 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 	}
 
 	weight, ignored := c.weight()
-	var wantWeight allowance
-	weightSize := exact.New()
-	wantWeight.roundings(1, weight)
-	for i := range c.rows {
-		weightSize.Add(weightSize, exact.Float(math.Abs(c.rowWeight(i))))
-	}
-	wantWeight.sum(c.rows, weightSize)
-	sum, magnitude, special, correct := exact.New(), exact.New(), 0.0, 0
+	sum, special, correct := newWide(), 0.0, 0
 	mean := c.opts == nil || c.opts.Reduction == logsoftmax.Mean
 	var slice ddRow
 	for i := range c.rows {
@@ -581,9 +585,7 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 		if math.IsInf(each[i], 0) || math.IsNaN(each[i]) {
 			special += each[i]
 		} else {
-			e := exact.Float(each[i])
-			sum.Add(sum, e)
-			magnitude.Add(magnitude, e.Abs(e))
+			sum.Add(sum, exact.Float(each[i]))
 		}
 		s := c.sampleWeight(i)
 		if s != 0 && c.soft == nil && !logProbs && !hasNaN(x) && slices.Index(x, slices.Max(x)) == c.target[i] {
@@ -641,21 +643,16 @@ func (c *fuzzLoss) check(t *testing.T, r *fuzzReader, funcs lossFuncs, logProbs 
 			c.checkGradient(t, i, row, &slice, q, total, scale)
 		}
 	}
-	if !wantWeight.admits(loss.Weight, weight) || loss.Rows != c.rows || loss.Ignored != ignored || loss.Correct != correct {
+	// Weight and Sum are the exact sums over the rows, rounded.
+	if loss.Weight != rounded(weight) || loss.Rows != c.rows || loss.Ignored != ignored || loss.Correct != correct {
 		t.Errorf("%+v, want weight %.17g, %d rows, %d ignored, %d correct", loss, weight, c.rows, ignored, correct)
 	}
-	// Sum is the exact sum of the rows' losses, rounded.
-	var allowed allowance
-	allowed.roundings(1, sum)
-	allowed.sum(c.rows, magnitude)
 	switch {
-	case overflows(magnitude):
-		// To either infinity, before an infinite loss or another finite one.
 	case special != 0 || math.IsNaN(special):
 		if special != loss.Sum && !(math.IsNaN(special) && math.Float64bits(loss.Sum) == oneNaN) {
 			t.Errorf("Sum is %v, want %v", loss.Sum, special)
 		}
-	case !allowed.admits(loss.Sum, sum):
+	case loss.Sum != rounded(sum):
 		t.Errorf("Sum is %v, want %.17g", loss.Sum, sum)
 	}
 	if t.Failed() {
@@ -1245,35 +1242,49 @@ func (c *fuzzLoss) refusal(soft bool) error {
 	return nil
 }
 
-// FuzzLoss splits a batch and adds the losses up again.
+// FuzzLoss splits a batch, sends the Losses of the parts and adds them up again.
 func FuzzLoss(f *testing.F) {
 	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := newFuzzReader(data)
 		rows := 1 + r.below(200)
 		logp, target, sample := mat.NewDense(rows, 1, nil), make([]int, rows), make([]float64, rows)
-		sum, weight, magnitude, weights := exact.New(), exact.New(), exact.New(), exact.New()
+		// Of one size, or of any.
+		widths := [...]int{1, 40, 120, 2000}
+		width, sampleWidth := widths[r.below(len(widths))], widths[r.below(2)]
+		sum, weight := newWide(), newWide()
 		for i := range rows {
-			logp.Set(i, 0, -math.Ldexp(r.rest.Float64(), int(r.byte()%120)-60))
-			sample[i] = math.Ldexp(r.rest.NormFloat64(), int(r.byte()%60)-30)
+			exponent := int(r.byte()) | int(r.byte())<<8
+			logp.Set(i, 0, -math.Ldexp(r.rest.Float64(), exponent%width-width/2))
+			sample[i] = math.Ldexp(r.rest.NormFloat64(), int(r.byte())%sampleWidth-sampleWidth/2)
 			if r.byte()%8 == 0 {
 				sample[i] = 0
 			}
-			term := exact.Float(-logp.At(i, 0) * sample[i])
-			sum.Add(sum, term)
-			magnitude.Add(magnitude, term.Abs(term))
-			term = exact.Float(sample[i])
-			weight.Add(weight, term)
-			weights.Add(weights, term.Abs(term))
+			sum.Add(sum, exact.Float(-logp.At(i, 0)*sample[i]))
+			weight.Add(weight, exact.Float(sample[i]))
 		}
-		var parts []logsoftmax.Loss
-		for i := 0; i < rows; {
-			n := min(rows-i, 1+r.below(40))
+		lossOf := func(i, n int) logsoftmax.Loss {
 			l, err := logsoftmax.NLL(logp.Slice(i, i+n, 0, 1), target[i:i+n], &logsoftmax.Options{SampleWeight: sample[i : i+n]})
 			if err != nil {
 				t.Fatal(err)
 			}
-			parts = append(parts, l)
+			if r.byte()%2 == 0 {
+				return l
+			}
+			text, err := json.Marshal(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sent logsoftmax.Loss
+			if err := json.Unmarshal(text, &sent); err != nil || sent != l {
+				t.Fatalf("%s: %#v, %v, want %#v", text, sent, err, l)
+			}
+			return sent
+		}
+		var parts []logsoftmax.Loss
+		for i := 0; i < rows; {
+			n := min(rows-i, 1+r.below(40))
+			parts = append(parts, lossOf(i, n))
 			i += n
 		}
 		r.rest.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
@@ -1284,31 +1295,59 @@ func FuzzLoss(f *testing.F) {
 			parts = slices.Delete(parts, k+1, k+2)
 		}
 		l := parts[0]
-		var ofSum, ofWeight, ofMean allowance
-		ofSum.sum(rows, magnitude)
-		ofWeight.sum(rows, weights)
-		// Before the two are rounded, what makes Mean: Sum/Weight, rounded once.
-		mean := exact.New()
-		if l.Weight != 0 {
-			mean.Quo(sum, weight)
-			ofMean = ofWeight.times(mean) + ofSum
-			ofMean.scale(exact.New().Quo(exact.Float(1), weight))
-			ofMean.roundings(1, mean)
+		if whole := lossOf(0, rows); l != whole {
+			t.Errorf("%#v in parts, %#v as a whole", l, whole)
 		}
-		ofSum.roundings(1, sum)
-		ofWeight.roundings(1, weight)
-		if !ofSum.admits(l.Sum, sum) {
+		if l.Sum != rounded(sum) {
 			t.Errorf("Sum is %v, want %.17g", l.Sum, sum)
 		}
-		if !ofWeight.admits(l.Weight, weight) {
+		if l.Weight != rounded(weight) {
 			t.Errorf("Weight is %v, want %.17g", l.Weight, weight)
 		}
 		if l.Rows != rows {
 			t.Errorf("%d rows, want %d", l.Rows, rows)
 		}
-		if l.Weight != 0 && !ofMean.admits(l.Mean(), mean) {
-			t.Errorf("Mean is %v, want %.17g", l.Mean(), mean)
+		if l.Weight != 0 {
+			s, _ := sum.Rat(nil)
+			w, _ := weight.Rat(nil)
+			if mean, _ := s.Quo(s, w).Float64(); l.Mean() != mean {
+				t.Errorf("Mean is %v, want %v", l.Mean(), mean)
+			}
 		}
+	})
+}
+
+// FuzzLossJSON reads any text as a Loss, and what it is read as again.
+func FuzzLossJSON(f *testing.F) {
+	for _, text := range []string{
+		`{"Sum":0.5,"Weight":2,"Rows":3,"Ignored":1,"Correct":2}`,
+		`{"Sum":"NaN","Weight":"-Infinity","Rows":1,"Ignored":0,"Correct":0}`,
+		`{"Sum":-1,"Weight":2,"Rows":2,"Ignored":0,"Correct":0,"Rest":{"Sum":"-0x4000000000000004p-62","Unjudged":2}}`,
+		`{"Sum":"Infinity","Weight":2,"Rows":2,"Ignored":0,"Correct":0,"Rest":{"Sum":"0x4p+1022","Weight":"0x2p0"}}`,
+		`{"Rest":{"Weight":"0x1p-1074"}}`, `null`, `{}`, `{"Sum":1e999}`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var l, again logsoftmax.Loss
+		if json.Unmarshal(text, &l) != nil {
+			if l != (logsoftmax.Loss{}) {
+				t.Errorf("%s: an error, and %#v", text, l)
+			}
+			return
+		}
+		written, err := json.Marshal(l)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if err := json.Unmarshal(written, &again); err != nil {
+			t.Fatalf("%s: %v", written, err)
+		}
+		if rewritten, err := json.Marshal(again); err != nil || !bytes.Equal(rewritten, written) {
+			t.Errorf("%s: %s, then %s, %v", text, written, rewritten, err)
+		}
+		l.Mean()
+		l.Add(again)
 	})
 }
 
