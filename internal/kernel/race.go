@@ -11,8 +11,12 @@ import (
 )
 
 // raceReadSlice tells the race detector, which sees nothing of assembly, that
-// x is about to be read.
+// x is about to be read. As it sees every slice that a kernel gets, it also holds
+// them to PieceLen.
 func raceReadSlice(x []float64) {
+	if len(x) > PieceLen {
+		panic("a kernel reads too many entries at once")
+	}
 	if len(x) > 0 {
 		runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(x)), len(x)*int(unsafe.Sizeof(x[0])))
 	}
@@ -20,6 +24,9 @@ func raceReadSlice(x []float64) {
 
 // raceWriteSlice tells the race detector that x is about to be written.
 func raceWriteSlice(x []float64) {
+	if len(x) > PieceLen {
+		panic("a kernel writes too many entries at once")
+	}
 	if len(x) > 0 {
 		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(x)), len(x)*int(unsafe.Sizeof(x[0])))
 	}
