@@ -315,7 +315,7 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
 	var sum kernel.ExactSum
 	correct := 0
-	units := (rows + groupRows(cols) - 1) / groupRows(cols)
+	units := (rows + t.unitRows() - 1) / t.unitRows()
 	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
 	switch {
 	case units == 1 && cols < hugeRow:
@@ -354,9 +354,14 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 	return loss, each
 }
 
+// unitRows is how many rows a unit has.
+func (t *entropy) unitRows() int {
+	return t.soft.together(t.logits.together(groupRows(t.logits.cols)))
+}
+
 // do computes a group of rows.
 func (t *entropy) do(w *workspace, unit int) {
-	size := groupRows(t.logits.cols)
+	size := t.unitRows()
 	begin := unit * size
 	t.sums[unit], t.correct[unit] = t.rows(w, begin, min(size, t.logits.rows-begin))
 }

@@ -157,7 +157,7 @@ func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.Exac
 	t := smoothTasks.Get().(*smoothTask)
 	t.settings, t.x, t.target, t.each = *s, *x, target, each
 	t.coefficients = s.newSmoothing(x.cols)
-	group := groupRows(x.cols)
+	group := x.together(groupRows(x.cols))
 	units := (x.rows-1)/group + 1
 	t.sums = grow(t.sums, units)
 	if x.kind == sourceForeign {
@@ -198,7 +198,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	q := t.coefficients.clone()
 	defer q.release()
 	cols := t.x.cols
-	group := groupRows(cols)
+	group := t.x.together(groupRows(cols))
 	begin := unit * group
 	n := min(group, t.x.rows-begin)
 	if isLong(cols) {

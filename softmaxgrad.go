@@ -98,7 +98,7 @@ func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit
 		t.out = sizeDst(dst, rows, cols)
 	}
 	rows, cols := t.logp.rows, t.logp.cols
-	units := (rows + unitRows(cols) - 1) / unitRows(cols)
+	units := (rows + t.unitRows() - 1) / t.unitRows()
 	if t.dim == 0 {
 		units = (cols + kernel.Width - 1) / kernel.Width
 	}
@@ -141,6 +141,12 @@ type vectorJacobian struct {
 
 var vectorJacobians = sync.Pool{New: func() any { return new(vectorJacobian) }}
 
+// together is source.together for both inputs.
+func (t *vectorJacobian) together(n int) int { return t.logp.together(t.upstream.together(n)) }
+
+// unitRows is how many rows a unit along rows has.
+func (t *vectorJacobian) unitRows() int { return t.together(unitRows(t.logp.cols)) }
+
 func (t *vectorJacobian) do(w *workspace, unit int) { t.unit(t, w, unit) }
 
 // doLog does a unit of LogSoftmaxGrad.
@@ -149,7 +155,7 @@ func (t *vectorJacobian) doLog(w *workspace, unit int) {
 		t.doColumns(w, unit*kernel.Width)
 		return
 	}
-	size, step := unitRows(t.logp.cols), panelRows(t.logp.cols)
+	size, step := t.unitRows(), t.together(panelRows(t.logp.cols))
 	end := min(t.logp.rows, (unit+1)*size)
 	for i := unit * size; i < end; i += step {
 		t.doRows(w, i, min(step, end-i))
@@ -240,7 +246,7 @@ var momentsPool = sync.Pool{New: func() any { return new(kernel.Moments) }}
 func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 	rows, cols := t.logp.rows, t.logp.cols
 	if t.dim == 1 && cols > kernel.FewCols {
-		size := unitRows(cols)
+		size := t.unitRows()
 		if isLong(cols) {
 			for i := unit * size; i < min(rows, (unit+1)*size); i++ {
 				t.doLongSoftmax(w, i)
@@ -248,16 +254,20 @@ func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 			return
 		}
 		w.coefficients, w.terms = grow(w.coefficients, cols), grow(w.terms, cols)
-		for i := unit * size; i < min(rows, (unit+1)*size); i++ {
-			logp, _ := t.logp.block(&w.rowsIn, i, 0, 1, cols)
-			u, _ := t.upstream.block(&w.softIn, i, 0, 1, cols)
-			kernel.SoftmaxGradRow(t.out.Data[i*t.out.Stride:][:cols], logp[:cols], u[:cols], w.coefficients, w.terms)
+		step, end := t.together(1), min(rows, (unit+1)*size)
+		for i := unit * size; i < end; i += step {
+			n := min(step, end-i)
+			logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
+			u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
+			for k := range n {
+				kernel.SoftmaxGradRow(t.out.Data[(i+k)*t.out.Stride:][:cols], logp[k*stride:][:cols], u[k*uStride:][:cols], w.coefficients, w.terms)
+			}
 		}
 		return
 	}
 	m := momentsPool.Get().(*kernel.Moments)
 	if t.dim == 1 {
-		size := unitRows(cols)
+		size := t.unitRows()
 		for i := unit * size; i < min(rows, (unit+1)*size); i += kernel.Width {
 			t.doFewSoftmax(w, m, i, min(kernel.Width, rows-i))
 		}

@@ -144,6 +144,16 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 	return buf, s.cols
 }
 
+// together returns how many rows to take at once where n would do. Each line of
+// a transposed matrix has entries of eight rows: those of two lines, or of one,
+// are taken as long as they stay below 4 MB.
+func (s *source) together(n int) int {
+	if s.kind != sourceTransposed || isLong(s.cols) {
+		return n
+	}
+	return max(n, min(16, (1<<19)/s.cols/8*8))
+}
+
 // block returns r rows of c elements from row i, column j on. Those of a
 // sourceDense are the matrix itself; others are copied into buf.
 func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride int) {
