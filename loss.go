@@ -21,13 +21,13 @@ import (
 // the sum is too large for a double. The same holds when Losses are added, for
 // a Loss carries, in fields that are not exported, what the rounding of Sum and
 // Weight left. So all the ways to split a batch, and to add up the Losses of
-// the parts, give Losses that are equal, as == has it.
+// the parts, give Losses that are equal, as == has it but for NaN.
 //
 // A Loss that was filled in by hand is without these fields, and its Sum and
 // Weight count for what they are, as they do when they have been changed.
 // Through JSON and gob a Loss goes whole; see MarshalJSON.
 type Loss struct {
-	Sum     float64 // of the rows' losses
+	Sum     float64 // of the rows' losses, as the Each functions return them
 	Weight  float64 // what Mean divides by
 	Rows    int     // all rows, ignored ones included
 	Ignored int     // rows whose label is ignored or whose SampleWeight is 0

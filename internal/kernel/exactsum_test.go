@@ -4,6 +4,7 @@
 package kernel
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -309,6 +310,7 @@ func TestWideSumCarries(t *testing.T) {
 }
 
 func BenchmarkLossSum(b *testing.B) {
+	const panels = 128
 	for _, bench := range []struct {
 		name string
 		loss func(r *rand.Rand) float64
@@ -317,19 +319,23 @@ func BenchmarkLossSum(b *testing.B) {
 		{"losses=confident", func(r *rand.Rand) float64 { return math.Exp(-100 * r.Float64()) }},
 		{"losses=all", func(r *rand.Rand) float64 { return math.Exp(-700 * r.Float64()) }},
 	} {
-		b.Run("rows=64/"+bench.name, func(b *testing.B) {
+		b.Run(fmt.Sprintf("rows=%d/%s", panels*Width, bench.name), func(b *testing.B) {
 			r := rand.New(rand.NewPCG(3, 4))
-			var losses [Width]float64
+			losses := make([]float64, panels*Width)
 			for i := range losses {
 				losses[i] = bench.loss(r)
 			}
 			var s LossSum
 			b.ReportAllocs()
-			b.SetBytes(8 * Width)
+			b.SetBytes(int64(8 * len(losses)))
 			for b.Loop() {
-				s.AddPanel(losses[:])
+				s.Reset()
+				for i := 0; i < len(losses); i += Width {
+					s.AddPanel(losses[i:][:Width])
+				}
+				s.Total()
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/Width, "ns/row")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(losses)), "ns/row")
 		})
 	}
 }

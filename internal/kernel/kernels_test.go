@@ -38,15 +38,8 @@ var kernels = []kernelRow{
 	{"WeightedGradient", ofSlice, func(o *operands) {
 		WeightedGradient(o.dst, o.x, o.q, Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}, -o.number)
 	}, anyValue, "x q", "dst", ""},
-	{"addLanes", ofSlice, func(o *operands) {
-		n := len(o.x) &^ (Lanes - 1)
-		s := laneSums{[Lanes]float64{3, 0x1p-30, -7, 1e300}, [Lanes]float64{0x1p-60, 0, 0x1p-53, 0x1p-1000}}
-		left := addLanes(&s, o.x[:n], o.dst)
-		o.returns(slices.Concat(s.hi[:], s.lo[:], []float64{0})...)
-		if left {
-			o.returned[2*Lanes] = 1
-		}
-	}, finite, "x", "dst", ""},
+	{"addLanes", ofSlice, func(o *operands) { o.addLanes(o.dst) }, finite, "x", "dst", ""},
+	{"addLanes in place", ofSlice, func(o *operands) { o.addLanes(o.x) }, finite, "x", "x", ""},
 	{"AreSoftTargets", ofSlice, func(o *operands) {
 		if AreSoftTargets(o.q) {
 			o.returns(1)
@@ -123,6 +116,16 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(o.labels.AtLabel[:]...)
 	}, finite, "", "", "factor"},
+}
+
+// addLanes adds x to sums that are not empty.
+func (o *operands) addLanes(rest []float64) {
+	s := laneSums{[Lanes]float64{3, 0x1p-30, -7, 1e300}, [Lanes]float64{0x1p-60, 0, 0x1p-53, 0x1p-1000}}
+	left := 0.0
+	if addLanes(&s, o.x[:len(o.x)&^(Lanes-1)], rest) {
+		left = 1
+	}
+	o.returns(append(slices.Concat(s.hi[:], s.lo[:]), left)...)
 }
 
 // A kernelRow is a row of the table of kernels.

@@ -11,7 +11,8 @@ type laneSums struct {
 // addLanesGo adds x, whose length is a multiple of 8, to the sums, entry j to
 // lane j mod 8: to hi by TwoSum, what that leaves to lo by TwoSum, and what that
 // leaves, in rest, to nothing. It reports whether any rest is not 0. Where a sum
-// overflows, or a term is not finite, some rest is NaN.
+// overflows, or a term is not finite, a lane and some rest are not finite. rest
+// may be x.
 func addLanesGo(s *laneSums, x, rest []float64) bool {
 	left := 0
 	for l := range Lanes {
@@ -32,12 +33,14 @@ func addLanesGo(s *laneSums, x, rest []float64) bool {
 
 // A LossSum adds up the losses of rows, exactly. Its cost is a few operations a
 // row: in lanes while what is left of every addition is 0, as it is unless
-// losses are some 15 orders of magnitude apart.
+// losses are some 15 orders of magnitude apart, and in more lanes unless they are
+// 45 apart.
 type LossSum struct {
-	lanes laneSums
-	used  bool // the lanes are not empty
-	// exact is the sum of what is not in the lanes.
-	exact ExactSum
+	// The sum is that of the lanes, of those for what they leave, and of exact,
+	// for all else.
+	lanes, more    laneSums
+	used, usedMore bool // they are not empty
+	exact          ExactSum
 	// The first n of these are still to be added.
 	waiting [Width]float64
 	n       int
@@ -50,6 +53,9 @@ func (s *LossSum) Reset() {
 	s.exact, s.n = ExactSum{}, 0
 	if s.used {
 		s.lanes, s.used = laneSums{}, false
+	}
+	if s.usedMore {
+		s.more, s.usedMore = laneSums{}, false
 	}
 }
 
@@ -86,18 +92,25 @@ func (s *LossSum) AddPanel(losses []float64) {
 // addRest adds what the last losses left, or, where they have made a lane
 // infinite or NaN, the losses to the lanes as they were before.
 func (s *LossSum) addRest(before *laneSums, losses []float64) {
-	more := s.rest[:len(losses)]
-	for _, v := range more {
-		if !IsFinite(v) {
-			s.lanes, more = *before, losses
-			break
-		}
+	if !s.lanes.areFinite() {
+		s.lanes = *before
+		s.exact.addAll(losses)
+		return
 	}
-	for _, v := range more {
-		if v != 0 {
-			s.exact.Add(v)
-		}
+	rest := s.rest[:len(losses)]
+	s.usedMore = true
+	if addLanes(&s.more, rest, rest) {
+		s.exact.addAll(rest)
 	}
+}
+
+// areFinite reports whether all sums are.
+func (s *laneSums) areFinite() bool {
+	not := 0.0
+	for l := range Lanes {
+		not += (s.hi[l] - s.hi[l]) + (s.lo[l] - s.lo[l])
+	}
+	return not == 0
 }
 
 // Total returns the sum.
@@ -109,6 +122,11 @@ func (s *LossSum) Total() ExactSum {
 		s.exact.addAll(s.lanes.hi[:])
 		s.exact.addAll(s.lanes.lo[:])
 		s.lanes, s.used = laneSums{}, false
+	}
+	if s.usedMore {
+		s.exact.addAll(s.more.hi[:])
+		s.exact.addAll(s.more.lo[:])
+		s.more, s.usedMore = laneSums{}, false
 	}
 	return s.exact
 }
