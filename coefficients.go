@@ -139,7 +139,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		w.panel.SetSums(q.smoothed.sum(), n)
 	}
 	for k := range n {
-		w.panel.Factor[k] = b.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
+		w.panel.Factor[k] = b.task.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
 	}
 	w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
 	w.termTile.UnpackRows(b.task.out.Data[(b.begin+i)*b.task.out.Stride:], b.task.out.Stride, n, cols)
@@ -241,7 +241,7 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	if b.task.out.Data == nil {
 		return
 	}
-	row, g := b.result(i), b.gradientFactor(sampleWeight)
+	row, g := b.result(i), b.task.gradientFactor(sampleWeight)
 	switch {
 	case g == 0 || sum.Hi == 0:
 		clear(row)

@@ -469,9 +469,9 @@ func (b *batch) add(i int, l float64) {
 
 // gradientFactor returns what the gradient of a row whose loss has the given
 // coefficient is multiplied by.
-func (b *batch) gradientFactor(coefficient float64) float64 {
-	if b.task.divisor == 0 {
+func (t *entropy) gradientFactor(coefficient float64) float64 {
+	if t.divisor == 0 {
 		return 0
 	}
-	return coefficient / b.task.divisor
+	return coefficient / t.divisor
 }

@@ -49,7 +49,7 @@ func (b *batch) labelledFew(i, n int) {
 	apart := false // a gradient that its row's terms cannot be multiplied by at once
 	if b.task.plain {
 		kernel.Fill(l.Coefficient[:n], 1)
-		kernel.Fill(l.Gradient[:n], b.gradientFactor(1))
+		kernel.Fill(l.Gradient[:n], b.task.gradientFactor(1))
 	} else {
 		apart = b.setCoefficients(i, n)
 	}
@@ -141,7 +141,7 @@ func (b *batch) setCoefficients(i, n int) (apart bool) {
 		return false
 	}
 	for k, v := range coefficient {
-		l.Gradient[k] = b.gradientFactor(v)
+		l.Gradient[k] = b.task.gradientFactor(v)
 	}
 	return !kernel.AllCombine(l.Gradient[:n])
 }
@@ -221,7 +221,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 		row := b.result(i + k)
 		g := 0.0
 		if y >= 0 {
-			g = b.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
+			g = b.task.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
 		}
 		if g == 0 {
 			clearRow(row)

@@ -223,6 +223,9 @@ type linear struct {
 	summed bool
 	// fused is that the step of the logits goes on to their losses.
 	fused bool
+	// The logits in hand are those of held classes from class first on: all of
+	// them, or a chunk of very many.
+	first, held int
 
 	step linearStep
 	// The units of a step are units[0] blocks of rows, or of dw, by units[1] of
@@ -232,6 +235,8 @@ type linear struct {
 	logits, losses, copied, weights []float64
 	counting                        []int
 	correct                         []int
+	rows                            []longLogits     // those that count
+	partials                        []kernel.Partial // of their chunks, row by row
 }
 
 // A linearStep is one of the steps that a chunk is computed in.
@@ -240,6 +245,8 @@ type linearStep uint8
 const (
 	linearLogits linearStep = iota
 	linearLosses
+	linearPartials
+	linearGradient
 	linearW // and B
 	linearX
 )
@@ -248,7 +255,7 @@ const (
 func (t *linear) release() {
 	*t = linear{
 		logits: kept(t.logits), losses: kept(t.losses), copied: kept(t.copied), weights: kept(t.weights),
-		counting: kept(t.counting), correct: kept(t.correct),
+		counting: kept(t.counting), correct: kept(t.correct), rows: kept(t.rows), partials: kept(t.partials),
 	}
 	linears.Put(t)
 }
@@ -281,7 +288,13 @@ func (t *linear) run() (Loss, []float64) {
 	rows, classes := t.x.rows, t.w.rows
 	t.keepWeights()
 	stride := linearStride(classes)
-	chunkRows := min(rows, t.chunkRows(stride))
+	chunkRows := t.chunkRows(stride)
+	long := t.isLong(chunkRows)
+	if long {
+		stride = linearStride(kernel.ChunkLen)
+		chunkRows = t.longChunkRows(stride)
+	}
+	chunkRows = min(rows, chunkRows)
 	t.logits, t.losses = grow(t.logits, chunkRows*stride), grow(t.losses, chunkRows)
 
 	var losses kernel.LossSum
@@ -289,7 +302,11 @@ func (t *linear) run() (Loss, []float64) {
 	for t.begin = 0; t.begin < rows; t.begin += chunkRows {
 		n := min(chunkRows, rows-t.begin)
 		t.setChunk(n, stride)
-		t.doChunk(n, stride)
+		if long {
+			t.doLong(n)
+		} else {
+			t.doChunk(n)
+		}
 		for _, l := range t.chunk.each[:n] {
 			losses.Add(l)
 		}
@@ -334,20 +351,16 @@ func (t *linear) keepWeights() {
 // chunkRows returns how many rows a chunk has, which changes no result.
 func (t *linear) chunkRows(stride int) int {
 	procs := t.goroutines()
-	copied := 0
-	if t.x.needsBuffer() || t.settings.sampleWeight != nil || !t.settings.ignored.none() {
-		copied = t.x.cols
-	}
 	cached := procs * linearCached / (stride + t.x.cols)
 	if procs > 1 {
 		// There is waiting at the end of each step.
 		cached *= 2
 	}
-	other := linearRows*min(t.x.cols, linearFeatures) + 1<<15
+	other := linearOther(t.x.cols)
 	if t.settings.smoothing > 0 {
 		other += 2 * stride
 	}
-	most := procs * max(0, linearMost-other) / (stride + copied)
+	most := procs * max(0, linearMost-other) / (stride + t.copiedFeatures())
 	n := min(max(cached, linearRows), most)
 	switch {
 	case n >= linearRows:
@@ -357,6 +370,17 @@ func (t *linear) chunkRows(stride int) int {
 	}
 	return max(1, n)
 }
+
+// copiedFeatures is how many features of a row are copied.
+func (t *linear) copiedFeatures() int {
+	if t.x.needsBuffer() || t.settings.sampleWeight != nil || !t.settings.ignored.none() {
+		return t.x.cols
+	}
+	return 0
+}
+
+// linearOther is how many elements a goroutine's workspace takes.
+func linearOther(features int) int { return linearRows*min(features, linearFeatures) + 1<<15 }
 
 // work is how many elements a product of n rows is worth, to tell how many
 // goroutines are.
@@ -422,47 +446,61 @@ func (t *linear) setFeatures(n int) {
 	}
 }
 
-// doChunk does the steps for a chunk of n rows.
-func (t *linear) doChunk(n, stride int) {
-	classes, features, procs := t.w.rows, t.w.cols, t.goroutines()
-	apart := t.counted < n
-	panels := (t.counted + linearRows - 1) / linearRows
-	t.fused = !apart && classes <= kernel.ChunkLen
-	lossRows := linearRows
-	if classes > kernel.FewCols {
-		lossRows = max(1, min(linearRows, (1<<14)/classes))
-	}
+// doChunk does the steps for a chunk of n rows, with all classes at once.
+func (t *linear) doChunk(n int) {
+	classes, stride := t.w.rows, t.chunk.logits.raw.Stride
+	t.first, t.held = 0, classes
+	t.fused = t.counted == n && classes <= kernel.ChunkLen
 	if t.fused {
+		panels := t.panels()
 		t.correct = grow(t.correct, panels)
 		t.share(linearLogits, panels, linearRows, 1, classes)
 	} else {
+		t.shareLogits()
 		if t.counted > 0 {
-			blocks, size := shares(classes, linearClasses, 4*procs/panels)
-			t.share(linearLogits, panels, linearRows, blocks, size)
 			t.spread(t.logits, stride, classes, n)
 		}
-		t.correct = grow(t.correct, (n+lossRows-1)/lossRows)
-		t.share(linearLosses, len(t.correct), lossRows, 1, classes)
-	}
-	if !t.grad || t.counted == 0 {
-		if t.dx.Data != nil {
-			for i := range n {
-				clear(t.dx.Data[(t.begin+i)*t.dx.Stride:][:features])
-			}
+		rows := linearRows
+		if classes > kernel.FewCols {
+			rows = max(1, min(linearRows, (1<<14)/classes))
 		}
+		t.correct = grow(t.correct, (n+rows-1)/rows)
+		t.share(linearLosses, len(t.correct), rows, 1, classes)
+	}
+	if t.grad {
+		if t.counted < n {
+			t.gather(t.logits, stride, classes)
+		}
+		t.addGradients()
+	}
+	t.spreadX(n)
+}
+
+// panels is how many blocks of linearRows rows count.
+func (t *linear) panels() int { return (t.counted + linearRows - 1) / linearRows }
+
+// shareLogits sets the logits in hand.
+func (t *linear) shareLogits() {
+	if panels := t.panels(); panels > 0 {
+		blocks, size := shares(t.held, linearClasses, 4*t.goroutines()/panels)
+		t.share(linearLogits, panels, linearRows, blocks, size)
+	}
+}
+
+// addGradients adds what the gradient in hand, in place of the logits, gives for
+// x, w and b.
+func (t *linear) addGradients() {
+	features, procs, panels := t.w.cols, t.goroutines(), t.panels()
+	if panels == 0 {
 		return
 	}
-	if apart && t.counted > 0 {
-		t.gather(t.logits, stride, classes)
-	}
 	if t.dw.Data != nil || t.db != nil {
-		blocks, size := shares(classes, kernel.Lanes, 4*procs)
+		blocks, size := shares(t.held, kernel.Lanes, 4*procs)
 		parts, width := 1, features
 		if t.dw.Data != nil && blocks < 2*procs {
 			parts, width = shares(features, kernel.Lanes, 4*procs/blocks)
 		}
 		t.share(linearW, blocks, size, parts, width)
-		t.summed = true
 	}
 	if t.dx.Data != nil {
 		parts, width := 1, features
@@ -470,8 +508,15 @@ func (t *linear) doChunk(n, stride int) {
 			parts, width = shares(features, 3*kernel.Lanes, 4*procs/panels)
 		}
 		t.share(linearX, panels, linearRows, parts, width)
-		t.spread(t.dx.Data[t.begin*t.dx.Stride:], t.dx.Stride, features, n)
 	}
+}
+
+// spreadX puts the rows of the gradient with respect to x where they belong.
+func (t *linear) spreadX(n int) {
+	if t.dx.Data != nil {
+		t.spread(t.dx.Data[t.begin*t.dx.Stride:], t.dx.Stride, t.dx.Cols, n)
+	}
+	t.summed = t.summed || t.counted > 0
 }
 
 // shares returns into how many blocks, and of what size, n is divided, to have
@@ -530,14 +575,18 @@ func (t *linear) do(w *workspace, unit int) {
 	switch t.step {
 	case linearLogits:
 		n := block(i, t.size[0], t.counted)
-		t.doLogits(w, i, n, j, block(j, t.size[1], t.w.rows))
+		t.doLogits(w, i, n, t.first+j, block(j, t.size[1], t.held))
 		if t.fused {
 			_, t.correct[unit] = t.chunk.rows(w, i, n)
 		}
 	case linearLosses:
 		_, t.correct[unit] = t.chunk.rows(w, i, block(i, t.size[0], t.chunk.logits.rows))
+	case linearPartials:
+		t.doPartial(i)
+	case linearGradient:
+		t.doGradient(i)
 	case linearW:
-		t.doW(i, block(i, t.size[0], t.w.rows), j, block(j, t.size[1], t.w.cols))
+		t.doW(t.first+i, block(i, t.size[0], t.held), j, block(j, t.size[1], t.w.cols))
 	case linearX:
 		t.doX(w, i, block(i, t.size[0], t.counted), j, block(j, t.size[1], t.w.cols))
 	}
@@ -567,7 +616,7 @@ func (t *linear) doLogits(w *workspace, i, n, c, classes int) {
 			kernel.Product(kernel.Rows{Data: w.tile[:], Stride: kernel.Width}, classes, n,
 				kernel.Factor{Data: data, Row: wStride, Step: 1}, kernel.Rows{Data: w.features, Stride: linearRows}, m, b, d > 0)
 		}
-		w.tile.UnpackRows(t.logits[i*stride+c:], stride, n, classes)
+		w.tile.UnpackRows(t.logits[i*stride+c-t.first:], stride, n, classes)
 	}
 }
 
@@ -580,12 +629,12 @@ func (t *linear) doW(c, classes, d, features int) {
 	stride := t.chunk.logits.raw.Stride
 	if t.dw.Data != nil {
 		kernel.Product(kernel.Rows{Data: t.dw.Data[c*t.dw.Stride+d:], Stride: t.dw.Stride}, classes, features,
-			kernel.Factor{Data: t.logits[c:], Row: 1, Step: stride},
+			kernel.Factor{Data: t.logits[c-t.first:], Row: 1, Step: stride},
 			kernel.Rows{Data: t.features.Data[d:], Stride: t.features.Stride}, t.counted, nil, t.summed)
 	}
 	if t.db != nil && d == 0 {
 		kernel.Product(kernel.Rows{Data: t.db[c:], Stride: classes}, 1, classes,
-			one, kernel.Rows{Data: t.logits[c:], Stride: stride}, t.counted, nil, t.summed)
+			one, kernel.Rows{Data: t.logits[c-t.first:], Stride: stride}, t.counted, nil, t.summed)
 	}
 }
 
@@ -593,11 +642,11 @@ func (t *linear) doW(c, classes, d, features int) {
 // features.
 func (t *linear) doX(w *workspace, i, n, d, features int) {
 	stride, dst := t.chunk.logits.raw.Stride, kernel.Rows{Data: t.dx.Data[(t.begin+i)*t.dx.Stride+d:], Stride: t.dx.Stride}
-	for c := 0; c < t.w.rows; c += linearSteps {
-		classes := min(linearSteps, t.w.rows-c)
+	for c := t.first; c < t.first+t.held; c += linearSteps {
+		classes := min(linearSteps, t.first+t.held-c)
 		data, wStride := t.w.block(&w.softIn, c, d, classes, features)
 		kernel.Product(dst, n, features,
-			kernel.Factor{Data: t.logits[i*stride+c:], Row: stride, Step: 1},
+			kernel.Factor{Data: t.logits[i*stride+c-t.first:], Row: stride, Step: 1},
 			kernel.Rows{Data: data, Stride: wStride}, classes, nil, c > 0)
 	}
 }

@@ -48,6 +48,15 @@ func newLinearProblem(seed uint64, n, d, c int) linearProblem {
 	for i := range p.target {
 		p.target[i] = r.IntN(c)
 	}
+	if seed%4 == 1 {
+		// With whole numbers many logits are equal.
+		for _, m := range []*mat.Dense{p.x, p.w} {
+			m.Apply(func(_, _ int, v float64) float64 { return math.Round(v) }, m)
+		}
+		for k, v := range p.b {
+			p.b[k] = math.Round(v)
+		}
+	}
 	if seed%5 == 0 {
 		return p
 	}
@@ -206,6 +215,7 @@ func linearShapes() [][3]int {
 	shapes := [][3]int{
 		{1, 1, 1}, {1, 1, 2}, {2, 1, 3}, {1, 70, 5}, {64, 64, 64}, {65, 63, 65}, {129, 5, 10}, {300, 3, 2},
 		{70, 33, 70}, {13, 7, 2049}, {9, 1030, 12}, {1700, 2, 10}, {40, 17, 700}, {3, 40, 5000}, {130, 9, 300},
+		{7, 3, 25000}, {140, 1, 26000},
 	}
 	r := rand.New(rand.NewPCG(62, 63))
 	for range 60 {
@@ -325,7 +335,11 @@ func TestLinearSpecial(t *testing.T) {
 	for _, special := range []float64{nan, inf, -inf, math.MaxFloat64, 0x1p-1074, math.Copysign(0, -1)} {
 		for seed := range uint64(10) {
 			for _, in := range []string{"x", "w", "b"} {
-				p := newLinearProblem(seed, 20, 6, 10)
+				classes := 10
+				if seed == 6 || seed == 7 {
+					classes = 26000
+				}
+				p := newLinearProblem(seed, 20, 6, classes)
 				switch {
 				case in == "x":
 					for i := 0; i < 20; i += 3 {

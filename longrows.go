@@ -184,7 +184,7 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 	if result == nil {
 		return
 	}
-	switch g := b.gradientFactor(sampleWeight); {
+	switch g := b.task.gradientFactor(sampleWeight); {
 	case g == 0 || sum.Hi == 0:
 		clearRow(result)
 	case negLogSum != negLogSum:

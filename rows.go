@@ -250,5 +250,5 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	}
 	whole := w.wholePartial()
 	f := w.partials[j/kernel.ChunkLen].Factors(&whole)
-	return float64(float64(term*f.First) * f.Second)
+	return f.Probability(term)
 }

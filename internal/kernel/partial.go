@@ -144,6 +144,11 @@ const (
 	far     = 0x1p-600
 )
 
+// Probability returns that of a term.
+func (f *Factors) Probability(term float64) float64 {
+	return float64(float64(term*f.First) * f.Second)
+}
+
 // Factors returns the factors of p's terms in a slice of which whole is the
 // partial.
 func (p *Partial) Factors(whole *Partial) Factors {
