@@ -65,3 +65,35 @@ func TestColumnRoutes(t *testing.T) {
 		}
 	}
 }
+
+// TestLongColumnGradients compares columns so long that goroutines share their
+// rows with the same as rows, also in place, with gaps and from transposes.
+func TestLongColumnGradients(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, cols := range []int{1, 3, 8, 20, 64, 70} {
+		rows := 2*rowsApart + 100
+		logp, u := mat.NewDense(rows, cols, nil), mat.NewDense(rows, cols, nil)
+		testkit.FillWith(logp.RawMatrix().Data, func() float64 { return -9 * math.Abs(testkit.Uniform(r)) })
+		testkit.FillWith(u.RawMatrix().Data, r.NormFloat64)
+		var want, got mat.Dense
+		logpRows, uRows := mat.DenseCopyOf(logp.T()), mat.DenseCopyOf(u.T())
+		LogSoftmaxGrad(&want, logpRows, uRows, 1)
+		check := func(how string, got *mat.Dense) {
+			for i := range rows {
+				for j := range cols {
+					if !testkit.Identical(got.At(i, j), want.At(j, i)) {
+						t.Fatalf("%d×%d %s: at %d, %d it is %v, want %v", rows, cols, how, i, j, got.At(i, j), want.At(j, i))
+					}
+				}
+			}
+		}
+		LogSoftmaxGrad(&got, logp, u, 0)
+		check("", &got)
+		gaps := mat.NewDense(rows, cols+3, nil).Slice(0, rows, 1, cols+1).(*mat.Dense)
+		LogSoftmaxGrad(gaps, logpRows.T(), u, 0)
+		check("with gaps, of a transpose", gaps)
+		LogSoftmaxGrad(u, logp, u, 0)
+		check("in place", u)
+	}
+}

@@ -4,6 +4,7 @@
 package logsoftmax
 
 import (
+	"runtime"
 	"sync"
 
 	"example.org/logsoftmax/internal/kernel"
@@ -39,7 +40,7 @@ import (
 // shape; and with a string if dst shares an element with logp or upstream and
 // is not the region of that one.
 func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
-	vectorJacobianOf("LogSoftmaxGrad", (*vectorJacobian).doLog, dst, logp, upstream, dim)
+	vectorJacobianOf("LogSoftmaxGrad", ofLogSoftmax, dst, logp, upstream, dim)
 }
 
 // SoftmaxGrad sets dst to the vector-Jacobian product of Softmax: the gradient,
@@ -79,13 +80,13 @@ func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 // shape; and with a string if dst shares an element with logp or upstream and
 // is not the region of that one.
 func SoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
-	vectorJacobianOf("SoftmaxGrad", (*vectorJacobian).doSoftmax, dst, logp, upstream, dim)
+	vectorJacobianOf("SoftmaxGrad", ofSoftmax, dst, logp, upstream, dim)
 }
 
-// vectorJacobianOf is the function named fn, whose units unit does.
-func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit int), dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
+// vectorJacobianOf is the function named fn, whose work is the given part.
+func vectorJacobianOf(fn string, part vectorJacobianPart, dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 	t := vectorJacobians.Get().(*vectorJacobian)
-	t.unit, t.dim = unit, dim
+	t.part, t.dim = part, dim
 	if !t.small(dst, logp, upstream) {
 		checkDense(fn, "dst", dst)
 		checkMatrix(fn, "logp", logp)
@@ -109,10 +110,12 @@ func vectorJacobianOf(fn string, unit func(t *vectorJacobian, w *workspace, unit
 			t.do(w, u)
 		}
 		w.release()
+	} else if t.dim == 0 && part == ofLogSoftmax && rows >= 2*rowsApart && units < 2*runtime.GOMAXPROCS(0) {
+		t.columnsApart()
 	} else {
 		run(t, units, elements(rows, cols))
 	}
-	*t = vectorJacobian{}
+	*t = vectorJacobian{sums: kept(t.sums)}
 	vectorJacobians.Put(t)
 }
 
@@ -133,11 +136,22 @@ func (t *vectorJacobian) small(dst *mat.Dense, logp, upstream mat.Matrix) (ok bo
 // A vectorJacobian is the work of LogSoftmaxGrad or SoftmaxGrad. Its units are
 // rows, or Width columns.
 type vectorJacobian struct {
-	unit           func(t *vectorJacobian, w *workspace, unit int)
+	part           vectorJacobianPart
 	dim            int
 	logp, upstream source
 	out            blas64.General
+	sums           []columnSums // of columnsApart
 }
+
+// A vectorJacobianPart is what the units do.
+type vectorJacobianPart uint8
+
+const (
+	ofLogSoftmax vectorJacobianPart = iota // LogSoftmaxGrad
+	ofSoftmax                              // SoftmaxGrad
+	partSums                               // of columnsApart
+	partRows
+)
 
 var vectorJacobians = sync.Pool{New: func() any { return new(vectorJacobian) }}
 
@@ -147,7 +161,21 @@ func (t *vectorJacobian) together(n int) int { return t.logp.together(t.upstream
 // unitRows is how many rows a unit along rows has.
 func (t *vectorJacobian) unitRows() int { return t.together(unitRows(t.logp.cols)) }
 
-func (t *vectorJacobian) do(w *workspace, unit int) { t.unit(t, w, unit) }
+func (t *vectorJacobian) do(w *workspace, unit int) {
+	switch t.part {
+	case ofLogSoftmax:
+		t.doLog(w, unit)
+	case ofSoftmax:
+		t.doSoftmax(w, unit)
+	case partSums:
+		t.sumColumns(w, unit*kernel.Width)
+		t.sums[unit] = columnSums{w.panel.Hi[0], w.panel.Lo[0]}
+	case partRows:
+		panel, begin := unit%len(t.sums), unit/len(t.sums)*rowsApart
+		w.panel.Hi[0], w.panel.Lo[0] = t.sums[panel].hi, t.sums[panel].lo
+		t.writeColumns(w, panel*kernel.Width, begin, min(t.logp.rows, begin+rowsApart))
+	}
+}
 
 // doLog does a unit of LogSoftmaxGrad.
 func (t *vectorJacobian) doLog(w *workspace, unit int) {
@@ -214,9 +242,15 @@ func (t *vectorJacobian) doLong(w *workspace, i int) {
 // rowsAhead is how many rows ahead of the one in work memory is prefetched.
 const rowsAhead = 4
 
-// doColumns does Width columns from column first, or those that are
-// left, going through memory in its order.
+// doColumns does Width columns from column first, or those that are left, going
+// through memory in its order.
 func (t *vectorJacobian) doColumns(w *workspace, first int) {
+	t.sumColumns(w, first)
+	t.writeColumns(w, first, 0, t.logp.rows)
+}
+
+// sumColumns sets lane 0 of the panel to the sums of upstream.
+func (t *vectorJacobian) sumColumns(w *workspace, first int) {
 	n := min(kernel.Width, t.logp.cols-first)
 	w.panel.ClearSums(kernel.GroupsFor(n))
 	w.lowSums.Clear()
@@ -227,17 +261,49 @@ func (t *vectorJacobian) doColumns(w *workspace, first int) {
 		w.panel.TakeLow(&w.lowSums, kernel.GroupsFor(n))
 	}
 	w.panel.JoinLow(&w.lowSums, kernel.GroupsFor(n))
-	for i := 0; i < t.logp.rows; i += kernel.BlockLen {
-		rows := min(kernel.BlockLen, t.logp.rows-i)
+}
+
+// writeColumns sets rows begin to end of columns whose sums are in the panel.
+func (t *vectorJacobian) writeColumns(w *workspace, first, begin, end int) {
+	n := min(kernel.Width, t.logp.cols-first)
+	// Narrow rows without gaps are taken several at once.
+	hi, lo, size := &w.panel.Hi[0], &w.panel.Lo[0], 1
+	if t.out.Stride == n && t.logp.blockStride(n) == n && t.upstream.blockStride(n) == n {
+		size = kernel.Width / n
+		for k := 1; k < size; k++ {
+			copy(hi[k*n:], hi[:n])
+			copy(lo[k*n:], lo[:n])
+		}
+	}
+	for i := begin; i < end; i += kernel.BlockLen {
+		rows := min(kernel.BlockLen, end-i)
 		logp, stride := t.logp.block(&w.rowsIn, i, first, rows, n)
 		u, uStride := t.upstream.block(&w.softIn, i, first, rows, n)
-		for k := range rows {
-			dst := t.out.Data[(i+k)*t.out.Stride+first:][:n]
-			kernel.ColumnsVectorJacobian(dst, logp[k*stride:][:n], u[k*uStride:][:n], w.panel.Hi[0][:], w.panel.Lo[0][:],
+		for k := 0; k < rows; k += size {
+			entries := min(size, rows-k) * n
+			dst := t.out.Data[(i+k)*t.out.Stride+first:][:entries]
+			kernel.ColumnsVectorJacobian(dst, logp[k*stride:][:entries], u[k*uStride:][:entries], hi[:], lo[:],
 				rowsAhead*t.out.Stride, rowsAhead*stride, rowsAhead*uStride)
 		}
 	}
 }
+
+// A columnSums is the sums of upstream of some columns.
+type columnSums struct{ hi, lo [kernel.Width]float64 }
+
+// columnsApart are LogSoftmaxGrad of columns so few and so long that goroutines
+// share their rows, when the sums are known.
+func (t *vectorJacobian) columnsApart() {
+	rows, work := t.logp.rows, elements(t.logp.rows, t.logp.cols)
+	t.sums = grow(t.sums, (t.logp.cols+kernel.Width-1)/kernel.Width)
+	t.part = partSums
+	run(t, len(t.sums), work)
+	t.part = partRows
+	run(t, len(t.sums)*((rows+rowsApart-1)/rowsApart), work)
+}
+
+// rowsApart is how many rows of some columns are a unit of their own.
+const rowsApart = 1 << 12
 
 // momentsPool holds what SoftmaxGrad needs for slices side by side.
 var momentsPool = sync.Pool{New: func() any { return new(kernel.Moments) }}

@@ -154,6 +154,14 @@ func (s *source) together(n int) int {
 	return max(n, min(16, (1<<19)/s.cols/8*8))
 }
 
+// blockStride is the stride of a block of c elements a row.
+func (s *source) blockStride(c int) int {
+	if s.kind == sourceDense {
+		return s.raw.Stride
+	}
+	return c
+}
+
 // block returns r rows of c elements from row i, column j on. Those of a
 // sourceDense are the matrix itself; others are copied into buf.
 func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride int) {
