@@ -3,7 +3,11 @@
 
 package logsoftmax
 
-import "example.org/logsoftmax/internal/kernel"
+import (
+	"math"
+
+	"example.org/logsoftmax/internal/kernel"
+)
 
 // This file is the cross-entropy of rows in which every class has a coefficient
 // in the loss: of distributions, and of labels with smoothing.
@@ -41,6 +45,10 @@ func (b *batch) weighted(n int) {
 	if b.task.target != nil {
 		q.smoothed = b.task.settings.newSmoothing(cols)
 		defer q.smoothed.release()
+		if sideBySide(n, cols) {
+			b.setClassWeights()
+			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
+		}
 	} else {
 		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
 	}
@@ -87,19 +95,16 @@ func (t *entropy) isDistribution() bool { return t.target == nil && t.settings.s
 func (t *entropy) hasUniformSmoothing() bool { return t.target != nil && t.settings.weight == nil }
 
 // weightedFew does n rows from row i of the group, a panel, of at most FewCols
-// classes.
+// classes, as labelledFew does: without a branch on what a row is.
 func (b *batch) weightedFew(i, n int, q *coefficients) {
 	w, cols, groups := b.work, b.task.logits.cols, kernel.GroupsFor(n)
+	l, out := &w.labels, &b.task.out
+	b.setWeightedLabels(i, n)
 	w.panel.PackLogits(&w.tile, b.x[i*b.stride:], b.stride, n, cols)
-	if b.task.out.Data != nil {
+	if out.Data != nil {
 		w.panel.SumTile(&w.tile, w.termTile[:], cols, groups)
 	} else {
 		w.panel.SumTile(&w.tile, nil, cols, groups)
-	}
-	var label [kernel.Width]int
-	var counts [kernel.Width]bool
-	for k := range n {
-		label[k], counts[k] = b.label(i + k)
 	}
 	b.packCoefficients(i, n, q)
 	// The loss of a distribution is made of distances and of the sum of its
@@ -111,46 +116,53 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	}
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
 	w.panel.JoinLanes(groups)
-	var losses [kernel.Width]kernel.Accumulator
-	for k := range n {
-		losses[k] = w.panel.Sum(k)
-	}
+	copy(l.High[:], w.panel.Hi[0][:groups*kernel.Group])
+	copy(l.Low[:], w.panel.Lo[0][:groups*kernel.Group])
 	w.panel.NegLogSum = negLogSum
-	if distribution || b.task.out.Data != nil && !b.task.hasUniformSmoothing() {
+	switch {
+	case distribution || out.Data != nil && !b.task.hasUniformSmoothing():
 		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
+	case out.Data != nil:
+		w.panel.SetSums(q.smoothed.sum(), groups*kernel.Group)
 	}
-	for k := range n {
-		if !counts[k] {
-			b.add(i+k, 0)
-			continue
+	clear(l.Single[:])
+	clear(l.Tied[:])
+	w.panel.WeightedLabel(l, distribution, groups)
+	b.takeLabels(i, n)
+	if out.Data != nil {
+		copy(w.panel.Factor[:], l.Gradient[:groups*kernel.Group])
+		w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
+		w.termTile.UnpackRows(out.Data[(b.begin+i)*out.Stride:], out.Stride, n, cols)
+	}
+	if b.task.target != nil {
+		q.smoothed.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
+	}
+}
+
+// setWeightedLabels sets the labels of n rows from row i of the group, if they
+// have any, and what their losses and gradients are multiplied by.
+func (b *batch) setWeightedLabels(i, n int) {
+	s, l := &b.task.settings, &b.work.labels
+	if b.task.target != nil {
+		b.setLabels(i, n)
+		// 1, and bits of 0 where there is no class.
+		for k, y := range l.Class[:n] {
+			l.Coefficient[k] = math.Float64frombits(math.Float64bits(1) &^ uint64(y>>63))
 		}
-		if y := label[k]; y >= 0 && w.tile[y*kernel.Width+k] == w.panel.Max[k] && (w.panel.Count[k] == 1 || isFirstMax(b.row(i+k), y, w.panel.Max[k])) {
-			b.correct++
-		}
-		if distribution {
-			losses[k] = kernel.DistributionLoss(losses[k], w.panel.Sum(k), w.panel.NegLogSum[k])
-		}
-		b.add(i+k, kernel.Canonical(float64(b.task.settings.sampleWeightAt(b.begin+i+k)*losses[k].Value())))
-	}
-	if b.task.out.Data == nil {
-		return
-	}
-	if b.task.hasUniformSmoothing() {
-		w.panel.SetSums(q.smoothed.sum(), n)
-	}
-	for k := range n {
-		w.panel.Factor[k] = b.task.gradientFactor(b.task.settings.sampleWeightAt(b.begin + i + k))
-	}
-	w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
-	w.termTile.UnpackRows(b.task.out.Data[(b.begin+i)*b.task.out.Stride:], b.task.out.Stride, n, cols)
-	for k := range n {
-		switch {
-		case !counts[k] || w.panel.Factor[k] == 0 || w.panel.Hi[0][k] == 0:
-			clear(b.result(i + k))
-		case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
-			kernel.Fill(b.result(i+k), kernel.NaN)
+	} else {
+		for k := range n {
+			l.Class[k], l.Coefficient[k] = -1, 1
 		}
 	}
+	if s.sampleWeight != nil {
+		b.takeSampleWeights(i, n)
+	}
+	if b.task.out.Data != nil {
+		for k, v := range l.Coefficient[:n] {
+			l.Gradient[k] = b.task.gradientFactor(v)
+		}
+	}
+	l.Pad(n)
 }
 
 // packCoefficients sets the tile of the coefficients of n rows from row i.
@@ -170,7 +182,7 @@ func (b *batch) packCoefficients(i, n int, q *coefficients) {
 		}
 		return
 	}
-	q.smoothed.pack(t, b.task.target[b.begin+i:][:n])
+	q.smoothed.packOnto(t, b.work.labels.Class[:n], &b.work.classWeights)
 }
 
 // weightedPanel does n rows from row i of the group, a panel, of more than

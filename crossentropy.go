@@ -381,8 +381,8 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 		b.weighted(n)
 		return w.sum.Total(), b.correct
 	}
-	if t.logits.cols <= kernel.FewCols {
-		copy(w.classWeights[:], t.settings.weight)
+	if sideBySide(n, t.logits.cols) {
+		b.setClassWeights()
 	}
 	for i := 0; i < n; i += step {
 		if rows := min(step, n-i); sideBySide(rows, t.logits.cols) {

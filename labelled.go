@@ -63,6 +63,26 @@ func (b *batch) labelledFew(i, n int) {
 	clear(l.Tied[:])
 	w.panel.Label(l, terms, kernel.GroupsFor(n))
 
+	b.takeLabels(i, n)
+	if terms == nil {
+		return
+	}
+	if apart {
+		w.panel.ScaleApart(l, terms, n, cols)
+	}
+	dst, stride := out.Data[(b.begin+i)*out.Stride:], out.Stride
+	w.panel.UnpackRowsScaled(terms, dst, stride, n, cols)
+	for k, y := range l.Class[:n] {
+		// All of a row that does not count is 0.
+		dst[k*stride+int(max(y, 0))] = l.AtLabel[k]
+	}
+}
+
+// takeLabels takes in what the labels of n rows from row i of the group have made
+// of them.
+func (b *batch) takeLabels(i, n int) {
+	w := b.work
+	l := &w.labels
 	tied := 0
 	for k := range kernel.Lanes {
 		b.correct += l.Single[k]
@@ -77,17 +97,14 @@ func (b *batch) labelledFew(i, n int) {
 	if b.task.each != nil {
 		copy(b.task.each[b.begin+i:], l.Loss[:n])
 	}
-	if terms == nil {
-		return
-	}
-	if apart {
-		w.panel.ScaleApart(l, terms, n, cols)
-	}
-	dst, stride := out.Data[(b.begin+i)*out.Stride:], out.Stride
-	w.panel.UnpackRowsScaled(terms, dst, stride, n, cols)
-	for k, y := range l.Class[:n] {
-		// All of a row that does not count is 0.
-		dst[k*stride+int(max(y, 0))] = l.AtLabel[k]
+}
+
+// setClassWeights sets the class weights of at most FewCols classes.
+func (b *batch) setClassWeights() {
+	if b.task.settings.weight == nil {
+		kernel.Fill(b.work.classWeights[:], 1)
+	} else {
+		copy(b.work.classWeights[:], b.task.settings.weight)
 	}
 }
 
@@ -115,27 +132,13 @@ func (b *batch) setLabels(i, n int) {
 func (b *batch) setCoefficients(i, n int) (apart bool) {
 	s, l := &b.task.settings, &b.work.labels
 	coefficient := l.Coefficient[:n]
-	// Bits of 0 where there is no class.
-	one := math.Float64bits(1)
-	if s.weight == nil {
-		for k, y := range l.Class[:n] {
-			coefficient[k] = math.Float64frombits(one &^ uint64(y>>63))
-		}
-	} else {
-		weight := &b.work.classWeights
-		for k, y := range l.Class[:n] {
-			coefficient[k] = math.Float64frombits(math.Float64bits(weight[y&(kernel.FewCols-1)]) &^ uint64(y>>63))
-		}
+	weight := &b.work.classWeights
+	for k, y := range l.Class[:n] {
+		// Bits of 0 where there is no class.
+		coefficient[k] = math.Float64frombits(math.Float64bits(weight[y&(kernel.FewCols-1)]) &^ uint64(y>>63))
 	}
 	if s.sampleWeight != nil {
-		for k, v := range s.sampleWeight[b.begin+i:][:n] {
-			coefficient[k] = float64(coefficient[k] * v)
-			y := l.Class[k]
-			if v == 0 {
-				y = -1
-			}
-			l.Class[k] = y
-		}
+		b.takeSampleWeights(i, n)
 	}
 	if b.task.out.Data == nil {
 		return false
@@ -144,6 +147,20 @@ func (b *batch) setCoefficients(i, n int) (apart bool) {
 		l.Gradient[k] = b.task.gradientFactor(v)
 	}
 	return !kernel.AllCombine(l.Gradient[:n])
+}
+
+// takeSampleWeights multiplies the coefficients of n rows from row i of the group
+// by their sample weights.
+func (b *batch) takeSampleWeights(i, n int) {
+	l := &b.work.labels
+	for k, v := range b.task.settings.sampleWeight[b.begin+i:][:n] {
+		l.Coefficient[k] = float64(l.Coefficient[k] * v)
+		y := l.Class[k]
+		if v == 0 {
+			y = -1
+		}
+		l.Class[k] = y
+	}
 }
 
 // labelled is labelledFew for more than FewCols classes.

@@ -435,6 +435,32 @@ func (q *smoothing) pack(t *kernel.Tile, labels []int) {
 	}
 }
 
+// fill sets n slices of a tile, and those left of the last group, to the
+// coefficients of no label.
+func (q *smoothing) fill(t *kernel.Tile, n int) {
+	for c, v := range *q.buffer {
+		kernel.Fill(t[c*kernel.Width:][:kernel.GroupsFor(n)*kernel.Group], v)
+	}
+}
+
+// packOnto is pack of classes, of which -1 is none, onto what fill has set, for
+// weights of classes that are 1 where there are none.
+func (q *smoothing) packOnto(t *kernel.Tile, classes []int64, weights *[kernel.FewCols]float64) {
+	for k, y := range classes {
+		// Whatever is in the place of -1, nothing comes of it.
+		y &= kernel.FewCols - 1
+		t[int(y)*kernel.Width+k] = float64(weights[y] * q.on)
+	}
+}
+
+// unpack undoes packOnto.
+func (q *smoothing) unpack(t *kernel.Tile, classes []int64, weights *[kernel.FewCols]float64) {
+	for k, y := range classes {
+		y &= kernel.FewCols - 1
+		t[int(y)*kernel.Width+k] = float64(weights[y] * q.off)
+	}
+}
+
 // restore undoes target(y).
 func (q *smoothing) restore(y int) {
 	(*q.buffer)[y] = q.weightAt(y, q.off)

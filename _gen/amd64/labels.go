@@ -12,6 +12,8 @@ import (
 func (g *generator) labelKernels() {
 	g.panelLabel(false)
 	g.panelLabel(true)
+	g.panelWeightedLabel(false)
+	g.panelWeightedLabel(true)
 }
 
 func (g *generator) panelLabel(gradient bool) {
@@ -45,12 +47,7 @@ func (g *generator) panelLabel(gradient bool) {
 		loss := g.sub(zero, g.add(negLogSum, g.sub(logit, max)))
 		loss = g.zeroUnless(g.compare(notEqual, coefficient, zero), g.timesFactor(loss, coefficient))
 		g.store(loss, of(l, "Loss"))
-		alone := g.compare(equal, g.loaded("one"), field("Count"))
-		largest := g.without(g.compare(equal, logit, max), ignored)
-		others := g.without(largest, alone)
-		both := g.without(largest, others)
-		g.countUp(both, single)
-		g.countUp(others, tied)
+		both := g.countLabels(logit, max, field("Count"), ignored, single, tied)
 		if gradient {
 			inverse, factor := g.load(field("Inverse")), g.load(of(l, "Gradient"))
 			// Whatever a class is, its six lowest bits are a row of a tile.
@@ -62,6 +59,56 @@ func (g *generator) panelLabel(gradient bool) {
 			g.store(g.zeroUnless(wanted, at), of(l, "AtLabel"))
 			g.store(g.mulWhere(wanted, inverse, factor), field("Factor"))
 		}
+	})
+	g.store(single, of(begin, "Single"))
+	g.store(tied, of(begin, "Tied"))
+	g.finish()
+}
+
+// countLabels is Labels.count.
+func (g *generator) countLabels(logit, max reg.VecVirtual, count Mem, ignored mask, single, tied reg.VecVirtual) (both mask) {
+	alone := g.compare(equal, g.loaded("one"), count)
+	largest := g.without(g.compare(equal, logit, max), ignored)
+	others := g.without(largest, alone)
+	both = g.without(largest, others)
+	g.countUp(both, single)
+	g.countUp(others, tied)
+	return both
+}
+
+func (g *generator) panelWeightedLabel(distributions bool) {
+	name, does := "panelWeightedLabel", "is Panel.weightedLabelGo for labels."
+	if distributions {
+		name, does = "panelDistributionLabel", "is Panel.weightedLabelGo for distributions."
+	}
+	g.function(name, "func(c *Panel, l *Labels, groups int)", does)
+	c, l, groups := g.param("c"), g.param("l"), g.param("groups")
+	field := g.fieldsAt(c)
+	of := func(l reg.GPVirtual, path ...string) Mem {
+		return Mem{Base: l, Disp: g.source.Offset("Labels", path...)}
+	}
+	begin := g.GP64()
+	g.MOVQ(l, begin)
+	zero, single, tied := g.zero(), g.zero(), g.zero()
+	g.eachVector(c, groups, []reg.GPVirtual{l}, func() {
+		hi, lo := g.load(of(l, "High")), g.load(of(l, "Low"))
+		if distributions {
+			sum, log := g.load(field("Hi")), g.sub(zero, g.load(field("NegLogSum")))
+			part := g.mul(sum, log)
+			low := g.fms(sum, log, part)
+			low = g.add(low, g.mul(g.load(field("Lo")), log))
+			high, rest := g.twoSum(part, hi)
+			low = g.add(rest, g.add(low, lo))
+			some := g.compare(notEqual, sum, zero)
+			hi, lo = g.choose(some, hi, high), g.choose(some, lo, low)
+		}
+		// Accumulator.Value.
+		lo = g.zeroUnless(g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")), lo)
+		coefficient := g.load(of(l, "Coefficient"))
+		loss := g.timesFactor(g.add(hi, lo), coefficient)
+		g.store(g.zeroUnless(g.compare(notEqual, coefficient, zero), loss), of(l, "Loss"))
+		ignored := g.negative(g.load(of(l, "Class")), zero)
+		g.countLabels(g.load(of(l, "Logit")), g.load(field("Max")), field("Count"), ignored, single, tied)
 	})
 	g.store(single, of(begin, "Single"))
 	g.store(tied, of(begin, "Tied"))

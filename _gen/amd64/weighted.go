@@ -707,7 +707,7 @@ func (g *generator) panelWeightedGradient() {
 	} else {
 		g.keep("one", "zero")
 	}
-	local := g.AllocLocal(32)
+	local := g.AllocLocal(2 * 32)
 	g.eachVector(c1, groups, []reg.GPVirtual{terms, q, x}, func() {
 		max := g.load(field("Max"))
 		of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
@@ -719,6 +719,11 @@ func (g *generator) panelWeightedGradient() {
 		exactly := g.both(g.compare(equal, of.hi, one), g.compare(equal, g.loaded("zero"), of.lo))
 		of.one = g.choose(exactly, g.loaded("nan"), one)
 		of.none = g.setAside(local, 0, g.sub(of.one, of.one))
+		wanted := g.both(g.compare(notEqual, of.hi, g.loaded("zero")), g.compare(notEqual, g.loaded("zero"), of.factor))
+		var aside Op
+		if !g.wide {
+			aside = g.setAside(local, 1, wanted.(reg.VecVirtual))
+		}
 		// A maximum that there is more than once is nothing special.
 		alone := g.compare(equal, g.constant("one"), field("Count"))
 		max = g.choose(alone, g.loaded("nan"), max)
@@ -735,7 +740,13 @@ func (g *generator) panelWeightedGradient() {
 		single, most := g.compare(equal, max, Mem{Base: px}), g.compare(lessThan, g.loaded("half"), p)
 		g.or(most, g.compare(equal, coefficient, of.hi))
 		entry = g.choose(g.both(most, single), entry, largest)
-		g.store(g.timesFactor(entry, of.factor), Mem{Base: pt})
+		if g.wide {
+			entry = g.add(g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), g.loaded("zero"))
+			entry = g.choose(g.compare(unordered, entry, entry), entry, g.loaded("nan"))
+		} else {
+			entry = g.binary(g.VANDPD, g.timesFactor(entry, of.factor), aside)
+		}
+		g.store(entry, Mem{Base: pt})
 		for _, b := range []reg.GPVirtual{pt, pq, px} {
 			g.ADDQ(imm(g.rowBytes), b)
 		}

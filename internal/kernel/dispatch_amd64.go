@@ -455,6 +455,25 @@ func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	}
 }
 
+// WeightedLabel is weightedLabelGo, for l.Single and l.Tied that are clear.
+func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.weightedLabelGo(l, distributions, groups)
+		return
+	}
+	groups = len(l.Class[:groups*Group]) / Group
+	switch {
+	case distributions && active == tierAVX512:
+		panelDistributionLabelAVX512(c, l, groups)
+	case distributions:
+		panelDistributionLabelAVX2(c, l, groups)
+	case active == tierAVX512:
+		panelWeightedLabelAVX512(c, l, groups)
+	default:
+		panelWeightedLabelAVX2(c, l, groups)
+	}
+}
+
 // AddExpAhead is AddExp without dst, which prefetches n rows of
 // next, the entries that come after x, and of out, where something will be
 // written. Both have rows of aheadStride; nil is neither.

@@ -229,6 +229,10 @@ func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	c.labelGo(l, terms, groups)
 }
 
+func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
+	c.weightedLabelGo(l, distributions, groups)
+}
+
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	pack(tile, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))

@@ -831,9 +831,9 @@ func fewClasses(x []float64, stride, cols, rows int) (c *Panel, terms []float64)
 	return c, terms
 }
 
-func total(counts [Lanes]int) (sum int) {
+func total(counts [Lanes]int) (sum float64) {
 	for _, n := range counts {
-		sum += n
+		sum += float64(n)
 	}
 	return sum
 }

@@ -216,6 +216,16 @@ func panelLabelAVX2(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelLabelGradientAVX2(c *Panel, l *Labels, groups int, terms *float64)
 
+// panelWeightedLabelAVX2 is Panel.weightedLabelGo for labels.
+//
+//go:noescape
+func panelWeightedLabelAVX2(c *Panel, l *Labels, groups int)
+
+// panelDistributionLabelAVX2 is Panel.weightedLabelGo for distributions.
+//
+//go:noescape
+func panelDistributionLabelAVX2(c *Panel, l *Labels, groups int)
+
 // addLanesAVX2 is addLanesGo for 8·groups > 0 terms.
 //
 //go:noescape

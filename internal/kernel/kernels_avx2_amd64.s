@@ -4858,7 +4858,7 @@ entries:
 
 // func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, FMA3
-TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $32-48
+TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $64-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -4880,6 +4880,10 @@ vectors:
 	VBLENDVPD    Y5, Y0, Y6, Y5
 	VSUBPD       Y5, Y5, Y6
 	VMOVUPD      Y6, (SP)
+	VCMPPD       $0x04, Y1, Y4, Y6
+	VCMPPD       $0x04, 4096(AX), Y1, Y7
+	VANDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 32(SP)
 	VCMPPD       $0x00, 512(AX), Y0, Y6
 	VBROADCASTSD nan<>+0(SB), Y7
 	VBLENDVPD    Y6, Y2, Y7, Y2
@@ -4934,6 +4938,7 @@ entries:
 	VADDPD       Y1, Y6, Y6
 	VCMPPD       $0x03, Y6, Y6, Y7
 	VBLENDVPD    Y7, nan<>+0(SB), Y6, Y6
+	VANDPD       32(SP), Y6, Y6
 	VMOVUPD      Y6, (R8)
 	ADDQ         $0x00000200, R8
 	ADDQ         $0x00000200, R9
@@ -4979,7 +4984,7 @@ vectors:
 	VCMPPD       $0x03, Y5, Y5, Y7
 	VBLENDVPD    Y7, nan<>+0(SB), Y5, Y5
 	VANDPD       Y5, Y8, Y5
-	VMOVUPD      Y5, 2048(CX)
+	VMOVUPD      Y5, 3072(CX)
 	VBROADCASTSD one<>+0(SB), Y5
 	VCMPPD       $0x00, 512(AX), Y5, Y5
 	VCMPPD       $0x00, Y6, Y4, Y4
@@ -4992,8 +4997,8 @@ vectors:
 	ADDQ         $0x20, CX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Y1, 3072(BX)
-	VMOVUPD      Y2, 3136(BX)
+	VMOVUPD      Y1, 4096(BX)
+	VMOVUPD      Y2, 4160(BX)
 	VZEROUPPER
 	RET
 
@@ -5028,7 +5033,7 @@ vectors:
 	VCMPPD       $0x03, Y7, Y7, Y10
 	VBLENDVPD    Y10, nan<>+0(SB), Y7, Y7
 	VANDPD       Y7, Y11, Y7
-	VMOVUPD      Y7, 2048(CX)
+	VMOVUPD      Y7, 3072(CX)
 	VBROADCASTSD one<>+0(SB), Y7
 	VCMPPD       $0x00, 512(AX), Y7, Y7
 	VCMPPD       $0x00, Y8, Y6, Y6
@@ -5057,7 +5062,7 @@ vectors:
 	VBLENDVPD    Y5, Y8, Y4, Y4
 	VCMPPD       $0x04, Y1, Y7, Y5
 	VANDPD       Y4, Y5, Y4
-	VMOVUPD      Y4, 2560(CX)
+	VMOVUPD      Y4, 3584(CX)
 	VMULPD       Y7, Y6, Y4
 	VANDPD       Y4, Y5, Y4
 	VMOVUPD      Y4, 4096(AX)
@@ -5066,8 +5071,126 @@ vectors:
 	ADDQ         $0x20, BX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Y2, 3072(SI)
-	VMOVUPD      Y3, 3136(SI)
+	VMOVUPD      Y2, 4096(SI)
+	VMOVUPD      Y3, 4160(SI)
+	VZEROUPPER
+	RET
+
+// func panelWeightedLabelAVX2(c *Panel, l *Labels, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelWeightedLabelAVX2(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   l+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	MOVQ   CX, BX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	SHLQ   $0x01, DX
+
+vectors:
+	VMOVUPD      2048(CX), Y3
+	VMOVUPD      2560(CX), Y4
+	VPAND        absMask<>+0(SB), Y4, Y5
+	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
+	VANDPD       Y4, Y5, Y4
+	VMOVUPD      1024(CX), Y5
+	VADDPD       Y4, Y3, Y3
+	VMULPD       Y5, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y4
+	VBLENDVPD    Y4, nan<>+0(SB), Y3, Y3
+	VCMPPD       $0x04, Y0, Y5, Y4
+	VANDPD       Y3, Y4, Y3
+	VMOVUPD      Y3, 3072(CX)
+	VMOVUPD      (CX), Y3
+	VPCMPGTQ     Y3, Y0, Y3
+	VMOVUPD      512(CX), Y4
+	VMOVUPD      (AX), Y5
+	VBROADCASTSD one<>+0(SB), Y6
+	VCMPPD       $0x00, 512(AX), Y6, Y6
+	VCMPPD       $0x00, Y5, Y4, Y4
+	VANDNPD      Y4, Y3, Y3
+	VANDNPD      Y3, Y6, Y4
+	VANDNPD      Y3, Y4, Y3
+	VPSUBQ       Y3, Y1, Y1
+	VPSUBQ       Y4, Y2, Y2
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	DECQ         DX
+	JNZ          vectors
+	VMOVUPD      Y1, 4096(BX)
+	VMOVUPD      Y2, 4160(BX)
+	VZEROUPPER
+	RET
+
+// func panelDistributionLabelAVX2(c *Panel, l *Labels, groups int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelDistributionLabelAVX2(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   l+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	MOVQ   CX, BX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	SHLQ   $0x01, DX
+
+vectors:
+	VMOVUPD      2048(CX), Y3
+	VMOVUPD      2560(CX), Y4
+	VMOVUPD      4608(AX), Y5
+	VMOVUPD      2560(AX), Y6
+	VSUBPD       Y6, Y0, Y6
+	VMULPD       Y6, Y5, Y7
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  Y6, Y5, Y8
+	VMOVUPD      8704(AX), Y9
+	VMULPD       Y6, Y9, Y6
+	VADDPD       Y6, Y8, Y6
+	VADDPD       Y3, Y7, Y8
+	VSUBPD       Y7, Y8, Y9
+	VSUBPD       Y9, Y8, Y10
+	VSUBPD       Y10, Y7, Y7
+	VSUBPD       Y9, Y3, Y9
+	VADDPD       Y9, Y7, Y7
+	VADDPD       Y4, Y6, Y6
+	VADDPD       Y6, Y7, Y6
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y3
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VPAND        absMask<>+0(SB), Y4, Y5
+	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
+	VANDPD       Y4, Y5, Y4
+	VMOVUPD      1024(CX), Y5
+	VADDPD       Y4, Y3, Y3
+	VMULPD       Y5, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VCMPPD       $0x03, Y3, Y3, Y4
+	VBLENDVPD    Y4, nan<>+0(SB), Y3, Y3
+	VCMPPD       $0x04, Y0, Y5, Y4
+	VANDPD       Y3, Y4, Y3
+	VMOVUPD      Y3, 3072(CX)
+	VMOVUPD      (CX), Y3
+	VPCMPGTQ     Y3, Y0, Y3
+	VMOVUPD      512(CX), Y4
+	VMOVUPD      (AX), Y5
+	VBROADCASTSD one<>+0(SB), Y6
+	VCMPPD       $0x00, 512(AX), Y6, Y6
+	VCMPPD       $0x00, Y5, Y4, Y4
+	VANDNPD      Y4, Y3, Y3
+	VANDNPD      Y3, Y6, Y4
+	VANDNPD      Y3, Y4, Y3
+	VPSUBQ       Y3, Y1, Y1
+	VPSUBQ       Y4, Y2, Y2
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	DECQ         DX
+	JNZ          vectors
+	VMOVUPD      Y1, 4096(BX)
+	VMOVUPD      Y2, 4160(BX)
 	VZEROUPPER
 	RET
 

@@ -233,6 +233,16 @@ func panelLabelAVX512(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelLabelGradientAVX512(c *Panel, l *Labels, groups int, terms *float64)
 
+// panelWeightedLabelAVX512 is Panel.weightedLabelGo for labels.
+//
+//go:noescape
+func panelWeightedLabelAVX512(c *Panel, l *Labels, groups int)
+
+// panelDistributionLabelAVX512 is Panel.weightedLabelGo for distributions.
+//
+//go:noescape
+func panelDistributionLabelAVX512(c *Panel, l *Labels, groups int)
+
 // addLanesAVX512 is addLanesGo for 8·groups > 0 terms.
 //
 //go:noescape

@@ -6008,7 +6008,7 @@ entries:
 
 // func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $32-48
+TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $64-48
 	MOVQ         c+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         q+16(FP), DX
@@ -6032,9 +6032,12 @@ vectors:
 	VMOVAPD Z1, Z9
 	VMOVUPD Z0, K1, Z9
 	VSUBPD  Z9, Z9, Z10
-	VCMPPD  $0x00, 512(AX), Z0, K1
+	VCMPPD  $0x04, Z2, Z5, K1
+	VCMPPD  $0x04, Z8, Z2, K2
+	KANDB   K2, K1, K1
+	VCMPPD  $0x00, 512(AX), Z0, K2
 	VMOVAPD Z1, Z11
-	VMOVUPD Z3, K1, Z11
+	VMOVUPD Z3, K2, Z11
 	MOVQ    CX, R8
 	MOVQ    DX, R9
 	MOVQ    BX, R10
@@ -6047,10 +6050,10 @@ entries:
 	VMOVAPD      Z13, Z14
 	VFMSUB231PD  Z4, Z12, Z14
 	VFMADD231PD  Z6, Z12, Z14
-	VCMPPD       $0x04, Z9, Z3, K1
-	VCMPPD       $0x04, Z10, Z3, K2
-	KANDB        K2, K1, K1
-	VMOVAPD.Z    Z14, K1, Z12
+	VCMPPD       $0x04, Z9, Z3, K2
+	VCMPPD       $0x04, Z10, Z3, K3
+	KANDB        K3, K2, K2
+	VMOVAPD.Z    Z14, K2, Z12
 	VMOVAPD      Z3, Z14
 	VFMSUB231PD  Z5, Z13, Z14
 	VMULPD       Z7, Z13, Z15
@@ -6066,27 +6069,27 @@ entries:
 	VMULPD       3584(AX), Z3, Z16
 	VMOVAPD      Z16, Z18
 	VFMSUB231PD  3584(AX), Z3, Z18
-	VCMPPD       $0x04, Z9, Z3, K1
+	VCMPPD       $0x04, Z9, Z3, K2
 	VMOVUPD      13824(AX), Z19
-	VMOVAPD.Z    Z19, K1, Z19
+	VMOVAPD.Z    Z19, K2, Z19
 	VFMADD231PD  Z19, Z3, Z18
 	VFMSUB231PD  Z17, Z13, Z16
 	VFMSUB231PD  Z15, Z13, Z18
 	VMOVAPD      Z18, Z15
 	VFMADD231PD  Z17, Z12, Z15
 	VADDPD       Z15, Z16, Z12
-	VCMPPD       $0x00, (R10), Z11, K1
+	VCMPPD       $0x00, (R10), Z11, K2
 	VBROADCASTSD half<>+0(SB), Z15
-	VCMPPD       $0x11, Z13, Z15, K2
-	VCMPPD       $0x00, Z5, Z3, K3
-	KORB         K2, K3, K2
-	KANDB        K1, K2, K2
+	VCMPPD       $0x11, Z13, Z15, K3
+	VCMPPD       $0x00, Z5, Z3, K4
+	KORB         K3, K4, K3
+	KANDB        K2, K3, K3
 	VMOVAPD      Z14, Z3
-	VMOVUPD      Z12, K2, Z3
-	VMULPD       Z8, Z3, Z3
+	VMOVUPD      Z12, K3, Z3
+	VMULPD.Z     Z8, Z3, K1, Z3
 	VADDPD       Z2, Z3, Z3
-	VCMPPD       $0x03, Z3, Z3, K1
-	VMOVUPD      Z1, K1, Z3
+	VCMPPD       $0x03, Z3, Z3, K2
+	VMOVUPD      Z1, K2, Z3
 	VMOVUPD      Z3, (R8)
 	ADDQ         $0x00000200, R8
 	ADDQ         $0x00000200, R9
@@ -6132,7 +6135,7 @@ vectors:
 	VBROADCASTSD nan<>+0(SB), Z6
 	VMOVUPD      Z6, K3, Z4
 	VMOVAPD.Z    Z4, K2, Z4
-	VMOVUPD      Z4, 2048(CX)
+	VMOVUPD      Z4, 3072(CX)
 	VBROADCASTSD one<>+0(SB), Z4
 	VCMPPD       $0x00, 512(AX), Z4, K2
 	VCMPPD       $0x00, Z5, Z3, K3
@@ -6147,8 +6150,8 @@ vectors:
 	ADDQ         $0x40, CX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z1, 3072(BX)
-	VMOVUPD      Z2, 3136(BX)
+	VMOVUPD      Z1, 4096(BX)
+	VMOVUPD      Z2, 4160(BX)
 	VZEROUPPER
 	RET
 
@@ -6183,7 +6186,7 @@ vectors:
 	VBROADCASTSD nan<>+0(SB), Z9
 	VMOVUPD      Z9, K3, Z6
 	VMOVAPD.Z    Z6, K2, Z6
-	VMOVUPD      Z6, 2048(CX)
+	VMOVUPD      Z6, 3072(CX)
 	VBROADCASTSD one<>+0(SB), Z6
 	VCMPPD       $0x00, 512(AX), Z6, K2
 	VCMPPD       $0x00, Z7, Z5, K3
@@ -6214,7 +6217,7 @@ vectors:
 	VMOVUPD      Z7, K1, Z4
 	VCMPPD       $0x04, Z1, Z6, K1
 	VMOVAPD.Z    Z4, K1, Z4
-	VMOVUPD      Z4, 2560(CX)
+	VMOVUPD      Z4, 3584(CX)
 	VMULPD.Z     Z6, Z5, K1, Z4
 	VMOVUPD      Z4, 4096(AX)
 	ADDQ         $0x40, AX
@@ -6222,8 +6225,134 @@ vectors:
 	ADDQ         $0x40, BX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z2, 3072(SI)
-	VMOVUPD      Z3, 3136(SI)
+	VMOVUPD      Z2, 4096(SI)
+	VMOVUPD      Z3, 4160(SI)
+	VZEROUPPER
+	RET
+
+// func panelWeightedLabelAVX512(c *Panel, l *Labels, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelWeightedLabelAVX512(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   l+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	MOVQ   CX, BX
+	VXORPD Z0, Z0, Z0
+	VXORPD Z1, Z1, Z1
+	VXORPD Z2, Z2, Z2
+
+vectors:
+	VMOVUPD      2048(CX), Z3
+	VMOVUPD      2560(CX), Z4
+	VBROADCASTSD absMask<>+0(SB), Z5
+	VPANDQ       Z5, Z4, Z5
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z5, K1
+	VMOVAPD.Z    Z4, K1, Z4
+	VMOVUPD      1024(CX), Z5
+	VADDPD       Z4, Z3, Z3
+	VMULPD       Z5, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	VADDPD       Z4, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VBROADCASTSD nan<>+0(SB), Z4
+	VMOVUPD      Z4, K1, Z3
+	VCMPPD       $0x04, Z0, Z5, K1
+	VMOVAPD.Z    Z3, K1, Z3
+	VMOVUPD      Z3, 3072(CX)
+	VMOVUPD      (CX), Z3
+	VPMOVQ2M     Z3, K1
+	VMOVUPD      512(CX), Z3
+	VMOVUPD      (AX), Z4
+	VBROADCASTSD one<>+0(SB), Z5
+	VCMPPD       $0x00, 512(AX), Z5, K2
+	VCMPPD       $0x00, Z4, Z3, K3
+	KANDNB       K3, K1, K1
+	KANDNB       K1, K2, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z1, K1, Z1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z2, K2, Z2
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VMOVUPD      Z1, 4096(BX)
+	VMOVUPD      Z2, 4160(BX)
+	VZEROUPPER
+	RET
+
+// func panelDistributionLabelAVX512(c *Panel, l *Labels, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelDistributionLabelAVX512(SB), NOSPLIT, $0-24
+	MOVQ   c+0(FP), AX
+	MOVQ   l+8(FP), CX
+	MOVQ   groups+16(FP), DX
+	MOVQ   CX, BX
+	VXORPD Z0, Z0, Z0
+	VXORPD Z1, Z1, Z1
+	VXORPD Z2, Z2, Z2
+
+vectors:
+	VMOVUPD      2048(CX), Z3
+	VMOVUPD      2560(CX), Z4
+	VMOVUPD      4608(AX), Z5
+	VMOVUPD      2560(AX), Z6
+	VSUBPD       Z6, Z0, Z6
+	VMULPD       Z6, Z5, Z7
+	VMOVAPD      Z7, Z8
+	VFMSUB231PD  Z6, Z5, Z8
+	VMOVUPD      8704(AX), Z9
+	VMULPD       Z6, Z9, Z6
+	VADDPD       Z6, Z8, Z6
+	VADDPD       Z3, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VSUBPD       Z10, Z7, Z7
+	VSUBPD       Z9, Z3, Z9
+	VADDPD       Z9, Z7, Z7
+	VADDPD       Z4, Z6, Z6
+	VADDPD       Z6, Z7, Z6
+	VCMPPD       $0x04, Z0, Z5, K1
+	VMOVUPD      Z8, K1, Z3
+	VMOVUPD      Z6, K1, Z4
+	VBROADCASTSD absMask<>+0(SB), Z5
+	VPANDQ       Z5, Z4, Z5
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z5, K1
+	VMOVAPD.Z    Z4, K1, Z4
+	VMOVUPD      1024(CX), Z5
+	VADDPD       Z4, Z3, Z3
+	VMULPD       Z5, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	VADDPD       Z4, Z3, Z3
+	VCMPPD       $0x03, Z3, Z3, K1
+	VBROADCASTSD nan<>+0(SB), Z4
+	VMOVUPD      Z4, K1, Z3
+	VCMPPD       $0x04, Z0, Z5, K1
+	VMOVAPD.Z    Z3, K1, Z3
+	VMOVUPD      Z3, 3072(CX)
+	VMOVUPD      (CX), Z3
+	VPMOVQ2M     Z3, K1
+	VMOVUPD      512(CX), Z3
+	VMOVUPD      (AX), Z4
+	VBROADCASTSD one<>+0(SB), Z5
+	VCMPPD       $0x00, 512(AX), Z5, K2
+	VCMPPD       $0x00, Z4, Z3, K3
+	KANDNB       K3, K1, K1
+	KANDNB       K1, K2, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z1, K1, Z1
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z2, K2, Z2
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VMOVUPD      Z1, 4096(BX)
+	VMOVUPD      Z2, 4160(BX)
 	VZEROUPPER
 	RET
 

@@ -112,6 +112,14 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(o.labels.Loss[:]...)
 	}, finite, "", "", ""},
+	{"Panel.WeightedLabel", ofRows, func(o *operands) {
+		o.panel.WeightedLabel(o.labels, false, o.groups)
+		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
+	}, finite, "", "", ""},
+	{"Panel.WeightedLabel of distributions", ofRows, func(o *operands) {
+		o.panel.WeightedLabel(o.labels, true, o.groups)
+		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
+	}, finite, "", "", ""},
 	{"Panel.Label with terms", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(o.labels.AtLabel[:]...)
@@ -310,6 +318,17 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		p.Inverse, p.InverseLow, p.Factor = joined.Inverse, joined.InverseLow, joined.Inverse
 		p.Complement, p.ComplementLow = joined.Complement, joined.ComplementLow
 		copy(o.dst, o.x)
+		if l == ofTiles {
+			// Where a gradient is to be 0, whatever the terms are.
+			for i := 3; i < s.groups*Group; i += 7 {
+				p.Factor[i] = 0
+				o.dst[r.IntN(s.n)*Width+i] = NaN
+			}
+			for i := 6; i < s.groups*Group; i += 9 {
+				p.Hi[0][i] = 0
+				o.dst[r.IntN(s.n)*Width+i] = math.Inf(1)
+			}
+		}
 		o.tile, o.buffer, o.strips = place(strip), place(strip), new(Strips)
 		CopyRows(o.tile, s.groups*Group, o.x, s.stride, s.n, s.groups*Group)
 		testkit.FillWith(o.buffer, r.NormFloat64)
@@ -362,6 +381,13 @@ func randomLabels(r *rand.Rand, x []float64, stride, cols, rows int) (l Labels) 
 		}
 	}
 	l.Pad(rows)
+	for i := range l.High {
+		l.High[i] = 1e3 * r.NormFloat64()
+		l.Low[i] = 0x1p-60 * r.NormFloat64()
+		if i%11 == 3 {
+			l.High[i], l.Low[i] = math.Inf(1), NaN
+		}
+	}
 	return l
 }
 

@@ -13,6 +13,10 @@ type Labels struct {
 	Coefficient [Width]float64
 	Gradient    [Width]float64
 
+	// Of rows that have coefficients for all classes: what WeightedLoss made of
+	// them, in two words.
+	High, Low [Width]float64
+
 	Loss    [Width]float64 // of each row
 	AtLabel [Width]float64 // the gradient there
 	// How many labels of rows that count are the only largest entry, and how
@@ -28,6 +32,19 @@ func (l *Labels) Pad(n int) {
 	}
 }
 
+// count counts row k, for its maximum and how often that is there.
+func (l *Labels) count(k int, max, count float64) (single bool) {
+	single = l.Logit[k] == max && count == 1
+	switch {
+	case l.Class[k] < 0:
+	case single:
+		l.Single[k%Lanes]++
+	case l.Logit[k] == max:
+		l.Tied[k%Lanes]++
+	}
+	return single
+}
+
 // labelGo finds, for the rows of groups whose sums are in c, what their labels
 // make of them. A coefficient of 0 makes any loss 0. Where terms is not nil it
 // also sets the gradients at the labels and c.Factor, to multiply the terms by,
@@ -39,14 +56,7 @@ func (c *Panel) labelGo(l *Labels, terms *Tile, groups int) {
 		if l.Coefficient[k] != 0 {
 			l.Loss[k] = Canonical(float64(l.Coefficient[k] * (0 - (c.NegLogSum[k] + (logit - c.Max[k])))))
 		}
-		single := logit == c.Max[k] && c.Count[k] == 1
-		switch {
-		case y < 0:
-		case single:
-			l.Single[k%Lanes]++
-		case logit == c.Max[k]:
-			l.Tied[k%Lanes]++
-		}
+		single := l.count(k, c.Max[k], c.Count[k])
 		if terms == nil {
 			continue
 		}
@@ -64,5 +74,23 @@ func (c *Panel) labelGo(l *Labels, terms *Tile, groups int) {
 			l.AtLabel[k] = NaN
 		}
 		c.Factor[k] = float64(c.Inverse[k] * g)
+	}
+}
+
+// weightedLabelGo is labelGo without terms for rows that have coefficients for
+// all classes, whose losses are in l.High and l.Low. Where the targets are
+// distributions, of which lane 0 has the sums, they are what DistributionLoss
+// takes.
+func (c *Panel) weightedLabelGo(l *Labels, distributions bool, groups int) {
+	for k := range groups * Group {
+		loss := Accumulator{l.High[k], l.Low[k]}
+		if distributions {
+			loss = DistributionLoss(loss, c.Sum(k), c.NegLogSum[k])
+		}
+		l.Loss[k] = 0
+		if l.Coefficient[k] != 0 {
+			l.Loss[k] = Canonical(float64(l.Coefficient[k] * loss.Value()))
+		}
+		l.count(k, c.Max[k], c.Count[k])
 	}
 }

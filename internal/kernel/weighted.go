@@ -341,12 +341,18 @@ func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 
 // weightedGradientGo turns the terms of slices in a tile into the
 // gradient, for coefficients q and entries x in tiles too. The coefficients'
-// sums are in lane 0, and factor is what the gradient is multiplied by.
+// sums are in lane 0, and factor is what the gradient is multiplied by. Where
+// either is 0, so is the gradient, whatever the terms are.
 func (c *Panel) weightedGradientGo(terms, q, x []float64, n, groups int) {
 	for i := range groups * Group {
 		w := newWeighting(c.Factors(i), c.Sum(i), c.Factor[i])
+		none := c.Hi[0][i] == 0 || c.Factor[i] == 0
 		for j := range n {
 			at := j*Width + i
+			if none {
+				terms[at] = 0
+				continue
+			}
 			if x[at] == c.Max[i] && c.Count[i] == 1 {
 				terms[at] = w.largest(terms[at], q[at], c.Complement[i], c.ComplementLow[i])
 			} else {
