@@ -12,8 +12,9 @@ import (
 
 // ClassCounts returns how often each of the classes 0 to classes-1 occurs in
 // target, a row counting its SampleWeight, and a row whose label is ignored
-// not at all. The other options are not read. The counts are what
-// BalancedWeights and EffectiveNumberWeights take.
+// not at all. The other options are not read. Each count is the exact sum,
+// rounded once. The counts are what BalancedWeights and EffectiveNumberWeights
+// take, or OccurringWeights where one is 0.
 //
 // It panics with mat.ErrZeroLength if target is empty or classes is 0, with
 // mat.ErrNegativeDimension if classes is negative, and with mat.ErrShape if

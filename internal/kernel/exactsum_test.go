@@ -80,6 +80,11 @@ func hardSums(r *rand.Rand) map[string][]float64 {
 		"far powers":       random(4, power(-1074, 1023)),
 		"tie":              {1, 0x1p-53},
 		"above a tie":      {1, 0x1p-53, 0x1p-1074},
+		"past it in parts": {math.MaxFloat64, 0x1p969, 0x1p969},
+		"and a little":     {math.MaxFloat64, 0x1p969, 0x1p969, 0x1p-1074},
+		"short of it":      {math.MaxFloat64, 0x1p969, 0x1p969, -0x1p-1074},
+		"just above a tie": {1, 0x1p-53, 0x1p-106},
+		"below and above":  {-1, -0x1p-53, -0x1.8p-107},
 		"above a far tie":  {1, 0x1p-53, 0x1p-160, 0x1p-300},
 		"below a tie":      {1 + 0x1p-52, 0x1p-53, -0x1p-200},
 		"below one":        {1, -0x1p-54, -0x1p-300},
@@ -155,6 +160,7 @@ func TestExactSum(t *testing.T) {
 						i++
 					}
 				}
+				losses.Total()
 				sums = append(sums, losses.Total())
 				for i := range sums[:len(sums)-1] {
 					if i > 0 {
@@ -249,7 +255,7 @@ func TestJoinExact(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "0", "1", "0x", "0x1", "0xp1", "0x1p", "x1p1", "+0x1p1", "--0x1p1", "0x1p1 ", "0X1p1", "0xAp1", "0x1.8p1", "0x1p1.0",
-		"0x1p-1075", "0x1p1102", "0x1p9223372036854775807", "0x1p-9223372036854775808", "0x1p92233720368547758070",
+		"0x1p-1075", "0x1p1070", "0x1p1102", "0x1p9223372036854775807", "0x1p-9223372036854775808", "0x1p92233720368547758070",
 	} {
 		joined, err := JoinText(3, text)
 		if got := joined.Value(); err == nil || got != 3 {
