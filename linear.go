@@ -21,7 +21,7 @@ import (
 //
 // It is CrossEntropy of those logits, bit for bit and for all options, but no
 // N×C matrix is made: some rows are done at a time, in no more than 4 MB for
-// each goroutine, or a row of logits where that is more.
+// each goroutine, or with smoothing three rows of C numbers where that is more.
 //
 // A logit is a chain of fused multiply-adds from +0 over the features in their
 // order, to which then b[c] is added. So its bits depend on its row of x, its
