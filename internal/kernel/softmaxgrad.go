@@ -70,7 +70,9 @@ func softmaxGradEntry(p, u, hi, lo, large float64) float64 {
 // sum of the terms of the entries that are not, and large that of those that
 // are.
 func dominantGrad(logp, u float64, small, large Accumulator) float64 {
-	p, complement := probability(logp), newExponential(logp).complement
+	// Rounded from two words, as for an upstream gradient of 1 where there is no
+	// other.
+	p, complement := probability(logp), vectorJacobianEntry(logp, 1, 1, 0)
 	own := 0.0
 	if complement != 0 {
 		own = float64(u * complement)
