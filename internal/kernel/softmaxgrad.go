@@ -66,13 +66,10 @@ func softmaxGradEntry(p, u, hi, lo, large float64) float64 {
 	return Canonical(float64(p * (float64(u*(1-p)) - others)))
 }
 
-// dominantGrad returns the gradient of an entry that is dominant. small is the
-// sum of the terms of the entries that are not, and large that of those that
-// are.
-func dominantGrad(logp, u float64, small, large Accumulator) float64 {
-	// Rounded from two words, as for an upstream gradient of 1 where there is no
-	// other.
-	p, complement := probability(logp), vectorJacobianEntry(logp, 1, 1, 0)
+// dominantGrad returns the gradient of an entry that is dominant, of which
+// complement is 1-p. small is the sum of the terms of the entries that are not,
+// and large that of those that are.
+func dominantGrad(p, complement, u float64, small, large Accumulator) float64 {
 	own := 0.0
 	if complement != 0 {
 		own = float64(u * complement)
@@ -80,6 +77,18 @@ func dominantGrad(logp, u float64, small, large Accumulator) float64 {
 	others := (((large.Hi - float64(p*u)) + large.Lo) + small.Lo) + small.Hi
 	return Canonical(float64(p * (own - others)))
 }
+
+// complementOf returns 1 - e^y. It is what LogSoftmaxGrad gives for an upstream
+// gradient of 1 where there is no other, so that there is a kernel for it.
+func complementOf(y float64) float64 { return vectorJacobianEntry(y, 1, 1, 0) }
+
+// complementsOf sets dst to what complementOf returns, for at most Width entries.
+func complementsOf(dst, y []float64) { VectorJacobianOf(dst, y, ones[:len(y)], 1, 0) }
+
+var ones = func() (x [Width]float64) {
+	Fill(x[:], 1)
+	return x
+}()
 
 // probability returns e^y, within 0.6 ulp of what it stands for but where that
 // is below the normal numbers.
@@ -167,7 +176,7 @@ func (m *RowMoments) setGradient(dst, logp, u, p, terms []float64) {
 		}
 		for j, pj := range p {
 			if pj > dominant {
-				terms[j] = dominantGrad(logp[j], u[j], small, m.large)
+				terms[j] = dominantGrad(pj, complementOf(logp[j]), u[j], small, m.large)
 			}
 		}
 		softmaxGrad(dst, p, u, small.Hi, small.Lo, m.large.Hi)
@@ -189,9 +198,10 @@ type Moments struct {
 	large             [Width]Accumulator
 	largeHi           [Width]float64
 	frames            Panel
-	// hasLarge says which slices of the block in the tiles may have dominant
-	// entries.
-	hasLarge [Width]bool
+	// dominant are the places of the dominant entries of the block in the tiles,
+	// so many.
+	dominant  [len(Tile{})]uint16
+	dominants int
 }
 
 // Reset prepares for the sums of n slices.
@@ -213,14 +223,31 @@ func (m *Moments) SetP(rows, n int) {
 	c.SetFrames(groups)
 	c.AddExp(m.P[:], Width, m.LogP[:], Width, rows, groups)
 	c.Scale(m.P[:], Width, rows, groups)
+	m.dominants = 0
+	hasDominant := false
 	for i, y := range highest[:n] {
 		// No entry is dominant whose log-probability is below this.
-		m.hasLarge[i] = !(y < -0.2876)
+		hasDominant = hasDominant || !(y < -0.2876)
 		if y <= mostLogp {
 			continue
 		}
 		for j := range rows {
 			m.P[j*Width+i] = probability(m.LogP[j*Width+i])
+		}
+	}
+	if !hasDominant {
+		return
+	}
+	for j := range rows {
+		p := m.P[j*Width:][:n]
+		if MaxOf(p) <= dominant {
+			continue
+		}
+		for i, v := range p {
+			if v > dominant {
+				m.dominant[m.dominants] = uint16(j*Width + i)
+				m.dominants++
+			}
 		}
 	}
 }
@@ -233,12 +260,8 @@ func (m *Moments) Add(rows, n int) {
 	}
 	m.small.Add(m.terms[:], Width, rows, n)
 	m.small.TakeLow(&m.low, GroupsFor(n))
-	for i, has := range m.hasLarge[:n] {
-		for j := 0; has && j < rows; j++ {
-			if p := m.P[j*Width+i]; p > dominant {
-				m.large[i].Add(momentTerm(p, m.U[j*Width+i]))
-			}
-		}
+	for _, at := range m.dominant[:m.dominants] {
+		m.large[at%Width].Add(momentTerm(m.P[at], m.U[at]))
 	}
 }
 
@@ -252,23 +275,26 @@ func (m *Moments) Join(n int) {
 
 // SetGradient sets LogP to the gradient, given the sums.
 func (m *Moments) SetGradient(rows, n int) {
-	width := GroupsFor(n) * Group
-	for i, has := range m.hasLarge[:n] {
-		for j := 0; has && j < rows; j++ {
-			if at := j*Width + i; m.P[at] > dominant {
-				m.terms[at] = dominantGrad(m.LogP[at], m.U[at], Accumulator{m.small.Hi[0][i], m.small.Lo[0][i]}, m.large[i])
-			}
+	var y, complement [Width]float64
+	for places := m.dominant[:m.dominants]; len(places) > 0; {
+		some := places[:min(len(places), Width)]
+		for k, at := range some {
+			y[k] = m.LogP[at]
 		}
+		complementsOf(complement[:len(some)], y[:len(some)])
+		for k, at := range some {
+			i := at % Width
+			small := Accumulator{m.small.Hi[0][i], m.small.Lo[0][i]}
+			m.terms[at] = dominantGrad(m.P[at], complement[k], m.U[at], small, m.large[i])
+		}
+		places = places[len(some):]
 	}
+	width := GroupsFor(n) * Group
 	for j := range rows {
 		p := m.P[j*Width:][:width]
 		columnsSoftmaxGrad(m.LogP[j*Width:][:width], p, m.U[j*Width:][:width], m.small.Hi[0][:], m.small.Lo[0][:], m.largeHi[:])
 	}
-	for i, has := range m.hasLarge[:n] {
-		for j := 0; has && j < rows; j++ {
-			if at := j*Width + i; m.P[at] > dominant {
-				m.LogP[at] = m.terms[at]
-			}
-		}
+	for _, at := range m.dominant[:m.dominants] {
+		m.LogP[at] = m.terms[at]
 	}
 }
