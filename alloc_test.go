@@ -231,13 +231,13 @@ func TestNothingOfSize(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	shapes := []struct{ rows, cols int }{{1 << 12, 1 << 9}, {1, 1 << 20}, {4, 1 << 18}, {1 << 20, 1}, {1 << 18, 4}}
-	if long {
+	if testkit.Long() > 0 {
 		shapes = append(shapes, []struct{ rows, cols int }{{1, 4194304}, {4, 1048576}, {4194304, 1}, {1048576, 4}, {64, 50257}}...)
 	}
 	for _, s := range shapes {
 		for k, layout := range memoryLayouts {
 			for n, f := range callAll(t, s.rows, s.cols, layout.of, nil) {
-				if !long && n%3 != k {
+				if testkit.Long() == 0 && n%6 != k {
 					continue
 				}
 				// A collection, run twice, empties the pools.
@@ -321,7 +321,11 @@ func TestLinearMemory(t *testing.T) {
 	const most = 4 << 20
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	for _, s := range [][3]int{{40000, 4, 3}, {3000, 64, 1000}, {300, 8, 8192}, {40, 20, 50257}, {20, 5000, 10}, {200, 1500, 300}, {9, 1, 600000}} {
+	shapes := [][3]int{{40000, 4, 3}, {40, 20, 50257}, {20, 5000, 10}, {9, 1, 600000}}
+	if testkit.Long() > 0 {
+		shapes = append(shapes, [][3]int{{3000, 64, 1000}, {300, 8, 8192}, {200, 1500, 300}}...)
+	}
+	for _, s := range shapes {
 		sample := make([]float64, s[0])
 		for i := range sample {
 			sample[i] = float64(i % 2)

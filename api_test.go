@@ -324,32 +324,34 @@ func TestPanics(t *testing.T) {
 		few  func() // too few targets
 	}{
 		"NLL": {
-			func(x mat.Matrix, o *logsoftmax.Options) { logsoftmax.NLL(x, labels, o) },
-			func(dst []float64, x mat.Matrix, o *logsoftmax.Options) { logsoftmax.NLLEach(dst, x, labels, o) },
-			func(dst *mat.Dense, x mat.Matrix, o *logsoftmax.Options) { logsoftmax.NLLGrad(dst, x, labels, o) },
-			func() { logsoftmax.NLL(x, labels[:1], nil) },
+			func(x mat.Matrix, o *logsoftmax.Options) { _, _ = logsoftmax.NLL(x, labels, o) },
+			func(dst []float64, x mat.Matrix, o *logsoftmax.Options) { _, _ = logsoftmax.NLLEach(dst, x, labels, o) },
+			func(dst *mat.Dense, x mat.Matrix, o *logsoftmax.Options) {
+				_, _ = logsoftmax.NLLGrad(dst, x, labels, o)
+			},
+			func() { _, _ = logsoftmax.NLL(x, labels[:1], nil) },
 		},
 		"CrossEntropy": {
-			func(x mat.Matrix, o *logsoftmax.Options) { logsoftmax.CrossEntropy(x, labels, o) },
+			func(x mat.Matrix, o *logsoftmax.Options) { _, _ = logsoftmax.CrossEntropy(x, labels, o) },
 			func(dst []float64, x mat.Matrix, o *logsoftmax.Options) {
-				logsoftmax.CrossEntropyEach(dst, x, labels, o)
+				_, _ = logsoftmax.CrossEntropyEach(dst, x, labels, o)
 			},
 			func(dst *mat.Dense, x mat.Matrix, o *logsoftmax.Options) {
-				logsoftmax.CrossEntropyGrad(dst, x, labels, o)
+				_, _ = logsoftmax.CrossEntropyGrad(dst, x, labels, o)
 			},
-			func() { logsoftmax.CrossEntropy(x, labels[:1], nil) },
+			func() { _, _ = logsoftmax.CrossEntropy(x, labels[:1], nil) },
 		},
 		"SoftCrossEntropy": {
 			func(x mat.Matrix, o *logsoftmax.Options) {
-				logsoftmax.SoftCrossEntropy(x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
+				_, _ = logsoftmax.SoftCrossEntropy(x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
 			},
 			func(dst []float64, x mat.Matrix, o *logsoftmax.Options) {
-				logsoftmax.SoftCrossEntropyEach(dst, x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
+				_, _ = logsoftmax.SoftCrossEntropyEach(dst, x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
 			},
 			func(dst *mat.Dense, x mat.Matrix, o *logsoftmax.Options) {
-				logsoftmax.SoftCrossEntropyGrad(dst, x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
+				_, _ = logsoftmax.SoftCrossEntropyGrad(dst, x, mat.NewDense(2, 3, []float64{1, 0, 0, 0, 1, 0}), o)
 			},
-			func() { logsoftmax.SoftCrossEntropy(x, tall, nil) },
+			func() { _, _ = logsoftmax.SoftCrossEntropy(x, tall, nil) },
 		},
 	} {
 		zeroLength = append(zeroLength,
@@ -381,17 +383,19 @@ func TestPanics(t *testing.T) {
 
 	// The others.
 	zeroLength = append(zeroLength,
-		call{"ClassCounts of nothing", func() { logsoftmax.ClassCounts(nil, 3, nil) }},
-		call{"ClassCounts of no classes", func() { logsoftmax.ClassCounts(labels, 0, nil) }},
-		call{"BalancedWeights of nothing", func() { logsoftmax.BalancedWeights(nil) }},
-		call{"EffectiveNumberWeights of nothing", func() { logsoftmax.EffectiveNumberWeights(nil, 0.5) }},
-		call{"Labels of nothing", func() { logsoftmax.Labels(nil, new(mat.VecDense)) }},
+		call{"ClassCounts of nothing", func() { _, _ = logsoftmax.ClassCounts(nil, 3, nil) }},
+		call{"ClassCounts of no classes", func() { _, _ = logsoftmax.ClassCounts(labels, 0, nil) }},
+		call{"BalancedWeights of nothing", func() { _, _ = logsoftmax.BalancedWeights(nil) }},
+		call{"EffectiveNumberWeights of nothing", func() { _, _ = logsoftmax.EffectiveNumberWeights(nil, 0.5) }},
+		call{"Labels of nothing", func() { _, _ = logsoftmax.Labels(nil, new(mat.VecDense)) }},
 	)
 	shape = append(shape,
-		call{"ClassCounts with too few sample weights", func() { logsoftmax.ClassCounts(labels, 3, options(logsoftmax.Options{SampleWeight: []float64{1}})) }},
-		call{"Labels into another length", func() { logsoftmax.Labels(make([]int, 1), mat.NewVecDense(2, nil)) }},
+		call{"ClassCounts with too few sample weights", func() {
+			_, _ = logsoftmax.ClassCounts(labels, 3, options(logsoftmax.Options{SampleWeight: []float64{1}}))
+		}},
+		call{"Labels into another length", func() { _, _ = logsoftmax.Labels(make([]int, 1), mat.NewVecDense(2, nil)) }},
 	)
-	negative := []call{{"ClassCounts of -1 classes", func() { logsoftmax.ClassCounts(labels, -1, nil) }}}
+	negative := []call{{"ClassCounts of -1 classes", func() { _, _ = logsoftmax.ClassCounts(labels, -1, nil) }}}
 
 	for _, kind := range []struct {
 		want  mat.Error

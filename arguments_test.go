@@ -81,38 +81,38 @@ func matrixFunctions(rows, cols int) []matrixFunction {
 		target[i] = i % cols
 	}
 	functions := []matrixFunction{
-		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLL(in[0], target, nil) }},
-		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLL(in[0], target, &Options{LabelSmoothing: 0.1}) }},
-		{"NLLEach", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { NLLEach(nil, in[0], target, nil) }},
-		{"NLLGrad", true, []string{"logp"}, func(dst *mat.Dense, in ...mat.Matrix) { NLLGrad(dst, in[0], target, nil) }},
-		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { CrossEntropy(in[0], target, nil) }},
+		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, nil) }},
+		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, &Options{LabelSmoothing: 0.1}) }},
+		{"NLLEach", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLLEach(nil, in[0], target, nil) }},
+		{"NLLGrad", true, []string{"logp"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = NLLGrad(dst, in[0], target, nil) }},
+		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropy(in[0], target, nil) }},
 		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) {
-			CrossEntropy(in[0], target, &Options{LabelSmoothing: 0.1})
+			_, _ = CrossEntropy(in[0], target, &Options{LabelSmoothing: 0.1})
 		}},
-		{"CrossEntropyEach", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { CrossEntropyEach(nil, in[0], target, nil) }},
-		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) { CrossEntropyGrad(dst, in[0], target, nil) }},
+		{"CrossEntropyEach", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyEach(nil, in[0], target, nil) }},
+		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyGrad(dst, in[0], target, nil) }},
 		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) {
-			CrossEntropyGrad(dst, in[0], target, &Options{LabelSmoothing: 0.1})
+			_, _ = CrossEntropyGrad(dst, in[0], target, &Options{LabelSmoothing: 0.1})
 		}},
-		{"SoftCrossEntropy", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) { SoftCrossEntropy(in[0], in[1], nil) }},
+		{"SoftCrossEntropy", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = SoftCrossEntropy(in[0], in[1], nil) }},
 		{"SoftCrossEntropyEach", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) {
-			SoftCrossEntropyEach(nil, in[0], in[1], nil)
+			_, _ = SoftCrossEntropyEach(nil, in[0], in[1], nil)
 		}},
 		{"SoftCrossEntropyGrad", true, []string{"logits", "target"}, func(dst *mat.Dense, in ...mat.Matrix) {
-			SoftCrossEntropyGrad(dst, in[0], in[1], nil)
+			_, _ = SoftCrossEntropyGrad(dst, in[0], in[1], nil)
 		}},
 	}
 	// With as many classes as rows.
 	first := make([]int, rows)
 	functions = append(functions,
 		matrixFunction{"LinearCrossEntropy", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
-			LinearCrossEntropy(in[0], in[1], nil, first, nil)
+			_, _ = LinearCrossEntropy(in[0], in[1], nil, first, nil)
 		}},
 		matrixFunction{"LinearCrossEntropyEach", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
-			LinearCrossEntropyEach(nil, in[0], in[1], nil, first, nil)
+			_, _ = LinearCrossEntropyEach(nil, in[0], in[1], nil, first, nil)
 		}},
 		matrixFunction{"LinearCrossEntropyGrad", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
-			LinearCrossEntropyGrad(LinearGrad{W: new(mat.Dense)}, in[0], in[1], nil, first, nil)
+			_, _ = LinearCrossEntropyGrad(LinearGrad{W: new(mat.Dense)}, in[0], in[1], nil, first, nil)
 		}},
 	)
 	for _, dim := range []int{0, 1} {
@@ -203,7 +203,7 @@ func TestNil(t *testing.T) {
 		})
 	}
 	for _, v := range []mat.Vector{nil, (*mat.VecDense)(nil)} {
-		if p := panicValue(func() { Labels(nil, v) }); p != "logsoftmax: Labels: v is nil, want a matrix" {
+		if p := panicValue(func() { _, _ = Labels(nil, v) }); p != "logsoftmax: Labels: v is nil, want a matrix" {
 			t.Errorf("Labels of %T: panic %v", v, p)
 		}
 	}
@@ -268,7 +268,7 @@ func TestShortStorage(t *testing.T) {
 		eachBad(t, "a vector", 9, 1, func() mat.Matrix { return vector(9, test.inc, test.length) }, says(test.part))
 		eachBad(t, "a transposed vector", 1, 9, func() mat.Matrix { return vector(9, test.inc, test.length).T() }, says(test.part))
 		eachBad(t, "a vector transposed as one", 1, 9, func() mat.Matrix { return vector(9, test.inc, test.length).TVec() }, says(test.part))
-		if p := panicValue(func() { Labels(nil, vector(9, test.inc, test.length)) }); p != "logsoftmax: Labels: v has "+test.part {
+		if p := panicValue(func() { _, _ = Labels(nil, vector(9, test.inc, test.length)) }); p != "logsoftmax: Labels: v has "+test.part {
 			t.Errorf("Labels: panic %v", p)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
+	"example.org/logsoftmax/internal/testkit"
 )
 
 // TestConcurrent calls every function from many goroutines on shared inputs,
@@ -15,7 +17,7 @@ import (
 func TestConcurrent(t *testing.T) {
 	shapes := [][2]int{{1, 3}, {100, 10}, {33, 65}, {7, 300}, {700, 90}, {3, 5000}, {2500, 20}, {1, 140_000}}
 	goroutines, rounds := 12, 3
-	if testing.Short() {
+	if testkit.Long() == 0 {
 		goroutines, rounds = 6, 1
 	}
 

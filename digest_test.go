@@ -79,8 +79,23 @@ func (d *digester) digest() string {
 // digestShapes are on both sides of what tells the ways apart in which rows
 // and columns are worked on.
 var digestShapes = []struct{ rows, cols int }{
-	{1, 1}, {3, 2}, {200, 2}, {130, 10}, {67, 33}, {17, 64}, {9, 65}, {33, 129}, {12, 300}, {5, 1000},
-	{2, 2047}, {3, 2048}, {2, 2049}, {2, 4200}, {2100, 9}, {9, 520}, {1, 66000},
+	{1, 1},
+	{3, 2},
+	{200, 2},
+	{130, 10},
+	{67, 33},
+	{17, 64},
+	{9, 65},
+	{33, 129},
+	{12, 300},
+	{5, 1000},
+	{2, 2047},
+	{3, 2048},
+	{2, 2049},
+	{2, 4200},
+	{2100, 9},
+	{9, 520},
+	{1, 66000},
 }
 
 // digests computes the digest. The inputs are integers and single roundings

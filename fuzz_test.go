@@ -1405,7 +1405,8 @@ func FuzzClassWeights(f *testing.F) {
 				if balanced != nil || !errors.As(err, &value) || *value != (logsoftmax.ValueError{Name: "counts", Row: -1, Col: c, Value: n}) {
 					t.Errorf("balanced weights of %v, of which %d is too large: %v, %v", got, c, balanced, err)
 				}
-				balanced, err = nil, nil
+				// Refused, as it was to be.
+				err = nil
 				break
 			}
 			if balanced == nil {
@@ -1458,14 +1459,14 @@ func FuzzLabels(f *testing.F) {
 		var bad *logsoftmax.ValueError
 		for i := range v.Len() {
 			x := float64(int8(r.byte()))
-			switch b := r.byte(); {
-			case b%8 == 0:
+			switch b := r.byte(); b % 8 {
+			case 0:
 				x = r.bits()
-			case b%8 == 1:
+			case 1:
 				x = fuzzSpecial[r.below(len(fuzzSpecial))]
-			case b%8 == 2:
+			case 2:
 				x = math.Ldexp(x, int(b/8))
-			case b%8 == 3:
+			case 3:
 				x = -x * math.MinInt
 			}
 			v.SetVec(i, x)

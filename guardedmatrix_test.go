@@ -19,9 +19,30 @@ import (
 // right behind, and end right before, a page that faults.
 func TestGuardedMatrices(t *testing.T) {
 	shapes := []struct{ rows, cols, stride int }{
-		{1, 1, 1}, {1, 2, 2}, {2, 2, 2}, {3, 2, 5}, {7, 3, 3}, {8, 3, 4}, {9, 10, 10}, {64, 10, 10}, {65, 10, 13},
-		{71, 17, 17}, {130, 5, 5}, {3, 63, 63}, {5, 64, 64}, {5, 65, 65}, {11, 100, 101}, {13, 127, 127}, {67, 129, 130},
-		{2, 1000, 1000}, {3, 2047, 2047}, {2, 2048, 2051}, {2, 2049, 2049}, {2, 4099, 4099}, {2049, 9, 9}, {2100, 67, 70},
+		{1, 1, 1},
+		{1, 2, 2},
+		{2, 2, 2},
+		{3, 2, 5},
+		{7, 3, 3},
+		{8, 3, 4},
+		{9, 10, 10},
+		{64, 10, 10},
+		{65, 10, 13},
+		{71, 17, 17},
+		{130, 5, 5},
+		{3, 63, 63},
+		{5, 64, 64},
+		{5, 65, 65},
+		{11, 100, 101},
+		{13, 127, 127},
+		{67, 129, 130},
+		{2, 1000, 1000},
+		{3, 2047, 2047},
+		{2, 2048, 2051},
+		{2, 2049, 2049},
+		{2, 4099, 4099},
+		{2049, 9, 9},
+		{2100, 67, 70},
 	}
 	const most = 2100 * 70
 	a, b, c := testkit.NewGuarded(t, most), testkit.NewGuarded(t, most), testkit.NewGuarded(t, most)
@@ -112,8 +133,16 @@ func TestGuardedLinear(t *testing.T) {
 			defer kernel.Use(it)()
 			r := rand.New(rand.NewPCG(29, 30))
 			for _, s := range []struct{ rows, features, classes, gap int }{
-				{1, 1, 1, 0}, {2, 3, 2, 0}, {3, 2, 5, 1}, {9, 7, 10, 0}, {65, 13, 33, 2}, {70, 24, 64, 0}, {17, 25, 65, 3},
-				{130, 8, 70, 0}, {33, 70, 300, 5}, {5, 9, 2100, 0},
+				{1, 1, 1, 0},
+				{2, 3, 2, 0},
+				{3, 2, 5, 1},
+				{9, 7, 10, 0},
+				{65, 13, 33, 2},
+				{70, 24, 64, 0},
+				{17, 25, 65, 3},
+				{130, 8, 70, 0},
+				{33, 70, 300, 5},
+				{5, 9, 2100, 0},
 			} {
 				for e, from := range testkit.Ends {
 					to := testkit.Ends[1-e]
@@ -134,11 +163,11 @@ func TestGuardedLinear(t *testing.T) {
 					}
 					opts := &Options{Ignore: []int{-1}}
 					for name, call := range map[string]func(){
-						"of a Dense": func() { LinearCrossEntropyGrad(LinearGrad{X: dx, W: dw, B: db}, x, w, b, target, opts) },
+						"of a Dense": func() { _, _ = LinearCrossEntropyGrad(LinearGrad{X: dx, W: dw, B: db}, x, w, b, target, opts) },
 						"of a transpose": func() {
-							LinearCrossEntropyGrad(LinearGrad{W: dw, B: db}, mat.DenseCopyOf(x.T()).T(), w, b, target, opts)
+							_, _ = LinearCrossEntropyGrad(LinearGrad{W: dw, B: db}, mat.DenseCopyOf(x.T()).T(), w, b, target, opts)
 						},
-						"in place": func() { LinearCrossEntropyGrad(LinearGrad{X: x, W: dw, B: db}, x, w, b, target, opts) },
+						"in place": func() { _, _ = LinearCrossEntropyGrad(LinearGrad{X: x, W: dw, B: db}, x, w, b, target, opts) },
 					} {
 						if v := testkit.Fault(call); v != nil {
 							t.Fatalf("LinearCrossEntropyGrad %s, %+v, from the %s of their pages: %v", name, s, from.Name, v)

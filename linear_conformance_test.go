@@ -45,7 +45,11 @@ func TestLinearConformance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

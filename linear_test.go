@@ -213,9 +213,23 @@ func (r *linearResult) difference(want *linearResult) string {
 // sides of what tells the ways apart in which they are worked on.
 func linearShapes() [][3]int {
 	shapes := [][3]int{
-		{1, 1, 1}, {1, 1, 2}, {2, 1, 3}, {1, 70, 5}, {64, 64, 64}, {65, 63, 65}, {129, 5, 10}, {300, 3, 2},
-		{70, 33, 70}, {13, 7, 2049}, {9, 1030, 12}, {1700, 2, 10}, {40, 17, 700}, {3, 40, 5000}, {130, 9, 300},
-		{7, 3, 25000}, {140, 1, 26000},
+		{1, 1, 1},
+		{1, 1, 2},
+		{2, 1, 3},
+		{1, 70, 5},
+		{64, 64, 64},
+		{65, 63, 65},
+		{129, 5, 10},
+		{300, 3, 2},
+		{70, 33, 70},
+		{13, 7, 2049},
+		{9, 1030, 12},
+		{1700, 2, 10},
+		{40, 17, 700},
+		{3, 40, 5000},
+		{130, 9, 300},
+		{7, 3, 25000},
+		{140, 1, 26000},
 	}
 	r := rand.New(rand.NewPCG(62, 63))
 	for range 60 {
@@ -483,13 +497,13 @@ func TestLinearMistakes(t *testing.T) {
 		p, g := fresh()
 		test.spoil(&p, &g)
 		calls := map[string]func(){
-			"LinearCrossEntropy":     func() { logsoftmax.LinearCrossEntropy(p.x, p.w, p.b, p.target, p.opts) },
-			"LinearCrossEntropyEach": func() { logsoftmax.LinearCrossEntropyEach(nil, p.x, p.w, p.b, p.target, p.opts) },
+			"LinearCrossEntropy":     func() { _, _ = logsoftmax.LinearCrossEntropy(p.x, p.w, p.b, p.target, p.opts) },
+			"LinearCrossEntropyEach": func() { _, _ = logsoftmax.LinearCrossEntropyEach(nil, p.x, p.w, p.b, p.target, p.opts) },
 		}
 		if !test.always {
 			clear(calls)
 		}
-		calls["LinearCrossEntropyGrad"] = func() { logsoftmax.LinearCrossEntropyGrad(g, p.x, p.w, p.b, p.target, p.opts) }
+		calls["LinearCrossEntropyGrad"] = func() { _, _ = logsoftmax.LinearCrossEntropyGrad(g, p.x, p.w, p.b, p.target, p.opts) }
 		for fn, call := range calls {
 			got := panicOf(call)
 			if part, ok := test.want.(string); ok {
@@ -503,7 +517,7 @@ func TestLinearMistakes(t *testing.T) {
 	}
 	if got := panicOf(func() {
 		p, _ := fresh()
-		logsoftmax.LinearCrossEntropyEach(make([]float64, 3), p.x, p.w, p.b, p.target, nil)
+		_, _ = logsoftmax.LinearCrossEntropyEach(make([]float64, 3), p.x, p.w, p.b, p.target, nil)
 	}); got != mat.ErrShape {
 		t.Errorf("LinearCrossEntropyEach into another length panics with %v", got)
 	}
@@ -515,10 +529,14 @@ func TestLinearMistakes(t *testing.T) {
 	}{
 		{"a label too large", func(p *linearProblem) { p.target[2] = 5 }, &logsoftmax.TargetError{Row: 2, Target: 5, Classes: 5}},
 		{"a negative label", func(p *linearProblem) { p.target[1] = -1 }, &logsoftmax.TargetError{Row: 1, Target: -1, Classes: 5}},
-		{"a smoothing above 1", func(p *linearProblem) { p.opts = &logsoftmax.Options{LabelSmoothing: 2} },
-			&logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: 2}},
-		{"a negative class weight", func(p *linearProblem) { p.opts = &logsoftmax.Options{Weight: []float64{1, 1, -1, 1, 1}} },
-			&logsoftmax.ValueError{Name: "Weight", Row: -1, Col: 2, Value: -1}},
+		{
+			"a smoothing above 1", func(p *linearProblem) { p.opts = &logsoftmax.Options{LabelSmoothing: 2} },
+			&logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: 2},
+		},
+		{
+			"a negative class weight", func(p *linearProblem) { p.opts = &logsoftmax.Options{Weight: []float64{1, 1, -1, 1, 1}} },
+			&logsoftmax.ValueError{Name: "Weight", Row: -1, Col: 2, Value: -1},
+		},
 	} {
 		p, _ := fresh()
 		test.spoil(&p)

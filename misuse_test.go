@@ -135,9 +135,9 @@ func TestShapesPanic(t *testing.T) {
 		}
 		call := func(what string, check func(what string, f func(dst *mat.Dense)), x mat.Matrix, target any, o *logsoftmax.Options) {
 			t.Helper()
-			check(k.name+" "+what, func(*mat.Dense) { k.loss(x, target, o) })
-			check(k.name+"Each "+what, func(*mat.Dense) { k.each(nil, x, target, o) })
-			check(k.name+"Grad "+what, func(dst *mat.Dense) { k.grad(dst, x, target, o) })
+			check(k.name+" "+what, func(*mat.Dense) { _, _ = k.loss(x, target, o) })
+			check(k.name+"Each "+what, func(*mat.Dense) { _, _ = k.each(nil, x, target, o) })
+			check(k.name+"Grad "+what, func(dst *mat.Dense) { _, _ = k.grad(dst, x, target, o) })
 		}
 		shape := func(what string, f func(dst *mat.Dense)) { t.Helper(); want(what, mat.ErrShape, f) }
 		call("of nothing", func(what string, f func(dst *mat.Dense)) { t.Helper(); want(what, mat.ErrZeroLength, f) }, empty, good, nil)
@@ -152,7 +152,7 @@ func TestShapesPanic(t *testing.T) {
 		}
 		for _, r := range []logsoftmax.Reduction{-1, 2, 99} {
 			wantString(k.name+"Grad with an unknown reduction", k.name+"Grad", func(dst *mat.Dense) {
-				k.grad(dst, x, good, &logsoftmax.Options{Reduction: r})
+				_, _ = k.grad(dst, x, good, &logsoftmax.Options{Reduction: r})
 			})
 			// The other functions do not read it.
 			o := &logsoftmax.Options{Reduction: r}
@@ -163,16 +163,16 @@ func TestShapesPanic(t *testing.T) {
 				t.Errorf("%s: %v", k.name, err)
 			}
 		}
-		shape(k.name+"Each into another length", func(*mat.Dense) { k.each(make([]float64, 3), x, good, nil) })
-		shape(k.name+"Each into no length", func(*mat.Dense) { k.each([]float64{}, x, good, nil) })
-		shape(k.name+"Grad into another shape", func(*mat.Dense) { k.grad(mat.NewDense(3, 2, nil), x, good, nil) })
+		shape(k.name+"Each into another length", func(*mat.Dense) { _, _ = k.each(make([]float64, 3), x, good, nil) })
+		shape(k.name+"Each into no length", func(*mat.Dense) { _, _ = k.each([]float64{}, x, good, nil) })
+		shape(k.name+"Grad into another shape", func(*mat.Dense) { _, _ = k.grad(mat.NewDense(3, 2, nil), x, good, nil) })
 		storage := mat.NewDense(4, 5, nil)
 		wantString(k.name+"Grad with partial overlap", k.name+"Grad", func(*mat.Dense) {
-			k.grad(storage.Slice(1, 3, 1, 4).(*mat.Dense), storage.Slice(0, 2, 0, 3), good, nil)
+			_, _ = k.grad(storage.Slice(1, 3, 1, 4).(*mat.Dense), storage.Slice(0, 2, 0, 3), good, nil)
 		})
 		if k.soft {
 			wantString(k.name+"Grad with partial overlap of the target", k.name+"Grad", func(*mat.Dense) {
-				k.grad(storage.Slice(1, 3, 1, 4).(*mat.Dense), x, storage.Slice(0, 2, 0, 3), nil)
+				_, _ = k.grad(storage.Slice(1, 3, 1, 4).(*mat.Dense), x, storage.Slice(0, 2, 0, 3), nil)
 			})
 		}
 		dst := make([]float64, 2)
@@ -216,15 +216,19 @@ func TestValuesAreErrors(t *testing.T) {
 		)
 	}
 	for _, v := range []float64{-1, -5e-324} {
-		cases = append(cases, refusal{what: "negative sample weight with Mean", opts: &logsoftmax.Options{SampleWeight: []float64{1, v, -2}},
-			want: value(1, -1, v), gradOnly: true})
+		cases = append(cases, refusal{
+			what: "negative sample weight with Mean", opts: &logsoftmax.Options{SampleWeight: []float64{1, v, -2}},
+			want: value(1, -1, v), gradOnly: true,
+		})
 	}
 	for _, v := range []float64{-0.1, 1.1, nan, inf, -inf, math.Nextafter(1, 2), -5e-324} {
 		cases = append(cases, refusal{what: "smoothing", opts: &logsoftmax.Options{LabelSmoothing: v}, want: value(-1, -1, v)})
 	}
 	hard := func(what string, target []int, o *logsoftmax.Options, row int) {
-		cases = append(cases, refusal{what: what, target: target, opts: o, hardOnly: true,
-			want: &logsoftmax.TargetError{Row: row, Target: target[row], Classes: 2}})
+		cases = append(cases, refusal{
+			what: what, target: target, opts: o, hardOnly: true,
+			want: &logsoftmax.TargetError{Row: row, Target: target[row], Classes: 2},
+		})
 	}
 	hard("label too high", []int{0, 2, 1}, nil, 1)
 	hard("label negative", []int{0, 1, -1}, nil, 2)
@@ -308,7 +312,7 @@ func TestValuesAreErrors(t *testing.T) {
 					t.Errorf("%s: loss %+v, dst %v", what, l, dst)
 				}
 				dst = mat.NewDense(3, 2, []float64{7, 7, 7, 7, 7, 7})
-				k.grad(dst, in, target, c.opts)
+				_, _ = k.grad(dst, in, target, c.opts)
 				for _, v := range dst.RawMatrix().Data {
 					if v != 7 {
 						t.Errorf("%s: dst was written: %v", what, dst.RawMatrix().Data)
@@ -378,7 +382,7 @@ func TestWeightsAndLabelsErrors(t *testing.T) {
 	if err != nil || fmt.Sprint(l) != "[3 0 -100 1073741824]" {
 		t.Errorf("Labels: %v, %v", l, err)
 	}
-	if p := panicOf(func() { logsoftmax.Labels(make([]int, 2), mat.NewVecDense(3, nil)) }); p != mat.ErrShape {
+	if p := panicOf(func() { _, _ = logsoftmax.Labels(make([]int, 2), mat.NewVecDense(3, nil)) }); p != mat.ErrShape {
 		t.Errorf("Labels into another length: panic %v", p)
 	}
 	counts, err := logsoftmax.ClassCounts([]int{1, 1, -100, 2, 0}, 3, &logsoftmax.Options{SampleWeight: []float64{1, 0.5, 9, 0, 2}})

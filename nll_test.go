@@ -469,9 +469,9 @@ func TestNLLPanics(t *testing.T) {
 			dst = fits()
 		}
 		for fn, f := range map[string]func(){
-			"":     func() { NLL(test.logp, test.target, test.opts) },
-			"Each": func() { NLLEach(test.each, test.logp, test.target, test.opts) },
-			"Grad": func() { NLLGrad(dst, test.logp, test.target, test.opts) },
+			"":     func() { _, _ = NLL(test.logp, test.target, test.opts) },
+			"Each": func() { _, _ = NLLEach(test.each, test.logp, test.target, test.opts) },
+			"Grad": func() { _, _ = NLLGrad(dst, test.logp, test.target, test.opts) },
 		} {
 			want := test.panic
 			if test.only != "" && test.only != fn {
@@ -483,7 +483,7 @@ func TestNLLPanics(t *testing.T) {
 		}
 	}
 	// mat.Maybe catches what is a mat.Error.
-	err := mat.Maybe(func() { NLL(m, nil, nil) })
+	err := mat.Maybe(func() { _, _ = NLL(m, nil, nil) })
 	if stack, ok := err.(mat.ErrorStack); !ok || stack.Err != mat.ErrShape {
 		t.Errorf("mat.Maybe: %v", err)
 	}

@@ -23,6 +23,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax/internal/testkit"
 )
 
 // pools are all that there are; TestPools looks for others.
@@ -218,7 +220,11 @@ func TestPools(t *testing.T) {
 			t.Errorf("%s%s: %d bytes are kept", f.name, what, kept)
 		}
 	}
-	for _, s := range []struct{ rows, cols int }{{3, 2}, {700, 10}, {40, 100}, {3, 3000}, {3000, 3}, {5000, 40}, {600, 300}, {1, 100_000}, {3, 200_000}, {200_000, 2}} {
+	shapes := []struct{ rows, cols int }{{3, 2}, {700, 10}, {40, 100}, {3, 3000}, {3000, 3}, {1, 100_000}}
+	if testkit.Long() > 0 {
+		shapes = append(shapes, []struct{ rows, cols int }{{5000, 40}, {600, 300}, {3, 200_000}, {200_000, 2}}...)
+	}
+	for _, s := range shapes {
 		for _, layout := range memoryLayouts {
 			var memory []span
 			for _, f := range callAll(t, s.rows, s.cols, func(m *mat.Dense) mat.Matrix { return layout.of(m) }, &memory) {

@@ -74,7 +74,8 @@ func (d drawing) vector(n int, draw func(*rand.Rand) float64) []float64 {
 
 // What weights are drawn from. Some are 0.
 func positiveOrZero(rnd *rand.Rand) float64 { return max(0, rnd.ExpFloat64()-0.2) }
-func anySign(rnd *rand.Rand) float64        { return rnd.NormFloat64() * float64(min(rnd.IntN(5), 1)) }
+
+func anySign(rnd *rand.Rand) float64 { return rnd.NormFloat64() * float64(min(rnd.IntN(5), 1)) }
 
 // eachOptions calls f with every combination of options, each reduction with
 // what it allows.
@@ -312,8 +313,8 @@ func TestLabelsAreOneHotDistributions(t *testing.T) {
 				sum := *o
 				sum.Reduction = logsoftmax.Sum
 				var g, gs mat.Dense
-				logsoftmax.CrossEntropyGrad(&g, x, target, &sum)
-				logsoftmax.SoftCrossEntropyGrad(&gs, x, hot, &sum)
+				_, _ = logsoftmax.CrossEntropyGrad(&g, x, target, &sum)
+				_, _ = logsoftmax.SoftCrossEntropyGrad(&gs, x, hot, &sum)
 				exact := o.Weight == nil && o.LabelSmoothing == 0
 				for i := range rows {
 					for j, w := range g.RawRowView(i) {

@@ -257,9 +257,9 @@ func TestBeyondInt(t *testing.T) {
 		}
 		var dst mat.Dense
 		for name, f := range map[string]func(){
-			"NLLGrad":              func() { NLLGrad(&dst, x, target, nil) },
-			"CrossEntropyGrad":     func() { CrossEntropyGrad(&dst, x, target, nil) },
-			"SoftCrossEntropyGrad": func() { SoftCrossEntropyGrad(&dst, x, x, nil) },
+			"NLLGrad":              func() { _, _ = NLLGrad(&dst, x, target, nil) },
+			"CrossEntropyGrad":     func() { _, _ = CrossEntropyGrad(&dst, x, target, nil) },
+			"SoftCrossEntropyGrad": func() { _, _ = SoftCrossEntropyGrad(&dst, x, x, nil) },
 			"LogSoftmax":           func() { LogSoftmax(&dst, x, 1) },
 			"Softmax":              func() { Softmax(&dst, x, 0) },
 			"LogSoftmaxGrad":       func() { LogSoftmaxGrad(&dst, x, x, 1) },

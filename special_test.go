@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/testkit"
 )
 
 // NaN of every kind: quiet and signaling, of both signs, with payloads.
@@ -102,6 +103,9 @@ func allNaN(x []float64) bool {
 // length.
 func TestSpecialValues(t *testing.T) {
 	for n := 1; n <= 130; n++ {
+		if testkit.Long() == 0 && n > 18 && n%8 != 0 && n%64 != 1 && n%64 != 7 {
+			continue
+		}
 		rnd := rand.New(rand.NewPCG(uint64(n), 40))
 		x := specialRows(rnd, n)
 		rows, _ := x.Dims()
@@ -305,7 +309,7 @@ func TestIgnoredRowsAreNotRead(t *testing.T) {
 						t.Errorf("%s: %+v beside the gradient, %v, want %+v", name, lg, err, l)
 					}
 					inPlace := mat.DenseCopyOf(x)
-					k.funcs.grad(inPlace, inPlace, o)
+					_, _ = k.funcs.grad(inPlace, inPlace, o)
 					if !sameMatrix(inPlace, grad) {
 						t.Errorf("%s: in place %s", name, firstDifference(inPlace, grad))
 					}
@@ -319,7 +323,7 @@ func TestIgnoredRowsAreNotRead(t *testing.T) {
 						t.Errorf("%s: %+v, without the ignored rows %+v", name, l, want)
 					}
 					var gradRest mat.Dense
-					k.rest.grad(&gradRest, xRest, kept)
+					_, _ = k.rest.grad(&gradRest, xRest, kept)
 					r := 0
 					for i := range d.rows {
 						got := grad.RawRowView(i)
@@ -353,12 +357,21 @@ func TestNoWeight(t *testing.T) {
 	}{
 		{"all ignored", x, []lossFuncs{nllFuncs([]int{-100, -100}), crossEntropyFuncs([]int{-100, -100})}, logsoftmax.Options{}},
 		{"class ignored", x, []lossFuncs{nllFuncs([]int{1, 1}), crossEntropyFuncs([]int{1, 1})}, logsoftmax.Options{Ignore: []int{1}}},
-		{"sample weights 0", x, []lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2}), softCrossEntropyFuncs(dist)},
-			logsoftmax.Options{SampleWeight: []float64{0, 0}}},
-		{"class weights 0", finite, []lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2})},
-			logsoftmax.Options{Weight: []float64{1, 0, 0}}},
-		{"all class weights 0", finite, []lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2})},
-			logsoftmax.Options{Weight: []float64{0, 0, 0}, LabelSmoothing: 0.1}},
+		{
+			"sample weights 0", x,
+			[]lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2}), softCrossEntropyFuncs(dist)},
+			logsoftmax.Options{SampleWeight: []float64{0, 0}},
+		},
+		{
+			"class weights 0", finite,
+			[]lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2})},
+			logsoftmax.Options{Weight: []float64{1, 0, 0}},
+		},
+		{
+			"all class weights 0", finite,
+			[]lossFuncs{nllFuncs([]int{1, 2}), crossEntropyFuncs([]int{1, 2})},
+			logsoftmax.Options{Weight: []float64{0, 0, 0}, LabelSmoothing: 0.1},
+		},
 	} {
 		for _, f := range c.funcs {
 			l, err := f.loss(c.x, &c.opts)

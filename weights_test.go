@@ -81,9 +81,16 @@ func TestExponential(t *testing.T) {
 		}
 	}
 	for _, test := range [][2]float64{
-		{0, 1}, {math.Copysign(0, -1), 1}, {709.782712893384, 1.797693134862273e308}, {709.7827128933841, math.Inf(1)},
-		{-745.1332191019411, 5e-324}, {-745.1332191019412, 0}, {-1e300, 0}, {1e300, math.Inf(1)},
-		{math.Inf(1), math.Inf(1)}, {math.Inf(-1), 0},
+		{0, 1},
+		{math.Copysign(0, -1), 1},
+		{709.782712893384, 1.797693134862273e308},
+		{709.7827128933841, math.Inf(1)},
+		{-745.1332191019411, 5e-324},
+		{-745.1332191019412, 0},
+		{-1e300, 0},
+		{1e300, math.Inf(1)},
+		{math.Inf(1), math.Inf(1)},
+		{math.Inf(-1), 0},
 	} {
 		if got := kernel.Exponential(test[0]); math.Abs(got-test[1]) > 1e-13*test[1] || got != test[1] && math.IsInf(test[1], 0) {
 			t.Errorf("exponential(%v) = %v, want %v", test[0], got, test[1])
@@ -173,7 +180,7 @@ func TestClassCountsRefuses(t *testing.T) {
 		{[]int{1}, 2, &Options{SampleWeight: []float64{1, 2}}, mat.ErrShape},
 		{[]int{1}, 2, &Options{SampleWeight: []float64{}}, mat.ErrShape},
 	} {
-		if p := panicValue(func() { ClassCounts(test.target, test.classes, test.opts) }); p != test.panic {
+		if p := panicValue(func() { _, _ = ClassCounts(test.target, test.classes, test.opts) }); p != test.panic {
 			t.Errorf("%v, %d, %+v: panic %v, want %v", test.target, test.classes, test.opts, p, test.panic)
 		}
 	}
@@ -340,7 +347,10 @@ func TestOccurringWeights(t *testing.T) {
 		counts []float64
 		col    int
 	}{
-		{[]float64{0, 3, -1, math.NaN()}, 2}, {[]float64{0, math.Inf(1)}, 1}, {[]float64{0, math.NaN()}, 1}, {[]float64{0, 0}, 0},
+		{[]float64{0, 3, -1, math.NaN()}, 2},
+		{[]float64{0, math.Inf(1)}, 1},
+		{[]float64{0, math.NaN()}, 1},
+		{[]float64{0, 0}, 0},
 		// One that BalancedWeights refuses.
 		{[]float64{0, 1, 0, 5e-324}, 3},
 	} {
@@ -353,11 +363,11 @@ func TestOccurringWeights(t *testing.T) {
 	if got, err := OccurringWeights(counts, func([]float64) ([]float64, error) { return nil, mine }); got != nil || err != mine {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if p := panicValue(func() { OccurringWeights(nil, BalancedWeights) }); p != mat.ErrZeroLength {
+	if p := panicValue(func() { _, _ = OccurringWeights(nil, BalancedWeights) }); p != mat.ErrZeroLength {
 		t.Errorf("no counts: panic %v", p)
 	}
 	if p := panicValue(func() {
-		OccurringWeights(counts, func([]float64) ([]float64, error) { return counts, nil })
+		_, _ = OccurringWeights(counts, func([]float64) ([]float64, error) { return counts, nil })
 	}); p != mat.ErrShape {
 		t.Errorf("weights of another number: panic %v", p)
 	}
@@ -434,7 +444,7 @@ func TestSampleWeights(t *testing.T) {
 		{make([]float64, 2), []int{0}, []float64{1}, nil, mat.ErrShape},
 		{nil, []int{0}, []float64{1}, &Options{SampleWeight: []float64{1, 1}}, mat.ErrShape},
 	} {
-		if p := panicValue(func() { SampleWeights(test.dst, test.target, test.weight, test.opts) }); p != test.panic {
+		if p := panicValue(func() { _, _ = SampleWeights(test.dst, test.target, test.weight, test.opts) }); p != test.panic {
 			t.Errorf("%+v: panic %v", test, p)
 		}
 	}
@@ -468,7 +478,7 @@ func TestWeightsRefuse(t *testing.T) {
 		func(counts []float64) ([]float64, error) { return EffectiveNumberWeights(counts, 0) },
 	} {
 		for _, empty := range [][]float64{nil, {}} {
-			if p := panicValue(func() { f(empty) }); p != mat.ErrZeroLength {
+			if p := panicValue(func() { _, _ = f(empty) }); p != mat.ErrZeroLength {
 				t.Errorf("no counts: panic %v", p)
 			}
 		}
@@ -516,11 +526,11 @@ func TestLabels(t *testing.T) {
 			t.Errorf("label %v: wrote %v", bad, dst)
 		}
 	}
-	if p := panicValue(func() { Labels(nil, new(mat.VecDense)) }); p != mat.ErrZeroLength {
+	if p := panicValue(func() { _, _ = Labels(nil, new(mat.VecDense)) }); p != mat.ErrZeroLength {
 		t.Errorf("empty: panic %v", p)
 	}
 	for _, dst := range [][]int{{}, make([]int, 2), make([]int, 4)} {
-		if p := panicValue(func() { Labels(dst, m.ColView(0)) }); p != mat.ErrShape {
+		if p := panicValue(func() { _, _ = Labels(dst, m.ColView(0)) }); p != mat.ErrShape {
 			t.Errorf("dst of length %d: panic %v", len(dst), p)
 		}
 	}

@@ -144,8 +144,8 @@ func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	}
 	raceReadSlice(x)
 	raceWriteSlice(dst[:len(x)])
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		shiftByAVX512(&dst[0], &x[0], len(x), max, negLogSum)
 	default:
 		shiftByAVX2(&dst[0], &x[0], len(x), max, negLogSum)
@@ -158,8 +158,8 @@ func scaleBy(x []float64, factor float64) {
 		return
 	}
 	raceWriteSlice(x)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		scaleByAVX512(&x[0], &x[0], len(x), factor)
 	default:
 		scaleByAVX2(&x[0], &x[0], len(x), factor)
@@ -173,8 +173,8 @@ func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
 	}
 	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelRaiseMaxAVX512(c, &x[0], stride, n, groups)
 	default:
 		panelRaiseMaxAVX2(c, &x[0], stride, n, groups)
@@ -228,8 +228,8 @@ func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, grou
 	raceReadRows(x, stride, n, groups*Group)
 	checkStrip(dst, dstStride, n, groups)
 	raceWriteRows(dst, dstStride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
 		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
@@ -246,8 +246,8 @@ func (c *Panel) TotalAhead(x []float64, stride, n, groups int, next, out []float
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
 	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelTotalAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	default:
 		panelTotalAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
@@ -309,8 +309,8 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, grou
 	raceReadRows(x, stride, n, groups*Group)
 	checkStrip(dst, dstStride, n, groups)
 	raceWriteRows(dst, dstStride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelShiftAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
 	default:
 		panelShiftAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
@@ -324,8 +324,8 @@ func (c *Panel) Scale(x []float64, stride, n, groups int) {
 	}
 	checkStrip(x, stride, n, groups)
 	raceWriteRows(x, stride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelScaleAVX512(c, &x[0], stride, &x[0], stride, n, groups)
 	default:
 		panelScaleAVX2(c, &x[0], stride, &x[0], stride, n, groups)
@@ -340,8 +340,8 @@ func pack(tile, x []float64, stride, cols, groups int) {
 	checkRows(x, stride, cols, groups)
 	checkStrip(tile, Width, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		packAVX512(&tile[0], &x[0], stride, cols, groups)
 	default:
 		packAVX2(&tile[0], &x[0], stride, cols, groups)
@@ -356,8 +356,8 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	checkRows(x, stride, cols, groups)
 	checkStrip(tile, Width, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelPackMaxAVX512(c, &tile[0], &x[0], stride, cols, groups)
 	default:
 		panelPackMaxAVX2(c, &tile[0], &x[0], stride, cols, groups)
@@ -372,8 +372,8 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	checkRows(dst, stride, cols, groups)
 	checkStrip(tile, Width, cols, groups)
 	raceWriteRows(dst, stride, groups*Group, cols)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		unpackAVX512(&dst[0], stride, &tile[0], cols, groups)
 	default:
 		unpackAVX2(&dst[0], stride, &tile[0], cols, groups)
@@ -389,8 +389,8 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 	checkRows(dst, stride, cols, groups)
 	checkStrip(tile, Width, cols, groups)
 	raceWriteRows(dst, stride, groups*Group, cols)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelUnpackScaledAVX512(c, &dst[0], stride, &tile[0], cols, groups)
 	default:
 		panelUnpackScaledAVX2(c, &dst[0], stride, &tile[0], cols, groups)
@@ -485,8 +485,8 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []floa
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
 	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelAddExpAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	default:
 		panelAddExpAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
@@ -716,8 +716,8 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 	}
 	checkStrip(q, Width, n, groups)
 	checkStrip(x, Width, n, groups)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelWeightedLossAVX512(c, &q[0], &x[0], n, groups)
 	default:
 		panelWeightedLossAVX2(c, &q[0], &x[0], n, groups)
@@ -732,8 +732,8 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	checkStrip(terms, Width, n, groups)
 	checkStrip(q, Width, n, groups)
 	checkStrip(x, Width, n, groups)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelWeightedGradientAVX512(c, &terms[0], &q[0], &x[0], n, groups)
 	default:
 		panelWeightedGradientAVX2(c, &terms[0], &q[0], &x[0], n, groups)

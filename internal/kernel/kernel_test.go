@@ -158,7 +158,7 @@ func TestRowKernels(t *testing.T) {
 				in, out := newFenced(n, align), newFenced(n, (align+3)%8)
 				want := make([]float64, n)
 				for k, f := range fillings {
-					if testing.Short() && (n+align+k)%5 > 0 {
+					if testkit.Long() == 0 && (n+align+k)%5 > 0 {
 						continue
 					}
 					f.fill(r, in.x)
@@ -500,7 +500,7 @@ func TestColumnKernels(t *testing.T) {
 		for _, n := range lengths {
 			for groups := 1; groups <= Width/Group; groups++ {
 				for k, stride := range []int{groups * Group, Width, groups*Group + 1, groups*Group + 3, Width + 13} {
-					if testing.Short() && (n+groups+k)%5 > 0 {
+					if testkit.Long() == 0 && (n+groups+k)%5 > 0 {
 						continue
 					}
 					align := (n + k + groups) % 8
@@ -726,7 +726,7 @@ func TestColumnsJoin(t *testing.T) {
 func TestColumnsConclude(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
-		for round := range 20000 {
+		for round := range 2000 + 18000*min(1, testkit.Long()) {
 			groups := 1 + round%(Width/Group)
 			got := canaries()
 			for i := range groups * Group {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -210,12 +209,12 @@ func (l layout) shapes() (shapes []kernelShape) {
 // someShapes is shapes where all is tried, else the smallest and some more.
 func (l layout) someShapes() []kernelShape {
 	all := l.shapes()
-	if os.Getenv("LOGSOFTMAX_LONG") != "" {
+	if testkit.Long() > 0 {
 		return all
 	}
 	some := all[:0]
 	for k, s := range all {
-		if k < 20 || k%17 == 0 || k == len(all)-1 {
+		if k < 16 || k%23 == 0 || k == len(all)-1 {
 			some = append(some, s)
 		}
 	}
@@ -262,6 +261,8 @@ func (l layout) size(s kernelShape) (size, strip int) {
 }
 
 // middle is the place in x, q and dst of an entry that no kernel leaves out.
+//
+//lint:ignore U1000 the tests of the race detector use it
 func (l layout) middle(s kernelShape) int {
 	switch l {
 	case ofSlice, ofBlock:

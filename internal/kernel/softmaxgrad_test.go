@@ -17,12 +17,16 @@ var momentKernels = []struct {
 	name         string
 	kernel, inGo func(dst, p, u, hi, lo, large []float64)
 }{
-	{"momentTerms",
+	{
+		"momentTerms",
 		func(dst, p, u, _, _, _ []float64) { momentTerms(dst, p, u) },
-		func(dst, p, u, _, _, _ []float64) { momentTermsGo(dst, p, u) }},
-	{"softmaxGrad",
+		func(dst, p, u, _, _, _ []float64) { momentTermsGo(dst, p, u) },
+	},
+	{
+		"softmaxGrad",
 		func(dst, p, u, hi, lo, large []float64) { softmaxGrad(dst, p, u, hi[0], lo[0], large[0]) },
-		func(dst, p, u, hi, lo, large []float64) { softmaxGradGo(dst, p, u, hi[0], lo[0], large[0]) }},
+		func(dst, p, u, hi, lo, large []float64) { softmaxGradGo(dst, p, u, hi[0], lo[0], large[0]) },
+	},
 	{"columnsSoftmaxGrad", columnsSoftmaxGrad, columnsSoftmaxGradGo},
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.org/logsoftmax/internal/testkit"
 )
 
 // TestTiers holds the choice of a tier to what GODEBUG, the architecture and
@@ -62,7 +64,7 @@ func TestExpAfterKernels(t *testing.T) {
 	}
 	// A low quantile of many is robust against whatever else the machine does.
 	// The fastest is not: what comes between may put the registers right.
-	durations := make([]time.Duration, 2000)
+	durations := make([]time.Duration, 400+1600*min(1, testkit.Long()))
 	usual := func(before func()) time.Duration {
 		for i := range durations {
 			before()

@@ -174,6 +174,8 @@ func (c *Panel) unpackScaledGo(dst []float64, stride int, tile []float64, cols, 
 }
 
 // clearUnscaled clears the columns of the tile whose factor is 0.
+//
+//lint:ignore U1000 a kernel for unpackScaled does so itself
 func (c *Panel) clearUnscaled(tile []float64, cols, groups int) {
 	for i, factor := range c.Factor[:groups*Group] {
 		if factor == 0 {

@@ -206,7 +206,7 @@ func TestWeightedKernels(t *testing.T) {
 		r := rand.New(rand.NewPCG(71, 72))
 		for _, n := range weightedLengths() {
 			for k, f := range fillings {
-				if testing.Short() && (n+k)%5 > 0 {
+				if testkit.Long() == 0 && (n+k)%5 > 0 {
 					continue
 				}
 				q, x, out := newFenced(n, (n+k)%8), newFenced(n, (n+3*k)%8), newFenced(n, r.IntN(8))
@@ -224,8 +224,10 @@ func TestWeightedKernels(t *testing.T) {
 // TestVectorJacobianSpecial has each special value at each place of each
 // length, among entries that are not special.
 func TestVectorJacobianSpecial(t *testing.T) {
-	special := append([]float64{0, math.Copysign(0, -1), 1e-300, 0.5, 800, math.Inf(1), math.Inf(-1), -790, -790.5, -745, -709, -50,
-		math.Nextafter(-50, 0), -0x1p-1074, -1e-200, -ln2.Hi / 32}, testkit.NaNs...)
+	special := append([]float64{
+		0, math.Copysign(0, -1), 1e-300, 0.5, 800, math.Inf(1), math.Inf(-1), -790, -790.5, -745, -709, -50,
+		math.Nextafter(-50, 0), -0x1p-1074, -1e-200, -ln2.Hi / 32,
+	}, testkit.NaNs...)
 	eachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(73, 74))
 		for n := 1; n <= 40; n++ {
@@ -297,7 +299,7 @@ func TestWeightedColumnKernels(t *testing.T) {
 		r := rand.New(rand.NewPCG(75, 76))
 		for n := 1; n <= FewCols; n++ {
 			for k, f := range fillings {
-				if testing.Short() && (n+k)%3 > 0 {
+				if testkit.Long() == 0 && (n+k)%3 > 0 {
 					continue
 				}
 				groups := 1 + (n+k)%(Width/Group)

@@ -7,6 +7,8 @@ package testkit
 import (
 	"math"
 	"math/rand/v2"
+	"os"
+	"strconv"
 )
 
 // Identical reports whether a and b have the same bits.
@@ -41,4 +43,15 @@ var NaNs = []float64{
 	math.Float64frombits(0xfff4000000000000),
 	math.Float64frombits(0x7fffffffffffffff),
 	math.Float64frombits(0xffffffffffffffff),
+}
+
+// Long returns how long tests that search or sweep are to take: 0, for all that
+// is in a second or two, unless the environment variable LOGSOFTMAX_LONG asks for
+// more. 1 is all of it, as .ci/run has it, and 10 searches ten times as long.
+func Long() int {
+	n, err := strconv.Atoi(os.Getenv("LOGSOFTMAX_LONG"))
+	if err != nil {
+		return 0
+	}
+	return n
 }
