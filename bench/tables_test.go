@@ -13,8 +13,10 @@ import (
 // fixture is small and made up: a slower peer, a faster one, and an absent one.
 func fixture() *Results {
 	timing := func(op Op, threads int, peer string, median float64) Timing {
-		return Timing{Op: op, Rows: 4, Cols: 10, Threads: threads, Peer: peer, Samples: 31,
-			Min: 0.9 * median, P10: 0.98 * median, Median: median, P90: 1.02 * median, Max: 1.5 * median}
+		return Timing{
+			Op: op, Rows: 4, Cols: 10, Threads: threads, Peer: peer, Samples: 31,
+			Min: 0.9 * median, P10: 0.98 * median, Median: median, P90: 1.02 * median, Max: 1.5 * median,
+		}
 	}
 	return &Results{
 		Date:    "2026-01-02",
@@ -32,8 +34,10 @@ func fixture() *Results {
 			timing(LogSoftmaxRows, 2, ownName, 0.25),
 		},
 		Errors: []SampleError{
-			{"N(0, 1)", ownName, 1.5, 0.9, 0, 64}, {"N(0, 1)", "slow", 123, -1, 0, 64},
-			{dominantSample, ownName, 1.2, 0.5, 0, 100}, {dominantSample, "slow", 9e15, 1, 95, 100},
+			{"N(0, 1)", ownName, 1.5, 0.9, 0, 64},
+			{"N(0, 1)", "slow", 123, -1, 0, 64},
+			{dominantSample, ownName, 1.2, 0.5, 0, 100},
+			{dominantSample, "slow", 9e15, 1, 95, 100},
 		},
 		Gaps: []GapError{{ownName, 1, 0.5}, {ownName, 500, 1.25}, {"slow", 1, 3}, {"slow", 500, 9e15}},
 		Hard: []HardRow{{"0, -50", ownName, ""}, {"0, -50", "slow", "0 for -1.93e-22"}},

@@ -48,8 +48,10 @@ type generator struct {
 func Files(p *source.Package, c *constants.Constants) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for isa, wide := range map[string]bool{"avx512": true, "avx2": false} {
-		g := &generator{Context: build.NewContext(), wide: wide, source: p, constants: c, bits: numbers.Constants(p),
-			rowBytes: p.Size(panel, "Max")}
+		g := &generator{
+			Context: build.NewContext(), wide: wide, source: p, constants: c, bits: numbers.Constants(p),
+			rowBytes: p.Size(panel, "Max"),
+		}
 		g.kernels()
 		f, err := g.Result()
 		if err != nil {

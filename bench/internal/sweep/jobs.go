@@ -41,27 +41,37 @@ const smoothing = 0.1
 
 // Jobs is what is swept, in the order of the tables.
 var Jobs = []Job{
-	{Name: "LogSoftmax",
+	{
+		Name: "LogSoftmax",
 		ours: func(d *data) func() { return func() { logsoftmax.LogSoftmax(d.dst, d.x, 1) } },
-		loop: func(d *data) func() { return func() { plain.LogSoftmax(d.dst, d.x) } }},
-	{Name: "LogSoftmax, dim 0", Down: true,
+		loop: func(d *data) func() { return func() { plain.LogSoftmax(d.dst, d.x) } },
+	},
+	{
+		Name: "LogSoftmax, dim 0", Down: true,
 		ours: func(d *data) func() { return func() { logsoftmax.LogSoftmax(d.dst, d.x, 0) } },
 		loop: func(d *data) func() {
 			c := plain.NewColumnSums(d.cols)
 			return func() { plain.LogSoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
-		}},
-	{Name: "Softmax",
+		},
+	},
+	{
+		Name: "Softmax",
 		ours: func(d *data) func() { return func() { logsoftmax.Softmax(d.dst, d.x, 1) } },
-		loop: func(d *data) func() { return func() { plain.Softmax(d.dst, d.x) } }},
-	{Name: "Softmax, dim 0", Down: true,
+		loop: func(d *data) func() { return func() { plain.Softmax(d.dst, d.x) } },
+	},
+	{
+		Name: "Softmax, dim 0", Down: true,
 		ours: func(d *data) func() { return func() { logsoftmax.Softmax(d.dst, d.x, 0) } },
 		loop: func(d *data) func() {
 			c := plain.NewColumnSums(d.cols)
 			return func() { plain.SoftmaxColumns(d.dst, d.x.(*mat.Dense), c) }
-		}},
-	{Name: "LogSumExp",
+		},
+	},
+	{
+		Name: "LogSumExp",
 		ours: func(d *data) func() { return func() { logsoftmax.LogSumExp(d.each, d.x, 1) } },
-		loop: func(d *data) func() { return func() { plain.LogSumExp(d.each, d.x) } }},
+		loop: func(d *data) func() { return func() { plain.LogSumExp(d.each, d.x) } },
+	},
 	crossEntropy("CrossEntropy", Plain, "", 0, false, none),
 	crossEntropy("CrossEntropy, smoothing", Optioned, "CrossEntropy", 1.8, false, smoothed),
 	crossEntropy("CrossEntropyGrad", Plain, "", 0, true, none),
@@ -70,7 +80,8 @@ var Jobs = []Job{
 	crossEntropy("CrossEntropyGrad, one label ignored", Optioned, "CrossEntropyGrad", 1.3, true, oneIgnored),
 	crossEntropy("CrossEntropyGrad, smoothing", Optioned, "CrossEntropyGrad", 1.8, true, smoothed),
 	crossEntropy("CrossEntropyGrad, all options", Optioned, "CrossEntropyGrad", 1.8, true, allOptions),
-	{Name: "SoftCrossEntropyGrad", Kind: Optioned, Of: "CrossEntropyGrad", Cost: 1.8,
+	{
+		Name: "SoftCrossEntropyGrad", Kind: Optioned, Of: "CrossEntropyGrad", Cost: 1.8,
 		ours: func(d *data) func() {
 			soft := d.softTarget()
 			return func() { must(logsoftmax.SoftCrossEntropyGrad(d.dst, d.x, soft, nil)) }
@@ -78,8 +89,10 @@ var Jobs = []Job{
 		loop: func(d *data) func() {
 			soft := d.softTarget()
 			return func() { sink = plain.SoftCrossEntropyGrad(d.dst, d.x, soft) }
-		}},
-	{Name: "LogSoftmaxGrad", Kind: Optioned,
+		},
+	},
+	{
+		Name: "LogSoftmaxGrad", Kind: Optioned,
 		ours: func(d *data) func() {
 			logp, u := d.logProbabilities(), d.upstream()
 			return func() { logsoftmax.LogSoftmaxGrad(d.dst, logp, u, 1) }
@@ -87,8 +100,10 @@ var Jobs = []Job{
 		loop: func(d *data) func() {
 			logp, u := d.logProbabilities(), d.upstream()
 			return func() { plain.LogSoftmaxGrad(d.dst, logp, u) }
-		}},
-	{Name: "NLL, smoothing", Kind: Reading,
+		},
+	},
+	{
+		Name: "NLL, smoothing", Kind: Reading,
 		ours: func(d *data) func() {
 			logp, opts := d.logProbabilities(), &logsoftmax.Options{LabelSmoothing: smoothing}
 			return func() { must(logsoftmax.NLL(logp, d.target, opts)) }
@@ -96,7 +111,8 @@ var Jobs = []Job{
 		loop: func(d *data) func() {
 			logp := d.logProbabilities()
 			return func() { sink = plain.NLL(logp, d.target, smoothing) }
-		}},
+		},
+	},
 }
 
 // optionsOf makes the options of a job, for the package and for the loop.
@@ -129,7 +145,8 @@ func allOptions(d *data) (*logsoftmax.Options, *plain.Options) {
 }
 
 func crossEntropy(name string, kind Kind, of string, cost float64, gradient bool, options optionsOf) Job {
-	return Job{Name: name, Kind: kind, Of: of, Cost: cost,
+	return Job{
+		Name: name, Kind: kind, Of: of, Cost: cost,
 		ours: func(d *data) func() {
 			opts, _ := options(d)
 			if gradient {
@@ -144,7 +161,8 @@ func crossEntropy(name string, kind Kind, of string, cost float64, gradient bool
 				dst = nil
 			}
 			return func() { sink = plain.CrossEntropy(dst, d.x, d.target, opts) }
-		}}
+		},
+	}
 }
 
 // sink keeps what a loop returns.

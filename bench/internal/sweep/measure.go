@@ -16,8 +16,10 @@ import (
 
 // Widths and Sizes (elements of a matrix) are those that are swept.
 var (
-	Widths = []int{2, 3, 5, 8, 10, 16, 20, 33, 50, 64, 65, 71, 96, 100, 127, 128, 200, 257, 300, 500, 513,
-		1000, 1001, 1500, 2000, 2048, 2049, 3001, 5000, 10000, 30522, 50257}
+	Widths = []int{
+		2, 3, 5, 8, 10, 16, 20, 33, 50, 64, 65, 71, 96, 100, 127, 128, 200, 257, 300, 500, 513,
+		1000, 1001, 1500, 2000, 2048, 2049, 3001, 5000, 10000, 30522, 50257,
+	}
 	Sizes = []int{1 << 13, 1 << 17, 6e6}
 )
 
@@ -141,8 +143,10 @@ func (c *Config) cell(j *Job, d *data, size int) Cell {
 		}
 	}
 	n := float64(d.rows * d.cols)
-	r := Cell{Job: j.Name, Layout: d.layout, Size: size, Rows: d.rows, Cols: d.cols,
-		Ours: rounded(ours.least() / n), Loop: rounded(loop.least() / n)}
+	r := Cell{
+		Job: j.Name, Layout: d.layout, Size: size, Rows: d.rows, Cols: d.cols,
+		Ours: rounded(ours.least() / n), Loop: rounded(loop.least() / n),
+	}
 	if threads {
 		r.Threaded = rounded(threaded.least() / n)
 	}

@@ -109,7 +109,8 @@ func TestFindings(t *testing.T) {
 func TestTables(t *testing.T) {
 	var b strings.Builder
 	err := WriteTables(&b, []Cell{
-		{"LogSoftmax", Dense, 8, 1, 10, 0.5, 4, 0.25}, {"LogSoftmax, dim 0", Dense, 8, 2, 10, 3, 12, 0},
+		{"LogSoftmax", Dense, 8, 1, 10, 0.5, 4, 0.25},
+		{"LogSoftmax, dim 0", Dense, 8, 2, 10, 3, 12, 0},
 		{"LogSoftmax", Dense, Small, 1, 10, 5, 4, 0},
 	})
 	if err != nil {
