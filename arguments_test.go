@@ -446,8 +446,9 @@ func (m *meddler) T() mat.Matrix { return mat.Transpose{Matrix: m} }
 func TestLabelsThatChange(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for _, shape := range []struct{ rows, cols int }{{1, 2}, {40, 3}, {70, 10}, {9, 64}, {9, 65}, {3, 300}, {2, 5000}} {
-		for _, bad := range []int{-1, shape.cols, 1 << 20, -1 << 20, 1 << 40, -1 << 40, math.MaxInt, math.MinInt} {
+		for _, bad := range []int{-1, shape.cols, 1 << 20, -1 << 20, math.MaxInt / 2, math.MinInt / 2, math.MaxInt, math.MinInt} {
 			logits := newPositive(shape.rows, shape.cols)
+			features, layer := newPositive(shape.rows, 3), newPositive(shape.cols, 3)
 			good := make([]int, shape.rows)
 			sample, weight := make([]float64, shape.rows), make([]float64, shape.cols)
 			kernel.Fill(sample, 2)
@@ -464,12 +465,16 @@ func TestLabelsThatChange(t *testing.T) {
 				dst := canary.Slice(1, shape.rows+1, 0, shape.cols).(*mat.Dense)
 				each := make([]float64, shape.rows)
 				for name, call := range map[string]func(){
-					"CrossEntropy":     func() { _, _ = CrossEntropy(&meddler{logits, change}, target, opts) },
-					"CrossEntropyEach": func() { _, _ = CrossEntropyEach(each, &meddler{logits, change}, target, opts) },
-					"CrossEntropyGrad": func() { _, _ = CrossEntropyGrad(dst, &meddler{logits, change}, target, opts) },
-					"NLL":              func() { _, _ = NLL(&meddler{logits, change}, target, opts) },
-					"NLLEach":          func() { _, _ = NLLEach(each, &meddler{logits, change}, target, opts) },
-					"NLLGrad":          func() { _, _ = NLLGrad(dst, &meddler{logits, change}, target, opts) },
+					"CrossEntropy":           func() { _, _ = CrossEntropy(&meddler{logits, change}, target, opts) },
+					"CrossEntropyEach":       func() { _, _ = CrossEntropyEach(each, &meddler{logits, change}, target, opts) },
+					"CrossEntropyGrad":       func() { _, _ = CrossEntropyGrad(dst, &meddler{logits, change}, target, opts) },
+					"NLL":                    func() { _, _ = NLL(&meddler{logits, change}, target, opts) },
+					"NLLEach":                func() { _, _ = NLLEach(each, &meddler{logits, change}, target, opts) },
+					"NLLGrad":                func() { _, _ = NLLGrad(dst, &meddler{logits, change}, target, opts) },
+					"LinearCrossEntropyEach": func() { _, _ = LinearCrossEntropyEach(each, &meddler{features, change}, layer, nil, target, opts) },
+					"LinearCrossEntropyGrad": func() {
+						_, _ = LinearCrossEntropyGrad(LinearGrad{X: new(mat.Dense), W: new(mat.Dense)}, &meddler{features, change}, layer, nil, target, opts)
+					},
 					"another goroutine": func() {
 						// As crossEntropy does it, with labels that change in between.
 						s, err := resolveLabels("F", opts, good, shape.rows, shape.cols, true)

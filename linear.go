@@ -233,7 +233,7 @@ type linear struct {
 	units, size [2]int
 
 	logits, losses, copied, weights []float64
-	counting                        []int
+	counting, labels                []int // the rows that count, and their targets
 	correct                         []int
 	rows                            []longLogits     // those that count
 	partials                        []kernel.Partial // of their chunks, row by row
@@ -255,7 +255,7 @@ const (
 func (t *linear) release() {
 	*t = linear{
 		logits: kept(t.logits), losses: kept(t.losses), copied: kept(t.copied), weights: kept(t.weights),
-		counting: kept(t.counting), correct: kept(t.correct), rows: kept(t.rows), partials: kept(t.partials),
+		counting: kept(t.counting), labels: kept(t.labels), correct: kept(t.correct), rows: kept(t.rows), partials: kept(t.partials),
 	}
 	linears.Put(t)
 }
@@ -410,10 +410,10 @@ func (t *linear) setChunk(n, stride int) {
 	if t.grad {
 		c.out, c.inPlace = c.logits.raw, true
 	}
-	t.counting = t.counting[:0]
+	t.counting, t.labels = t.counting[:0], t.labels[:0]
 	for i, y := range c.target {
 		if c.settings.counts(i, y) {
-			t.counting = append(t.counting, i)
+			t.counting, t.labels = append(t.counting, i), append(t.labels, y)
 		}
 	}
 	t.counted = len(t.counting)

@@ -46,8 +46,8 @@ func (t *linear) doLong(n int) {
 	chunks := kernel.Chunks(t.w.rows)
 	t.rows, t.partials = grow(t.rows, t.counted), grow(t.partials, t.counted*chunks)
 	clear(t.chunk.each)
-	for k, i := range t.counting {
-		t.rows[k] = longLogits{label: t.chunk.target[i]}
+	for k, y := range t.labels {
+		t.rows[k] = longLogits{label: y}
 	}
 	for u := range chunks {
 		t.setLongLogits(u)
