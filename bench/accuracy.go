@@ -50,7 +50,7 @@ func (e ulpError) worse(got float64, want *big.Float) ulpError {
 // rounded keeps three digits: more of a largest error says nothing.
 func (e ulpError) rounded() ulpError {
 	var f float64
-	fmt.Sscanf(fmt.Sprintf("%.3g", float64(e)), "%g", &f)
+	_, _ = fmt.Sscanf(fmt.Sprintf("%.3g", float64(e)), "%g", &f)
 	return ulpError(f)
 }
 

@@ -65,7 +65,7 @@ func field(path, key, sep string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for s := bufio.NewScanner(f); s.Scan(); {
 		if k, v, ok := strings.Cut(s.Text(), sep); ok && strings.TrimSpace(k) == key {
 			return strings.TrimSpace(v)

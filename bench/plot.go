@@ -245,7 +245,7 @@ func newPlot() *plot.Plot {
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font = sans(9)
 		axis.Tick.Label.Font = sans(9)
-		axis.LineStyle.Color, axis.Tick.LineStyle.Color = dark, dark
+		axis.Color, axis.Tick.Color = dark, dark
 	}
 	return p
 }

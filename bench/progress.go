@@ -38,6 +38,6 @@ func (b *bar) describe(what string) {
 
 func (b *bar) step() {
 	if b.terminal != nil {
-		b.terminal.Add(1)
+		_ = b.terminal.Add(1)
 	}
 }

@@ -98,7 +98,7 @@ func runPython(module, interpreter string) (*python, *reply, error) {
 	}
 	p.out = bufio.NewReader(out)
 	if err := p.cmd.Start(); err != nil {
-		os.RemoveAll(dir)
+		_ = os.RemoveAll(dir)
 		return nil, nil, err
 	}
 	hello, err := p.receive()
@@ -116,9 +116,9 @@ func atenCapability() string {
 }
 
 func (p *python) stop() {
-	p.in.Close()
-	p.cmd.Wait()
-	os.RemoveAll(p.dir)
+	_ = p.in.Close()
+	_ = p.cmd.Wait()
+	_ = os.RemoveAll(p.dir)
 }
 
 func (p *python) receive() (*reply, error) {
@@ -153,8 +153,8 @@ func (p *python) load(b *Batch) (Work, error) {
 		target[i] = int64(t)
 	}
 	x, t := filepath.Join(p.dir, "x"), filepath.Join(p.dir, "target")
-	defer os.Remove(x)
-	defer os.Remove(t)
+	defer func() { _ = os.Remove(x) }()
+	defer func() { _ = os.Remove(t) }()
 	if err := errors.Join(writeRaw(x, b.X), writeRaw(t, target)); err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (p *python) Result(op Op) (float64, []float64, error) {
 		return r.Loss, nil, nil
 	}
 	path := filepath.Join(p.dir, "out")
-	defer os.Remove(path)
+	defer func() { _ = os.Remove(path) }()
 	request["out"] = path
 	r, err := p.ask(request)
 	if err != nil {
@@ -195,7 +195,7 @@ func (p *python) Result(op Op) (float64, []float64, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return r.Loss, out, binary.Read(bufio.NewReader(f), binary.NativeEndian, out)
 }
 

@@ -117,7 +117,7 @@ func (a *assembler) function(name, signature string, bytes int) {
 	for r := 31; r >= 0; r-- {
 		a.free = append(a.free, r)
 	}
-	fmt.Fprintf(a, "\n// func %s%s\nTEXT ·%s(SB), 0, $0-%d\n", name, signature, name, bytes)
+	_, _ = fmt.Fprintf(a, "\n// func %s%s\nTEXT ·%s(SB), 0, $0-%d\n", name, signature, name, bytes)
 }
 
 // raw adds instructions, one a line, without vector values.
@@ -264,7 +264,7 @@ func (a *assembler) flush() {
 					to = a.take()
 					where[in.result] = to
 				}
-				fmt.Fprintf(a, "\tVMOV\tV%d.B16, V%d.B16\n", from, to)
+				_, _ = fmt.Fprintf(a, "\tVMOV\tV%d.B16, V%d.B16\n", from, to)
 				registers[0] = to
 			}
 			for _, v := range in.operands {

@@ -71,7 +71,7 @@ func savePicture(name string, steps []step, test dataset, onTest evaluation) (er
 	}
 	page := draw.New(canvas)
 	page.SetColor(color.White)
-	page.Fill(page.Rectangle.Path())
+	page.Fill(page.Path())
 	page = draw.Crop(page, margin, -margin, margin, -margin)
 
 	middle := page.X(0.42)
@@ -87,7 +87,7 @@ func savePicture(name string, steps []step, test dataset, onTest evaluation) (er
 		return err
 	}
 	if _, err := canvas.WriteTo(file); err != nil {
-		file.Close()
+		_ = file.Close()
 		return err
 	}
 	return file.Close()

@@ -43,7 +43,7 @@ func newProgress(out *os.File) (follow func(step), finish func()) {
 		part := math.Log(start/s.gradient) / math.Log(start/gradientTolerance)
 		done = max(done, min(int(part*full), full-1))
 		bar.Describe(fmt.Sprintf("iteration %d, gradient %.1e", s.iteration, s.gradient))
-		bar.Set(done)
+		_ = bar.Set(done)
 	}
-	return follow, func() { bar.Finish() }
+	return follow, func() { _ = bar.Finish() }
 }

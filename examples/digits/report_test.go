@@ -73,7 +73,7 @@ func quiet(t *testing.T) *os.File {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		if info, err := file.Stat(); err != nil || info.Size() != 0 {
 			t.Errorf("something was written where no terminal is: %v, %v", info, err)
 		}
@@ -109,7 +109,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if _, err := png.Decode(file); err != nil {
 		t.Error(err)
 	}

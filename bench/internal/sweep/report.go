@@ -175,14 +175,14 @@ func WriteTables(w io.Writer, cells []Cell) error {
 		if t.size == Small {
 			what, unit = "small calls", "ns per call"
 		}
-		fmt.Fprintf(w, "\n%s: %s (times as fast as the loop)\n", what, unit)
+		_, _ = fmt.Fprintf(w, "\n%s: %s (times as fast as the loop)\n", what, unit)
 		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprintf(tw, "\t%s\t\n", strings.Join(jobs[t], "\t"))
+		_, _ = fmt.Fprintf(tw, "\t%s\t\n", strings.Join(jobs[t], "\t"))
 		for _, s := range list {
 			if t.size == Small {
-				fmt.Fprintf(tw, "%d×%d", s[0], s[1])
+				_, _ = fmt.Fprintf(tw, "%d×%d", s[0], s[1])
 			} else {
-				fmt.Fprintf(tw, "%d", s[1])
+				_, _ = fmt.Fprintf(tw, "%d", s[1])
 			}
 			for _, j := range jobs[t] {
 				c := byPlace[at{t, s[0], s[1], j}]
@@ -191,16 +191,16 @@ func WriteTables(w io.Writer, cells []Cell) error {
 				}
 				switch {
 				case c == nil:
-					fmt.Fprint(tw, "\t")
+					_, _ = fmt.Fprint(tw, "\t")
 				case t.size == Small:
-					fmt.Fprintf(tw, "\t%.0f (%.2f)", c.Call(), c.Ratio())
+					_, _ = fmt.Fprintf(tw, "\t%.0f (%.2f)", c.Call(), c.Ratio())
 				case c.Threaded > 0:
-					fmt.Fprintf(tw, "\t%.2f (%.1f) ×%.2f", c.Ours, c.Ratio(), c.Ours/c.Threaded)
+					_, _ = fmt.Fprintf(tw, "\t%.2f (%.1f) ×%.2f", c.Ours, c.Ratio(), c.Ours/c.Threaded)
 				default:
-					fmt.Fprintf(tw, "\t%.2f (%.1f)", c.Ours, c.Ratio())
+					_, _ = fmt.Fprintf(tw, "\t%.2f (%.1f)", c.Ours, c.Ratio())
 				}
 			}
-			fmt.Fprint(tw, "\t\n")
+			_, _ = fmt.Fprint(tw, "\t\n")
 		}
 		if err := tw.Flush(); err != nil {
 			return err
