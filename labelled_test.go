@@ -136,7 +136,7 @@ func TestFarWeights(t *testing.T) {
 		}
 		for i := range rows {
 			for j := range cols {
-				want := p.At(i, j)*sample[i] + 0
+				want := float64(p.At(i, j)*sample[i]) + 0
 				if j == target[i] || p.At(i, j) > 0.9 {
 					continue
 				}
