@@ -35,12 +35,14 @@ import (
 // in other rows of x, in w and in b make logits as IEEE 754 has it, so that 0
 // times Inf is NaN, and these count as CrossEntropy documents.
 //
-// LinearCrossEntropy panics with mat.ErrZeroLength if x or w is empty, and
-// with mat.ErrShape if the columns of x and w are not as many, or the length
-// of b, of target, or of a Weight or SampleWeight, does not fit. It returns a
-// *ValueError for an option whose value is not allowed, and else a
-// *TargetError for a label that is neither in [0, C) nor ignored; the Loss is
-// then zero.
+// LinearCrossEntropy panics, in this order: with a string if x or w is nil or
+// has less storage than its shape; with mat.ErrZeroLength if x or w is empty;
+// and with mat.ErrShape if w has not as many columns as x, b is neither nil nor
+// of length C, target has not one label for each row, a Weight not one number
+// for each class, or a SampleWeight not one for each row. It then returns a
+// *ValueError for the first option, in their order, whose value is not allowed,
+// and else a *TargetError for the first label that is neither in [0, C) nor
+// ignored; the Loss is then zero.
 func LinearCrossEntropy(x, w mat.Matrix, b []float64, target []int, opts *Options) (Loss, error) {
 	loss, _, err := linearCrossEntropy("LinearCrossEntropy", linearOutput{}, x, w, b, target, opts)
 	return loss, err
@@ -54,15 +56,16 @@ func LinearCrossEntropy(x, w mat.Matrix, b []float64, target []int, opts *Option
 // argument.
 //
 // It panics and returns errors as LinearCrossEntropy does, and panics with
-// mat.ErrShape if the length of dst does not fit. On an error it returns nil,
-// and dst is not written.
+// mat.ErrShape, after that for target, if dst is neither nil nor of length N.
+// On an error it returns nil, and dst is not written.
 func LinearCrossEntropyEach(dst []float64, x, w mat.Matrix, b []float64, target []int, opts *Options) ([]float64, error) {
 	_, each, err := linearCrossEntropy("LinearCrossEntropyEach", linearOutput{each: dst, wantsEach: true}, x, w, b, target, opts)
 	return each, err
 }
 
 // LinearGrad is where LinearCrossEntropyGrad puts the gradients with respect
-// to x, w and b. Those that are nil are not computed.
+// to x, w and b. Those that are nil are not computed; an X or W that is empty is
+// sized.
 type LinearGrad struct {
 	X *mat.Dense // N×D
 	W *mat.Dense // C×D
@@ -92,11 +95,14 @@ type LinearGrad struct {
 // written; where that can be seen of matrices and dst.B, it panics.
 //
 // LinearCrossEntropyGrad panics and returns errors as LinearCrossEntropy does.
-// It also panics with mat.ErrShape if the shape of dst.X or dst.W or the length
-// of dst.B does not fit, with a string if they overlap what they must not or
-// opts.Reduction is unknown, and returns a *ValueError for a negative sample
-// weight with Mean, whose denominator would mean nothing. On an error nothing
-// of dst is sized or written.
+// It also panics with a string if dst.X or dst.W has less storage than its
+// shape, before all else; with mat.ErrShape if dst.B is neither nil nor of
+// length C, or dst.X or dst.W neither nil nor empty nor of its shape, and with a
+// string if one of them overlaps what it must not, all after the length of
+// target; and, after the lengths of the options, with a string if opts.Reduction
+// is neither Mean nor Sum. It returns a *ValueError also for a negative sample
+// weight with Mean, whose denominator would mean nothing. On an error nothing of
+// dst is sized or written.
 func LinearCrossEntropyGrad(dst LinearGrad, x, w mat.Matrix, b []float64, target []int, opts *Options) (Loss, error) {
 	loss, _, err := linearCrossEntropy("LinearCrossEntropyGrad", linearOutput{LinearGrad: dst, wantsGrad: true}, x, w, b, target, opts)
 	return loss, err
