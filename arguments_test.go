@@ -68,62 +68,66 @@ func TestChecks(t *testing.T) {
 // arguments but for the matrices, which all have the same shape.
 type matrixFunction struct {
 	name   string
-	dst    bool     // whether it has a dst that is a matrix
+	dst    string   // the name of the dst that is a matrix, if it has one
 	inputs []string // the names of its other matrices, in order
 	call   func(dst *mat.Dense, inputs ...mat.Matrix)
 }
 
-// matrixFunctions returns all functions of rows×cols matrices, with a way to
-// each that differs by their options.
+// matrixFunctions returns all functions of rows×cols matrices, some with options
+// that have them go another way. Of a linear layer there are as many classes as
+// rows.
 func matrixFunctions(rows, cols int) []matrixFunction {
 	target := make([]int, rows)
 	for i := range target {
 		target[i] = i % cols
 	}
 	functions := []matrixFunction{
-		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, nil) }},
-		{"NLL", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, &Options{LabelSmoothing: 0.1}) }},
-		{"NLLEach", false, []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLLEach(nil, in[0], target, nil) }},
-		{"NLLGrad", true, []string{"logp"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = NLLGrad(dst, in[0], target, nil) }},
-		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropy(in[0], target, nil) }},
-		{"CrossEntropy", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) {
+		{"NLL", "", []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, nil) }},
+		{"NLL", "", []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLL(in[0], target, &Options{LabelSmoothing: 0.1}) }},
+		{"NLLEach", "", []string{"logp"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = NLLEach(nil, in[0], target, nil) }},
+		{"NLLGrad", "dst", []string{"logp"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = NLLGrad(dst, in[0], target, nil) }},
+		{"CrossEntropy", "", []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropy(in[0], target, nil) }},
+		{"CrossEntropy", "", []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) {
 			_, _ = CrossEntropy(in[0], target, &Options{LabelSmoothing: 0.1})
 		}},
-		{"CrossEntropyEach", false, []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyEach(nil, in[0], target, nil) }},
-		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyGrad(dst, in[0], target, nil) }},
-		{"CrossEntropyGrad", true, []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) {
+		{"CrossEntropyEach", "", []string{"logits"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyEach(nil, in[0], target, nil) }},
+		{"CrossEntropyGrad", "dst", []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) { _, _ = CrossEntropyGrad(dst, in[0], target, nil) }},
+		{"CrossEntropyGrad", "dst", []string{"logits"}, func(dst *mat.Dense, in ...mat.Matrix) {
 			_, _ = CrossEntropyGrad(dst, in[0], target, &Options{LabelSmoothing: 0.1})
 		}},
-		{"SoftCrossEntropy", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = SoftCrossEntropy(in[0], in[1], nil) }},
-		{"SoftCrossEntropyEach", false, []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) {
+		{"SoftCrossEntropy", "", []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) { _, _ = SoftCrossEntropy(in[0], in[1], nil) }},
+		{"SoftCrossEntropyEach", "", []string{"logits", "target"}, func(_ *mat.Dense, in ...mat.Matrix) {
 			_, _ = SoftCrossEntropyEach(nil, in[0], in[1], nil)
 		}},
-		{"SoftCrossEntropyGrad", true, []string{"logits", "target"}, func(dst *mat.Dense, in ...mat.Matrix) {
+		{"SoftCrossEntropyGrad", "dst", []string{"logits", "target"}, func(dst *mat.Dense, in ...mat.Matrix) {
 			_, _ = SoftCrossEntropyGrad(dst, in[0], in[1], nil)
 		}},
 	}
 	// With as many classes as rows.
 	first := make([]int, rows)
 	functions = append(functions,
-		matrixFunction{"LinearCrossEntropy", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+		matrixFunction{"LinearCrossEntropy", "", []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
 			_, _ = LinearCrossEntropy(in[0], in[1], nil, first, nil)
 		}},
-		matrixFunction{"LinearCrossEntropyEach", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+		matrixFunction{"LinearCrossEntropyEach", "", []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
 			_, _ = LinearCrossEntropyEach(nil, in[0], in[1], nil, first, nil)
 		}},
-		matrixFunction{"LinearCrossEntropyGrad", false, []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
+		matrixFunction{"LinearCrossEntropyGrad", "", []string{"x", "w"}, func(_ *mat.Dense, in ...mat.Matrix) {
 			_, _ = LinearCrossEntropyGrad(LinearGrad{W: new(mat.Dense)}, in[0], in[1], nil, first, nil)
 		}},
 	)
 	for _, dim := range []int{0, 1} {
 		functions = append(functions,
-			matrixFunction{"LogSoftmax", true, []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { LogSoftmax(dst, in[0], dim) }},
-			matrixFunction{"Softmax", true, []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { Softmax(dst, in[0], dim) }},
-			matrixFunction{"LogSumExp", false, []string{"x"}, func(_ *mat.Dense, in ...mat.Matrix) { LogSumExp(nil, in[0], dim) }},
-			matrixFunction{"LogSoftmaxGrad", true, []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
+			matrixFunction{"LogSoftmax", "dst", []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { LogSoftmax(dst, in[0], dim) }},
+			matrixFunction{"Softmax", "dst", []string{"x"}, func(dst *mat.Dense, in ...mat.Matrix) { Softmax(dst, in[0], dim) }},
+			matrixFunction{"LogSumExp", "", []string{"x"}, func(_ *mat.Dense, in ...mat.Matrix) { LogSumExp(nil, in[0], dim) }},
+			matrixFunction{"LogSoftmaxGrad", "dst", []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
 				LogSoftmaxGrad(dst, in[0], in[1], dim)
 			}},
-			matrixFunction{"SoftmaxGrad", true, []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
+			matrixFunction{"SoftmaxGrad", "dst", []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
+				SoftmaxGrad(dst, in[0], in[1], dim)
+			}},
+			matrixFunction{"SoftmaxGrad", "dst", []string{"logp", "upstream"}, func(dst *mat.Dense, in ...mat.Matrix) {
 				SoftmaxGrad(dst, in[0], in[1], dim)
 			}},
 		)
@@ -162,15 +166,15 @@ func eachBad(t *testing.T, what string, rows, cols int, bad func() mat.Matrix, w
 			}
 		}
 		d, ok := bad().(*mat.Dense)
-		if !f.dst || !ok {
+		if f.dst == "" || !ok {
 			continue
 		}
 		inputs := make([]mat.Matrix, len(f.inputs))
 		for i := range inputs {
 			inputs[i] = newPositive(rows, cols)
 		}
-		if p := panicValue(func() { f.call(d, inputs...) }); p != want(f.name, "dst") {
-			t.Errorf("%s with dst %s: panic %v, want %v", f.name, what, p, want(f.name, "dst"))
+		if p := panicValue(func() { f.call(d, inputs...) }); p != want(f.name, f.dst) {
+			t.Errorf("%s with %s %s: panic %v, want %v", f.name, f.dst, what, p, want(f.name, f.dst))
 		}
 	}
 }
@@ -314,7 +318,8 @@ func (r reversed) T() mat.Matrix { return mat.Transpose{Matrix: r} }
 func TestSharedWithAt(t *testing.T) {
 	for _, shape := range []struct{ rows, cols int }{{1, 3}, {3, 3}, {100, 3}, {3, 100}} {
 		for _, f := range matrixFunctions(shape.rows, shape.cols) {
-			if !f.dst {
+			if f.dst != "dst" {
+				// None, or TestLinearMistakes has it.
 				continue
 			}
 			for k, name := range f.inputs {

@@ -7,6 +7,7 @@ package logsoftmax
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"example.org/logsoftmax/internal/kernel"
@@ -176,5 +177,57 @@ func TestGuardedLinear(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGuardedShortStorage: a matrix whose shape reaches beyond its storage, which
+// ends right before a page that faults, is refused by every function before
+// anything is read or written there.
+func TestGuardedShortStorage(t *testing.T) {
+	for _, s := range []struct{ rows, cols, stride int }{{64, 16, 16}, {2, 3, 3}, {1, 40, 40}, {3, 70, 71}, {2, 3000, 3000}, {300, 9, 9}, {9, 300, 300}} {
+		whole := (s.rows-1)*s.stride + s.cols
+		for _, n := range []int{whole - 1, whole / 2, 1} {
+			page := testkit.NewGuarded(t, whole)
+			short := func() *mat.Dense {
+				m := new(mat.Dense)
+				data := page.Last(n)
+				kernel.Fill(data, 0.25)
+				m.SetRawMatrix(blas64.General{Rows: s.rows, Cols: s.cols, Stride: s.stride, Data: data})
+				return m
+			}
+			try := func(what string, f matrixFunction, rows, cols, k int, m mat.Matrix) {
+				t.Helper()
+				inputs := []mat.Matrix{newPositive(rows, cols), newPositive(rows, cols)}
+				dst := newPositive(rows, cols)
+				if k < 0 {
+					dst = m.(*mat.Dense)
+				} else {
+					inputs[k] = m
+				}
+				p := testkit.Fault(func() { f.call(dst, inputs...) })
+				if text, ok := p.(string); !ok || !strings.Contains(text, "elements of storage, want ") {
+					t.Errorf("%s of %d×%d, %d elements, %s: panic %v", f.name, rows, cols, n, what, p)
+				}
+				for _, v := range page.Last(n) {
+					if v != 0.25 {
+						t.Fatalf("%s of %d×%d, %d elements, %s: written", f.name, rows, cols, n, what)
+					}
+				}
+			}
+			for _, f := range matrixFunctions(s.rows, s.cols) {
+				if f.dst != "" {
+					try("dst", f, s.rows, s.cols, -1, short())
+				}
+				for k := range f.inputs {
+					try(f.inputs[k], f, s.rows, s.cols, k, short())
+					try(f.inputs[k]+" transposed twice", f, s.rows, s.cols, k, mat.Transpose{Matrix: short().T()})
+				}
+			}
+			for _, f := range matrixFunctions(s.cols, s.rows) {
+				for k := range f.inputs {
+					try(f.inputs[k]+" transposed", f, s.cols, s.rows, k, short().T())
+				}
+			}
+		}
 	}
 }
