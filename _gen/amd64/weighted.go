@@ -708,6 +708,11 @@ func (g *generator) panelWeightedGradient() {
 		g.keep("one", "zero")
 	}
 	local := g.AllocLocal(2 * 32)
+	// 1 where it does not pay to look whether there is a largest entry.
+	few := g.GP32()
+	g.XORL(few, few)
+	g.CMPQ(n, imm(24))
+	g.SETLT(few.As8())
 	g.eachVector(c1, groups, []reg.GPVirtual{terms, q, x}, func() {
 		max := g.load(field("Max"))
 		of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
@@ -736,10 +741,16 @@ func (g *generator) panelWeightedGradient() {
 		coefficient := g.load(Mem{Base: pq})
 		p, low := g.probability(of, g.load(Mem{Base: pt}), coefficient)
 		entry := g.gradientEntry(of, p, low, coefficient)
+		// Of many classes most have no largest entry in any slice.
+		single := g.compare(equal, max, Mem{Base: px})
+		bits := g.test(single)
+		g.ORL(few, bits)
+		g.JZ(LabelRef("made"))
 		largest := g.gradientOfLargest(of, p, low, coefficient, field("Complement"), field("ComplementLow"))
-		single, most := g.compare(equal, max, Mem{Base: px}), g.compare(lessThan, g.loaded("half"), p)
+		most := g.compare(lessThan, g.loaded("half"), p)
 		g.or(most, g.compare(equal, coefficient, of.hi))
-		entry = g.choose(g.both(most, single), entry, largest)
+		g.VMOVAPD(g.choose(g.both(most, single), entry, largest), entry)
+		g.Label("made")
 		if g.wide {
 			entry = g.add(g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), g.loaded("zero"))
 			entry = g.choose(g.compare(unordered, entry, entry), entry, g.loaded("nan"))

@@ -4867,6 +4867,9 @@ TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $64-48
 	MOVQ         groups+40(FP), DI
 	VBROADCASTSD one<>+0(SB), Y0
 	VXORPD       Y1, Y1, Y1
+	XORL         R8, R8
+	CMPQ         SI, $0x18
+	SETLT        R8
 	SHLQ         $0x01, DI
 
 vectors:
@@ -4887,14 +4890,14 @@ vectors:
 	VCMPPD       $0x00, 512(AX), Y0, Y6
 	VBROADCASTSD nan<>+0(SB), Y7
 	VBLENDVPD    Y6, Y2, Y7, Y2
-	MOVQ         CX, R8
-	MOVQ         DX, R9
-	MOVQ         BX, R10
-	MOVQ         SI, R11
+	MOVQ         CX, R9
+	MOVQ         DX, R10
+	MOVQ         BX, R11
+	MOVQ         SI, R12
 
 entries:
-	VMOVUPD      (R9), Y6
-	VMOVUPD      (R8), Y7
+	VMOVUPD      (R10), Y6
+	VMOVUPD      (R9), Y7
 	VMULPD       Y3, Y7, Y8
 	VMOVAPD      Y8, Y9
 	VFMSUB231PD  Y3, Y7, Y9
@@ -4908,49 +4911,56 @@ entries:
 	VMULPD       8704(AX), Y8, Y10
 	VFMADD231PD  Y4, Y7, Y10
 	VADDPD       Y10, Y9, Y9
-	VSUBPD       Y6, Y4, Y10
-	VSUBPD       Y10, Y4, Y11
-	VSUBPD       Y6, Y11, Y11
-	VADDPD       8704(AX), Y11, Y11
-	VADDPD       Y11, Y10, Y12
-	VSUBPD       Y10, Y12, Y10
-	VSUBPD       Y10, Y11, Y10
-	VMULPD       3584(AX), Y6, Y11
-	VMOVAPD      Y11, Y13
-	VFMSUB231PD  3584(AX), Y6, Y13
-	VCMPPD       $0x04, Y5, Y6, Y14
-	VMOVUPD      13824(AX), Y15
-	VANDPD       Y15, Y14, Y14
-	VFMADD231PD  Y14, Y6, Y13
-	VFMSUB231PD  Y12, Y8, Y11
-	VFMSUB231PD  Y10, Y8, Y13
-	VMOVAPD      Y13, Y10
-	VFMADD231PD  Y12, Y7, Y10
-	VADDPD       Y10, Y11, Y7
-	VCMPPD       $0x00, (R10), Y2, Y10
+	VCMPPD       $0x00, (R11), Y2, Y10
+	VMOVMSKPD    Y10, R13
+	TESTL        R13, R13
+	ORL          R8, R13
+	JZ           made
+	VSUBPD       Y6, Y4, Y11
+	VSUBPD       Y11, Y4, Y12
+	VSUBPD       Y6, Y12, Y12
+	VADDPD       8704(AX), Y12, Y12
+	VADDPD       Y12, Y11, Y13
+	VSUBPD       Y11, Y13, Y11
+	VSUBPD       Y11, Y12, Y11
+	VMULPD       3584(AX), Y6, Y12
+	VMOVAPD      Y12, Y14
+	VFMSUB231PD  3584(AX), Y6, Y14
+	VCMPPD       $0x04, Y5, Y6, Y15
+	VMOVUPD      13824(AX), Y16
+	VANDPD       Y16, Y15, Y15
+	VFMADD231PD  Y15, Y6, Y14
+	VFMSUB231PD  Y13, Y8, Y12
+	VFMSUB231PD  Y11, Y8, Y14
+	VMOVAPD      Y14, Y11
+	VFMADD231PD  Y13, Y7, Y11
+	VADDPD       Y11, Y12, Y7
 	VBROADCASTSD half<>+0(SB), Y11
 	VCMPPD       $0x11, Y8, Y11, Y8
 	VCMPPD       $0x00, Y4, Y6, Y6
 	VORPD        Y8, Y6, Y8
 	VANDPD       Y10, Y8, Y8
 	VBLENDVPD    Y8, Y7, Y9, Y6
-	VMULPD       4096(AX), Y6, Y6
-	VADDPD       Y1, Y6, Y6
-	VCMPPD       $0x03, Y6, Y6, Y7
-	VBLENDVPD    Y7, nan<>+0(SB), Y6, Y6
-	VANDPD       32(SP), Y6, Y6
-	VMOVUPD      Y6, (R8)
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x00000200, R9
-	ADDQ         $0x00000200, R10
-	DECQ         R11
-	JNZ          entries
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
-	DECQ         DI
-	JNZ          vectors
+	VMOVAPD      Y6, Y9
+
+made:
+	VMULPD    4096(AX), Y9, Y6
+	VADDPD    Y1, Y6, Y6
+	VCMPPD    $0x03, Y6, Y6, Y7
+	VBLENDVPD Y7, nan<>+0(SB), Y6, Y6
+	VANDPD    32(SP), Y6, Y6
+	VMOVUPD   Y6, (R9)
+	ADDQ      $0x00000200, R9
+	ADDQ      $0x00000200, R10
+	ADDQ      $0x00000200, R11
+	DECQ      R12
+	JNZ       entries
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, BX
+	DECQ      DI
+	JNZ       vectors
 	VZEROUPPER
 	RET
 

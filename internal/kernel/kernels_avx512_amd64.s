@@ -6018,6 +6018,9 @@ TEXT ·panelWeightedGradientAVX512(SB), NOSPLIT, $64-48
 	VBROADCASTSD one<>+0(SB), Z0
 	VBROADCASTSD nan<>+0(SB), Z1
 	VXORPD       Z2, Z2, Z2
+	XORL         R8, R8
+	CMPQ         SI, $0x18
+	SETLT        R8
 
 vectors:
 	VMOVUPD (AX), Z3
@@ -6038,14 +6041,14 @@ vectors:
 	VCMPPD  $0x00, 512(AX), Z0, K2
 	VMOVAPD Z1, Z11
 	VMOVUPD Z3, K2, Z11
-	MOVQ    CX, R8
-	MOVQ    DX, R9
-	MOVQ    BX, R10
-	MOVQ    SI, R11
+	MOVQ    CX, R9
+	MOVQ    DX, R10
+	MOVQ    BX, R11
+	MOVQ    SI, R12
 
 entries:
-	VMOVUPD      (R9), Z3
-	VMOVUPD      (R8), Z12
+	VMOVUPD      (R10), Z3
+	VMOVUPD      (R9), Z12
 	VMULPD       Z4, Z12, Z13
 	VMOVAPD      Z13, Z14
 	VFMSUB231PD  Z4, Z12, Z14
@@ -6059,6 +6062,11 @@ entries:
 	VMULPD       Z7, Z13, Z15
 	VFMADD231PD  Z5, Z12, Z15
 	VADDPD       Z15, Z14, Z14
+	VCMPPD       $0x00, (R11), Z11, K2
+	KMOVB        K2, R13
+	TESTL        R13, R13
+	ORL          R8, R13
+	JZ           made
 	VSUBPD       Z3, Z5, Z15
 	VSUBPD       Z15, Z5, Z16
 	VSUBPD       Z3, Z16, Z16
@@ -6069,16 +6077,15 @@ entries:
 	VMULPD       3584(AX), Z3, Z16
 	VMOVAPD      Z16, Z18
 	VFMSUB231PD  3584(AX), Z3, Z18
-	VCMPPD       $0x04, Z9, Z3, K2
+	VCMPPD       $0x04, Z9, Z3, K3
 	VMOVUPD      13824(AX), Z19
-	VMOVAPD.Z    Z19, K2, Z19
+	VMOVAPD.Z    Z19, K3, Z19
 	VFMADD231PD  Z19, Z3, Z18
 	VFMSUB231PD  Z17, Z13, Z16
 	VFMSUB231PD  Z15, Z13, Z18
 	VMOVAPD      Z18, Z15
 	VFMADD231PD  Z17, Z12, Z15
 	VADDPD       Z15, Z16, Z12
-	VCMPPD       $0x00, (R10), Z11, K2
 	VBROADCASTSD half<>+0(SB), Z15
 	VCMPPD       $0x11, Z13, Z15, K3
 	VCMPPD       $0x00, Z5, Z3, K4
@@ -6086,22 +6093,25 @@ entries:
 	KANDB        K2, K3, K3
 	VMOVAPD      Z14, Z3
 	VMOVUPD      Z12, K3, Z3
-	VMULPD.Z     Z8, Z3, K1, Z3
-	VADDPD       Z2, Z3, Z3
-	VCMPPD       $0x03, Z3, Z3, K2
-	VMOVUPD      Z1, K2, Z3
-	VMOVUPD      Z3, (R8)
-	ADDQ         $0x00000200, R8
-	ADDQ         $0x00000200, R9
-	ADDQ         $0x00000200, R10
-	DECQ         R11
-	JNZ          entries
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	DECQ         DI
-	JNZ          vectors
+	VMOVAPD      Z3, Z14
+
+made:
+	VMULPD.Z Z8, Z14, K1, Z3
+	VADDPD   Z2, Z3, Z3
+	VCMPPD   $0x03, Z3, Z3, K2
+	VMOVUPD  Z1, K2, Z3
+	VMOVUPD  Z3, (R9)
+	ADDQ     $0x00000200, R9
+	ADDQ     $0x00000200, R10
+	ADDQ     $0x00000200, R11
+	DECQ     R12
+	JNZ      entries
+	ADDQ     $0x40, AX
+	ADDQ     $0x40, CX
+	ADDQ     $0x40, DX
+	ADDQ     $0x40, BX
+	DECQ     DI
+	JNZ      vectors
 	VZEROUPPER
 	RET
 
