@@ -158,9 +158,7 @@ func (b *batch) setWeightedLabels(i, n int) {
 		b.takeSampleWeights(i, n)
 	}
 	if b.task.out.Data != nil {
-		for k, v := range l.Coefficient[:n] {
-			l.Gradient[k] = b.task.gradientFactor(v)
-		}
+		b.task.gradientFactors(l.Gradient[:], l.Coefficient[:n])
 	}
 	l.Pad(n)
 }

@@ -143,9 +143,7 @@ func (b *batch) setCoefficients(i, n int) (apart bool) {
 	if b.task.out.Data == nil {
 		return false
 	}
-	for k, v := range coefficient {
-		l.Gradient[k] = b.task.gradientFactor(v)
-	}
+	b.task.gradientFactors(l.Gradient[:], coefficient)
 	return !kernel.AllCombine(l.Gradient[:n])
 }
 

@@ -129,6 +129,9 @@ func checkClassWeight(weight []float64) error {
 // checkSampleWeight returns a *ValueError for the first sample weight that
 // is not finite or, where none may be negative, that is.
 func checkSampleWeight(weight []float64, notNegative bool) error {
+	if areSoftTargets(weight) {
+		return nil
+	}
 	for i, w := range weight {
 		if !kernel.IsFinite(w) || notNegative && w < 0 {
 			return &ValueError{Name: "SampleWeight", Row: i, Col: -1, Value: w}
@@ -184,26 +187,39 @@ func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int
 	var product [kernel.Width]float64
 	for i := 0; i < len(target); i += kernel.Width {
 		n := min(kernel.Width, len(target)-i)
-		for k, y := range target[i:][:n] {
-			out := s.ignored.one(y)
-			weight := 1.0
-			if s.weight != nil {
-				weight = s.weight[y&(out-1)]
-			}
-			if s.sampleWeight != nil {
-				v := s.sampleWeight[i+k]
-				weight = float64(weight * v)
-				if v == 0 {
-					out = 1
-				}
-			}
-			// Bits of 0 where it does not count.
-			product[k] = math.Float64frombits(math.Float64bits(weight) & uint64(out-1))
-			ignored += out
-		}
+		ignored += s.panelWeights(product[:n], target, i)
 		sum.AddPanel(product[:n])
 	}
 	return sum.Total(), ignored
+}
+
+// panelWeights sets product to class weight times sample weight of the rows from
+// row first on, 0 for those that do not count, and returns the number of these.
+func (s *settings) panelWeights(product []float64, target []int, first int) (ignored int) {
+	// Bits of 0 where out is 1.
+	unless := func(out int, v float64) float64 { return math.Float64frombits(math.Float64bits(v) & uint64(out-1)) }
+	target = target[first:][:len(product)]
+	if s.sampleWeight == nil {
+		for k, y := range target {
+			out := s.ignored.one(y)
+			product[k] = unless(out, s.weight[y&(out-1)])
+			ignored += out
+		}
+		return ignored
+	}
+	for k, v := range s.sampleWeight[first:][:len(product)] {
+		y := target[k]
+		out := s.ignored.one(y)
+		if v == 0 {
+			out = 1
+		}
+		if s.weight != nil {
+			v = float64(s.weight[y&(out-1)] * v)
+		}
+		product[k] = unless(out, v)
+		ignored += out
+	}
+	return ignored
 }
 
 // softLossWeight returns the sum of the sample weights of the rows of a
