@@ -3,11 +3,7 @@
 
 package logsoftmax
 
-import (
-	"math"
-
-	"example.org/logsoftmax/internal/kernel"
-)
+import "example.org/logsoftmax/internal/kernel"
 
 // This file is the cross-entropy of rows in which every class has a coefficient
 // in the loss: of distributions, and of labels with smoothing.
@@ -142,25 +138,16 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 // setWeightedLabels sets the labels of n rows from row i of the group, if they
 // have any, and what their losses and gradients are multiplied by.
 func (b *batch) setWeightedLabels(i, n int) {
-	s, l := &b.task.settings, &b.work.labels
+	l := &b.work.labels
 	if b.task.target != nil {
 		b.setLabels(i, n)
-		// 1, and bits of 0 where there is no class.
-		for k, y := range l.Class[:n] {
-			l.Coefficient[k] = math.Float64frombits(math.Float64bits(1) &^ uint64(y>>63))
-		}
 	} else {
 		for k := range n {
-			l.Class[k], l.Coefficient[k] = -1, 1
+			// All count, and none is equal to a logit.
+			l.Class[k], l.Logit[k] = 0, kernel.NaN
 		}
 	}
-	if s.sampleWeight != nil {
-		b.takeSampleWeights(i, n)
-	}
-	if b.task.out.Data != nil {
-		b.task.gradientFactors(l.Gradient[:], l.Coefficient[:n])
-	}
-	l.Pad(n)
+	b.weigh(i, n, nil)
 }
 
 // packCoefficients sets the tile of the coefficients of n rows from row i.

@@ -475,16 +475,3 @@ func (t *entropy) gradientFactor(coefficient float64) float64 {
 	}
 	return coefficient / t.divisor
 }
-
-// gradientFactors sets dst to gradientFactor of each of the coefficients.
-func (t *entropy) gradientFactors(dst, coefficients []float64) {
-	dst = dst[:len(coefficients)]
-	if t.divisor == 0 {
-		clear(dst)
-		return
-	}
-	divisor := t.divisor
-	for k, v := range coefficients {
-		dst[k] = v / divisor
-	}
-}

@@ -4,8 +4,6 @@
 package logsoftmax
 
 import (
-	"math"
-
 	"example.org/logsoftmax/internal/kernel"
 )
 
@@ -46,14 +44,11 @@ func (b *batch) labelledFew(i, n int) {
 	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
 	l, out := &w.labels, &b.task.out
 	b.setLabels(i, n)
-	apart := false // a gradient that its row's terms cannot be multiplied by at once
-	if b.task.plain {
-		kernel.Fill(l.Coefficient[:n], 1)
-		kernel.Fill(l.Gradient[:n], b.task.gradientFactor(1))
-	} else {
-		apart = b.setCoefficients(i, n)
+	var weight *[kernel.FewCols]float64
+	if b.task.settings.weight != nil {
+		weight = &w.classWeights
 	}
-	l.Pad(n)
+	combine := b.weigh(i, n, weight)
 	var terms *kernel.Tile
 	if out.Data != nil {
 		terms = &w.tile
@@ -67,7 +62,7 @@ func (b *batch) labelledFew(i, n int) {
 	if terms == nil {
 		return
 	}
-	if apart {
+	if !combine {
 		w.panel.ScaleApart(l, terms, n, cols)
 	}
 	dst, stride := out.Data[(b.begin+i)*out.Stride:], out.Stride
@@ -125,40 +120,14 @@ func (b *batch) setLabels(i, n int) {
 	}
 }
 
-// setCoefficients sets what the losses of n rows from row i of the group are
-// multiplied by, and their gradients where those are wanted, and reports whether
-// ScaleApart is needed. Rows that do not count for their sample weight become
-// ones without a class.
-func (b *batch) setCoefficients(i, n int) (apart bool) {
-	s, l := &b.task.settings, &b.work.labels
-	coefficient := l.Coefficient[:n]
-	weight := &b.work.classWeights
-	for k, y := range l.Class[:n] {
-		// Bits of 0 where there is no class.
-		coefficient[k] = math.Float64frombits(math.Float64bits(weight[y&(kernel.FewCols-1)]) &^ uint64(y>>63))
+// weigh sets what the losses and gradients of n rows from row i of the group are
+// multiplied by, and reports whether all of the latter combine.
+func (b *batch) weigh(i, n int, weight *[kernel.FewCols]float64) (combine bool) {
+	sample := b.task.settings.sampleWeight
+	if sample != nil {
+		sample = sample[b.begin+i:][:n]
 	}
-	if s.sampleWeight != nil {
-		b.takeSampleWeights(i, n)
-	}
-	if b.task.out.Data == nil {
-		return false
-	}
-	b.task.gradientFactors(l.Gradient[:], coefficient)
-	return !kernel.AllCombine(l.Gradient[:n])
-}
-
-// takeSampleWeights multiplies the coefficients of n rows from row i of the group
-// by their sample weights.
-func (b *batch) takeSampleWeights(i, n int) {
-	l := &b.work.labels
-	for k, v := range b.task.settings.sampleWeight[b.begin+i:][:n] {
-		l.Coefficient[k] = float64(l.Coefficient[k] * v)
-		y := l.Class[k]
-		if v == 0 {
-			y = -1
-		}
-		l.Class[k] = y
-	}
+	return b.work.labels.Weigh(weight, sample, n, b.task.divisor)
 }
 
 // labelled is labelledFew for more than FewCols classes.

@@ -14,6 +14,7 @@ func (g *generator) labelKernels() {
 	g.panelLabel(true)
 	g.panelWeightedLabel(false)
 	g.panelWeightedLabel(true)
+	g.labelsWeigh()
 }
 
 func (g *generator) panelLabel(gradient bool) {
@@ -135,4 +136,70 @@ func (g *generator) without(a, b mask) mask {
 		g.VANDNPD(a, b, m)
 	}
 	return m
+}
+
+func (g *generator) labelsWeigh() {
+	g.function("labelsWeigh", "func(l *Labels, weight, sample *float64, n int, divisor float64) bool",
+		"is Labels.weighGo for n > 0 rows.")
+	l, weight, sample, n := g.param("l"), g.param("weight"), g.param("sample"), g.param("n")
+	begin := g.GP64()
+	g.MOVQ(l, begin)
+	divisor := g.broadcast(address(g.Param("divisor")))
+	field := func(name string) Mem { return Mem{Base: l, Disp: g.source.Offset("Labels", name)} }
+	zero := g.zero()
+	none, bad := g.vec(), g.newMask()
+	if g.wide {
+		g.VPTERNLOGQ(U8(0xff), none, none, none)
+		g.KXORB(bad, bad, bad)
+	} else {
+		g.VPCMPEQD(none, none, none)
+		g.VXORPD(bad, bad, bad)
+	}
+	divides := g.compare(notEqual, divisor, zero)
+	g.Label("vectors")
+	m := g.remaining(n)
+	y := g.loadMasked(field("Class"), m, none)
+	coefficient := g.copyOf(g.loaded("one"))
+	g.TESTQ(weight, weight)
+	g.JZ(LabelRef("weighted"))
+	g.VMOVAPD(g.gather(Mem{Base: weight}, g.shiftRight(g.shiftLeft(y, 58), 58)), coefficient)
+	g.Label("weighted")
+	// 0 where there is no class.
+	ignored := g.negative(y, zero)
+	coefficient = g.choose(ignored, coefficient, zero)
+	g.TESTQ(sample, sample)
+	g.JZ(LabelRef("sampled"))
+	s := g.loadMasked(Mem{Base: sample}, m, zero)
+	g.VMULPD(s, coefficient, coefficient)
+	g.VMOVAPD(g.choose(g.compare(equal, s, zero), y, none), y)
+	g.ADDQ(imm(8*g.width()), sample)
+	g.Label("sampled")
+	g.store(y, field("Class"))
+	g.store(coefficient, field("Coefficient"))
+	gradient := g.zeroUnless(divides, g.div(coefficient, divisor))
+	g.store(gradient, field("Gradient"))
+	// Not Combines.
+	magnitude := g.and(gradient, g.constant("absMask"))
+	small := g.both(g.compare(lessThan, magnitude, g.constant("leastCombined")), g.compare(notEqual, magnitude, zero))
+	g.or(bad, small)
+	g.or(bad, g.compare(lessThan, g.loaded("mostCombined"), magnitude))
+	g.ADDQ(imm(8*g.width()), l)
+	g.SUBQ(imm(g.width()), n)
+	g.JG(LabelRef("vectors"))
+	if !g.wide {
+		// The other half of the last group, of which no row is.
+		half := g.GP64()
+		g.MOVQ(l, half)
+		g.SUBQ(begin, half)
+		g.TESTQ(I32(32), half)
+		g.JZ(LabelRef("done"))
+		g.store(none, field("Class"))
+		g.store(zero, field("Coefficient"))
+		g.store(zero, field("Gradient"))
+		g.Label("done")
+	}
+	bits := g.test(bad)
+	g.SETEQ(bits.As8())
+	g.MOVB(bits.As8(), address(g.ReturnIndex(0)))
+	g.finish()
 }

@@ -436,6 +436,27 @@ func makeRowIndex(cols int) *int64 {
 	return &rows[0]
 }
 
+// Weigh is weighGo.
+func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
+	if active == tierGo || n <= 0 {
+		return l.weighGo(weight, sample, n, divisor)
+	}
+	n = len(l.Class[:n])
+	var w, s *float64
+	if weight != nil {
+		w = &weight[0]
+	}
+	if sample != nil {
+		sample = sample[:n]
+		raceReadSlice(sample)
+		s = &sample[0]
+	}
+	if active == tierAVX512 {
+		return labelsWeighAVX512(l, w, s, n, divisor)
+	}
+	return labelsWeighAVX2(l, w, s, n, divisor)
+}
+
 // Label is labelGo, for l.Single and l.Tied that are clear.
 func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	if active == tierGo || groups <= 0 {

@@ -67,6 +67,10 @@ func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _
 	c.Total(nil, 0, x, stride, n, groups)
 }
 
+func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
+	return l.weighGo(weight, sample, n, divisor)
+}
+
 func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	c.labelGo(l, terms, groups)
 }

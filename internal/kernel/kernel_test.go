@@ -920,19 +920,6 @@ func TestColumnsLabel(t *testing.T) {
 	})
 }
 
-// TestAllCombine: each of some factors, alone and among others.
-func TestAllCombine(t *testing.T) {
-	for _, g := range []float64{0, math.Copysign(0, -1), 5e-324, 0x1p-300, 0x1p-301, math.Nextafter(0x1p-300, 0), 1, 0x1p64, math.Nextafter(0x1p64, 1e300), 1e300, math.Inf(1), NaN} {
-		for _, v := range []float64{g, -g} {
-			for _, other := range []float64{0, 1, -1} {
-				if got := AllCombine([]float64{other, v, other}); got != Combines(v) {
-					t.Errorf("%v among %v: %v, want %v", v, other, got, !got)
-				}
-			}
-		}
-	}
-}
-
 // TestLaneTotal holds the sum of a row alone to that of the row among others.
 func TestLaneTotal(t *testing.T) {
 	eachTier(t, func(t *testing.T) {

@@ -226,6 +226,11 @@ func panelWeightedLabelAVX2(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelDistributionLabelAVX2(c *Panel, l *Labels, groups int)
 
+// labelsWeighAVX2 is Labels.weighGo for n > 0 rows.
+//
+//go:noescape
+func labelsWeighAVX2(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
+
 // addLanesAVX2 is addLanesGo for 8·groups > 0 terms.
 //
 //go:noescape

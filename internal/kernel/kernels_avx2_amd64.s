@@ -331,6 +331,18 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
+DATA leastCombined<>+0(SB)/8, $0x2d30000000000000
+DATA leastCombined<>+8(SB)/8, $0x2d30000000000000
+DATA leastCombined<>+16(SB)/8, $0x2d30000000000000
+DATA leastCombined<>+24(SB)/8, $0x2d30000000000000
+GLOBL leastCombined<>(SB), RODATA|NOPTR, $32
+
+DATA mostCombined<>+0(SB)/8, $0x43f0000000000000
+DATA mostCombined<>+8(SB)/8, $0x43f0000000000000
+DATA mostCombined<>+16(SB)/8, $0x43f0000000000000
+DATA mostCombined<>+24(SB)/8, $0x43f0000000000000
+GLOBL mostCombined<>(SB), RODATA|NOPTR, $32
+
 DATA dominant<>+0(SB)/8, $0x3fe8000000000000
 DATA dominant<>+8(SB)/8, $0x3fe8000000000000
 DATA dominant<>+16(SB)/8, $0x3fe8000000000000
@@ -5201,6 +5213,86 @@ vectors:
 	JNZ          vectors
 	VMOVUPD      Y1, 4096(BX)
 	VMOVUPD      Y2, 4160(BX)
+	VZEROUPPER
+	RET
+
+// func labelsWeighAVX2(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
+// Requires: AVX, AVX2, CMOV
+TEXT ·labelsWeighAVX2(SB), NOSPLIT, $0-41
+	MOVQ         l+0(FP), AX
+	MOVQ         weight+8(FP), CX
+	MOVQ         sample+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         AX, SI
+	VBROADCASTSD divisor+32(FP), Y0
+	VXORPD       Y1, Y1, Y1
+	VPCMPEQD     Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x04, Y1, Y0, Y4
+
+vectors:
+	MOVQ         $0x00000004, R8
+	CMPQ         BX, R8
+	MOVQ         BX, DI
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	LEAQ         laneMasks<>+32(SB), R8
+	VMOVUPD      (R8)(DI*8), Y5
+	VMASKMOVPD   (AX), Y5, Y6
+	VBLENDVPD    Y5, Y6, Y2, Y6
+	VBROADCASTSD one<>+0(SB), Y7
+	TESTQ        CX, CX
+	JZ           weighted
+	VPSLLQ       $0x3a, Y6, Y7
+	VPSRLQ       $0x3a, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VPCMPEQD     Y9, Y9, Y9
+	VGATHERQPD   Y9, (CX)(Y7*8), Y8
+	VMOVAPD      Y8, Y7
+
+weighted:
+	VPCMPGTQ   Y6, Y1, Y8
+	VBLENDVPD  Y8, Y1, Y7, Y7
+	TESTQ      DX, DX
+	JZ         sampled
+	VMASKMOVPD (DX), Y5, Y8
+	VBLENDVPD  Y5, Y8, Y1, Y5
+	VMULPD     Y5, Y7, Y7
+	VCMPPD     $0x00, Y1, Y5, Y5
+	VBLENDVPD  Y5, Y2, Y6, Y5
+	VMOVAPD    Y5, Y6
+	ADDQ       $0x20, DX
+
+sampled:
+	VMOVUPD      Y6, (AX)
+	VMOVUPD      Y7, 1024(AX)
+	VDIVPD       Y0, Y7, Y5
+	VANDPD       Y5, Y4, Y5
+	VMOVUPD      Y5, 1536(AX)
+	VPAND        absMask<>+0(SB), Y5, Y5
+	VCMPPD       $0x11, leastCombined<>+0(SB), Y5, Y6
+	VCMPPD       $0x04, Y1, Y5, Y7
+	VANDPD       Y7, Y6, Y6
+	VORPD        Y3, Y6, Y3
+	VBROADCASTSD mostCombined<>+0(SB), Y6
+	VCMPPD       $0x11, Y5, Y6, Y5
+	VORPD        Y3, Y5, Y3
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, BX
+	JG           vectors
+	MOVQ         AX, CX
+	SUBQ         SI, CX
+	TESTQ        $+32, CX
+	JZ           done
+	VMOVUPD      Y2, (AX)
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y1, 1536(AX)
+
+done:
+	VMOVMSKPD Y3, AX
+	TESTL     AX, AX
+	SETEQ     AL
+	MOVB      AL, ret+40(FP)
 	VZEROUPPER
 	RET
 

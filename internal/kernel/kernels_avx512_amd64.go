@@ -243,6 +243,11 @@ func panelWeightedLabelAVX512(c *Panel, l *Labels, groups int)
 //go:noescape
 func panelDistributionLabelAVX512(c *Panel, l *Labels, groups int)
 
+// labelsWeighAVX512 is Labels.weighGo for n > 0 rows.
+//
+//go:noescape
+func labelsWeighAVX512(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
+
 // addLanesAVX512 is addLanesGo for 8·groups > 0 terms.
 //
 //go:noescape

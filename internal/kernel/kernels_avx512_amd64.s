@@ -188,6 +188,12 @@ DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
 GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
 
+DATA leastCombined<>+0(SB)/8, $0x2d30000000000000
+GLOBL leastCombined<>(SB), RODATA|NOPTR, $8
+
+DATA mostCombined<>+0(SB)/8, $0x43f0000000000000
+GLOBL mostCombined<>(SB), RODATA|NOPTR, $8
+
 DATA dominant<>+0(SB)/8, $0x3fe8000000000000
 GLOBL dominant<>(SB), RODATA|NOPTR, $8
 
@@ -6363,6 +6369,74 @@ vectors:
 	JNZ          vectors
 	VMOVUPD      Z1, 4096(BX)
 	VMOVUPD      Z2, 4160(BX)
+	VZEROUPPER
+	RET
+
+// func labelsWeighAVX512(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·labelsWeighAVX512(SB), NOSPLIT, $0-41
+	MOVQ         l+0(FP), AX
+	MOVQ         weight+8(FP), CX
+	MOVQ         sample+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         AX, SI
+	VBROADCASTSD divisor+32(FP), Z0
+	VXORPD       Z1, Z1, Z1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	KXORB        K1, K1, K1
+	VCMPPD       $0x04, Z1, Z0, K2
+
+vectors:
+	MOVQ         $0x000000ff, SI
+	BZHIQ        BX, SI, SI
+	KMOVB        SI, K3
+	VMOVAPD      Z2, Z3
+	VMOVUPD      (AX), K3, Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	TESTQ        CX, CX
+	JZ           weighted
+	VPSLLQ       $0x3a, Z3, Z4
+	VPSRLQ       $0x3a, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	KXNORB       K4, K4, K4
+	VGATHERQPD   (CX)(Z4*8), K4, Z5
+	VMOVAPD      Z5, Z4
+
+weighted:
+	VPMOVQ2M Z3, K5
+	VMOVUPD  Z1, K5, Z4
+	TESTQ    DX, DX
+	JZ       sampled
+	VMOVAPD  Z1, Z5
+	VMOVUPD  (DX), K3, Z5
+	VMULPD   Z5, Z4, Z4
+	VCMPPD   $0x00, Z1, Z5, K3
+	VMOVUPD  Z2, K3, Z3
+	ADDQ     $0x40, DX
+
+sampled:
+	VMOVUPD      Z3, (AX)
+	VMOVUPD      Z4, 1024(AX)
+	VDIVPD       Z0, Z4, Z3
+	VMOVAPD.Z    Z3, K2, Z3
+	VMOVUPD      Z3, 1536(AX)
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z3, Z3
+	VBROADCASTSD leastCombined<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z3, K3
+	VCMPPD       $0x04, Z1, Z3, K5
+	KANDB        K5, K3, K3
+	KORB         K1, K3, K1
+	VBROADCASTSD mostCombined<>+0(SB), Z4
+	VCMPPD       $0x11, Z3, Z4, K3
+	KORB         K1, K3, K1
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, BX
+	JG           vectors
+	KMOVB        K1, AX
+	TESTL        AX, AX
+	SETEQ        AL
+	MOVB         AL, ret+40(FP)
 	VZEROUPPER
 	RET
 

@@ -111,6 +111,28 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(o.labels.Loss[:]...)
 	}, finite, "", "", ""},
+	{"Labels.Weigh", ofRows, func(o *operands) {
+		// Some of the rows of x are weights.
+		sample := o.x[:o.rows]
+		for i := range sample {
+			if i%5 == 0 || !IsFinite(sample[i]) {
+				sample[i] = 0
+			}
+		}
+		weigh := func(weight *[FewCols]float64, sample []float64, divisor float64) (all []float64) {
+			l := *o.labels
+			combine := 0.0
+			if l.Weigh(weight, sample, o.rows, divisor) {
+				combine = 1
+			}
+			for _, y := range l.Class {
+				all = append(all, float64(y))
+			}
+			return slices.Concat(all, l.Coefficient[:], l.Gradient[:], []float64{combine})
+		}
+		weight := (*[FewCols]float64)(o.terms[:])
+		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
+	}, finite, "", "x", ""},
 	{"Panel.WeightedLabel", ofRows, func(o *operands) {
 		o.panel.WeightedLabel(o.labels, false, o.groups)
 		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
@@ -381,7 +403,9 @@ func randomLabels(r *rand.Rand, x []float64, stride, cols, rows int) (l Labels) 
 			}
 		}
 	}
-	l.Pad(rows)
+	for i := rows; i%Group != 0; i++ {
+		l.Class[i] = -1
+	}
 	for i := range l.High {
 		l.High[i] = 1e3 * r.NormFloat64()
 		l.Low[i] = 0x1p-60 * r.NormFloat64()

@@ -24,12 +24,36 @@ type Labels struct {
 	Single, Tied [Lanes]int
 }
 
-// Pad makes those rows from row n on that are left of its group ones that do not
-// count.
-func (l *Labels) Pad(n int) {
-	for k := n; k%Group != 0; k++ {
-		l.Class[k], l.Logit[k], l.Coefficient[k], l.Gradient[k] = -1, 0, 0, 0
+// weighGo sets the coefficients of n rows with classes, weight of a row's class
+// times its sample weight, and gradients, which are these by divisor, or 0 where
+// that is 0; nil stands for weights that are all 1. A row whose sample weight is 0
+// becomes one that does not count, and so do those that are left of the last
+// group. It reports whether all gradients combine.
+func (l *Labels) weighGo(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
+	combine := true
+	for k := range GroupsFor(n) * Group {
+		c := 1.0
+		switch y := l.Class[k]; {
+		case k >= n:
+			l.Class[k], c = -1, 0
+		case y < 0:
+			c = 0
+		case weight != nil:
+			c = weight[y&(FewCols-1)]
+		}
+		if sample != nil && k < n {
+			c = float64(c * sample[k])
+			if sample[k] == 0 {
+				l.Class[k] = -1
+			}
+		}
+		l.Coefficient[k], l.Gradient[k] = c, 0
+		if divisor != 0 {
+			l.Gradient[k] = c / divisor
+		}
+		combine = combine && Combines(l.Gradient[k])
 	}
+	return combine
 }
 
 // count counts row k, for its maximum and how often that is there.

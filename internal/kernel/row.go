@@ -218,14 +218,3 @@ func Combines(g float64) bool {
 }
 
 const leastCombined, mostCombined = 0x1p-300, 0x1p64
-
-// AllCombine reports whether all of g do, without a branch on any of them.
-func AllCombine(g []float64) bool {
-	var least, largest uint64 = math.MaxUint64, 0
-	for _, v := range g {
-		u := math.Float64bits(math.Abs(v))
-		// 0 becomes the largest there is.
-		least, largest = min(least, u-1), max(largest, u)
-	}
-	return least >= math.Float64bits(leastCombined)-1 && largest <= math.Float64bits(mostCombined)
-}
