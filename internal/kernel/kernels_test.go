@@ -112,13 +112,7 @@ var kernels = []kernelRow{
 		o.returns(o.labels.Loss[:]...)
 	}, finite, "", "", ""},
 	{"Labels.Weigh", ofRows, func(o *operands) {
-		// Some of the rows of x are weights.
-		sample := o.x[:o.rows]
-		for i := range sample {
-			if i%5 == 0 || !IsFinite(sample[i]) {
-				sample[i] = 0
-			}
-		}
+		sample := o.q[len(o.q)-o.rows:]
 		weigh := func(weight *[FewCols]float64, sample []float64, divisor float64) (all []float64) {
 			l := *o.labels
 			combine := 0.0
@@ -132,7 +126,7 @@ var kernels = []kernelRow{
 		}
 		weight := (*[FewCols]float64)(o.terms[:])
 		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
-	}, finite, "", "x", ""},
+	}, finite, "", "", ""},
 	{"Panel.WeightedLabel", ofRows, func(o *operands) {
 		o.panel.WeightedLabel(o.labels, false, o.groups)
 		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
