@@ -215,15 +215,17 @@
 //	distribution's gradient             4              2.01    2.12
 //	the same with smoothing             8              2.41    3.90
 //	LogSoftmaxGrad                      4              2.00
+//	SoftmaxGrad                         6              3.94
 //
 // Normal are rows of logits from normal distributions, hard are rows made to be
 // so, and search are the worst that climbing from bad rows finds. The
 // log-sum-exp is in ulp of the largest of |max|, log Σ e^(x-max) and itself, a
 // distribution's gradient in ulp of the larger of the two terms p·(Q-q) and
 // q·(1-p) whose difference it is, and LogSoftmaxGrad's in ulp of the larger of
-// |u|·(1-p) and p·Σ|u| over the other entries of the upstream u. In
-// docs/numbers.md is how all of it is computed, and the rows of the largest
-// errors.
+// |u|·(1-p) and p·Σ|u| over the other entries of the upstream u, and
+// SoftmaxGrad's in ulp of the larger of p·|u|·(1-p) and p·Σ p·|u| over the other
+// entries. In docs/numbers.md is how all of it is computed, and the rows of the
+// largest errors.
 //
 // The bounds are on the relative error, and hold for results of any size. That
 // matters for the rows that a classifier is sure of: the loss of a label whose

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -62,7 +63,7 @@ func TestLinearConformance(t *testing.T) {
 		t.Errorf("%d cases", len(cases))
 	}
 	for _, c := range cases {
-		if c.Features > 700 && os.Getenv("LOGSOFTMAX_LONG") == "" {
+		if c.Features > 700 && testkit.Long() == 0 {
 			continue
 		}
 		t.Run(fmt.Sprintf("%d-%dx%dx%d", c.Seed, c.Rows, c.Features, c.Classes), c.run)

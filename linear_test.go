@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"testing"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -565,7 +565,7 @@ func TestLinearMistakes(t *testing.T) {
 // definition, and with LOGSOFTMAX_LONG the width of one too.
 func TestLinearVocabulary(t *testing.T) {
 	features := 5
-	if os.Getenv("LOGSOFTMAX_LONG") != "" {
+	if testkit.Long() > 0 {
 		features = 768
 	}
 	for seed := range uint64(3) {

@@ -20,6 +20,7 @@ const maxUlpSoftmaxGrad = 6
 // TestAccuracySoftmaxGrad measures SoftmaxGrad in ulp of the larger of
 // p·|u|·(1-p) and p times the sum of the other p·|u|.
 func TestAccuracySoftmaxGrad(t *testing.T) {
+	overall := 0.0
 	rnd := rand.New(rand.NewPCG(4, 19))
 	for _, upstream := range []struct {
 		name string
@@ -58,8 +59,10 @@ func TestAccuracySoftmaxGrad(t *testing.T) {
 				t.Errorf("%v ulp is more than %v: log-probabilities %x, entry %d: %v",
 					worst.ulps, maxUlpSoftmaxGrad, worst.row, worst.column, worst.got)
 			}
+			overall = max(overall, worst.ulps)
 		})
 	}
+	holdStated(t, "SoftmaxGrad", "hard", maxUlpSoftmaxGrad, overall)
 }
 
 // TestSoftmaxGradConfident has rows whose other classes are next to impossible:
