@@ -250,7 +250,7 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 	unpack(dst, stride, tile, cols, groups)
 }
 
-func (_ *Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
+func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
 
 // AddExpAhead is AddExp without dst.
 func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {

@@ -247,15 +247,3 @@ func (c *Panel) setSum(i int, sum Accumulator) { c.Hi[0][i], c.Lo[0][i] = sum.Hi
 // Factors returns what makes probabilities of the terms of slice i, of one
 // chunk.
 func (c *Panel) Factors(i int) Factors { return Factors{c.Inverse[i], c.InverseLow[i], 1} }
-
-// checkStrip panics unless x holds n entries, at least 1, of each of the slices
-// of groups that lie side by side: what a wrapper asks before it hands a pointer
-// to assembly.
-func checkStrip(x []float64, stride, n, groups int) {
-	_ = x[(n-1)*stride:][:groups*Group]
-}
-
-// checkRows is the same for groups of rows of cols entries.
-func checkRows(x []float64, stride, cols, groups int) {
-	_ = x[(groups*Group-1)*stride:][:cols]
-}
