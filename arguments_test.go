@@ -402,6 +402,13 @@ func TestMessages(t *testing.T) {
 		{"SoftCrossEntropyGrad: dst shares storage with target, want none of what is read by At", func() error {
 			return second(SoftCrossEntropyGrad(dist, x, reversed{dist}, nil))
 		}},
+		{"LinearCrossEntropyGrad: dst.X partially overlaps x, want its region or none of it", func() error {
+			grad := LinearGrad{X: part.Slice(1, 3, 0, 3).(*mat.Dense)}
+			return second(LinearCrossEntropyGrad(grad, part.Slice(0, 2, 0, 3), dist, nil, target, nil))
+		}},
+		{"LinearCrossEntropyGrad: dst.W overlaps w, want none of it", func() error {
+			return second(LinearCrossEntropyGrad(LinearGrad{W: dist}, x, dist, nil, target, nil))
+		}},
 		// Options and targets.
 		{"CrossEntropyGrad: opts.Reduction is 7, want Mean or Sum", func() error {
 			return second(CrossEntropyGrad(new(mat.Dense), x, target, &Options{Reduction: 7}))

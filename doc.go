@@ -113,9 +113,10 @@
 // Every [mat.Matrix] will do. A *mat.Dense, a slice of one and a *mat.VecDense
 // are read where they lie, and so are their transposes. Any other type,
 // gonum's or your own, is asked for its elements by At, on the goroutine that
-// called. Nothing of size N×C is allocated: what has to be copied is copied
-// into dst or, a few rows at a time, into memory that is kept for the next
-// call. Small calls with a destination allocate nothing.
+// called, and for some of them more than once. Nothing of size N×C is allocated:
+// what has to be copied is copied into dst or, a few rows or a piece of a long row
+// at a time, into memory that is kept for the next call, some megabytes for each
+// goroutine at most. Small calls with a destination allocate nothing.
 //
 // A function may work in place: dst may be exactly the region of any of its
 // matrices, which means the same first element, shape and stride, soft targets

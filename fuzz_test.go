@@ -1492,3 +1492,92 @@ func FuzzLabels(f *testing.F) {
 		}
 	})
 }
+
+// FuzzMalformed has matrices whose storage may be too short for their shape, or
+// their stride for their rows: every function refuses them, whichever argument
+// it is, and only them, and touches nothing beyond.
+func FuzzMalformed(f *testing.F) {
+	fuzzSeeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := newFuzzReader(data)
+		rows, cols := 1+r.below(9), 1+r.below(70)
+		const canary = 12345.5
+		var arrays [][]float64
+		malformed := false
+		matrix := func(rows, cols int) *mat.Dense {
+			stride := cols + r.below(4)
+			if r.below(8) == 0 {
+				stride = 1 + r.below(cols)
+			}
+			n := (rows-1)*stride + cols
+			if r.below(8) == 0 {
+				n -= 1 + r.below(n)
+			}
+			malformed = malformed || stride < cols || n < (rows-1)*stride+cols
+			array := make([]float64, n+64)
+			for p := range array {
+				array[p] = 0.25
+				if p >= n {
+					array[p] = canary
+				}
+			}
+			arrays = append(arrays, array[n:])
+			m := new(mat.Dense)
+			m.SetRawMatrix(blas64.General{Rows: rows, Cols: cols, Stride: stride, Data: array[:n]})
+			return m
+		}
+		input := func() mat.Matrix {
+			switch r.below(3) {
+			case 0:
+				return matrix(cols, rows).T()
+			case 1:
+				return mat.Transpose{Matrix: matrix(rows, cols).T()}
+			}
+			return matrix(rows, cols)
+		}
+		target := make([]int, rows)
+		dim := r.below(2)
+		opts := &logsoftmax.Options{LabelSmoothing: 0.5 * float64(r.below(2))}
+		var p any
+		switch r.below(9) {
+		case 0:
+			dst, x := matrix(rows, cols), input()
+			p = panicOf(func() { logsoftmax.LogSoftmax(dst, x, dim) })
+		case 1:
+			dst, x := matrix(rows, cols), input()
+			p = panicOf(func() { logsoftmax.Softmax(dst, x, dim) })
+		case 2:
+			x := input()
+			p = panicOf(func() { logsoftmax.LogSumExp(nil, x, dim) })
+		case 3:
+			dst, x, u := matrix(rows, cols), input(), input()
+			p = panicOf(func() { logsoftmax.LogSoftmaxGrad(dst, x, u, dim) })
+		case 4:
+			dst, x, u := matrix(rows, cols), input(), input()
+			p = panicOf(func() { logsoftmax.SoftmaxGrad(dst, x, u, dim) })
+		case 5:
+			dst, x := matrix(rows, cols), input()
+			p = panicOf(func() { _, _ = logsoftmax.NLLGrad(dst, x, target, opts) })
+		case 6:
+			dst, x := matrix(rows, cols), input()
+			p = panicOf(func() { _, _ = logsoftmax.CrossEntropyGrad(dst, x, target, opts) })
+		case 7:
+			dst, x, q := matrix(rows, cols), input(), input()
+			p = panicOf(func() { _, _ = logsoftmax.SoftCrossEntropyGrad(dst, x, q, opts) })
+		default:
+			x, w := input(), matrix(3, cols)
+			grad := logsoftmax.LinearGrad{X: matrix(rows, cols), W: matrix(3, cols)}
+			p = panicOf(func() { _, _ = logsoftmax.LinearCrossEntropyGrad(grad, x, w, nil, target, opts) })
+		}
+		if refused := isStringWith(p, "storage, want ") || isStringWith(p, "stride "); refused != malformed || p != nil && !refused {
+			t.Fatalf("a matrix is malformed: %v; panic %v", malformed, p)
+		}
+		for _, beyond := range arrays {
+			for _, v := range beyond {
+				if v != canary {
+					t.Fatal("written beyond the storage of a matrix")
+				}
+			}
+		}
+	})
+}
