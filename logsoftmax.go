@@ -289,10 +289,13 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			w.panel.Shift(w.tile[:], kernel.Width, w.tile[:], kernel.Width, cols, kernel.GroupsFor(n))
 			w.tile.UnpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:
-			w.panel.Factor = w.panel.Inverse
+			copy(w.panel.Factor[:n], w.panel.Inverse[:])
 			w.panel.UnpackRowsScaled(&w.tile, dst, t.out.Stride, n, cols)
-			for k := range n {
-				w.panel.SetCertain(k, dst[k*t.out.Stride:][:cols])
+			for k, rest := range w.panel.Complement[:n] {
+				// As a rule no row is certain.
+				if rest < kernel.Certain {
+					w.panel.SetCertain(k, dst[k*t.out.Stride:][:cols])
+				}
 			}
 		}
 	} else if cols <= kernel.ChunkLen {
