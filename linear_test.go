@@ -249,6 +249,9 @@ func TestLinearDefinition(t *testing.T) {
 			runtime.GOMAXPROCS(procs)
 			for k, of := range layouts {
 				other := layouts[(k+i)%len(layouts)]
+				if s[2] > 20000 && k%4 > 0 {
+					continue
+				}
 				if diff := p.result(t, of.of(p.x), other.of(p.w)).difference(want); diff != "" {
 					t.Fatalf("%d samples, %d features, %d classes, options %+v, x %s, w %s, GOMAXPROCS %d: %s",
 						s[0], s[1], s[2], p.opts, of.name, other.name, procs, diff)
@@ -350,7 +353,7 @@ func TestLinearSpecial(t *testing.T) {
 		for seed := range uint64(10) {
 			for _, in := range []string{"x", "w", "b"} {
 				classes := 10
-				if seed == 6 || seed == 7 {
+				if seed == 6 && in == "x" {
 					classes = 26000
 				}
 				p := newLinearProblem(seed, 20, 6, classes)
