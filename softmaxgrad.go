@@ -366,7 +366,7 @@ func (t *vectorJacobian) doFewSoftmax(w *workspace, m *kernel.Moments, i, n int)
 	m.LogP.PackRows(logp, stride, n, cols)
 	m.U.PackRows(u, uStride, n, cols)
 	m.Reset(n)
-	m.SetP(cols, n)
+	m.SetTerms(cols, n)
 	m.Add(cols, n)
 	m.Join(n)
 	m.SetGradient(cols, n)
@@ -381,7 +381,7 @@ func (t *vectorJacobian) doSoftmaxColumns(w *workspace, m *kernel.Moments, first
 		u, uStride := t.upstream.block(&w.softIn, i, first, size, n)
 		kernel.CopyRows(m.LogP[:], kernel.Width, logp, stride, size, n)
 		kernel.CopyRows(m.U[:], kernel.Width, u, uStride, size, n)
-		m.SetP(size, n)
+		m.SetTerms(size, n)
 	}
 	m.Reset(n)
 	for i := 0; i < rows; i += kernel.BlockLen {

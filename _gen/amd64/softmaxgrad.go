@@ -6,6 +6,8 @@ package amd64
 import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"example.org/logsoftmax/_gen/numbers"
 )
 
 func (g *generator) softmaxGradKernels() {
@@ -15,15 +17,47 @@ func (g *generator) softmaxGradKernels() {
 }
 
 func (g *generator) momentTerms() {
-	g.function("momentTerms", "func(dst, p, u *float64, n int)", "is momentTermsGo for n > 0 entries.")
-	dst, n := g.param("dst"), g.param("n")
-	from := []Mem{{Base: g.param("p")}, {Base: g.param("u")}}
-	g.keep("zero", "dominant")
-	g.eachEntry(dst, n, from, func(of []reg.VecVirtual) reg.VecVirtual {
-		p, u := of[0], of[1]
-		term := g.zeroUnless(g.compare(notEqual, p, g.constant("zero")), g.mul(p, u))
-		return g.zeroUnless(g.compare(notGreater, p, g.constant("dominant")), term)
+	g.function("momentTerms", "func(p, terms, logp, u *float64, n int) int",
+		"is momentTermsGo for n > 0 entries. It returns how many it did: all, or those before a vector that has a special entry, a NaN or one above mostLogp.")
+	p, terms, logp, u, n := g.param("p"), g.param("terms"), g.param("logp"), g.param("u"), g.param("n")
+	if g.wide {
+		g.keep(append([]string{"mostLogp", "scaledMagic", "minusFarthest", "Unscale", "dominant", "zero"}, termConstants...)...)
+	} else {
+		g.keep("zero")
+	}
+	t := g.newTables()
+	total := g.GP64()
+	g.MOVQ(n, total)
+	of := func(y, u reg.VecVirtual) (p, term reg.VecVirtual) {
+		special := g.compare(notLessEqual, y, g.constant("mostLogp"))
+		g.test(special)
+		g.JNZ(LabelRef("stop"))
+		m := g.one()
+		m.tables = t
+		s, q := numbers.Parts(m, multi{g.maximum(y, g.constant("minusFarthest"))}, func() multi { return m.Constant("scaledMagic") }, m.AddInts)
+		p = g.mul(g.fma(s.only(), q.only(), s.only()), g.constant("Unscale"))
+		term = g.zeroUnless(g.compare(notEqual, p, g.constant("zero")), g.mul(p, u))
+		return p, g.zeroUnless(g.compare(notGreater, p, g.constant("dominant")), term)
+	}
+	w := g.width()
+	g.loop("vectors", n, w, func() {
+		v, term := of(g.load(Mem{Base: logp}), g.load(Mem{Base: u}))
+		g.store(v, Mem{Base: p})
+		g.store(term, Mem{Base: terms})
+		for _, x := range []reg.GPVirtual{p, terms, logp, u} {
+			g.ADDQ(imm(8*w), x)
+		}
 	})
+	g.TESTQ(n, n)
+	g.JZ(LabelRef("stop"))
+	m := g.remaining(n)
+	v, term := of(g.loadMasked(Mem{Base: logp}, m, g.loaded("zero")), g.loadMasked(Mem{Base: u}, m, g.loaded("zero")))
+	g.storeMasked(v, m, Mem{Base: p})
+	g.storeMasked(term, m, Mem{Base: terms})
+	g.XORQ(n, n)
+	g.Label("stop")
+	g.SUBQ(n, total)
+	g.MOVQ(total, address(g.ReturnIndex(0)))
 	g.finish()
 }
 

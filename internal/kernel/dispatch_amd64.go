@@ -761,20 +761,24 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	}
 }
 
-// momentTerms is momentTermsGo.
-func momentTerms(dst, p, u []float64) {
-	if active == tierGo || len(p) == 0 {
-		momentTermsGo(dst, p, u)
-		return
-	}
-	dst, u = dst[:len(p)], u[:len(p)]
-	raceReadSlice(p)
+// momentTerms leaves vectors with special entries to Go.
+func momentTerms(p, terms, logp, u []float64) {
+	p, terms, u = p[:len(logp)], terms[:len(logp)], u[:len(logp)]
+	raceReadSlice(logp)
 	raceReadSlice(u)
-	raceWriteSlice(dst)
-	if active == tierAVX512 {
-		momentTermsAVX512(&dst[0], &p[0], &u[0], len(p))
-	} else {
-		momentTermsAVX2(&dst[0], &p[0], &u[0], len(p))
+	raceWriteSlice(p)
+	raceWriteSlice(terms)
+	for len(u) > 0 {
+		done := 0
+		switch active {
+		case tierAVX512:
+			done = momentTermsAVX512(&p[0], &terms[0], &logp[0], &u[0], len(u))
+		case tierAVX2:
+			done = momentTermsAVX2(&p[0], &terms[0], &logp[0], &u[0], len(u))
+		}
+		next := specialEnd(done, len(u))
+		momentTermsGo(p[done:next], terms[done:next], logp[done:next], u[done:next])
+		p, terms, logp, u = p[next:], terms[next:], logp[next:], u[next:]
 	}
 }
 

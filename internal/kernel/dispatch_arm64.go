@@ -305,7 +305,7 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	c.weightedGradientGo(terms, q, x, n, groups)
 }
 
-func momentTerms(dst, p, u []float64) { momentTermsGo(dst, p, u) }
+func momentTerms(p, terms, logp, u []float64) { momentTermsGo(p, terms, logp, u) }
 
 func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
 	softmaxGradGo(dst, p, u, hi, lo, large)

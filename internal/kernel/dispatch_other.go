@@ -151,7 +151,7 @@ func productSteps(dst Rows, rows, cols int, a Factor, b Rows, n int, plus []floa
 	productGo(dst, rows, cols, a, b, n, plus, onto)
 }
 
-func momentTerms(dst, p, u []float64) { momentTermsGo(dst, p, u) }
+func momentTerms(p, terms, logp, u []float64) { momentTermsGo(p, terms, logp, u) }
 
 func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
 	softmaxGradGo(dst, p, u, hi, lo, large)

@@ -299,10 +299,12 @@ func product1x4AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int
 //go:noescape
 func product1xPartAVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
 
-// momentTermsAVX2 is momentTermsGo for n > 0 entries.
+// momentTermsAVX2 is momentTermsGo for n > 0 entries. It returns how many it
+// did: all, or those before a vector that has a special entry, a NaN or one
+// above mostLogp.
 //
 //go:noescape
-func momentTermsAVX2(dst *float64, p *float64, u *float64, n int)
+func momentTermsAVX2(p *float64, terms *float64, logp *float64, u *float64, n int) int
 
 // softmaxGradAVX2 is softmaxGradGo for n > 0 entries.
 //

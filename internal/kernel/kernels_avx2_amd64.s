@@ -343,6 +343,12 @@ DATA mostCombined<>+16(SB)/8, $0x43f0000000000000
 DATA mostCombined<>+24(SB)/8, $0x43f0000000000000
 GLOBL mostCombined<>(SB), RODATA|NOPTR, $32
 
+DATA mostLogp<>+0(SB)/8, $0x4082c00000000000
+DATA mostLogp<>+8(SB)/8, $0x4082c00000000000
+DATA mostLogp<>+16(SB)/8, $0x4082c00000000000
+DATA mostLogp<>+24(SB)/8, $0x4082c00000000000
+GLOBL mostLogp<>(SB), RODATA|NOPTR, $32
+
 DATA dominant<>+0(SB)/8, $0x3fe8000000000000
 DATA dominant<>+8(SB)/8, $0x3fe8000000000000
 DATA dominant<>+16(SB)/8, $0x3fe8000000000000
@@ -6195,54 +6201,133 @@ step:
 	VZEROUPPER
 	RET
 
-// func momentTermsAVX2(dst *float64, p *float64, u *float64, n int)
-// Requires: AVX, CMOV
-TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	VXORPD       Y0, Y0, Y0
-	VBROADCASTSD dominant<>+0(SB), Y1
+// func momentTermsAVX2(p *float64, terms *float64, logp *float64, u *float64, n int) int
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-48
+	MOVQ   p+0(FP), AX
+	MOVQ   terms+8(FP), CX
+	MOVQ   logp+16(FP), DX
+	MOVQ   u+24(FP), BX
+	MOVQ   n+32(FP), SI
+	VXORPD Y0, Y0, Y0
+	LEAQ   powerPairs<>+0(SB), DI
+	MOVQ   SI, R8
 
 vectors:
-	CMPQ    CX, $0x04
-	JLT     vectorsDone
-	VMOVUPD (DX), Y2
-	VMOVUPD (BX), Y3
-	VCMPPD  $0x04, Y0, Y2, Y4
-	VMULPD  Y3, Y2, Y3
-	VANDPD  Y3, Y4, Y3
-	VCMPPD  $0x1a, Y1, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	VMOVUPD Y2, (AX)
-	ADDQ    $0x20, AX
-	ADDQ    $0x20, DX
-	ADDQ    $0x20, BX
-	SUBQ    $0x04, CX
-	JMP     vectors
+	CMPQ           SI, $0x04
+	JLT            vectorsDone
+	VMOVUPD        (DX), Y1
+	VMOVUPD        (BX), Y2
+	VCMPPD         $0x16, mostLogp<>+0(SB), Y1, Y3
+	VMOVMSKPD      Y3, R9
+	TESTL          R9, R9
+	JNZ            stop
+	VMAXPD         minusFarthest<>+0(SB), Y1, Y1
+	VMOVUPD        scaledMagic<>+0(SB), Y3
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y3
+	VSUBPD         scaledMagic<>+0(SB), Y3, Y4
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y4, Y1
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y4, Y1
+	VPSLLQ         $0x04, Y3, Y4
+	VPAND          low4Pairs<>+0(SB), Y4, Y4
+	VEXTRACTI128   $0x01, Y4, X5
+	VMOVQ          X4, R9
+	VBROADCASTF128 (DI)(R9*1), Y6
+	VMOVQ          X5, R9
+	VINSERTF128    $0x01, (DI)(R9*1), Y6, Y6
+	VPEXTRQ        $0x01, X4, R9
+	VBROADCASTF128 (DI)(R9*1), Y4
+	VPEXTRQ        $0x01, X5, R9
+	VINSERTF128    $0x01, (DI)(R9*1), Y4, Y4
+	VUNPCKLPD      Y4, Y6, Y5
+	VUNPCKHPD      Y4, Y6, Y4
+	VPSLLQ         $0x30, Y3, Y3
+	VPADDQ         Y3, Y5, Y3
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y1, Y5
+	VFMADD213PD    exp4<>+0(SB), Y1, Y5
+	VFMADD213PD    exp3<>+0(SB), Y1, Y5
+	VFMADD213PD    exp2<>+0(SB), Y1, Y5
+	VFMADD213PD    one<>+0(SB), Y1, Y5
+	VFMADD231PD    Y1, Y5, Y4
+	VMOVAPD        Y3, Y1
+	VFMADD231PD    Y4, Y3, Y1
+	VMULPD         Unscale<>+0(SB), Y1, Y1
+	VCMPPD         $0x04, Y0, Y1, Y3
+	VMULPD         Y2, Y1, Y2
+	VANDPD         Y2, Y3, Y2
+	VCMPPD         $0x1a, dominant<>+0(SB), Y1, Y3
+	VANDPD         Y2, Y3, Y2
+	VMOVUPD        Y1, (AX)
+	VMOVUPD        Y2, (CX)
+	ADDQ           $0x20, AX
+	ADDQ           $0x20, CX
+	ADDQ           $0x20, DX
+	ADDQ           $0x20, BX
+	SUBQ           $0x04, SI
+	JMP            vectors
 
 vectorsDone:
-	TESTQ      CX, CX
-	JZ         end
-	MOVQ       $0x00000004, SI
-	CMPQ       CX, SI
-	CMOVQGT    SI, CX
-	NEGQ       CX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(CX*8), Y2
-	VMASKMOVPD (DX), Y2, Y3
-	VBLENDVPD  Y2, Y3, Y0, Y3
-	VMASKMOVPD (BX), Y2, Y4
-	VBLENDVPD  Y2, Y4, Y0, Y4
-	VCMPPD     $0x04, Y0, Y3, Y0
-	VMULPD     Y4, Y3, Y4
-	VANDPD     Y4, Y0, Y0
-	VCMPPD     $0x1a, Y1, Y3, Y1
-	VANDPD     Y0, Y1, Y0
-	VMASKMOVPD Y0, Y2, (AX)
+	TESTQ          SI, SI
+	JZ             stop
+	MOVQ           $0x00000004, R10
+	CMPQ           SI, R10
+	MOVQ           SI, R9
+	CMOVQGT        R10, R9
+	NEGQ           R9
+	LEAQ           laneMasks<>+32(SB), R10
+	VMOVUPD        (R10)(R9*8), Y1
+	VMASKMOVPD     (DX), Y1, Y2
+	VBLENDVPD      Y1, Y2, Y0, Y2
+	VMASKMOVPD     (BX), Y1, Y3
+	VBLENDVPD      Y1, Y3, Y0, Y3
+	VCMPPD         $0x16, mostLogp<>+0(SB), Y2, Y4
+	VMOVMSKPD      Y4, DX
+	TESTL          DX, DX
+	JNZ            stop
+	VMAXPD         minusFarthest<>+0(SB), Y2, Y2
+	VMOVUPD        scaledMagic<>+0(SB), Y4
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y2, Y4
+	VSUBPD         scaledMagic<>+0(SB), Y4, Y5
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y5, Y2
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y5, Y2
+	VPSLLQ         $0x04, Y4, Y5
+	VPAND          low4Pairs<>+0(SB), Y5, Y5
+	VEXTRACTI128   $0x01, Y5, X6
+	VMOVQ          X5, DX
+	VBROADCASTF128 (DI)(DX*1), Y7
+	VMOVQ          X6, DX
+	VINSERTF128    $0x01, (DI)(DX*1), Y7, Y7
+	VPEXTRQ        $0x01, X5, DX
+	VBROADCASTF128 (DI)(DX*1), Y5
+	VPEXTRQ        $0x01, X6, DX
+	VINSERTF128    $0x01, (DI)(DX*1), Y5, Y5
+	VUNPCKLPD      Y5, Y7, Y6
+	VUNPCKHPD      Y5, Y7, Y5
+	VPSLLQ         $0x30, Y4, Y4
+	VPADDQ         Y4, Y6, Y4
+	VMOVUPD        exp6<>+0(SB), Y6
+	VFMADD213PD    exp5<>+0(SB), Y2, Y6
+	VFMADD213PD    exp4<>+0(SB), Y2, Y6
+	VFMADD213PD    exp3<>+0(SB), Y2, Y6
+	VFMADD213PD    exp2<>+0(SB), Y2, Y6
+	VFMADD213PD    one<>+0(SB), Y2, Y6
+	VFMADD231PD    Y2, Y6, Y5
+	VMOVAPD        Y4, Y2
+	VFMADD231PD    Y5, Y4, Y2
+	VMULPD         Unscale<>+0(SB), Y2, Y2
+	VCMPPD         $0x04, Y0, Y2, Y0
+	VMULPD         Y3, Y2, Y3
+	VANDPD         Y3, Y0, Y0
+	VCMPPD         $0x1a, dominant<>+0(SB), Y2, Y3
+	VANDPD         Y0, Y3, Y0
+	VMASKMOVPD     Y2, Y1, (AX)
+	VMASKMOVPD     Y0, Y1, (CX)
+	XORQ           SI, SI
 
-end:
+stop:
+	SUBQ SI, R8
+	MOVQ R8, ret+40(FP)
 	VZEROUPPER
 	RET
 

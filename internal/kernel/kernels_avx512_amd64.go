@@ -337,10 +337,12 @@ func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep i
 //go:noescape
 func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
 
-// momentTermsAVX512 is momentTermsGo for n > 0 entries.
+// momentTermsAVX512 is momentTermsGo for n > 0 entries. It returns how many it
+// did: all, or those before a vector that has a special entry, a NaN or one
+// above mostLogp.
 //
 //go:noescape
-func momentTermsAVX512(dst *float64, p *float64, u *float64, n int)
+func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int) int
 
 // softmaxGradAVX512 is softmaxGradGo for n > 0 entries.
 //

@@ -194,6 +194,9 @@ GLOBL leastCombined<>(SB), RODATA|NOPTR, $8
 DATA mostCombined<>+0(SB)/8, $0x43f0000000000000
 GLOBL mostCombined<>(SB), RODATA|NOPTR, $8
 
+DATA mostLogp<>+0(SB)/8, $0x4082c00000000000
+GLOBL mostLogp<>(SB), RODATA|NOPTR, $8
+
 DATA dominant<>+0(SB)/8, $0x3fe8000000000000
 GLOBL dominant<>(SB), RODATA|NOPTR, $8
 
@@ -8028,51 +8031,129 @@ step:
 	VZEROUPPER
 	RET
 
-// func momentTermsAVX512(dst *float64, p *float64, u *float64, n int)
+// func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int) int
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	VXORPD       Z0, Z0, Z0
-	VBROADCASTSD dominant<>+0(SB), Z1
+TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         p+0(FP), AX
+	MOVQ         terms+8(FP), CX
+	MOVQ         logp+16(FP), DX
+	MOVQ         u+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSD mostLogp<>+0(SB), Z0
+	VBROADCASTSD scaledMagic<>+0(SB), Z1
+	VBROADCASTSD minusFarthest<>+0(SB), Z2
+	VBROADCASTSD Unscale<>+0(SB), Z3
+	VBROADCASTSD dominant<>+0(SB), Z4
+	VXORPD       Z5, Z5, Z5
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z6
+	VBROADCASTSD sixteenthHi<>+0(SB), Z7
+	VBROADCASTSD sixteenthLo<>+0(SB), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VBROADCASTSD exp2<>+0(SB), Z10
+	VBROADCASTSD exp3<>+0(SB), Z11
+	VBROADCASTSD exp4<>+0(SB), Z12
+	VBROADCASTSD exp5<>+0(SB), Z13
+	VBROADCASTSD exp6<>+0(SB), Z14
+	VBROADCASTSD integerOne<>+0(SB), Z15
+	VMOVUPD      power<>+0(SB), Z15
+	VMOVUPD      powerRest<>+0(SB), Z16
+	VMOVUPD      power<>+64(SB), Z17
+	VMOVUPD      powerRest<>+64(SB), Z18
+	MOVQ         SI, DI
 
 vectors:
-	CMPQ      CX, $0x08
-	JLT       vectorsDone
-	VMOVUPD   (DX), Z2
-	VMOVUPD   (BX), Z3
-	VCMPPD    $0x04, Z0, Z2, K1
-	VMULPD    Z3, Z2, Z3
-	VMOVAPD.Z Z3, K1, Z3
-	VCMPPD    $0x1a, Z1, Z2, K1
-	VMOVAPD.Z Z3, K1, Z2
-	VMOVUPD   Z2, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, DX
-	ADDQ      $0x40, BX
-	SUBQ      $0x08, CX
-	JMP       vectors
+	CMPQ         SI, $0x08
+	JLT          vectorsDone
+	VMOVUPD      (DX), Z19
+	VMOVUPD      (BX), Z20
+	VCMPPD       $0x16, Z0, Z19, K1
+	KMOVB        K1, R8
+	TESTL        R8, R8
+	JNZ          stop
+	VMAXPD       Z2, Z19, Z19
+	VMOVAPD      Z1, Z21
+	VFMADD231PD  Z6, Z19, Z21
+	VSUBPD       Z1, Z21, Z22
+	VFNMADD231PD Z7, Z22, Z19
+	VFNMADD231PD Z8, Z22, Z19
+	VMOVAPD      Z21, Z22
+	VMOVAPD      Z21, Z23
+	VPERMI2PD    Z17, Z15, Z22
+	VPERMI2PD    Z18, Z16, Z23
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ       Z21, Z22, Z21
+	VMOVAPD      Z14, Z22
+	VFMADD213PD  Z13, Z19, Z22
+	VFMADD213PD  Z12, Z19, Z22
+	VFMADD213PD  Z11, Z19, Z22
+	VFMADD213PD  Z10, Z19, Z22
+	VFMADD213PD  Z9, Z19, Z22
+	VFMADD231PD  Z19, Z22, Z23
+	VMOVAPD      Z21, Z19
+	VFMADD231PD  Z23, Z21, Z19
+	VMULPD       Z3, Z19, Z19
+	VCMPPD       $0x04, Z5, Z19, K1
+	VMULPD       Z20, Z19, Z20
+	VMOVAPD.Z    Z20, K1, Z20
+	VCMPPD       $0x1a, Z4, Z19, K1
+	VMOVAPD.Z    Z20, K1, Z20
+	VMOVUPD      Z19, (AX)
+	VMOVUPD      Z20, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, SI
+	JMP          vectors
 
 vectorsDone:
-	TESTQ     CX, CX
-	JZ        end
-	MOVQ      $0x000000ff, SI
-	BZHIQ     CX, SI, SI
-	KMOVB     SI, K1
-	VMOVAPD   Z0, Z2
-	VMOVUPD   (DX), K1, Z2
-	VMOVAPD   Z0, Z3
-	VMOVUPD   (BX), K1, Z3
-	VCMPPD    $0x04, Z0, Z2, K2
-	VMULPD    Z3, Z2, Z0
-	VMOVAPD.Z Z0, K2, Z0
-	VCMPPD    $0x1a, Z1, Z2, K2
-	VMOVAPD.Z Z0, K2, Z0
-	VMOVUPD   Z0, K1, (AX)
+	TESTQ        SI, SI
+	JZ           stop
+	MOVQ         $0x000000ff, R8
+	BZHIQ        SI, R8, R8
+	KMOVB        R8, K1
+	VMOVAPD      Z5, Z19
+	VMOVUPD      (DX), K1, Z19
+	VMOVAPD      Z5, Z20
+	VMOVUPD      (BX), K1, Z20
+	VCMPPD       $0x16, Z0, Z19, K2
+	KMOVB        K2, DX
+	TESTL        DX, DX
+	JNZ          stop
+	VMAXPD       Z2, Z19, Z0
+	VMOVAPD      Z1, Z2
+	VFMADD231PD  Z6, Z0, Z2
+	VSUBPD       Z1, Z2, Z1
+	VFNMADD231PD Z7, Z1, Z0
+	VFNMADD231PD Z8, Z1, Z0
+	VMOVAPD      Z2, Z1
+	VMOVAPD      Z2, Z6
+	VPERMI2PD    Z17, Z15, Z1
+	VPERMI2PD    Z18, Z16, Z6
+	VPSLLQ       $0x30, Z2, Z2
+	VPADDQ       Z2, Z1, Z1
+	VMOVAPD      Z14, Z2
+	VFMADD213PD  Z13, Z0, Z2
+	VFMADD213PD  Z12, Z0, Z2
+	VFMADD213PD  Z11, Z0, Z2
+	VFMADD213PD  Z10, Z0, Z2
+	VFMADD213PD  Z9, Z0, Z2
+	VFMADD231PD  Z0, Z2, Z6
+	VMOVAPD      Z1, Z0
+	VFMADD231PD  Z6, Z1, Z0
+	VMULPD       Z3, Z0, Z0
+	VCMPPD       $0x04, Z5, Z0, K2
+	VMULPD       Z20, Z0, Z1
+	VMOVAPD.Z    Z1, K2, Z1
+	VCMPPD       $0x1a, Z4, Z0, K2
+	VMOVAPD.Z    Z1, K2, Z1
+	VMOVUPD      Z0, K1, (AX)
+	VMOVUPD      Z1, K1, (CX)
+	XORQ         SI, SI
 
-end:
+stop:
+	SUBQ SI, DI
+	MOVQ DI, ret+40(FP)
 	VZEROUPPER
 	RET
 

@@ -49,7 +49,7 @@ var kernels = []kernelRow{
 	{"IndexOf", ofSlice, func(o *operands) { o.returns(float64(IndexOf(o.x, o.max))) }, anyValue, "x", "", ""},
 	{"VectorJacobianOf", ofSlice, func(o *operands) { VectorJacobianOf(o.dst, o.x, o.q, 0.75, 0x1p-60) }, anyValue, "x q", "dst", ""},
 	{"ColumnsVectorJacobian", ofSlice, func(o *operands) { ColumnsVectorJacobian(o.dst, o.x, o.q, o.x, o.q, 0, 5, -3) }, anyValue, "x q", "dst", ""},
-	{"momentTerms", ofSlice, func(o *operands) { momentTerms(o.dst, o.x, o.q) }, finite, "x q", "dst", ""},
+	{"momentTerms", ofSlice, func(o *operands) { momentTerms(o.dst, o.q, o.x, o.x) }, anyValue, "x", "dst q", ""},
 	{"softmaxGrad", ofSlice, func(o *operands) { softmaxGrad(o.dst, o.x, o.q, 0.75, 0x1p-60, o.number) }, anyValue, "x q", "dst", ""},
 	{"columnsSoftmaxGrad", ofSlice, func(o *operands) { columnsSoftmaxGrad(o.dst, o.x, o.q, o.x, o.q, o.x) }, anyValue, "x q", "dst", ""},
 

@@ -30,14 +30,14 @@ func momentTerm(p, u float64) float64 {
 	return float64(p * u)
 }
 
-// momentTermsGo sets dst to the terms of the entries that are not dominant, and
-// 0 for others. dst may be p or u.
-func momentTermsGo(dst, p, u []float64) {
-	for j, pj := range p {
-		if pj > dominant {
-			dst[j] = 0
-		} else {
-			dst[j] = momentTerm(pj, u[j])
+// momentTermsGo sets p to e^logp, and terms to the terms of the entries that are
+// not dominant, and 0 for others.
+func momentTermsGo(p, terms, logp, u []float64) {
+	for j, y := range logp {
+		p[j] = probability(y)
+		terms[j] = 0
+		if !(p[j] > dominant) {
+			terms[j] = momentTerm(p[j], u[j])
 		}
 	}
 }
@@ -108,21 +108,6 @@ func probability(y float64) float64 {
 	return float64(f.term(y) * Unscale)
 }
 
-// setProbabilities sets p to e^logp. p must not be logp.
-func setProbabilities(p, logp []float64) {
-	for u := range Chunks(len(logp)) {
-		part, logp := ChunkOf(p, u), ChunkOf(logp, u)
-		if !(MaxOf(logp) <= mostLogp) {
-			for j, y := range logp {
-				part[j] = probability(y)
-			}
-			continue
-		}
-		expSum(part, logp, 0)
-		scaleBy(part, Unscale)
-	}
-}
-
 // SoftmaxGradRow sets dst to the gradient of a slice. p and terms are room for
 // as many entries. dst may be logp or u.
 func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
@@ -140,11 +125,10 @@ type RowMoments struct {
 
 // Add adds the terms of a piece. It sets p to its probabilities and uses terms.
 func (m *RowMoments) Add(logp, u, p, terms []float64) {
-	setProbabilities(p, logp)
 	for i := 0; i < len(p); i += PieceLen {
 		end := min(len(p), i+PieceLen)
-		p, terms, u := p[i:end], terms[i:end], u[i:end]
-		momentTerms(terms, p, u)
+		p, terms, logp, u := p[i:end], terms[i:end], logp[i:end], u[i:end]
+		momentTerms(p, terms, logp, u)
 		m.small.Add(terms)
 		if MaxOf(p) <= dominant {
 			continue
@@ -160,7 +144,10 @@ func (m *RowMoments) Add(logp, u, p, terms []float64) {
 // SetGradient sets dst to the gradient of a piece, all of which have been added.
 // It uses p and terms. dst may be logp or u.
 func (m *RowMoments) SetGradient(dst, logp, u, p, terms []float64) {
-	setProbabilities(p, logp)
+	for i := 0; i < len(p); i += PieceLen {
+		end := min(len(p), i+PieceLen)
+		momentTerms(p[i:end], terms[i:end], logp[i:end], u[i:end])
+	}
 	m.setGradient(dst, logp, u, p, terms)
 }
 
@@ -197,7 +184,6 @@ type Moments struct {
 	low               LowSums
 	large             [Width]Accumulator
 	largeHi           [Width]float64
-	frames            Panel
 	// dominant are the places of the dominant entries of the block in the tiles,
 	// so many.
 	dominant  [len(Tile{})]uint16
@@ -211,53 +197,33 @@ func (m *Moments) Reset(n int) {
 	clear(m.large[:])
 }
 
-// SetP sets P to the probabilities of rows ≤ BlockLen entries of n slices in
-// LogP.
-func (m *Moments) SetP(rows, n int) {
-	c, groups := &m.frames, GroupsFor(n)
-	c.Reset()
-	c.RaiseMax(m.LogP[:], Width, rows, groups)
-	highest := c.Max
-	clear(c.Max[:groups*Group])
-	Fill(c.Factor[:groups*Group], Unscale)
-	c.SetFrames(groups)
-	c.AddExp(m.P[:], Width, m.LogP[:], Width, rows, groups)
-	c.Scale(m.P[:], Width, rows, groups)
+// SetTerms sets P to the probabilities of rows ≤ BlockLen entries of n slices in
+// LogP, and forms their terms.
+func (m *Moments) SetTerms(rows, n int) {
+	width := GroupsFor(n) * Group
+	step := 1
+	if width == Width {
+		step = rows
+	}
 	m.dominants = 0
-	hasDominant := false
-	for i, y := range highest[:n] {
-		// No entry is dominant whose log-probability is below this.
-		hasDominant = hasDominant || !(y < -0.2876)
-		if y <= mostLogp {
-			continue
-		}
-		for j := range rows {
-			m.P[j*Width+i] = probability(m.LogP[j*Width+i])
-		}
-	}
-	if !hasDominant {
-		return
-	}
-	for j := range rows {
-		p := m.P[j*Width:][:n]
+	for j := 0; j < rows; j += step {
+		at, end := j*Width, (j+step-1)*Width+width
+		p := m.P[at:end]
+		momentTerms(p, m.terms[at:end], m.LogP[at:end], m.U[at:end])
 		if MaxOf(p) <= dominant {
 			continue
 		}
 		for i, v := range p {
 			if v > dominant {
-				m.dominant[m.dominants] = uint16(j*Width + i)
+				m.dominant[m.dominants] = uint16(at + i)
 				m.dominants++
 			}
 		}
 	}
 }
 
-// Add adds the terms of the entries in P and U to the sums.
+// Add adds the terms to the sums.
 func (m *Moments) Add(rows, n int) {
-	width := GroupsFor(n) * Group
-	for j := range rows {
-		momentTerms(m.terms[j*Width:][:width], m.P[j*Width:][:width], m.U[j*Width:][:width])
-	}
 	m.small.Add(m.terms[:], Width, rows, n)
 	m.small.TakeLow(&m.low, GroupsFor(n))
 	for _, at := range m.dominant[:m.dominants] {

@@ -12,16 +12,12 @@ import (
 	"example.org/logsoftmax/internal/testkit"
 )
 
-// momentKernels are the kernels of SoftmaxGrad, each with its definition.
+// momentKernels are the kernels for the entries of SoftmaxGrad, each with its
+// definition.
 var momentKernels = []struct {
 	name         string
 	kernel, inGo func(dst, p, u, hi, lo, large []float64)
 }{
-	{
-		"momentTerms",
-		func(dst, p, u, _, _, _ []float64) { momentTerms(dst, p, u) },
-		func(dst, p, u, _, _, _ []float64) { momentTermsGo(dst, p, u) },
-	},
 	{
 		"softmaxGrad",
 		func(dst, p, u, hi, lo, large []float64) { softmaxGrad(dst, p, u, hi[0], lo[0], large[0]) },
@@ -34,17 +30,7 @@ var momentKernels = []struct {
 func TestMomentKernels(t *testing.T) {
 	eachTier(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(57, 58))
-		number := func() float64 {
-			switch r.IntN(40) {
-			case 0:
-				return testkit.NaNs[r.IntN(len(testkit.NaNs))]
-			case 1:
-				return math.Inf(r.IntN(2)*2 - 1)
-			case 2:
-				return math.Copysign(0, testkit.Uniform(r))
-			}
-			return testkit.Uniform(r)
-		}
+		number := func() float64 { return oftenSpecial(r) }
 		probability := func() float64 {
 			switch r.IntN(12) {
 			case 0:
@@ -78,13 +64,62 @@ func TestMomentKernels(t *testing.T) {
 					k.inGo(want[margin:][:n], in[0], in[1], in[2], in[3], in[4])
 					k.kernel(dst, args[0], args[1], args[2], args[3], args[4])
 					for j, v := range want {
-						// Which NaN a term is is open.
-						if k.name == "momentTerms" && v != v && around[j] != around[j] && j >= margin && j < margin+n {
-							continue
-						}
 						if !testkit.Identical(v, around[j]) {
 							t.Fatalf("%s of %d entries into %d: entry %d is %x, want %x", k.name, n, into, j-margin, around[j], v)
 						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// oftenSpecial returns a number in [-1, 1) that is now and then a special one.
+func oftenSpecial(r *rand.Rand) float64 {
+	switch r.IntN(40) {
+	case 0:
+		return testkit.NaNs[r.IntN(len(testkit.NaNs))]
+	case 1:
+		return math.Inf(r.IntN(2)*2 - 1)
+	case 2:
+		return math.Copysign(0, testkit.Uniform(r))
+	}
+	return testkit.Uniform(r)
+}
+
+// TestMomentTerms holds every tier to the definition, for log-probabilities and
+// what is none.
+func TestMomentTerms(t *testing.T) {
+	eachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(59, 60))
+		for n := 1; n <= 300; n++ {
+			logp, u := make([]float64, n), make([]float64, n)
+			testkit.FillWith(u, func() float64 { return oftenSpecial(r) })
+			testkit.FillWith(logp, func() float64 {
+				switch r.IntN(20) {
+				case 0:
+					return []float64{0, math.Log(dominant), math.Nextafter(math.Log(dominant), 0), -farthest, -700, -745, -1e300, math.Inf(-1)}[r.IntN(8)]
+				case 1:
+					if n%3 == 0 {
+						return []float64{1, mostLogp, math.Nextafter(mostLogp, 1000), 709.7, 711, math.Inf(1), math.NaN()}[r.IntN(7)]
+					}
+				}
+				return 5 * (testkit.Uniform(r) - 1)
+			})
+			var got, want [2][]float64
+			for i := range got {
+				got[i] = make([]float64, margin+n+margin)
+				Fill(got[i], canary)
+				want[i] = slices.Clone(got[i])
+			}
+			momentTerms(got[0][margin:][:n], got[1][margin:][:n], logp, u)
+			momentTermsGo(want[0][margin:][:n], want[1][margin:][:n], logp, u)
+			for i, what := range []string{"probability", "term"} {
+				for j, v := range want[i] {
+					// Which NaN a term is is open.
+					isOpen := i == 1 && v != v && got[i][j] != got[i][j] && j >= margin && j < margin+n
+					if !isOpen && !testkit.Identical(v, got[i][j]) {
+						t.Fatalf("%s %d of %d, of %v and %v, is %x, want %x", what, j-margin, n, logp[j-margin], u[j-margin], got[i][j], v)
 					}
 				}
 			}
