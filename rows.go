@@ -38,6 +38,8 @@ type workspace struct {
 	// A row's coefficients in its loss, and its terms where those cannot be
 	// kept in the result.
 	coefficients, terms []float64
+	// moments are the sums of columns, for SoftmaxGrad.
+	moments []kernel.RowMoments
 	// spread lets a long row be shared by several goroutines.
 	spread bool
 	// strip is the state of long columns that are worked on together.

@@ -331,6 +331,10 @@ func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 		}
 		return
 	}
+	if n := min(kernel.Width, cols-unit*kernel.Width); t.dim == 0 && n <= kernel.Width-kernel.Group {
+		t.doNarrowSoftmax(w, unit*kernel.Width, n)
+		return
+	}
 	m := momentsPool.Get().(*kernel.Moments)
 	if t.dim == 1 {
 		size := t.unitRows()
@@ -371,6 +375,42 @@ func (t *vectorJacobian) doFewSoftmax(w *workspace, m *kernel.Moments, i, n int)
 	m.Join(n)
 	m.SetGradient(cols, n)
 	m.LogP.UnpackRows(t.out.Data[i*t.out.Stride:], t.out.Stride, n, cols)
+}
+
+// softmaxPiece is how many entries of narrow columns are transposed at a time.
+const softmaxPiece = 8 * kernel.BlockLen
+
+// doNarrowSoftmax does n columns from column first, too few to fill the rows of a
+// tile. Each is done as a row is.
+func (t *vectorJacobian) doNarrowSoftmax(w *workspace, first, n int) {
+	logp, u := getBuffer(n*softmaxPiece), getBuffer(n*softmaxPiece)
+	defer putBuffer(logp)
+	defer putBuffer(u)
+	w.coefficients, w.terms = grow(w.coefficients, softmaxPiece), grow(w.terms, softmaxPiece)
+	w.moments = grow(w.moments, n)
+	clear(w.moments)
+	each := func(do func(m *kernel.RowMoments, logp, u, p, terms []float64), write bool) {
+		for i := 0; i < t.logp.rows; i += softmaxPiece {
+			size := min(softmaxPiece, t.logp.rows-i)
+			across := blas64.General{Rows: n, Cols: size, Stride: size, Data: *logp}
+			transposeInto(across, t.logp.strip(&w.rowsIn, i, first, size, n))
+			transposeInto(blas64.General{Rows: n, Cols: size, Stride: size, Data: *u}, t.upstream.strip(&w.softIn, i, first, size, n))
+			for k := range w.moments {
+				do(&w.moments[k], (*logp)[k*size:][:size], (*u)[k*size:][:size], w.coefficients[:size], w.terms[:size])
+			}
+			if write {
+				transposeInto(blas64.General{Rows: size, Cols: n, Stride: t.out.Stride, Data: t.out.Data[i*t.out.Stride+first:]}, across)
+			}
+		}
+	}
+	each((*kernel.RowMoments).Add, false)
+	each(func(m *kernel.RowMoments, logp, u, p, terms []float64) { m.SetGradient(logp, logp, u, p, terms) }, true)
+}
+
+// strip is block as a matrix.
+func (s *source) strip(buf *[]float64, i, j, r, c int) blas64.General {
+	data, stride := s.block(buf, i, j, r, c)
+	return blas64.General{Rows: r, Cols: c, Stride: stride, Data: data}
 }
 
 // doSoftmaxColumns does Width columns from column first, or those that are left.
