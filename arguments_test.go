@@ -515,3 +515,42 @@ func TestLabelsThatChange(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicInAt: what the At of a matrix panics with comes out of the function,
+// and calls that follow are none the worse for it.
+func TestPanicInAt(t *testing.T) {
+	for _, shape := range []struct{ rows, cols int }{{3, 2}, {70, 10}, {5, 100}, {3, 3000}, {2, 70_000}} {
+		for _, f := range matrixFunctions(shape.rows, shape.cols) {
+			inputs := func() []mat.Matrix {
+				return []mat.Matrix{newPositive(shape.rows, shape.cols), newPositive(shape.rows, shape.cols)}
+			}
+			before, after := newPositive(shape.rows, shape.cols), newPositive(shape.rows, shape.cols)
+			f.call(before, inputs()...)
+			for k := range f.inputs {
+				calls := 0
+				count := func() { calls++ }
+				in := inputs()
+				in[k] = &meddler{newPositive(shape.rows, shape.cols), count}
+				f.call(newPositive(shape.rows, shape.cols), in...)
+				for _, at := range []int{1, calls/2 + 1, calls} {
+					if calls == 0 {
+						// NLLGrad does not read what has no weight.
+						break
+					}
+					calls := 0
+					in[k] = &meddler{newPositive(shape.rows, shape.cols), func() {
+						if calls++; calls == at {
+							panic("no more")
+						}
+					}}
+					if p := panicValue(func() { f.call(newPositive(shape.rows, shape.cols), in...) }); p != "no more" {
+						t.Errorf("%s of %d×%d: panic %v in call %d of At", f.name, shape.rows, shape.cols, p, at)
+					}
+				}
+			}
+			if f.call(after, inputs()...); !mat.Equal(before, after) {
+				t.Errorf("%s of %d×%d gives something else after panics in At", f.name, shape.rows, shape.cols)
+			}
+		}
+	}
+}
