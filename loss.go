@@ -89,6 +89,11 @@ func (l Loss) Mean() float64 {
 		// The quotient is from ½ to 2, and its two words are within unsure of it:
 		// as a rule both ends round to the same double.
 		const unsure = 0x1p-100
+		// Divided by a power of two, a number of rows say, it is often half way
+		// between two doubles, which no such words tell. But then the sum is.
+		if v := sum.Value(); w.Hi == 0.5 && l.weight == (kernel.ExactRest{}) && kernel.IsFinite(v) {
+			return math.Ldexp(v, 1-wExponent)
+		}
 		q := s.Over(w)
 		if least, most := q.Hi+(q.Lo-unsure), q.Hi+(q.Lo+unsure); least == most {
 			return math.Ldexp(least, exponent)

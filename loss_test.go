@@ -233,6 +233,10 @@ func TestLossMean(t *testing.T) {
 		middle := []float64{q * w, math.FMA(q, w, -q*w), 0x1p-53 * w}
 		check(middle, []float64{w})
 		check(append(middle, math.Ldexp(float64(1-2*r.IntN(2)), -50-r.IntN(1000))), []float64{w})
+		p := math.Ldexp(1, r.IntN(70)-20)
+		check([]float64{q * p, 0x1p-53 * p}, []float64{p})
+		check([]float64{q * p, 0x1p-53 * p, math.Ldexp(float64(1-2*r.IntN(2)), -100-r.IntN(970))}, []float64{p})
+		check([]float64{q * p, 0x1p-53 * p}, []float64{p, math.Ldexp(float64(1-2*r.IntN(2)), -60-r.IntN(1000))})
 		small := math.Ldexp(1, -1060-r.IntN(14))
 		check([]float64{small, 0x1p-1074}, []float64{2})
 		check([]float64{small, 0x1p-1074}, []float64{2, math.Ldexp(float64(1-2*r.IntN(2)), -r.IntN(900))})
