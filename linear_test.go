@@ -578,3 +578,22 @@ func TestLinearVocabulary(t *testing.T) {
 		}
 	}
 }
+
+// FuzzLinear holds the functions to the definition, whatever the numbers are.
+func FuzzLinear(f *testing.F) {
+	fuzzSeeds(f)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := newFuzzReader(data)
+		n, d, c := 1+r.below(30), 1+r.below(20), 1+r.below(90)
+		p := newLinearProblem(uint64(r.byte()), n, d, c)
+		if b := r.byte(); b%4 > 0 {
+			p.x, p.w = r.matrix(n, d), r.matrix(c, d)
+		}
+		if p.b != nil && r.byte()%2 == 0 {
+			r.logits(p.b)
+		}
+		if diff := p.result(t, r.in(p.x), r.in(p.w)).difference(p.expected(t)); diff != "" {
+			t.Fatalf("%d samples, %d features, %d classes, options %+v: %s", n, d, c, p.opts, diff)
+		}
+	})
+}
