@@ -426,6 +426,12 @@ func TestMessages(t *testing.T) {
 		{"beta = 1: beta must be in [0, 1)", func() error { return second(EffectiveNumberWeights([]float64{1}, 1)) }},
 		{"label[1] = 2.5: a label must be a whole number", func() error { return second(Labels(nil, mat.NewVecDense(2, []float64{1, 2.5}))) }},
 		{"label[0] = 1e+30: a label must fit in an int", func() error { return second(Labels(nil, mat.NewVecDense(1, []float64{1e30}))) }},
+		{"Options.Weight[1] = 1e-200: its product with a sample weight or a target is beyond the range of normal numbers", func() error {
+			return second(CrossEntropy(mat.NewDense(1, 2, nil), []int{1}, &Options{Weight: []float64{1, 1e-200}, SampleWeight: []float64{1e-200}}))
+		}},
+		{"Options.LabelSmoothing = 1e-100: smoothing so small needs class weights that are less far apart", func() error {
+			return second(CrossEntropy(mat.NewDense(1, 2, nil), []int{1}, &Options{Weight: []float64{1e-300, 1e300}, LabelSmoothing: 1e-100}))
+		}},
 		// A ValueError of no name that the package gives.
 		{"other = 1", func() error { return &ValueError{"other", -1, -1, 1} }},
 	} {

@@ -3,7 +3,11 @@
 
 package logsoftmax
 
-import "example.org/logsoftmax/internal/kernel"
+import (
+	"math"
+
+	"example.org/logsoftmax/internal/kernel"
+)
 
 // This file is the cross-entropy of rows in which every class has a coefficient
 // in the loss: of distributions, and of labels with smoothing.
@@ -41,7 +45,7 @@ func (b *batch) weighted(n int) {
 	if b.task.target != nil {
 		q.smoothed = b.task.settings.newSmoothing(cols)
 		defer q.smoothed.release()
-		if sideBySide(n, cols) {
+		if b.task.sideBySide(n) {
 			b.setClassWeights()
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
@@ -50,7 +54,7 @@ func (b *batch) weighted(n int) {
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {
-		if rows := min(step, n-i); sideBySide(rows, cols) {
+		if rows := min(step, n-i); b.task.sideBySide(rows) {
 			b.weightedFew(i, rows, &q)
 		} else {
 			b.weightedPanel(i, rows, &q)
@@ -68,15 +72,15 @@ func (b *batch) label(i int) (y int, counts bool) {
 	return y, b.task.settings.counts(b.begin+i, y)
 }
 
-// softCoefficients returns w[c]·((1-e)·t[c] + e/C), in dst where it is not t,
-// for targets t from class first on.
+// softCoefficients returns w[c]·((1-e)·t[c] + e/C), times 2^shift, in dst where it
+// is not t, for targets t from class first on.
 func (b *batch) softCoefficients(dst, t []float64, first int) []float64 {
 	if b.task.settings.weight == nil && b.task.settings.smoothing == 0 {
 		return t
 	}
-	off := b.task.settings.smoothing / float64(b.task.logits.cols)
+	keep, off := b.task.settings.spread(b.task.logits.cols)
 	for c, v := range t {
-		dst[c] = float64(b.task.settings.classWeightAt(first+c) * (float64((1-b.task.settings.smoothing)*v) + off))
+		dst[c] = float64(b.task.settings.classWeightAt(first+c) * (float64(keep*v) + off))
 	}
 	return dst
 }
@@ -121,6 +125,10 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	case out.Data != nil:
 		w.panel.SetSums(q.smoothed.sum(), groups*kernel.Group)
 	}
+	if b.task.target == nil && b.anyOverflows(i, n) {
+		b.weightedPanel(i, n, q)
+		return
+	}
 	clear(l.Single[:])
 	clear(l.Tied[:])
 	w.panel.WeightedLabel(l, distribution, groups)
@@ -133,6 +141,18 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	if b.task.target != nil {
 		q.smoothed.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
 	}
+}
+
+// anyOverflows is overflows for any of n rows from row i of the group, whose sums
+// are in the panel.
+func (b *batch) anyOverflows(i, n int) bool {
+	for k, sum := range b.work.panel.Hi[0][:n] {
+		loss := kernel.Accumulator{Hi: b.work.labels.High[k]}
+		if b.task.overflows(loss, kernel.Accumulator{Hi: sum}, b.task.settings.sampleWeightAt(b.begin+i+k)) {
+			return true
+		}
+	}
+	return false
 }
 
 // setWeightedLabels sets the labels of n rows from row i of the group, if they
@@ -158,11 +178,11 @@ func (b *batch) packCoefficients(i, n int, q *coefficients) {
 		if b.task.settings.weight == nil && b.task.settings.smoothing == 0 {
 			return
 		}
-		off := b.task.settings.smoothing / float64(cols)
+		keep, off := b.task.settings.spread(cols)
 		for c := range cols {
 			weight, row := b.task.settings.classWeightAt(c), t[c*kernel.Width:][:width]
 			for k, v := range row {
-				row[k] = float64(weight * (float64((1-b.task.settings.smoothing)*v) + off))
+				row[k] = float64(weight * (float64(keep*v) + off))
 			}
 		}
 		return
@@ -209,7 +229,7 @@ func (b *batch) weightedTerms(k, i int) []float64 {
 	if b.task.out.Data == nil || !b.task.inPlace {
 		return b.result(i)
 	}
-	b.work.terms = grow(b.work.terms, max(cols, panelEntries))
+	b.work.terms = grow(b.work.terms, max(cols, panelEntries, kernel.Width*kernel.FewCols))
 	return b.work.terms[k*cols:][:cols]
 }
 
@@ -234,19 +254,51 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	default:
 		loss, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 	}
-	b.add(i, kernel.Canonical(float64(sampleWeight*loss.Value())))
+	shift := b.task.settings.shift
+	if y < 0 && b.task.overflows(loss, sum, sampleWeight) {
+		scaled := b.softScaledDown(c.soft[i*c.stride:][:b.task.logits.cols], 0)
+		scaledLoss, scaledSum := kernel.WeightedLossAndSum(scaled, x, w.panel.Max[k], w.panel.NegLogSum[k])
+		if kernel.IsFinite(sum.Hi) && !kernel.IsFinite(scaledLoss.Hi) {
+			// The loss is infinite.
+			q = c.of(b, i, y)
+		} else {
+			shift += distributionShift
+			q, loss, sum = scaled, scaledLoss, scaledSum
+		}
+	}
+	b.add(i, scaledProduct(sampleWeight, loss.Value(), -shift))
 	if b.task.out.Data == nil {
 		return
 	}
-	row, g := b.result(i), b.task.gradientFactor(sampleWeight)
+	row, g := b.result(i), b.task.divisor.over(sampleWeight)
 	switch {
 	case g == 0 || sum.Hi == 0:
 		clear(row)
 	case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
 		kernel.Fill(row, kernel.NaN)
+	case shift != 0:
+		b.weightedGradient(k, row, b.weightedTerms(k, i), x, q, sum, 1)
+		scaleRow(row, g, -shift)
 	default:
 		b.weightedGradient(k, row, b.weightedTerms(k, i), x, q, sum, g)
 	}
+}
+
+// overflows reports whether the sum of the coefficients of a distribution does,
+// or its loss before a sample weight below 1 is applied.
+func (t *entropy) overflows(loss, sum kernel.Accumulator, sampleWeight float64) bool {
+	return math.IsInf(sum.Hi, 1) || math.Abs(sampleWeight) < 1 && math.IsInf(loss.Value(), 1)
+}
+
+// softScaledDown is softCoefficients times 2^distributionShift, in a buffer.
+func (b *batch) softScaledDown(t []float64, first int) []float64 {
+	b.work.coefficients = grow(b.work.coefficients, len(t))
+	keep, off := b.task.settings.spread(b.task.logits.cols)
+	for c, v := range t {
+		v = math.Ldexp(float64(keep*v)+off, distributionShift)
+		b.work.coefficients[c] = float64(b.task.settings.classWeightAt(first+c) * v)
+	}
+	return b.work.coefficients
 }
 
 // WeightedGradient sets row, which is row k of a panel, to g·(p·Q - q), for the

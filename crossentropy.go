@@ -256,6 +256,9 @@ func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Op
 	if err := s.checkSoftTargets(&soft); err != nil {
 		return Loss{}, nil, err
 	}
+	if err := s.checkSoftProducts(&soft); err != nil {
+		return Loss{}, nil, err
+	}
 	t := newEntropy(&s, &x, &out)
 	t.soft, t.inPlace = soft, inPlace || softInPlace
 	loss, each := t.run(s.softLossWeight(x.rows))
@@ -274,7 +277,7 @@ type entropy struct {
 	inPlace  bool // out is where logits or soft are
 	each     []float64
 	// The gradient is divided by divisor; 0 makes it zero.
-	divisor float64
+	divisor divisor
 	// plain is that every row counts, with weight 1.
 	plain bool
 
@@ -308,10 +311,7 @@ func newEntropy(s *settings, logits *source, out *output) *entropy {
 // count, and whatever else t asks for, and ends t.
 func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 	rows, cols := t.logits.rows, t.logits.cols
-	t.divisor = 1
-	if t.settings.reduction == Mean {
-		t.divisor = weight.Value()
-	}
+	t.divisor = newDivisor(t.settings.reduction, &weight)
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
 	var sum kernel.ExactSum
 	correct := 0
@@ -381,11 +381,11 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 		b.weighted(n)
 		return w.sum.Total(), b.correct
 	}
-	if sideBySide(n, t.logits.cols) {
+	if t.sideBySide(n) {
 		b.setClassWeights()
 	}
 	for i := 0; i < n; i += step {
-		if rows := min(step, n-i); sideBySide(rows, t.logits.cols) {
+		if rows := min(step, n-i); t.sideBySide(rows) {
 			b.labelledFew(i, rows)
 		} else {
 			b.labelled(i, rows)
@@ -430,6 +430,8 @@ type batch struct {
 	x       []float64
 	stride  int
 	correct int
+	// scaledDown is that a long row in work has coefficients of softScaledDown.
+	scaledDown bool
 }
 
 // row returns row i of the group.
@@ -467,11 +469,7 @@ func (b *batch) add(i int, l float64) {
 	}
 }
 
-// gradientFactor returns what the gradient of a row whose loss has the given
-// coefficient is multiplied by.
-func (t *entropy) gradientFactor(coefficient float64) float64 {
-	if t.divisor == 0 {
-		return 0
-	}
-	return coefficient / t.divisor
+// sideBySide is sideBySide for rows whose numbers stay in range.
+func (t *entropy) sideBySide(n int) bool {
+	return sideBySide(n, t.logits.cols) && t.settings.shift == 0 && t.divisor.scaled == 0
 }

@@ -47,6 +47,9 @@ func (e *ValueError) Error() string {
 	switch e.Name {
 	case "Weight":
 		name, allowed = "Options.Weight", "a class weight must be finite and not negative"
+		if e.Value > 0 && kernel.IsFinite(e.Value) {
+			allowed = "its product with a sample weight or a target is beyond the range of normal numbers"
+		}
 	case "SampleWeight":
 		name, allowed = "Options.SampleWeight", "a sample weight must be finite"
 		if kernel.IsFinite(e.Value) {
@@ -57,6 +60,9 @@ func (e *ValueError) Error() string {
 		}
 	case "LabelSmoothing":
 		name, allowed = "Options.LabelSmoothing", "smoothing must be in [0, 1]"
+		if e.Value > 0 && e.Value < 1 {
+			allowed = "smoothing so small needs class weights that are less far apart"
+		}
 	case "target":
 		allowed = "a target probability must be finite and not negative"
 	case "counts":

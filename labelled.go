@@ -127,7 +127,7 @@ func (b *batch) weigh(i, n int, weight *[kernel.FewCols]float64) (combine bool) 
 	if sample != nil {
 		sample = sample[b.begin+i:][:n]
 	}
-	return b.work.labels.Weigh(weight, sample, n, b.task.divisor)
+	return b.work.labels.Weigh(weight, sample, n, b.task.divisor.value)
 }
 
 // labelled is labelledFew for more than FewCols classes.
@@ -205,7 +205,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 		row := b.result(i + k)
 		g := 0.0
 		if y >= 0 {
-			g = b.task.gradientFactor(b.task.settings.coefficient(b.begin+i+k, y))
+			g = b.task.divisor.over(b.task.settings.coefficient(b.begin+i+k, y))
 		}
 		if g == 0 {
 			clearRow(row)

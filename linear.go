@@ -287,10 +287,7 @@ const (
 func (t *linear) run() (Loss, []float64) {
 	weight, ignored := t.settings.lossWeight(t.target)
 	t.chunk.settings = t.settings
-	t.chunk.divisor = 1
-	if t.settings.reduction == Mean {
-		t.chunk.divisor = weight.Value()
-	}
+	t.chunk.divisor = newDivisor(t.settings.reduction, &weight)
 	rows, classes := t.x.rows, t.w.rows
 	t.keepWeights()
 	stride := linearStride(classes)

@@ -109,7 +109,7 @@ func (t *linear) concludeLong(k, i int) bool {
 	coefficient := t.chunk.settings.coefficient(i, row.label)
 	t.chunk.each[i] = hardLoss(coefficient, sums.NegLogSum+(row.logit-row.whole.Max))
 	if t.grad {
-		row.gradient = t.chunk.gradientFactor(coefficient)
+		row.gradient = t.chunk.divisor.over(coefficient)
 	}
 	correct := row.first && row.logit == row.whole.Max
 	for _, p := range partials[:row.label/kernel.ChunkLen] {

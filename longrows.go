@@ -135,6 +135,9 @@ func (b *batch) coefficientsOf(i, u, y int, q *smoothing) []float64 {
 		return q.chunk(y, u)
 	}
 	t := b.task.soft.chunk(&b.work.softIn, b.begin+i, u)
+	if b.scaledDown {
+		return b.softScaledDown(t, u*kernel.ChunkLen)
+	}
 	b.work.coefficients = grow(b.work.coefficients, kernel.ChunkLen)
 	return b.softCoefficients(b.work.coefficients[:len(t)], t, u*kernel.ChunkLen)
 }
@@ -176,19 +179,38 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 	if t.hasUniformSmoothing() {
 		sum = q.sum()
 	}
-	sampleWeight := t.settings.sampleWeightAt(row)
-	b.add(i, kernel.Canonical(float64(sampleWeight*loss.Value())))
+	sampleWeight, shift := t.settings.sampleWeightAt(row), t.settings.shift
+	if y < 0 && t.overflows(loss, sum, sampleWeight) {
+		b.scaledDown = true
+		defer func() { b.scaledDown = false }()
+		sums = kernel.LossAndSum{}
+		for u := range w.partials {
+			sums.Add(b.coefficientsOf(i, u, y, q), t.logits.chunk(&w.rowsIn, row, u), maximum, negLogSum)
+		}
+		scaledLoss, scaledSum := sums.Sums()
+		if kernel.IsFinite(sum.Hi) && !kernel.IsFinite(scaledLoss.Hi) {
+			// The loss is infinite.
+			b.scaledDown = false
+		} else {
+			shift += distributionShift
+			loss, sum = scaledLoss, scaledSum
+		}
+	}
+	b.add(i, scaledProduct(sampleWeight, loss.Value(), -shift))
 	if y >= 0 && w.isFirstLargest(&t.logits, row, y) {
 		b.correct++
 	}
 	if result == nil {
 		return
 	}
-	switch g := b.task.gradientFactor(sampleWeight); {
+	switch g := b.task.divisor.over(sampleWeight); {
 	case g == 0 || sum.Hi == 0:
 		clearRow(result)
 	case negLogSum != negLogSum:
 		kernel.Fill(result, kernel.NaN)
+	case shift != 0:
+		b.weightedLongGradient(i, y, q, sum, 1)
+		scaleRow(result, g, -shift)
 	default:
 		b.weightedLongGradient(i, y, q, sum, g)
 	}

@@ -110,7 +110,7 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 	x := newSource(logp)
 	// All of the loss first: dst may be where logp is kept.
 	loss := nll(nil, &x, target, &s)
-	nllGrad(sizeDst(dst, rows, cols), target, &s, loss.Weight)
+	nllGrad(sizeDst(dst, rows, cols), target, &s)
 	return loss, nil
 }
 
@@ -238,7 +238,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 			if t.x.kind == sourceForeign {
 				t.x.panel(data, begin+i, 1)
 			}
-			l = smoothLoss(t.settings.sampleWeightAt(begin+i), q.target(y), data[i*stride:][:cols])
+			l = q.loss(t.settings.sampleWeightAt(begin+i), kernel.WeightedLoss(q.target(y), data[i*stride:][:cols], 0, 0))
 			q.restore(y)
 		}
 		w.sum.Add(l)
@@ -257,7 +257,7 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 		for u := range kernel.Chunks(t.x.cols) {
 			s.AddLoss(q.chunk(y, u), t.x.chunk(&w.rowsIn, i, u), 0, 0)
 		}
-		l = kernel.Canonical(float64(t.settings.sampleWeightAt(i) * s.Sum().Value()))
+		l = q.loss(t.settings.sampleWeightAt(i), s.Sum())
 	}
 	w.sum.Add(l)
 	if t.each != nil {
@@ -278,7 +278,7 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n
 	for k := range n {
 		l := 0.0
 		if t.settings.counts(i+k, t.target[i+k]) {
-			l = kernel.Canonical(float64(t.settings.sampleWeightAt(i+k) * w.panel.Sum(k).Value()))
+			l = q.loss(t.settings.sampleWeightAt(i+k), w.panel.Sum(k))
 		}
 		w.sum.Add(l)
 		if t.each != nil {
@@ -287,12 +287,10 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n
 	}
 }
 
-// nllGrad sets dst to the gradient, for the given Loss.Weight.
-func nllGrad(dst blas64.General, target []int, s *settings, weight float64) {
-	mean := s.reduction == Mean
-	if !mean {
-		weight = 1
-	}
+// nllGrad sets dst to the gradient.
+func nllGrad(dst blas64.General, target []int, s *settings) {
+	weight, _ := s.lossWeight(target)
+	divisor := newDivisor(s.reduction, &weight)
 	var q smoothing
 	if s.smoothing > 0 {
 		q = s.newSmoothing(dst.Cols)
@@ -300,27 +298,33 @@ func nllGrad(dst blas64.General, target []int, s *settings, weight float64) {
 	}
 	for i, y := range target {
 		row := dst.Data[i*dst.Stride:][:dst.Cols]
-		if !s.counts(i, y) || weight == 0 {
+		if !s.counts(i, y) || divisor.value == 0 {
 			clearRow(row)
 			continue
 		}
 		if s.smoothing == 0 {
 			clearRow(row)
-			row[y] = 0 - s.coefficient(i, y)/weight
+			row[y] = 0 - divisor.over(s.coefficient(i, y))
 			continue
 		}
 		sw := s.sampleWeightAt(i)
+		entry := func(q float64) float64 {
+			if s.shift != 0 {
+				return 0 - scaledProduct(divisor.over(sw), q, -s.shift)
+			}
+			return 0 - divisor.over(float64(q*sw))
+		}
 		if isLong(dst.Cols) {
 			for u := range kernel.Chunks(dst.Cols) {
 				to := kernel.ChunkOf(row, u)
 				for c, qc := range q.chunk(y, u) {
-					to[c] = 0 - float64(qc*sw)/weight
+					to[c] = entry(qc)
 				}
 			}
 			continue
 		}
 		for c, qc := range q.target(y) {
-			row[c] = 0 - float64(qc*sw)/weight
+			row[c] = entry(qc)
 		}
 		q.restore(y)
 	}
@@ -340,18 +344,13 @@ func hardLoss(coef, logp float64) float64 {
 	return kernel.Canonical(float64(coef * -logp))
 }
 
-// smoothLoss returns the loss of a row with coefficients q and a sample
-// weight that is not 0.
-func smoothLoss(sampleWeight float64, q, logp []float64) float64 {
-	return kernel.Canonical(float64(sampleWeight * kernel.WeightedLoss(q, logp, 0, 0).Value()))
-}
-
 // A smoothing holds the coefficients of a smoothed target: those that every
 // class has, and what a label adds.
 type smoothing struct {
 	classes int
 	weight  []float64  // of the classes; nil: all 1
 	buffer  *[]float64 // w[c]·(e/C) of every class, or room for a chunk of long rows
+	shift   int        // all of them are times 2^shift
 	off     float64    // e/C
 	on      float64    // (1-e) + e/C
 }
@@ -360,8 +359,8 @@ type smoothing struct {
 // number of classes. They serve one goroutine at a time, and are to be
 // released.
 func (s *settings) newSmoothing(classes int) smoothing {
-	off := s.smoothing / float64(classes)
-	q := smoothing{classes: classes, weight: s.weight, off: off, on: (1 - s.smoothing) + off}
+	keep, off := s.spread(classes)
+	q := smoothing{classes: classes, weight: s.weight, shift: s.shift, off: off, on: keep + off}
 	if isLong(classes) {
 		q.buffer = getBuffer(kernel.ChunkLen)
 		return q
@@ -412,6 +411,12 @@ func (q *smoothing) weightAt(y int, v float64) float64 {
 		return v
 	}
 	return float64(q.weight[y] * v)
+}
+
+// loss returns the loss of a row with a sample weight that is not 0, for the sum
+// of its log-probabilities times these coefficients.
+func (q *smoothing) loss(sampleWeight float64, sum kernel.Accumulator) float64 {
+	return scaledProduct(sampleWeight, sum.Value(), -q.shift)
 }
 
 // sum returns the sum of the coefficients of any label, for weights that are

@@ -28,6 +28,14 @@ const (
 // A function that does not use a field does not read it: Ignore is not read
 // with targets that are distributions, nor Reduction by a function that does
 // not give a gradient.
+//
+// Weights and targets may be of any magnitude, as long as what follows from them
+// can be told: coefficients that would leave the range of a float64 on the way
+// to a loss or a gradient are formed times a power of two. It is an error, a
+// *ValueError, if the class weight of a row that counts, times its SampleWeight
+// or times a target, is not 0 and beyond the normal numbers, or if a
+// LabelSmoothing is so small, and the class weights are so far apart, that no
+// power of two fits both.
 type Options struct {
 	// Weight holds a weight for each class, finite and not negative; its
 	// length is the number of classes. Nil stands for 1 everywhere. With
@@ -70,6 +78,8 @@ type settings struct {
 	ignored      ignoredLabels
 	smoothing    float64
 	reduction    Reduction
+	// shift is 0, or coefficients of smoothed targets are formed times 2^shift.
+	shift int
 }
 
 // ignore returns the labels whose rows do not count.
@@ -107,12 +117,16 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 	if e := opts.LabelSmoothing; !(e >= 0 && e <= 1) {
 		return settings{}, &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
 	}
-	return settings{
+	s := settings{
 		weight:       opts.Weight,
 		sampleWeight: opts.SampleWeight,
 		smoothing:    opts.LabelSmoothing,
 		reduction:    opts.Reduction,
-	}, nil
+	}
+	if err := s.setShift(classes); err != nil {
+		return settings{}, err
+	}
+	return s, nil
 }
 
 // checkClassWeight returns a *ValueError for the first class weight that is
@@ -146,6 +160,9 @@ func resolveLabels(fn string, opts *Options, target []int, rows, classes int, gr
 	s, err := resolve(fn, opts, rows, classes, grad)
 	if err == nil {
 		s.ignored, err = checkTargets(target, classes, opts.ignore())
+	}
+	if err == nil {
+		err = s.checkProducts(target)
 	}
 	if err != nil {
 		return settings{}, err
