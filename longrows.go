@@ -10,9 +10,10 @@ import "example.org/logsoftmax/internal/kernel"
 // stored by rows, its coefficients, and its terms where the result has no room
 // for them, are copied or computed anew whenever they are wanted.
 
-// mostBuffered is how many entries of a row are copied at most: with those of
-// its coefficients and terms, a goroutine keeps a few times 512 KB. Tests set it
-// to a chunk or more.
+// mostBuffered is how many entries of a row are copied at most: 512 KB, as many
+// of its coefficients and of its terms, and of a transpose, which is copied
+// several rows at once, up to 4 MB (source.together). Tests set it to a chunk or
+// more.
 var mostBuffered = 1 << 16
 
 // isLong reports whether rows of cols entries are worked on chunk by chunk.
