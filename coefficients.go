@@ -115,7 +115,6 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		clear(w.panel.NegLogSum[:])
 	}
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
-	w.panel.JoinLanes(groups)
 	copy(l.High[:], w.panel.Hi[0][:groups*kernel.Group])
 	copy(l.Low[:], w.panel.Lo[0][:groups*kernel.Group])
 	w.panel.NegLogSum = negLogSum

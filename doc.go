@@ -215,7 +215,7 @@
 //	log-sum-exp                         1      0.58    0.84    0.74
 //	distribution's gradient             4              2.01    2.12
 //	the same with smoothing             8              2.41    3.90
-//	LogSoftmaxGrad                      4              2.00
+//	LogSoftmaxGrad                      4              2.21
 //	SoftmaxGrad                         6              3.94
 //
 // Normal are rows of logits from normal distributions, hard are rows made to be

@@ -274,7 +274,6 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n
 	clear(w.panel.Max[:])
 	clear(w.panel.NegLogSum[:])
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
-	w.panel.JoinLanes(groups)
 	for k := range n {
 		l := 0.0
 		if t.settings.counts(i+k, t.target[i+k]) {

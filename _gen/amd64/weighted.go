@@ -4,6 +4,8 @@
 package amd64
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -25,8 +27,8 @@ func (g *generator) weightedKernels() {
 	g.vectorJacobian(true)
 	g.panelAdd()
 	g.panelTakeLow()
-	g.panelJoinSums("panelJoinLow", true)
-	g.panelJoinSums("panelJoinSums", false)
+	g.panelJoinLow()
+	g.panelSumSlices()
 	g.panelWeightedLoss()
 	g.panelWeightedGradient()
 }
@@ -471,17 +473,16 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	entry := func(y, u reg.VecVirtual, hi, lo Op, stop string) reg.VecVirtual {
 		special := g.compare(notLessEqual, y, g.constant("zero"))
 		p, pLow, complement, complementLow := g.exponential(t, y)
-		others := g.add(g.sub(hi, u), lo)
+		others := g.sub(hi, u)
 		product := g.mul(p, others)
-		productLow := g.fma(pLow, others, g.fms(p, others, product))
-		own := g.mul(u, complement)
-		ownLow := g.fma(u, complementLow, g.fms(u, complement, own))
-		v := g.sub(own, g.mul(product, g.constant("Unscale")))
-		v = g.add(v, g.sub(ownLow, g.mul(productLow, g.constant("Unscale"))))
+		productLow := g.fma(p, lo, g.fma(pLow, others, g.fms(p, others, product)))
+		unscale := g.constant("Unscale")
+		v := g.fms(u, complement, g.mul(product, unscale))
+		v = g.add(v, g.fms(u, complementLow, g.mul(productLow, unscale)))
 		v = g.add(v, g.constant("zero"))
-		// Neither NaN nor an infinity is 0 less itself.
-		nothing := g.sub(v, v)
-		g.or(special, g.compare(unordered, nothing, nothing))
+		// Infinite or NaN: a product may have overflowed of which the entry does not.
+		rest := g.sub(v, v)
+		g.or(special, g.compare(unordered, rest, rest))
 		g.test(special)
 		g.JNZ(LabelRef(stop))
 		return v
@@ -524,33 +525,23 @@ func (g *generator) exponential(t *tables, y reg.VecVirtual) (p, pLow, complemen
 	n := g.fma(y, g.constant("sixteenthsPerLn2"), base)
 	n = g.choose(g.compare(lessThan, g.constant("minusSeriesEnd"), y), n, base)
 	k := g.sub(n, base)
-	r := g.fnma(k, g.constant("sixteenthHi"), y)
-	low := g.fnma(k, g.constant("sixteenthLo"), g.loaded("zero"))
+	r := g.fnma(k, g.constant("sixteenthLo"), g.fnma(k, g.constant("sixteenthHi"), y))
 	power, rest := g.lookUp(t, n)
 	s := g.zeroUnless(alive, g.intAdd(power, g.shiftLeft(n, 48)))
 
 	m := g.one()
-	z := g.add(r, low)
 	tail := m.NewConstant("factorial8")
 	for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
-		tail = m.Horner(tail, multi{z}, name)
+		tail = m.Horner(tail, multi{r}, name)
 	}
-	q, qLow := g.fastTwoSum(r, g.fma(tail.only(), g.mul(z, z), g.add(low, rest)))
-	part := g.mul(s, q)
-	partLow := g.fma(s, qLow, g.fms(s, q, part))
+	part := g.mul(s, g.add(r, g.fma(tail.only(), g.mul(r, r), rest)))
 	p, pLow = g.fastTwoSum(s, part)
-	pLow = g.add(pLow, partLow)
 
 	unscale := g.constant("Unscale")
-	s, part, partLow = g.mul(s, unscale), g.mul(part, unscale), g.mul(partLow, unscale)
-	one := g.loaded("one")
-	left := g.sub(one, s)
-	ofOne := g.sub(g.sub(one, left), s)
+	s, part = g.mul(s, unscale), g.mul(part, unscale)
+	left := g.sub(g.loaded("one"), s)
 	complement = g.sub(left, part)
-	// The TwoSum of left and -part.
-	c := g.sub(complement, left)
-	ofRest := g.sub(g.sub(left, g.sub(complement, c)), g.add(part, c))
-	return p, pLow, complement, g.sub(g.add(ofOne, ofRest), partLow)
+	return p, pLow, complement, g.sub(g.sub(left, complement), part)
 }
 
 // panelAdd goes row by row, with the sums in memory.
@@ -621,45 +612,111 @@ func (g *generator) lowSums(base reg.Register, l int) (mid, low Mem) {
 	return at("mid"), at("low")
 }
 
-// panelJoinSums joins lanes whose low words are in a LowSums, or where apart is
-// false those of one block.
-func (g *generator) panelJoinSums(name string, apart bool) {
-	signature, does := "func(c *Panel, groups int)", "is Panel.joinSumsGo."
-	if apart {
-		signature, does = "func(c *Panel, s *LowSums, groups int)", "is Panel.joinLowGo."
-	}
-	g.function(name, signature, does)
-	c, groups := g.param("c"), g.param("groups")
-	var pointers []reg.GPVirtual
-	if apart {
-		pointers = append(pointers, g.param("s"))
-	}
+// panelJoinLow joins lanes whose low words are in a LowSums.
+func (g *generator) panelJoinLow() {
+	g.function("panelJoinLow", "func(c *Panel, s *LowSums, groups int)", "is Panel.joinLowGo.")
+	c, s, groups := g.param("c"), g.param("s"), g.param("groups")
 	field := g.fieldsAt(c)
-	g.eachVector(c, groups, pointers, func() {
-		// Depth first, to have few sums at a time.
-		var tree func(l, step int) words
-		tree = func(l, step int) words {
-			if step < 8 {
-				a := tree(l, 2*step)
-				return g.joinWords(a, tree(l+step, 2*step))
-			}
-			hi := g.load(field("Hi").Offset(g.rowBytes * l))
-			if !apart {
-				return words{hi, g.load(field("Lo").Offset(g.rowBytes * l)), g.zero()}
-			}
-			mid, low := g.lowSums(pointers[0], l)
-			return words{hi, g.load(mid), g.load(low)}
-		}
-		sum := tree(0, 1)
-		// sumAndRest.
-		lo := g.add(sum.mid, sum.low)
-		hi, rest := g.twoSum(sum.hi, lo)
-		finite := g.compare(lessThan, g.and(sum.hi, g.constant("absMask")), g.constant("inf"))
-		finite = g.both(finite, g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")))
-		g.store(g.choose(finite, sum.hi, hi), field("Hi"))
-		g.store(g.zeroUnless(finite, rest), field("Lo"))
+	g.eachVector(c, groups, []reg.GPVirtual{s}, func() {
+		g.setSum(field, lanesTree(g.joinWords, 0, 8, func(l int) words {
+			mid, low := g.lowSums(s, l)
+			return words{g.load(field("Hi").Offset(g.rowBytes * l)), g.load(mid), g.load(low)}
+		}))
 	})
 	g.finish()
+}
+
+// lanesTree joins the first so many lanes, in the order of joinLanes: depth
+// first, to have few sums at a time.
+func lanesTree[T any](join func(a, b T) T, l, count int, lane func(l int) T) T {
+	var tree func(l, step int) T
+	tree = func(l, step int) T {
+		if step == count {
+			return lane(l)
+		}
+		a := tree(l, 2*step)
+		return join(a, tree(l+step, 2*step))
+	}
+	return tree(l, 1)
+}
+
+// setSum is Panel.setSum of sumAndRest.
+func (g *generator) setSum(field func(name string) Mem, sum words) {
+	lo := g.add(sum.mid, sum.low)
+	hi, rest := g.twoSum(sum.hi, lo)
+	finite := g.compare(lessThan, g.and(sum.hi, g.constant("absMask")), g.constant("inf"))
+	finite = g.both(finite, g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")))
+	g.store(g.choose(finite, sum.hi, hi), field("Hi"))
+	g.store(g.zeroUnless(finite, rest), field("Lo"))
+}
+
+// eachLane runs body for every vector of slices in tiles, of at most two
+// entries, and for every vector of longer ones. body is told how many lanes there
+// are and calls entries for each, which calls take for the lane's entries, places
+// in the tiles.
+func (g *generator) eachLane(c, n, groups reg.GPVirtual, tiles []reg.GPVirtual, body func(lanes int, entries func(l int, take func(at []Mem)))) {
+	vectors := func(lanes int) {
+		if !g.wide {
+			g.SHLQ(Imm(1), groups)
+		}
+		label := fmt.Sprintf("vectorsBy%d", lanes)
+		g.Label(label)
+		body(lanes, func(l int, take func(at []Mem)) {
+			left := g.GP64()
+			at := make([]Mem, len(tiles))
+			done := fmt.Sprintf("done%dOf%d", l, lanes)
+			g.MOVQ(n, left)
+			for i, t := range tiles {
+				p := g.GP64()
+				g.LEAQ(Mem{Base: t, Disp: g.rowBytes * l}, p)
+				at[i] = Mem{Base: p}
+			}
+			g.SUBQ(imm(l), left)
+			g.JLE(LabelRef(done))
+			again := fmt.Sprintf("lane%dOf%d", l, lanes)
+			g.Label(again)
+			take(at)
+			if lanes == 8 {
+				for _, m := range at {
+					g.ADDQ(imm(8*g.rowBytes), m.Base)
+				}
+				g.SUBQ(imm(8), left)
+				g.JG(LabelRef(again))
+			}
+			g.Label(done)
+		})
+		step := imm(8 * g.width())
+		for _, p := range append([]reg.GPVirtual{c}, tiles...) {
+			g.ADDQ(step, p)
+		}
+		g.DECQ(groups)
+		g.JNZ(LabelRef(label))
+	}
+	g.CMPQ(n, imm(2))
+	g.JG(LabelRef("long"))
+	vectors(2)
+	g.finish()
+	g.Label("long")
+	vectors(8)
+	g.finish()
+}
+
+func (g *generator) panelSumSlices() {
+	g.function("panelSumSlices", "func(c *Panel, x *float64, n, groups int)", "is Panel.sumSlicesGo for n > 0 entries.")
+	c, x, n, groups := g.param("c"), g.param("x"), g.param("n"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.keep("zero")
+	g.eachLane(c, n, groups, []reg.GPVirtual{x}, func(lanes int, entries func(l int, take func(at []Mem))) {
+		g.setSum(field, lanesTree(g.joinWords, 0, lanes, func(l int) words {
+			sum := words{g.zero(), g.zero(), g.loaded("zero")}
+			entries(l, func(at []Mem) {
+				hi, rest := g.twoSum(sum.hi, g.load(at[0]))
+				g.VMOVAPD(hi, sum.hi)
+				g.VADDPD(rest, sum.mid, sum.mid)
+			})
+			return sum
+		}))
+	})
 }
 
 func (g *generator) panelWeightedLoss() {
@@ -668,33 +725,25 @@ func (g *generator) panelWeightedLoss() {
 	c, q, x, n, groups := g.param("c"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keep("zero")
-	g.eachVector(c, groups, []reg.GPVirtual{q, x}, func() {
+	type sum struct{ hi, lo reg.VecVirtual }
+	join := func(a, b sum) sum {
+		hi, rest := g.twoSum(a.hi, b.hi)
+		return sum{hi, g.add(g.add(a.lo, b.lo), rest)}
+	}
+	g.eachLane(c, n, groups, []reg.GPVirtual{q, x}, func(lanes int, entries func(l int, take func(at []Mem))) {
 		max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
-		for l := range 8 {
-			hi := field("Hi").Offset(g.rowBytes * l)
-			g.store(g.loaded("zero"), hi)
-			g.store(g.loaded("zero"), g.lowOf(hi))
-		}
-		pq, px, left, lane := g.GP64(), g.GP64(), g.GP64(), g.GP64()
-		g.MOVQ(q, pq)
-		g.MOVQ(x, px)
-		g.MOVQ(n, left)
-		g.XORQ(lane, lane)
-		g.Label("entries")
-		sums := g.GP64()
-		g.LEAQ(field("Hi").Idx(lane, 1), sums)
-		low := g.lowOf(Mem{Base: sums})
-		sum, rest := g.addLossTerm(g.load(Mem{Base: sums}), low, g.load(Mem{Base: pq}), g.load(Mem{Base: px}), max, negLogSum)
-		g.store(sum, Mem{Base: sums})
-		g.store(rest, low)
-		g.ADDQ(imm(g.rowBytes), pq)
-		g.ADDQ(imm(g.rowBytes), px)
-		g.ADDQ(imm(g.rowBytes), lane)
-		g.ANDQ(imm(8*g.rowBytes-1), lane)
-		g.DECQ(left)
-		g.JNZ(LabelRef("entries"))
+		total := lanesTree(join, 0, lanes, func(l int) sum {
+			s := sum{g.zero(), g.zero()}
+			entries(l, func(at []Mem) {
+				hi, lo := g.addLossTerm(s.hi, s.lo, g.load(at[0]), g.load(at[1]), max, negLogSum)
+				g.VMOVAPD(hi, s.hi)
+				g.VMOVAPD(lo, s.lo)
+			})
+			return s
+		})
+		g.store(total.hi, field("Hi"))
+		g.store(total.lo, field("Lo"))
 	})
-	g.finish()
 }
 
 func (g *generator) panelWeightedGradient() {

@@ -697,14 +697,17 @@ func (c *Panel) Add(x []float64, stride, n, width int) {
 	}
 }
 
-func (c *Panel) joinSums(groups int) {
-	switch active {
-	case tierGo:
-		c.joinSumsGo(groups)
-	case tierAVX512:
-		panelJoinSumsAVX512(c, groups)
+func (c *Panel) SumSlices(x []float64, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.sumSlicesGo(x, n, groups)
+		return
+	}
+	checkStrip(x, Width, n, groups)
+	switch {
+	case active == tierAVX512:
+		panelSumSlicesAVX512(c, &x[0], n, groups)
 	default:
-		panelJoinSumsAVX2(c, groups)
+		panelSumSlicesAVX2(c, &x[0], n, groups)
 	}
 }
 

@@ -291,7 +291,7 @@ func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
 
 func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
 
-func (c *Panel) joinSums(groups int) { c.joinSumsGo(groups) }
+func (c *Panel) SumSlices(x []float64, n, groups int) { c.sumSlicesGo(x, n, groups) }
 
 func (c *Panel) TakeLow(s *LowSums, groups int) { c.takeLowGo(s, groups) }
 

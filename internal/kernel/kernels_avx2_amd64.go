@@ -191,10 +191,10 @@ func panelTakeLowAVX2(c *Panel, s *LowSums, groups int)
 //go:noescape
 func panelJoinLowAVX2(c *Panel, s *LowSums, groups int)
 
-// panelJoinSumsAVX2 is Panel.joinSumsGo.
+// panelSumSlicesAVX2 is Panel.sumSlicesGo for n > 0 entries.
 //
 //go:noescape
-func panelJoinSumsAVX2(c *Panel, groups int)
+func panelSumSlicesAVX2(c *Panel, x *float64, n int, groups int)
 
 // panelWeightedLossAVX2 is Panel.weightedLossGo for n > 0 entries.
 //

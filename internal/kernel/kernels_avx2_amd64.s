@@ -3777,78 +3777,56 @@ vectors:
 	VBLENDVPD      Y8, scaledMagic<>+0(SB), Y7, Y7
 	VSUBPD         scaledMagic<>+0(SB), Y7, Y8
 	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y3
-	VMOVAPD        Y0, Y9
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y9
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y3
 	VPSLLQ         $0x04, Y7, Y8
 	VPAND          low4Pairs<>+0(SB), Y8, Y8
-	VEXTRACTI128   $0x01, Y8, X10
+	VEXTRACTI128   $0x01, Y8, X9
 	VMOVQ          X8, R8
-	VBROADCASTF128 (SI)(R8*1), Y11
-	VMOVQ          X10, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
+	VBROADCASTF128 (SI)(R8*1), Y10
+	VMOVQ          X9, R8
+	VINSERTF128    $0x01, (SI)(R8*1), Y10, Y10
 	VPEXTRQ        $0x01, X8, R8
 	VBROADCASTF128 (SI)(R8*1), Y8
-	VPEXTRQ        $0x01, X10, R8
+	VPEXTRQ        $0x01, X9, R8
 	VINSERTF128    $0x01, (SI)(R8*1), Y8, Y8
-	VUNPCKLPD      Y8, Y11, Y10
-	VUNPCKHPD      Y8, Y11, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
 	VPSLLQ         $0x30, Y7, Y7
-	VPADDQ         Y7, Y10, Y7
+	VPADDQ         Y7, Y9, Y7
 	VANDPD         Y7, Y6, Y6
-	VADDPD         Y9, Y3, Y7
-	VMOVUPD        factorial8<>+0(SB), Y10
-	VFMADD213PD    factorial7<>+0(SB), Y7, Y10
-	VFMADD213PD    factorial6<>+0(SB), Y7, Y10
-	VFMADD213PD    factorial5<>+0(SB), Y7, Y10
-	VFMADD213PD    factorial4<>+0(SB), Y7, Y10
-	VFMADD213PD    factorial3<>+0(SB), Y7, Y10
-	VFMADD213PD    half<>+0(SB), Y7, Y10
-	VMULPD         Y7, Y7, Y7
-	VADDPD         Y8, Y9, Y8
-	VFMADD231PD    Y7, Y10, Y8
-	VADDPD         Y8, Y3, Y7
-	VSUBPD         Y3, Y7, Y3
-	VSUBPD         Y3, Y8, Y3
-	VMULPD         Y7, Y6, Y8
-	VMOVAPD        Y8, Y9
-	VFMSUB231PD    Y7, Y6, Y9
-	VMOVAPD        Y9, Y7
-	VFMADD231PD    Y3, Y6, Y7
-	VADDPD         Y8, Y6, Y3
-	VSUBPD         Y6, Y3, Y9
-	VSUBPD         Y9, Y8, Y9
-	VADDPD         Y7, Y9, Y9
+	VMOVUPD        factorial8<>+0(SB), Y7
+	VFMADD213PD    factorial7<>+0(SB), Y3, Y7
+	VFMADD213PD    factorial6<>+0(SB), Y3, Y7
+	VFMADD213PD    factorial5<>+0(SB), Y3, Y7
+	VFMADD213PD    factorial4<>+0(SB), Y3, Y7
+	VFMADD213PD    factorial3<>+0(SB), Y3, Y7
+	VFMADD213PD    half<>+0(SB), Y3, Y7
+	VMULPD         Y3, Y3, Y9
+	VFMADD231PD    Y9, Y7, Y8
+	VADDPD         Y8, Y3, Y3
+	VMULPD         Y3, Y6, Y3
+	VADDPD         Y3, Y6, Y7
+	VSUBPD         Y6, Y7, Y8
+	VSUBPD         Y8, Y3, Y8
 	VMULPD         Unscale<>+0(SB), Y6, Y6
-	VMULPD         Unscale<>+0(SB), Y8, Y8
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VBROADCASTSD   one<>+0(SB), Y10
-	VSUBPD         Y6, Y10, Y11
-	VSUBPD         Y11, Y10, Y10
-	VSUBPD         Y6, Y10, Y6
-	VSUBPD         Y8, Y11, Y10
-	VSUBPD         Y11, Y10, Y12
-	VSUBPD         Y12, Y10, Y13
-	VSUBPD         Y13, Y11, Y11
-	VADDPD         Y12, Y8, Y8
-	VSUBPD         Y8, Y11, Y8
-	VADDPD         Y8, Y6, Y6
-	VSUBPD         Y7, Y6, Y6
-	VSUBPD         Y4, Y1, Y7
-	VADDPD         Y2, Y7, Y7
-	VMULPD         Y7, Y3, Y8
-	VMOVAPD        Y8, Y11
-	VFMSUB231PD    Y7, Y3, Y11
-	VMOVAPD        Y11, Y3
-	VFMADD231PD    Y7, Y9, Y3
-	VMULPD         Y10, Y4, Y7
-	VMOVAPD        Y7, Y9
-	VFMSUB231PD    Y10, Y4, Y9
-	VFMADD231PD    Y6, Y4, Y9
-	VMULPD         Unscale<>+0(SB), Y8, Y4
-	VSUBPD         Y4, Y7, Y4
 	VMULPD         Unscale<>+0(SB), Y3, Y3
-	VSUBPD         Y3, Y9, Y3
-	VADDPD         Y3, Y4, Y3
+	VBROADCASTSD   one<>+0(SB), Y9
+	VSUBPD         Y6, Y9, Y6
+	VSUBPD         Y3, Y6, Y9
+	VSUBPD         Y9, Y6, Y6
+	VSUBPD         Y3, Y6, Y3
+	VSUBPD         Y4, Y1, Y6
+	VMULPD         Y6, Y7, Y10
+	VMOVAPD        Y10, Y11
+	VFMSUB231PD    Y6, Y7, Y11
+	VFMADD231PD    Y6, Y8, Y11
+	VMOVAPD        Y11, Y6
+	VFMADD231PD    Y2, Y7, Y6
+	VMULPD         Unscale<>+0(SB), Y10, Y7
+	VFMSUB231PD    Y9, Y4, Y7
+	VMULPD         Unscale<>+0(SB), Y6, Y6
+	VFMSUB231PD    Y3, Y4, Y6
+	VADDPD         Y6, Y7, Y3
 	VADDPD         Y0, Y3, Y3
 	VSUBPD         Y3, Y3, Y4
 	VCMPPD         $0x03, Y4, Y4, Y4
@@ -3890,78 +3868,56 @@ vectorsDone:
 	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
 	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
 	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
-	VMOVAPD        Y0, Y10
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y10
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y4
 	VPSLLQ         $0x04, Y8, Y9
 	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X11
+	VEXTRACTI128   $0x01, Y9, X10
 	VMOVQ          X9, CX
-	VBROADCASTF128 (SI)(CX*1), Y12
-	VMOVQ          X11, CX
-	VINSERTF128    $0x01, (SI)(CX*1), Y12, Y12
+	VBROADCASTF128 (SI)(CX*1), Y11
+	VMOVQ          X10, CX
+	VINSERTF128    $0x01, (SI)(CX*1), Y11, Y11
 	VPEXTRQ        $0x01, X9, CX
 	VBROADCASTF128 (SI)(CX*1), Y9
-	VPEXTRQ        $0x01, X11, CX
+	VPEXTRQ        $0x01, X10, CX
 	VINSERTF128    $0x01, (SI)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y12, Y11
-	VUNPCKHPD      Y9, Y12, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
 	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y11, Y8
+	VPADDQ         Y8, Y10, Y8
 	VANDPD         Y8, Y7, Y7
-	VADDPD         Y10, Y4, Y8
-	VMOVUPD        factorial8<>+0(SB), Y11
-	VFMADD213PD    factorial7<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial6<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial5<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial4<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial3<>+0(SB), Y8, Y11
-	VFMADD213PD    half<>+0(SB), Y8, Y11
-	VMULPD         Y8, Y8, Y8
-	VADDPD         Y9, Y10, Y9
-	VFMADD231PD    Y8, Y11, Y9
-	VADDPD         Y9, Y4, Y8
-	VSUBPD         Y4, Y8, Y4
-	VSUBPD         Y4, Y9, Y4
-	VMULPD         Y8, Y7, Y9
-	VMOVAPD        Y9, Y10
-	VFMSUB231PD    Y8, Y7, Y10
-	VMOVAPD        Y10, Y8
-	VFMADD231PD    Y4, Y7, Y8
-	VADDPD         Y9, Y7, Y4
-	VSUBPD         Y7, Y4, Y10
-	VSUBPD         Y10, Y9, Y10
-	VADDPD         Y8, Y10, Y10
+	VMOVUPD        factorial8<>+0(SB), Y8
+	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
+	VFMADD213PD    half<>+0(SB), Y4, Y8
+	VMULPD         Y4, Y4, Y10
+	VFMADD231PD    Y10, Y8, Y9
+	VADDPD         Y9, Y4, Y4
+	VMULPD         Y4, Y7, Y4
+	VADDPD         Y4, Y7, Y8
+	VSUBPD         Y7, Y8, Y9
+	VSUBPD         Y9, Y4, Y9
 	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y9, Y9
-	VMULPD         Unscale<>+0(SB), Y8, Y8
-	VBROADCASTSD   one<>+0(SB), Y11
-	VSUBPD         Y7, Y11, Y12
-	VSUBPD         Y12, Y11, Y11
-	VSUBPD         Y7, Y11, Y7
-	VSUBPD         Y9, Y12, Y11
-	VSUBPD         Y12, Y11, Y13
-	VSUBPD         Y13, Y11, Y14
-	VSUBPD         Y14, Y12, Y12
-	VADDPD         Y13, Y9, Y9
-	VSUBPD         Y9, Y12, Y9
-	VADDPD         Y9, Y7, Y7
-	VSUBPD         Y8, Y7, Y7
+	VMULPD         Unscale<>+0(SB), Y4, Y4
+	VBROADCASTSD   one<>+0(SB), Y10
+	VSUBPD         Y7, Y10, Y7
+	VSUBPD         Y4, Y7, Y10
+	VSUBPD         Y10, Y7, Y7
+	VSUBPD         Y4, Y7, Y4
 	VSUBPD         Y5, Y1, Y1
-	VADDPD         Y2, Y1, Y1
-	VMULPD         Y1, Y4, Y2
-	VMOVAPD        Y2, Y8
-	VFMSUB231PD    Y1, Y4, Y8
-	VMOVAPD        Y8, Y4
-	VFMADD231PD    Y1, Y10, Y4
-	VMULPD         Y11, Y5, Y1
-	VMOVAPD        Y1, Y8
-	VFMSUB231PD    Y11, Y5, Y8
-	VFMADD231PD    Y7, Y5, Y8
-	VMULPD         Unscale<>+0(SB), Y2, Y2
-	VSUBPD         Y2, Y1, Y1
-	VMULPD         Unscale<>+0(SB), Y4, Y2
-	VSUBPD         Y2, Y8, Y2
-	VADDPD         Y2, Y1, Y1
+	VMULPD         Y1, Y8, Y7
+	VMOVAPD        Y7, Y11
+	VFMSUB231PD    Y1, Y8, Y11
+	VFMADD231PD    Y1, Y9, Y11
+	VMOVAPD        Y11, Y1
+	VFMADD231PD    Y2, Y8, Y1
+	VMULPD         Unscale<>+0(SB), Y7, Y2
+	VFMSUB231PD    Y10, Y5, Y2
+	VMULPD         Unscale<>+0(SB), Y1, Y1
+	VFMSUB231PD    Y4, Y5, Y1
+	VADDPD         Y1, Y2, Y1
 	VADDPD         Y0, Y1, Y0
 	VSUBPD         Y0, Y0, Y1
 	VCMPPD         $0x03, Y1, Y1, Y1
@@ -4009,79 +3965,57 @@ vectors:
 	VBLENDVPD      Y6, scaledMagic<>+0(SB), Y5, Y5
 	VSUBPD         scaledMagic<>+0(SB), Y5, Y6
 	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y1
-	VMOVAPD        Y0, Y7
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y7
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y1
 	VPSLLQ         $0x04, Y5, Y6
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X8
+	VEXTRACTI128   $0x01, Y6, X7
 	VMOVQ          X6, R13
-	VBROADCASTF128 (R11)(R13*1), Y9
-	VMOVQ          X8, R13
-	VINSERTF128    $0x01, (R11)(R13*1), Y9, Y9
+	VBROADCASTF128 (R11)(R13*1), Y8
+	VMOVQ          X7, R13
+	VINSERTF128    $0x01, (R11)(R13*1), Y8, Y8
 	VPEXTRQ        $0x01, X6, R13
 	VBROADCASTF128 (R11)(R13*1), Y6
-	VPEXTRQ        $0x01, X8, R13
+	VPEXTRQ        $0x01, X7, R13
 	VINSERTF128    $0x01, (R11)(R13*1), Y6, Y6
-	VUNPCKLPD      Y6, Y9, Y8
-	VUNPCKHPD      Y6, Y9, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y8, Y5
+	VPADDQ         Y5, Y7, Y5
 	VANDPD         Y5, Y4, Y4
-	VADDPD         Y7, Y1, Y5
-	VMOVUPD        factorial8<>+0(SB), Y8
-	VFMADD213PD    factorial7<>+0(SB), Y5, Y8
-	VFMADD213PD    factorial6<>+0(SB), Y5, Y8
-	VFMADD213PD    factorial5<>+0(SB), Y5, Y8
-	VFMADD213PD    factorial4<>+0(SB), Y5, Y8
-	VFMADD213PD    factorial3<>+0(SB), Y5, Y8
-	VFMADD213PD    half<>+0(SB), Y5, Y8
-	VMULPD         Y5, Y5, Y5
-	VADDPD         Y6, Y7, Y6
-	VFMADD231PD    Y5, Y8, Y6
-	VADDPD         Y6, Y1, Y5
-	VSUBPD         Y1, Y5, Y1
-	VSUBPD         Y1, Y6, Y1
-	VMULPD         Y5, Y4, Y6
-	VMOVAPD        Y6, Y7
-	VFMSUB231PD    Y5, Y4, Y7
-	VMOVAPD        Y7, Y5
-	VFMADD231PD    Y1, Y4, Y5
-	VADDPD         Y6, Y4, Y1
-	VSUBPD         Y4, Y1, Y7
-	VSUBPD         Y7, Y6, Y7
-	VADDPD         Y5, Y7, Y7
+	VMOVUPD        factorial8<>+0(SB), Y5
+	VFMADD213PD    factorial7<>+0(SB), Y1, Y5
+	VFMADD213PD    factorial6<>+0(SB), Y1, Y5
+	VFMADD213PD    factorial5<>+0(SB), Y1, Y5
+	VFMADD213PD    factorial4<>+0(SB), Y1, Y5
+	VFMADD213PD    factorial3<>+0(SB), Y1, Y5
+	VFMADD213PD    half<>+0(SB), Y1, Y5
+	VMULPD         Y1, Y1, Y7
+	VFMADD231PD    Y7, Y5, Y6
+	VADDPD         Y6, Y1, Y1
+	VMULPD         Y1, Y4, Y1
+	VADDPD         Y1, Y4, Y5
+	VSUBPD         Y4, Y5, Y6
+	VSUBPD         Y6, Y1, Y6
 	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VMULPD         Unscale<>+0(SB), Y6, Y6
-	VMULPD         Unscale<>+0(SB), Y5, Y5
-	VBROADCASTSD   one<>+0(SB), Y8
-	VSUBPD         Y4, Y8, Y9
-	VSUBPD         Y9, Y8, Y8
-	VSUBPD         Y4, Y8, Y4
-	VSUBPD         Y6, Y9, Y8
-	VSUBPD         Y9, Y8, Y10
-	VSUBPD         Y10, Y8, Y11
-	VSUBPD         Y11, Y9, Y9
-	VADDPD         Y10, Y6, Y6
-	VSUBPD         Y6, Y9, Y6
-	VADDPD         Y6, Y4, Y4
-	VSUBPD         Y5, Y4, Y4
-	VMOVUPD        (SI), Y5
-	VSUBPD         Y2, Y5, Y5
-	VADDPD         (DI), Y5, Y5
-	VMULPD         Y5, Y1, Y6
-	VMOVAPD        Y6, Y9
-	VFMSUB231PD    Y5, Y1, Y9
-	VMOVAPD        Y9, Y1
-	VFMADD231PD    Y5, Y7, Y1
-	VMULPD         Y8, Y2, Y5
-	VMOVAPD        Y5, Y7
-	VFMSUB231PD    Y8, Y2, Y7
-	VFMADD231PD    Y4, Y2, Y7
-	VMULPD         Unscale<>+0(SB), Y6, Y2
-	VSUBPD         Y2, Y5, Y2
 	VMULPD         Unscale<>+0(SB), Y1, Y1
-	VSUBPD         Y1, Y7, Y1
-	VADDPD         Y1, Y2, Y1
+	VBROADCASTSD   one<>+0(SB), Y7
+	VSUBPD         Y4, Y7, Y4
+	VSUBPD         Y1, Y4, Y7
+	VSUBPD         Y7, Y4, Y4
+	VSUBPD         Y1, Y4, Y1
+	VMOVUPD        (SI), Y4
+	VSUBPD         Y2, Y4, Y4
+	VMULPD         Y4, Y5, Y8
+	VMOVAPD        Y8, Y9
+	VFMSUB231PD    Y4, Y5, Y9
+	VFMADD231PD    Y4, Y6, Y9
+	VMOVAPD        Y9, Y4
+	VFMADD231PD    (DI), Y5, Y4
+	VMULPD         Unscale<>+0(SB), Y8, Y5
+	VFMSUB231PD    Y7, Y2, Y5
+	VMULPD         Unscale<>+0(SB), Y4, Y4
+	VFMSUB231PD    Y1, Y2, Y4
+	VADDPD         Y4, Y5, Y1
 	VADDPD         Y0, Y1, Y1
 	VSUBPD         Y1, Y1, Y2
 	VCMPPD         $0x03, Y2, Y2, Y2
@@ -4129,78 +4063,56 @@ vectorsDone:
 	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
 	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
 	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
-	VMOVAPD        Y0, Y10
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y10
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y4
 	VPSLLQ         $0x04, Y8, Y9
 	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X11
+	VEXTRACTI128   $0x01, Y9, X10
 	VMOVQ          X9, CX
-	VBROADCASTF128 (R11)(CX*1), Y12
-	VMOVQ          X11, CX
-	VINSERTF128    $0x01, (R11)(CX*1), Y12, Y12
+	VBROADCASTF128 (R11)(CX*1), Y11
+	VMOVQ          X10, CX
+	VINSERTF128    $0x01, (R11)(CX*1), Y11, Y11
 	VPEXTRQ        $0x01, X9, CX
 	VBROADCASTF128 (R11)(CX*1), Y9
-	VPEXTRQ        $0x01, X11, CX
+	VPEXTRQ        $0x01, X10, CX
 	VINSERTF128    $0x01, (R11)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y12, Y11
-	VUNPCKHPD      Y9, Y12, Y9
+	VUNPCKLPD      Y9, Y11, Y10
+	VUNPCKHPD      Y9, Y11, Y9
 	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y11, Y8
+	VPADDQ         Y8, Y10, Y8
 	VANDPD         Y8, Y7, Y7
-	VADDPD         Y10, Y4, Y8
-	VMOVUPD        factorial8<>+0(SB), Y11
-	VFMADD213PD    factorial7<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial6<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial5<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial4<>+0(SB), Y8, Y11
-	VFMADD213PD    factorial3<>+0(SB), Y8, Y11
-	VFMADD213PD    half<>+0(SB), Y8, Y11
-	VMULPD         Y8, Y8, Y8
-	VADDPD         Y9, Y10, Y9
-	VFMADD231PD    Y8, Y11, Y9
-	VADDPD         Y9, Y4, Y8
-	VSUBPD         Y4, Y8, Y4
-	VSUBPD         Y4, Y9, Y4
-	VMULPD         Y8, Y7, Y9
-	VMOVAPD        Y9, Y10
-	VFMSUB231PD    Y8, Y7, Y10
-	VMOVAPD        Y10, Y8
-	VFMADD231PD    Y4, Y7, Y8
-	VADDPD         Y9, Y7, Y4
-	VSUBPD         Y7, Y4, Y10
-	VSUBPD         Y10, Y9, Y10
-	VADDPD         Y8, Y10, Y10
+	VMOVUPD        factorial8<>+0(SB), Y8
+	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
+	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
+	VFMADD213PD    half<>+0(SB), Y4, Y8
+	VMULPD         Y4, Y4, Y10
+	VFMADD231PD    Y10, Y8, Y9
+	VADDPD         Y9, Y4, Y4
+	VMULPD         Y4, Y7, Y4
+	VADDPD         Y4, Y7, Y8
+	VSUBPD         Y7, Y8, Y9
+	VSUBPD         Y9, Y4, Y9
 	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y9, Y9
-	VMULPD         Unscale<>+0(SB), Y8, Y8
-	VBROADCASTSD   one<>+0(SB), Y11
-	VSUBPD         Y7, Y11, Y12
-	VSUBPD         Y12, Y11, Y11
-	VSUBPD         Y7, Y11, Y7
-	VSUBPD         Y9, Y12, Y11
-	VSUBPD         Y12, Y11, Y13
-	VSUBPD         Y13, Y11, Y14
-	VSUBPD         Y14, Y12, Y12
-	VADDPD         Y13, Y9, Y9
-	VSUBPD         Y9, Y12, Y9
-	VADDPD         Y9, Y7, Y7
-	VSUBPD         Y8, Y7, Y7
+	VMULPD         Unscale<>+0(SB), Y4, Y4
+	VBROADCASTSD   one<>+0(SB), Y10
+	VSUBPD         Y7, Y10, Y7
+	VSUBPD         Y4, Y7, Y10
+	VSUBPD         Y10, Y7, Y7
+	VSUBPD         Y4, Y7, Y4
 	VSUBPD         Y5, Y2, Y2
-	VADDPD         Y3, Y2, Y2
-	VMULPD         Y2, Y4, Y3
-	VMOVAPD        Y3, Y8
-	VFMSUB231PD    Y2, Y4, Y8
-	VMOVAPD        Y8, Y4
-	VFMADD231PD    Y2, Y10, Y4
-	VMULPD         Y11, Y5, Y2
-	VMOVAPD        Y2, Y8
-	VFMSUB231PD    Y11, Y5, Y8
-	VFMADD231PD    Y7, Y5, Y8
-	VMULPD         Unscale<>+0(SB), Y3, Y3
-	VSUBPD         Y3, Y2, Y2
-	VMULPD         Unscale<>+0(SB), Y4, Y3
-	VSUBPD         Y3, Y8, Y3
-	VADDPD         Y3, Y2, Y2
+	VMULPD         Y2, Y8, Y7
+	VMOVAPD        Y7, Y11
+	VFMSUB231PD    Y2, Y8, Y11
+	VFMADD231PD    Y2, Y9, Y11
+	VMOVAPD        Y11, Y2
+	VFMADD231PD    Y3, Y8, Y2
+	VMULPD         Unscale<>+0(SB), Y7, Y3
+	VFMSUB231PD    Y10, Y5, Y3
+	VMULPD         Unscale<>+0(SB), Y2, Y2
+	VFMSUB231PD    Y4, Y5, Y2
+	VADDPD         Y2, Y3, Y2
 	VADDPD         Y0, Y2, Y0
 	VSUBPD         Y0, Y0, Y2
 	VCMPPD         $0x03, Y2, Y2, Y2
@@ -4402,17 +4314,17 @@ vectors:
 // Requires: AVX, AVX2
 TEXT ·panelJoinLowAVX2(SB), NOSPLIT, $0-24
 	MOVQ c+0(FP), AX
-	MOVQ groups+16(FP), CX
-	MOVQ s+8(FP), DX
-	SHLQ $0x01, CX
+	MOVQ s+8(FP), CX
+	MOVQ groups+16(FP), DX
+	SHLQ $0x01, DX
 
 vectors:
 	VMOVUPD   4608(AX), Y0
-	VMOVUPD   (DX), Y1
-	VMOVUPD   4096(DX), Y2
+	VMOVUPD   (CX), Y1
+	VMOVUPD   4096(CX), Y2
 	VMOVUPD   6656(AX), Y3
-	VMOVUPD   2048(DX), Y4
-	VMOVUPD   6144(DX), Y5
+	VMOVUPD   2048(CX), Y4
+	VMOVUPD   6144(CX), Y5
 	VADDPD    Y3, Y0, Y6
 	VSUBPD    Y0, Y6, Y7
 	VSUBPD    Y7, Y6, Y8
@@ -4435,11 +4347,11 @@ vectors:
 	VADDPD    Y0, Y1, Y0
 	VADDPD    Y0, Y2, Y0
 	VMOVUPD   5632(AX), Y1
-	VMOVUPD   1024(DX), Y2
-	VMOVUPD   5120(DX), Y3
+	VMOVUPD   1024(CX), Y2
+	VMOVUPD   5120(CX), Y3
 	VMOVUPD   7680(AX), Y5
-	VMOVUPD   3072(DX), Y7
-	VMOVUPD   7168(DX), Y8
+	VMOVUPD   3072(CX), Y7
+	VMOVUPD   7168(CX), Y8
 	VADDPD    Y5, Y1, Y9
 	VSUBPD    Y1, Y9, Y10
 	VSUBPD    Y10, Y9, Y11
@@ -4483,11 +4395,11 @@ vectors:
 	VADDPD    Y3, Y4, Y1
 	VADDPD    Y1, Y0, Y0
 	VMOVUPD   5120(AX), Y1
-	VMOVUPD   512(DX), Y3
-	VMOVUPD   4608(DX), Y4
+	VMOVUPD   512(CX), Y3
+	VMOVUPD   4608(CX), Y4
 	VMOVUPD   7168(AX), Y5
-	VMOVUPD   2560(DX), Y7
-	VMOVUPD   6656(DX), Y8
+	VMOVUPD   2560(CX), Y7
+	VMOVUPD   6656(CX), Y8
 	VADDPD    Y5, Y1, Y9
 	VSUBPD    Y1, Y9, Y10
 	VSUBPD    Y10, Y9, Y11
@@ -4510,11 +4422,11 @@ vectors:
 	VADDPD    Y1, Y3, Y1
 	VADDPD    Y1, Y4, Y1
 	VMOVUPD   6144(AX), Y3
-	VMOVUPD   1536(DX), Y4
-	VMOVUPD   5632(DX), Y5
+	VMOVUPD   1536(CX), Y4
+	VMOVUPD   5632(CX), Y5
 	VMOVUPD   8192(AX), Y8
-	VMOVUPD   3584(DX), Y10
-	VMOVUPD   7680(DX), Y11
+	VMOVUPD   3584(CX), Y10
+	VMOVUPD   7680(CX), Y11
 	VADDPD    Y8, Y3, Y12
 	VSUBPD    Y3, Y12, Y13
 	VSUBPD    Y13, Y12, Y14
@@ -4595,210 +4507,450 @@ vectors:
 	VANDPD    Y2, Y4, Y0
 	VMOVUPD   Y0, 8704(AX)
 	ADDQ      $0x20, AX
-	ADDQ      $0x20, DX
-	DECQ      CX
+	ADDQ      $0x20, CX
+	DECQ      DX
 	JNZ       vectors
 	VZEROUPPER
 	RET
 
-// func panelJoinSumsAVX2(c *Panel, groups int)
+// func panelSumSlicesAVX2(c *Panel, x *float64, n int, groups int)
 // Requires: AVX, AVX2
-TEXT ·panelJoinSumsAVX2(SB), NOSPLIT, $0-16
-	MOVQ c+0(FP), AX
-	MOVQ groups+8(FP), CX
-	SHLQ $0x01, CX
+TEXT ·panelSumSlicesAVX2(SB), NOSPLIT, $0-32
+	MOVQ   c+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   n+16(FP), DX
+	MOVQ   groups+24(FP), BX
+	VXORPD Y0, Y0, Y0
+	CMPQ   DX, $0x02
+	JG     long
+	SHLQ   $0x01, BX
 
-vectors:
-	VMOVUPD   4608(AX), Y0
-	VMOVUPD   8704(AX), Y1
-	VXORPD    Y2, Y2, Y2
-	VMOVUPD   6656(AX), Y3
-	VMOVUPD   10752(AX), Y4
-	VXORPD    Y5, Y5, Y5
-	VADDPD    Y3, Y0, Y6
-	VSUBPD    Y0, Y6, Y7
-	VSUBPD    Y7, Y6, Y8
-	VSUBPD    Y8, Y0, Y0
-	VSUBPD    Y7, Y3, Y3
-	VADDPD    Y3, Y0, Y0
-	VADDPD    Y4, Y1, Y3
-	VSUBPD    Y1, Y3, Y7
-	VSUBPD    Y7, Y3, Y8
-	VSUBPD    Y8, Y1, Y1
-	VSUBPD    Y7, Y4, Y4
-	VADDPD    Y4, Y1, Y1
-	VADDPD    Y0, Y3, Y4
-	VSUBPD    Y3, Y4, Y7
-	VSUBPD    Y7, Y4, Y8
-	VSUBPD    Y8, Y3, Y3
-	VSUBPD    Y7, Y0, Y0
-	VADDPD    Y0, Y3, Y0
-	VADDPD    Y5, Y2, Y2
-	VADDPD    Y0, Y1, Y0
-	VADDPD    Y0, Y2, Y0
-	VMOVUPD   5632(AX), Y1
-	VMOVUPD   9728(AX), Y2
-	VXORPD    Y3, Y3, Y3
-	VMOVUPD   7680(AX), Y5
-	VMOVUPD   11776(AX), Y7
-	VXORPD    Y8, Y8, Y8
-	VADDPD    Y5, Y1, Y9
-	VSUBPD    Y1, Y9, Y10
-	VSUBPD    Y10, Y9, Y11
-	VSUBPD    Y11, Y1, Y1
-	VSUBPD    Y10, Y5, Y5
-	VADDPD    Y5, Y1, Y1
-	VADDPD    Y7, Y2, Y5
-	VSUBPD    Y2, Y5, Y10
-	VSUBPD    Y10, Y5, Y11
-	VSUBPD    Y11, Y2, Y2
-	VSUBPD    Y10, Y7, Y7
-	VADDPD    Y7, Y2, Y2
-	VADDPD    Y1, Y5, Y7
-	VSUBPD    Y5, Y7, Y10
-	VSUBPD    Y10, Y7, Y11
-	VSUBPD    Y11, Y5, Y5
-	VSUBPD    Y10, Y1, Y1
-	VADDPD    Y1, Y5, Y1
-	VADDPD    Y8, Y3, Y3
-	VADDPD    Y1, Y2, Y1
-	VADDPD    Y1, Y3, Y1
-	VADDPD    Y9, Y6, Y2
-	VSUBPD    Y6, Y2, Y3
-	VSUBPD    Y3, Y2, Y5
-	VSUBPD    Y5, Y6, Y5
-	VSUBPD    Y3, Y9, Y3
-	VADDPD    Y3, Y5, Y3
-	VADDPD    Y7, Y4, Y5
-	VSUBPD    Y4, Y5, Y6
-	VSUBPD    Y6, Y5, Y8
-	VSUBPD    Y8, Y4, Y4
-	VSUBPD    Y6, Y7, Y6
-	VADDPD    Y6, Y4, Y4
-	VADDPD    Y3, Y5, Y6
-	VSUBPD    Y5, Y6, Y7
-	VSUBPD    Y7, Y6, Y8
-	VSUBPD    Y8, Y5, Y5
-	VSUBPD    Y7, Y3, Y3
-	VADDPD    Y3, Y5, Y3
-	VADDPD    Y1, Y0, Y0
-	VADDPD    Y3, Y4, Y1
-	VADDPD    Y1, Y0, Y0
-	VMOVUPD   5120(AX), Y1
-	VMOVUPD   9216(AX), Y3
-	VXORPD    Y4, Y4, Y4
-	VMOVUPD   7168(AX), Y5
-	VMOVUPD   11264(AX), Y7
-	VXORPD    Y8, Y8, Y8
-	VADDPD    Y5, Y1, Y9
-	VSUBPD    Y1, Y9, Y10
-	VSUBPD    Y10, Y9, Y11
-	VSUBPD    Y11, Y1, Y1
-	VSUBPD    Y10, Y5, Y5
-	VADDPD    Y5, Y1, Y1
-	VADDPD    Y7, Y3, Y5
-	VSUBPD    Y3, Y5, Y10
-	VSUBPD    Y10, Y5, Y11
-	VSUBPD    Y11, Y3, Y3
-	VSUBPD    Y10, Y7, Y7
-	VADDPD    Y7, Y3, Y3
-	VADDPD    Y1, Y5, Y7
-	VSUBPD    Y5, Y7, Y10
-	VSUBPD    Y10, Y7, Y11
-	VSUBPD    Y11, Y5, Y5
-	VSUBPD    Y10, Y1, Y1
-	VADDPD    Y1, Y5, Y1
-	VADDPD    Y8, Y4, Y4
-	VADDPD    Y1, Y3, Y1
-	VADDPD    Y1, Y4, Y1
-	VMOVUPD   6144(AX), Y3
-	VMOVUPD   10240(AX), Y4
-	VXORPD    Y5, Y5, Y5
-	VMOVUPD   8192(AX), Y8
-	VMOVUPD   12288(AX), Y10
-	VXORPD    Y11, Y11, Y11
-	VADDPD    Y8, Y3, Y12
-	VSUBPD    Y3, Y12, Y13
-	VSUBPD    Y13, Y12, Y14
-	VSUBPD    Y14, Y3, Y3
-	VSUBPD    Y13, Y8, Y8
-	VADDPD    Y8, Y3, Y3
-	VADDPD    Y10, Y4, Y8
-	VSUBPD    Y4, Y8, Y13
-	VSUBPD    Y13, Y8, Y14
-	VSUBPD    Y14, Y4, Y4
-	VSUBPD    Y13, Y10, Y10
-	VADDPD    Y10, Y4, Y4
-	VADDPD    Y3, Y8, Y10
-	VSUBPD    Y8, Y10, Y13
-	VSUBPD    Y13, Y10, Y14
-	VSUBPD    Y14, Y8, Y8
-	VSUBPD    Y13, Y3, Y3
-	VADDPD    Y3, Y8, Y3
-	VADDPD    Y11, Y5, Y5
-	VADDPD    Y3, Y4, Y3
-	VADDPD    Y3, Y5, Y3
-	VADDPD    Y12, Y9, Y4
-	VSUBPD    Y9, Y4, Y5
-	VSUBPD    Y5, Y4, Y8
-	VSUBPD    Y8, Y9, Y8
-	VSUBPD    Y5, Y12, Y5
-	VADDPD    Y5, Y8, Y5
-	VADDPD    Y10, Y7, Y8
-	VSUBPD    Y7, Y8, Y9
-	VSUBPD    Y9, Y8, Y11
-	VSUBPD    Y11, Y7, Y7
-	VSUBPD    Y9, Y10, Y9
-	VADDPD    Y9, Y7, Y7
-	VADDPD    Y5, Y8, Y9
-	VSUBPD    Y8, Y9, Y10
-	VSUBPD    Y10, Y9, Y11
-	VSUBPD    Y11, Y8, Y8
-	VSUBPD    Y10, Y5, Y5
-	VADDPD    Y5, Y8, Y5
-	VADDPD    Y3, Y1, Y1
-	VADDPD    Y5, Y7, Y3
+vectorsBy2:
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	MOVQ    DX, SI
+	LEAQ    (CX), DI
+	SUBQ    $0x00, SI
+	JLE     done0Of2
+	VMOVUPD (DI), Y3
+	VADDPD  Y3, Y1, Y4
+	VSUBPD  Y1, Y4, Y5
+	VSUBPD  Y5, Y4, Y6
+	VSUBPD  Y6, Y1, Y1
+	VSUBPD  Y5, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVAPD Y4, Y1
+	VADDPD  Y3, Y2, Y2
+
+done0Of2:
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	MOVQ    DX, SI
+	LEAQ    512(CX), DI
+	SUBQ    $0x01, SI
+	JLE     done1Of2
+	VMOVUPD (DI), Y5
+	VADDPD  Y5, Y3, Y6
+	VSUBPD  Y3, Y6, Y7
+	VSUBPD  Y7, Y6, Y8
+	VSUBPD  Y8, Y3, Y3
+	VSUBPD  Y7, Y5, Y5
+	VADDPD  Y5, Y3, Y5
+	VMOVAPD Y6, Y3
+	VADDPD  Y5, Y4, Y4
+
+done1Of2:
+	VADDPD    Y3, Y1, Y5
+	VSUBPD    Y1, Y5, Y6
+	VSUBPD    Y6, Y5, Y7
+	VSUBPD    Y7, Y1, Y1
+	VSUBPD    Y6, Y3, Y3
 	VADDPD    Y3, Y1, Y1
 	VADDPD    Y4, Y2, Y3
-	VSUBPD    Y2, Y3, Y5
-	VSUBPD    Y5, Y3, Y7
+	VSUBPD    Y2, Y3, Y6
+	VSUBPD    Y6, Y3, Y7
 	VSUBPD    Y7, Y2, Y2
-	VSUBPD    Y5, Y4, Y4
+	VSUBPD    Y6, Y4, Y4
 	VADDPD    Y4, Y2, Y2
-	VADDPD    Y9, Y6, Y4
-	VSUBPD    Y6, Y4, Y5
-	VSUBPD    Y5, Y4, Y7
-	VSUBPD    Y7, Y6, Y6
-	VSUBPD    Y5, Y9, Y5
-	VADDPD    Y5, Y6, Y5
-	VADDPD    Y2, Y4, Y6
-	VSUBPD    Y4, Y6, Y7
-	VSUBPD    Y7, Y6, Y8
-	VSUBPD    Y8, Y4, Y4
-	VSUBPD    Y7, Y2, Y2
-	VADDPD    Y2, Y4, Y2
-	VADDPD    Y1, Y0, Y0
-	VADDPD    Y2, Y5, Y1
-	VADDPD    Y1, Y0, Y0
-	VADDPD    Y0, Y6, Y0
-	VADDPD    Y0, Y3, Y1
-	VSUBPD    Y3, Y1, Y2
-	VSUBPD    Y2, Y1, Y4
-	VSUBPD    Y4, Y3, Y4
-	VSUBPD    Y2, Y0, Y2
-	VADDPD    Y2, Y4, Y2
-	VPAND     absMask<>+0(SB), Y3, Y4
+	VADDPD    Y1, Y3, Y4
+	VSUBPD    Y3, Y4, Y6
+	VSUBPD    Y6, Y4, Y7
+	VSUBPD    Y7, Y3, Y3
+	VSUBPD    Y6, Y1, Y1
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y0, Y0, Y3
+	VADDPD    Y1, Y2, Y1
+	VADDPD    Y1, Y3, Y1
+	VADDPD    Y1, Y4, Y1
+	VADDPD    Y1, Y5, Y2
+	VSUBPD    Y5, Y2, Y3
+	VSUBPD    Y3, Y2, Y4
+	VSUBPD    Y4, Y5, Y4
+	VSUBPD    Y3, Y1, Y3
+	VADDPD    Y3, Y4, Y3
+	VPAND     absMask<>+0(SB), Y5, Y4
 	VCMPPD    $0x11, inf<>+0(SB), Y4, Y4
-	VPAND     absMask<>+0(SB), Y0, Y0
-	VCMPPD    $0x11, inf<>+0(SB), Y0, Y0
-	VANDPD    Y0, Y4, Y4
-	VBLENDVPD Y4, Y1, Y3, Y0
-	VMOVUPD   Y0, 4608(AX)
-	VANDPD    Y2, Y4, Y0
-	VMOVUPD   Y0, 8704(AX)
+	VPAND     absMask<>+0(SB), Y1, Y1
+	VCMPPD    $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y4, Y4
+	VBLENDVPD Y4, Y2, Y5, Y1
+	VMOVUPD   Y1, 4608(AX)
+	VANDPD    Y3, Y4, Y1
+	VMOVUPD   Y1, 8704(AX)
 	ADDQ      $0x20, AX
-	DECQ      CX
-	JNZ       vectors
+	ADDQ      $0x20, CX
+	DECQ      BX
+	JNZ       vectorsBy2
+	VZEROUPPER
+	RET
+
+long:
+	SHLQ $0x01, BX
+
+vectorsBy8:
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	MOVQ   DX, SI
+	LEAQ   (CX), DI
+	SUBQ   $0x00, SI
+	JLE    done0Of8
+
+lane0Of8:
+	VMOVUPD (DI), Y3
+	VADDPD  Y3, Y1, Y4
+	VSUBPD  Y1, Y4, Y5
+	VSUBPD  Y5, Y4, Y6
+	VSUBPD  Y6, Y1, Y1
+	VSUBPD  Y5, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVAPD Y4, Y1
+	VADDPD  Y3, Y2, Y2
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane0Of8
+
+done0Of8:
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	MOVQ   DX, SI
+	LEAQ   2048(CX), DI
+	SUBQ   $0x04, SI
+	JLE    done4Of8
+
+lane4Of8:
+	VMOVUPD (DI), Y5
+	VADDPD  Y5, Y3, Y6
+	VSUBPD  Y3, Y6, Y7
+	VSUBPD  Y7, Y6, Y8
+	VSUBPD  Y8, Y3, Y3
+	VSUBPD  Y7, Y5, Y5
+	VADDPD  Y5, Y3, Y5
+	VMOVAPD Y6, Y3
+	VADDPD  Y5, Y4, Y4
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane4Of8
+
+done4Of8:
+	VADDPD Y3, Y1, Y5
+	VSUBPD Y1, Y5, Y6
+	VSUBPD Y6, Y5, Y7
+	VSUBPD Y7, Y1, Y1
+	VSUBPD Y6, Y3, Y3
+	VADDPD Y3, Y1, Y1
+	VADDPD Y4, Y2, Y3
+	VSUBPD Y2, Y3, Y6
+	VSUBPD Y6, Y3, Y7
+	VSUBPD Y7, Y2, Y2
+	VSUBPD Y6, Y4, Y4
+	VADDPD Y4, Y2, Y2
+	VADDPD Y1, Y3, Y4
+	VSUBPD Y3, Y4, Y6
+	VSUBPD Y6, Y4, Y7
+	VSUBPD Y7, Y3, Y3
+	VSUBPD Y6, Y1, Y1
+	VADDPD Y1, Y3, Y1
+	VADDPD Y0, Y0, Y3
+	VADDPD Y1, Y2, Y1
+	VADDPD Y1, Y3, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   DX, SI
+	LEAQ   1024(CX), DI
+	SUBQ   $0x02, SI
+	JLE    done2Of8
+
+lane2Of8:
+	VMOVUPD (DI), Y6
+	VADDPD  Y6, Y2, Y7
+	VSUBPD  Y2, Y7, Y8
+	VSUBPD  Y8, Y7, Y9
+	VSUBPD  Y9, Y2, Y2
+	VSUBPD  Y8, Y6, Y6
+	VADDPD  Y6, Y2, Y6
+	VMOVAPD Y7, Y2
+	VADDPD  Y6, Y3, Y3
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane2Of8
+
+done2Of8:
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	MOVQ   DX, SI
+	LEAQ   3072(CX), DI
+	SUBQ   $0x06, SI
+	JLE    done6Of8
+
+lane6Of8:
+	VMOVUPD (DI), Y8
+	VADDPD  Y8, Y6, Y9
+	VSUBPD  Y6, Y9, Y10
+	VSUBPD  Y10, Y9, Y11
+	VSUBPD  Y11, Y6, Y6
+	VSUBPD  Y10, Y8, Y8
+	VADDPD  Y8, Y6, Y8
+	VMOVAPD Y9, Y6
+	VADDPD  Y8, Y7, Y7
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane6Of8
+
+done6Of8:
+	VADDPD Y6, Y2, Y8
+	VSUBPD Y2, Y8, Y9
+	VSUBPD Y9, Y8, Y10
+	VSUBPD Y10, Y2, Y2
+	VSUBPD Y9, Y6, Y6
+	VADDPD Y6, Y2, Y2
+	VADDPD Y7, Y3, Y6
+	VSUBPD Y3, Y6, Y9
+	VSUBPD Y9, Y6, Y10
+	VSUBPD Y10, Y3, Y3
+	VSUBPD Y9, Y7, Y7
+	VADDPD Y7, Y3, Y3
+	VADDPD Y2, Y6, Y7
+	VSUBPD Y6, Y7, Y9
+	VSUBPD Y9, Y7, Y10
+	VSUBPD Y10, Y6, Y6
+	VSUBPD Y9, Y2, Y2
+	VADDPD Y2, Y6, Y2
+	VADDPD Y0, Y0, Y6
+	VADDPD Y2, Y3, Y2
+	VADDPD Y2, Y6, Y2
+	VADDPD Y8, Y5, Y3
+	VSUBPD Y5, Y3, Y6
+	VSUBPD Y6, Y3, Y9
+	VSUBPD Y9, Y5, Y5
+	VSUBPD Y6, Y8, Y6
+	VADDPD Y6, Y5, Y5
+	VADDPD Y7, Y4, Y6
+	VSUBPD Y4, Y6, Y8
+	VSUBPD Y8, Y6, Y9
+	VSUBPD Y9, Y4, Y4
+	VSUBPD Y8, Y7, Y7
+	VADDPD Y7, Y4, Y4
+	VADDPD Y5, Y6, Y7
+	VSUBPD Y6, Y7, Y8
+	VSUBPD Y8, Y7, Y9
+	VSUBPD Y9, Y6, Y6
+	VSUBPD Y8, Y5, Y5
+	VADDPD Y5, Y6, Y5
+	VADDPD Y2, Y1, Y1
+	VADDPD Y5, Y4, Y2
+	VADDPD Y2, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y4, Y4, Y4
+	MOVQ   DX, SI
+	LEAQ   512(CX), DI
+	SUBQ   $0x01, SI
+	JLE    done1Of8
+
+lane1Of8:
+	VMOVUPD (DI), Y5
+	VADDPD  Y5, Y2, Y6
+	VSUBPD  Y2, Y6, Y8
+	VSUBPD  Y8, Y6, Y9
+	VSUBPD  Y9, Y2, Y2
+	VSUBPD  Y8, Y5, Y5
+	VADDPD  Y5, Y2, Y5
+	VMOVAPD Y6, Y2
+	VADDPD  Y5, Y4, Y4
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane1Of8
+
+done1Of8:
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	MOVQ   DX, SI
+	LEAQ   2560(CX), DI
+	SUBQ   $0x05, SI
+	JLE    done5Of8
+
+lane5Of8:
+	VMOVUPD (DI), Y8
+	VADDPD  Y8, Y5, Y9
+	VSUBPD  Y5, Y9, Y10
+	VSUBPD  Y10, Y9, Y11
+	VSUBPD  Y11, Y5, Y5
+	VSUBPD  Y10, Y8, Y8
+	VADDPD  Y8, Y5, Y8
+	VMOVAPD Y9, Y5
+	VADDPD  Y8, Y6, Y6
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane5Of8
+
+done5Of8:
+	VADDPD Y5, Y2, Y8
+	VSUBPD Y2, Y8, Y9
+	VSUBPD Y9, Y8, Y10
+	VSUBPD Y10, Y2, Y2
+	VSUBPD Y9, Y5, Y5
+	VADDPD Y5, Y2, Y2
+	VADDPD Y6, Y4, Y5
+	VSUBPD Y4, Y5, Y9
+	VSUBPD Y9, Y5, Y10
+	VSUBPD Y10, Y4, Y4
+	VSUBPD Y9, Y6, Y6
+	VADDPD Y6, Y4, Y4
+	VADDPD Y2, Y5, Y6
+	VSUBPD Y5, Y6, Y9
+	VSUBPD Y9, Y6, Y10
+	VSUBPD Y10, Y5, Y5
+	VSUBPD Y9, Y2, Y2
+	VADDPD Y2, Y5, Y2
+	VADDPD Y0, Y0, Y5
+	VADDPD Y2, Y4, Y2
+	VADDPD Y2, Y5, Y2
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	MOVQ   DX, SI
+	LEAQ   1536(CX), DI
+	SUBQ   $0x03, SI
+	JLE    done3Of8
+
+lane3Of8:
+	VMOVUPD (DI), Y9
+	VADDPD  Y9, Y4, Y10
+	VSUBPD  Y4, Y10, Y11
+	VSUBPD  Y11, Y10, Y12
+	VSUBPD  Y12, Y4, Y4
+	VSUBPD  Y11, Y9, Y9
+	VADDPD  Y9, Y4, Y9
+	VMOVAPD Y10, Y4
+	VADDPD  Y9, Y5, Y5
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane3Of8
+
+done3Of8:
+	VXORPD Y9, Y9, Y9
+	VXORPD Y10, Y10, Y10
+	MOVQ   DX, SI
+	LEAQ   3584(CX), DI
+	SUBQ   $0x07, SI
+	JLE    done7Of8
+
+lane7Of8:
+	VMOVUPD (DI), Y11
+	VADDPD  Y11, Y9, Y12
+	VSUBPD  Y9, Y12, Y13
+	VSUBPD  Y13, Y12, Y14
+	VSUBPD  Y14, Y9, Y9
+	VSUBPD  Y13, Y11, Y11
+	VADDPD  Y11, Y9, Y11
+	VMOVAPD Y12, Y9
+	VADDPD  Y11, Y10, Y10
+	ADDQ    $0x00001000, DI
+	SUBQ    $0x08, SI
+	JG      lane7Of8
+
+done7Of8:
+	VADDPD    Y9, Y4, Y11
+	VSUBPD    Y4, Y11, Y12
+	VSUBPD    Y12, Y11, Y13
+	VSUBPD    Y13, Y4, Y4
+	VSUBPD    Y12, Y9, Y9
+	VADDPD    Y9, Y4, Y4
+	VADDPD    Y10, Y5, Y9
+	VSUBPD    Y5, Y9, Y12
+	VSUBPD    Y12, Y9, Y13
+	VSUBPD    Y13, Y5, Y5
+	VSUBPD    Y12, Y10, Y10
+	VADDPD    Y10, Y5, Y5
+	VADDPD    Y4, Y9, Y10
+	VSUBPD    Y9, Y10, Y12
+	VSUBPD    Y12, Y10, Y13
+	VSUBPD    Y13, Y9, Y9
+	VSUBPD    Y12, Y4, Y4
+	VADDPD    Y4, Y9, Y4
+	VADDPD    Y0, Y0, Y9
+	VADDPD    Y4, Y5, Y4
+	VADDPD    Y4, Y9, Y4
+	VADDPD    Y11, Y8, Y5
+	VSUBPD    Y8, Y5, Y9
+	VSUBPD    Y9, Y5, Y12
+	VSUBPD    Y12, Y8, Y8
+	VSUBPD    Y9, Y11, Y9
+	VADDPD    Y9, Y8, Y8
+	VADDPD    Y10, Y6, Y9
+	VSUBPD    Y6, Y9, Y11
+	VSUBPD    Y11, Y9, Y12
+	VSUBPD    Y12, Y6, Y6
+	VSUBPD    Y11, Y10, Y10
+	VADDPD    Y10, Y6, Y6
+	VADDPD    Y8, Y9, Y10
+	VSUBPD    Y9, Y10, Y11
+	VSUBPD    Y11, Y10, Y12
+	VSUBPD    Y12, Y9, Y9
+	VSUBPD    Y11, Y8, Y8
+	VADDPD    Y8, Y9, Y8
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y8, Y6, Y4
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y5, Y3, Y4
+	VSUBPD    Y3, Y4, Y6
+	VSUBPD    Y6, Y4, Y8
+	VSUBPD    Y8, Y3, Y3
+	VSUBPD    Y6, Y5, Y5
+	VADDPD    Y5, Y3, Y3
+	VADDPD    Y10, Y7, Y5
+	VSUBPD    Y7, Y5, Y6
+	VSUBPD    Y6, Y5, Y8
+	VSUBPD    Y8, Y7, Y7
+	VSUBPD    Y6, Y10, Y6
+	VADDPD    Y6, Y7, Y6
+	VADDPD    Y3, Y5, Y7
+	VSUBPD    Y5, Y7, Y8
+	VSUBPD    Y8, Y7, Y9
+	VSUBPD    Y9, Y5, Y5
+	VSUBPD    Y8, Y3, Y3
+	VADDPD    Y3, Y5, Y3
+	VADDPD    Y2, Y1, Y1
+	VADDPD    Y3, Y6, Y2
+	VADDPD    Y2, Y1, Y1
+	VADDPD    Y1, Y7, Y1
+	VADDPD    Y1, Y4, Y2
+	VSUBPD    Y4, Y2, Y3
+	VSUBPD    Y3, Y2, Y5
+	VSUBPD    Y5, Y4, Y5
+	VSUBPD    Y3, Y1, Y3
+	VADDPD    Y3, Y5, Y3
+	VPAND     absMask<>+0(SB), Y4, Y5
+	VCMPPD    $0x11, inf<>+0(SB), Y5, Y5
+	VPAND     absMask<>+0(SB), Y1, Y1
+	VCMPPD    $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD    Y1, Y5, Y5
+	VBLENDVPD Y5, Y2, Y4, Y1
+	VMOVUPD   Y1, 4608(AX)
+	VANDPD    Y3, Y5, Y1
+	VMOVUPD   Y1, 8704(AX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, CX
+	DECQ      BX
+	JNZ       vectorsBy8
 	VZEROUPPER
 	RET
 
@@ -4811,66 +4963,429 @@ TEXT ·panelWeightedLossAVX2(SB), NOSPLIT, $0-40
 	MOVQ   n+24(FP), BX
 	MOVQ   groups+32(FP), SI
 	VXORPD Y0, Y0, Y0
+	CMPQ   BX, $0x02
+	JG     long
 	SHLQ   $0x01, SI
 
-vectors:
+vectorsBy2:
+	VMOVUPD     (AX), Y1
+	VMOVUPD     2560(AX), Y2
+	VXORPD      Y3, Y3, Y3
+	VXORPD      Y4, Y4, Y4
+	MOVQ        BX, DI
+	LEAQ        (CX), R8
+	LEAQ        (DX), R9
+	SUBQ        $0x00, DI
+	JLE         done0Of2
+	VMOVUPD     (R8), Y5
+	VMOVUPD     (R9), Y6
+	VSUBPD      Y6, Y1, Y6
+	VSUBPD      Y2, Y6, Y6
+	VCMPPD      $0x04, Y0, Y5, Y7
+	VMULPD      Y6, Y5, Y8
+	VANDPD      Y8, Y7, Y8
+	VMOVAPD     Y8, Y9
+	VFMSUB231PD Y6, Y5, Y9
+	VANDPD      Y9, Y7, Y5
+	VADDPD      Y8, Y3, Y6
+	VSUBPD      Y3, Y6, Y7
+	VSUBPD      Y7, Y6, Y9
+	VSUBPD      Y9, Y3, Y3
+	VSUBPD      Y7, Y8, Y7
+	VADDPD      Y7, Y3, Y3
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y4, Y3, Y4
+	VMOVAPD     Y6, Y3
+
+done0Of2:
+	VXORPD      Y5, Y5, Y5
+	VXORPD      Y6, Y6, Y6
+	MOVQ        BX, DI
+	LEAQ        512(CX), R8
+	LEAQ        512(DX), R9
+	SUBQ        $0x01, DI
+	JLE         done1Of2
+	VMOVUPD     (R8), Y7
+	VMOVUPD     (R9), Y8
+	VSUBPD      Y8, Y1, Y1
+	VSUBPD      Y2, Y1, Y1
+	VCMPPD      $0x04, Y0, Y7, Y2
+	VMULPD      Y1, Y7, Y8
+	VANDPD      Y8, Y2, Y8
+	VMOVAPD     Y8, Y9
+	VFMSUB231PD Y1, Y7, Y9
+	VANDPD      Y9, Y2, Y1
+	VADDPD      Y8, Y5, Y2
+	VSUBPD      Y5, Y2, Y7
+	VSUBPD      Y7, Y2, Y9
+	VSUBPD      Y9, Y5, Y5
+	VSUBPD      Y7, Y8, Y7
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y1, Y5, Y1
+	VADDPD      Y6, Y1, Y1
+	VMOVAPD     Y2, Y5
+	VMOVAPD     Y1, Y6
+
+done1Of2:
+	VADDPD  Y5, Y3, Y1
+	VSUBPD  Y3, Y1, Y2
+	VSUBPD  Y2, Y1, Y7
+	VSUBPD  Y7, Y3, Y3
+	VSUBPD  Y2, Y5, Y2
+	VADDPD  Y2, Y3, Y2
+	VADDPD  Y6, Y4, Y3
+	VADDPD  Y2, Y3, Y2
+	VMOVUPD Y1, 4608(AX)
+	VMOVUPD Y2, 8704(AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	DECQ    SI
+	JNZ     vectorsBy2
+	VZEROUPPER
+	RET
+
+long:
+	SHLQ $0x01, SI
+
+vectorsBy8:
 	VMOVUPD (AX), Y1
 	VMOVUPD 2560(AX), Y2
-	VMOVUPD Y0, 4608(AX)
-	VMOVUPD Y0, 8704(AX)
-	VMOVUPD Y0, 5120(AX)
-	VMOVUPD Y0, 9216(AX)
-	VMOVUPD Y0, 5632(AX)
-	VMOVUPD Y0, 9728(AX)
-	VMOVUPD Y0, 6144(AX)
-	VMOVUPD Y0, 10240(AX)
-	VMOVUPD Y0, 6656(AX)
-	VMOVUPD Y0, 10752(AX)
-	VMOVUPD Y0, 7168(AX)
-	VMOVUPD Y0, 11264(AX)
-	VMOVUPD Y0, 7680(AX)
-	VMOVUPD Y0, 11776(AX)
-	VMOVUPD Y0, 8192(AX)
-	VMOVUPD Y0, 12288(AX)
-	MOVQ    CX, DI
-	MOVQ    DX, R8
-	MOVQ    BX, R9
-	XORQ    R10, R10
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	MOVQ    BX, DI
+	LEAQ    (CX), R8
+	LEAQ    (DX), R9
+	SUBQ    $0x00, DI
+	JLE     done0Of8
 
-entries:
-	LEAQ        4608(AX)(R10*1), R11
-	VMOVUPD     (R11), Y3
-	VMOVUPD     (DI), Y4
+lane0Of8:
 	VMOVUPD     (R8), Y5
-	VSUBPD      Y5, Y1, Y5
-	VSUBPD      Y2, Y5, Y5
-	VCMPPD      $0x04, Y0, Y4, Y6
-	VMULPD      Y5, Y4, Y7
-	VANDPD      Y7, Y6, Y7
-	VMOVAPD     Y7, Y8
-	VFMSUB231PD Y5, Y4, Y8
-	VANDPD      Y8, Y6, Y4
-	VADDPD      Y7, Y3, Y5
-	VSUBPD      Y3, Y5, Y6
-	VSUBPD      Y6, Y5, Y8
-	VSUBPD      Y8, Y3, Y3
-	VSUBPD      Y6, Y7, Y6
-	VADDPD      Y6, Y3, Y3
-	VADDPD      Y4, Y3, Y3
-	VADDPD      4096(R11), Y3, Y3
-	VMOVUPD     Y5, (R11)
-	VMOVUPD     Y3, 4096(R11)
-	ADDQ        $0x00000200, DI
-	ADDQ        $0x00000200, R8
-	ADDQ        $0x00000200, R10
-	ANDQ        $0x00000fff, R10
-	DECQ        R9
-	JNZ         entries
-	ADDQ        $0x20, AX
-	ADDQ        $0x20, CX
-	ADDQ        $0x20, DX
-	DECQ        SI
-	JNZ         vectors
+	VMOVUPD     (R9), Y6
+	VSUBPD      Y6, Y1, Y6
+	VSUBPD      Y2, Y6, Y6
+	VCMPPD      $0x04, Y0, Y5, Y7
+	VMULPD      Y6, Y5, Y8
+	VANDPD      Y8, Y7, Y8
+	VMOVAPD     Y8, Y9
+	VFMSUB231PD Y6, Y5, Y9
+	VANDPD      Y9, Y7, Y5
+	VADDPD      Y8, Y3, Y6
+	VSUBPD      Y3, Y6, Y7
+	VSUBPD      Y7, Y6, Y9
+	VSUBPD      Y9, Y3, Y3
+	VSUBPD      Y7, Y8, Y7
+	VADDPD      Y7, Y3, Y3
+	VADDPD      Y5, Y3, Y3
+	VADDPD      Y4, Y3, Y4
+	VMOVAPD     Y6, Y3
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane0Of8
+
+done0Of8:
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	MOVQ   BX, DI
+	LEAQ   2048(CX), R8
+	LEAQ   2048(DX), R9
+	SUBQ   $0x04, DI
+	JLE    done4Of8
+
+lane4Of8:
+	VMOVUPD     (R8), Y7
+	VMOVUPD     (R9), Y8
+	VSUBPD      Y8, Y1, Y8
+	VSUBPD      Y2, Y8, Y8
+	VCMPPD      $0x04, Y0, Y7, Y9
+	VMULPD      Y8, Y7, Y10
+	VANDPD      Y10, Y9, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y8, Y7, Y11
+	VANDPD      Y11, Y9, Y7
+	VADDPD      Y10, Y5, Y8
+	VSUBPD      Y5, Y8, Y9
+	VSUBPD      Y9, Y8, Y11
+	VSUBPD      Y11, Y5, Y5
+	VSUBPD      Y9, Y10, Y9
+	VADDPD      Y9, Y5, Y5
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y6, Y5, Y6
+	VMOVAPD     Y8, Y5
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane4Of8
+
+done4Of8:
+	VADDPD Y5, Y3, Y7
+	VSUBPD Y3, Y7, Y8
+	VSUBPD Y8, Y7, Y9
+	VSUBPD Y9, Y3, Y3
+	VSUBPD Y8, Y5, Y5
+	VADDPD Y5, Y3, Y3
+	VADDPD Y6, Y4, Y4
+	VADDPD Y3, Y4, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	MOVQ   BX, DI
+	LEAQ   1024(CX), R8
+	LEAQ   1024(DX), R9
+	SUBQ   $0x02, DI
+	JLE    done2Of8
+
+lane2Of8:
+	VMOVUPD     (R8), Y6
+	VMOVUPD     (R9), Y8
+	VSUBPD      Y8, Y1, Y8
+	VSUBPD      Y2, Y8, Y8
+	VCMPPD      $0x04, Y0, Y6, Y9
+	VMULPD      Y8, Y6, Y10
+	VANDPD      Y10, Y9, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y8, Y6, Y11
+	VANDPD      Y11, Y9, Y6
+	VADDPD      Y10, Y4, Y8
+	VSUBPD      Y4, Y8, Y9
+	VSUBPD      Y9, Y8, Y11
+	VSUBPD      Y11, Y4, Y4
+	VSUBPD      Y9, Y10, Y9
+	VADDPD      Y9, Y4, Y4
+	VADDPD      Y6, Y4, Y4
+	VADDPD      Y5, Y4, Y5
+	VMOVAPD     Y8, Y4
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane2Of8
+
+done2Of8:
+	VXORPD Y6, Y6, Y6
+	VXORPD Y8, Y8, Y8
+	MOVQ   BX, DI
+	LEAQ   3072(CX), R8
+	LEAQ   3072(DX), R9
+	SUBQ   $0x06, DI
+	JLE    done6Of8
+
+lane6Of8:
+	VMOVUPD     (R8), Y9
+	VMOVUPD     (R9), Y10
+	VSUBPD      Y10, Y1, Y10
+	VSUBPD      Y2, Y10, Y10
+	VCMPPD      $0x04, Y0, Y9, Y11
+	VMULPD      Y10, Y9, Y12
+	VANDPD      Y12, Y11, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y10, Y9, Y13
+	VANDPD      Y13, Y11, Y9
+	VADDPD      Y12, Y6, Y10
+	VSUBPD      Y6, Y10, Y11
+	VSUBPD      Y11, Y10, Y13
+	VSUBPD      Y13, Y6, Y6
+	VSUBPD      Y11, Y12, Y11
+	VADDPD      Y11, Y6, Y6
+	VADDPD      Y9, Y6, Y6
+	VADDPD      Y8, Y6, Y8
+	VMOVAPD     Y10, Y6
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane6Of8
+
+done6Of8:
+	VADDPD Y6, Y4, Y9
+	VSUBPD Y4, Y9, Y10
+	VSUBPD Y10, Y9, Y11
+	VSUBPD Y11, Y4, Y4
+	VSUBPD Y10, Y6, Y6
+	VADDPD Y6, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y4, Y5, Y4
+	VADDPD Y9, Y7, Y5
+	VSUBPD Y7, Y5, Y6
+	VSUBPD Y6, Y5, Y8
+	VSUBPD Y8, Y7, Y7
+	VSUBPD Y6, Y9, Y6
+	VADDPD Y6, Y7, Y6
+	VADDPD Y4, Y3, Y3
+	VADDPD Y6, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y6, Y6, Y6
+	MOVQ   BX, DI
+	LEAQ   512(CX), R8
+	LEAQ   512(DX), R9
+	SUBQ   $0x01, DI
+	JLE    done1Of8
+
+lane1Of8:
+	VMOVUPD     (R8), Y7
+	VMOVUPD     (R9), Y8
+	VSUBPD      Y8, Y1, Y8
+	VSUBPD      Y2, Y8, Y8
+	VCMPPD      $0x04, Y0, Y7, Y9
+	VMULPD      Y8, Y7, Y10
+	VANDPD      Y10, Y9, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y8, Y7, Y11
+	VANDPD      Y11, Y9, Y7
+	VADDPD      Y10, Y4, Y8
+	VSUBPD      Y4, Y8, Y9
+	VSUBPD      Y9, Y8, Y11
+	VSUBPD      Y11, Y4, Y4
+	VSUBPD      Y9, Y10, Y9
+	VADDPD      Y9, Y4, Y4
+	VADDPD      Y7, Y4, Y4
+	VADDPD      Y6, Y4, Y6
+	VMOVAPD     Y8, Y4
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane1Of8
+
+done1Of8:
+	VXORPD Y7, Y7, Y7
+	VXORPD Y8, Y8, Y8
+	MOVQ   BX, DI
+	LEAQ   2560(CX), R8
+	LEAQ   2560(DX), R9
+	SUBQ   $0x05, DI
+	JLE    done5Of8
+
+lane5Of8:
+	VMOVUPD     (R8), Y9
+	VMOVUPD     (R9), Y10
+	VSUBPD      Y10, Y1, Y10
+	VSUBPD      Y2, Y10, Y10
+	VCMPPD      $0x04, Y0, Y9, Y11
+	VMULPD      Y10, Y9, Y12
+	VANDPD      Y12, Y11, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y10, Y9, Y13
+	VANDPD      Y13, Y11, Y9
+	VADDPD      Y12, Y7, Y10
+	VSUBPD      Y7, Y10, Y11
+	VSUBPD      Y11, Y10, Y13
+	VSUBPD      Y13, Y7, Y7
+	VSUBPD      Y11, Y12, Y11
+	VADDPD      Y11, Y7, Y7
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y8, Y7, Y8
+	VMOVAPD     Y10, Y7
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane5Of8
+
+done5Of8:
+	VADDPD Y7, Y4, Y9
+	VSUBPD Y4, Y9, Y10
+	VSUBPD Y10, Y9, Y11
+	VSUBPD Y11, Y4, Y4
+	VSUBPD Y10, Y7, Y7
+	VADDPD Y7, Y4, Y4
+	VADDPD Y8, Y6, Y6
+	VADDPD Y4, Y6, Y4
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+	MOVQ   BX, DI
+	LEAQ   1536(CX), R8
+	LEAQ   1536(DX), R9
+	SUBQ   $0x03, DI
+	JLE    done3Of8
+
+lane3Of8:
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (R9), Y10
+	VSUBPD      Y10, Y1, Y10
+	VSUBPD      Y2, Y10, Y10
+	VCMPPD      $0x04, Y0, Y8, Y11
+	VMULPD      Y10, Y8, Y12
+	VANDPD      Y12, Y11, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y10, Y8, Y13
+	VANDPD      Y13, Y11, Y8
+	VADDPD      Y12, Y6, Y10
+	VSUBPD      Y6, Y10, Y11
+	VSUBPD      Y11, Y10, Y13
+	VSUBPD      Y13, Y6, Y6
+	VSUBPD      Y11, Y12, Y11
+	VADDPD      Y11, Y6, Y6
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y7, Y6, Y7
+	VMOVAPD     Y10, Y6
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane3Of8
+
+done3Of8:
+	VXORPD Y8, Y8, Y8
+	VXORPD Y10, Y10, Y10
+	MOVQ   BX, DI
+	LEAQ   3584(CX), R8
+	LEAQ   3584(DX), R9
+	SUBQ   $0x07, DI
+	JLE    done7Of8
+
+lane7Of8:
+	VMOVUPD     (R8), Y11
+	VMOVUPD     (R9), Y12
+	VSUBPD      Y12, Y1, Y12
+	VSUBPD      Y2, Y12, Y12
+	VCMPPD      $0x04, Y0, Y11, Y13
+	VMULPD      Y12, Y11, Y14
+	VANDPD      Y14, Y13, Y14
+	VMOVAPD     Y14, Y15
+	VFMSUB231PD Y12, Y11, Y15
+	VANDPD      Y15, Y13, Y11
+	VADDPD      Y14, Y8, Y12
+	VSUBPD      Y8, Y12, Y13
+	VSUBPD      Y13, Y12, Y15
+	VSUBPD      Y15, Y8, Y8
+	VSUBPD      Y13, Y14, Y13
+	VADDPD      Y13, Y8, Y8
+	VADDPD      Y11, Y8, Y8
+	VADDPD      Y10, Y8, Y10
+	VMOVAPD     Y12, Y8
+	ADDQ        $0x00001000, R8
+	ADDQ        $0x00001000, R9
+	SUBQ        $0x08, DI
+	JG          lane7Of8
+
+done7Of8:
+	VADDPD  Y8, Y6, Y1
+	VSUBPD  Y6, Y1, Y2
+	VSUBPD  Y2, Y1, Y11
+	VSUBPD  Y11, Y6, Y6
+	VSUBPD  Y2, Y8, Y2
+	VADDPD  Y2, Y6, Y2
+	VADDPD  Y10, Y7, Y6
+	VADDPD  Y2, Y6, Y2
+	VADDPD  Y1, Y9, Y6
+	VSUBPD  Y9, Y6, Y7
+	VSUBPD  Y7, Y6, Y8
+	VSUBPD  Y8, Y9, Y8
+	VSUBPD  Y7, Y1, Y1
+	VADDPD  Y1, Y8, Y1
+	VADDPD  Y2, Y4, Y2
+	VADDPD  Y1, Y2, Y1
+	VADDPD  Y6, Y5, Y2
+	VSUBPD  Y5, Y2, Y4
+	VSUBPD  Y4, Y2, Y7
+	VSUBPD  Y7, Y5, Y5
+	VSUBPD  Y4, Y6, Y4
+	VADDPD  Y4, Y5, Y4
+	VADDPD  Y1, Y3, Y1
+	VADDPD  Y4, Y1, Y1
+	VMOVUPD Y2, 4608(AX)
+	VMOVUPD Y1, 8704(AX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	DECQ    SI
+	JNZ     vectorsBy8
 	VZEROUPPER
 	RET
 

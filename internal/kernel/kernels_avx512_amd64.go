@@ -208,10 +208,10 @@ func panelTakeLowAVX512(c *Panel, s *LowSums, groups int)
 //go:noescape
 func panelJoinLowAVX512(c *Panel, s *LowSums, groups int)
 
-// panelJoinSumsAVX512 is Panel.joinSumsGo.
+// panelSumSlicesAVX512 is Panel.sumSlicesGo for n > 0 entries.
 //
 //go:noescape
-func panelJoinSumsAVX512(c *Panel, groups int)
+func panelSumSlicesAVX512(c *Panel, x *float64, n int, groups int)
 
 // panelWeightedLossAVX512 is Panel.weightedLossGo for n > 0 entries.
 //

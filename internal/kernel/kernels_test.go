@@ -69,7 +69,7 @@ var kernels = []kernelRow{
 	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
 	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},
 	{"Panel.Add", ofStrip, func(o *operands) { o.panel.Add(o.x, o.stride, o.n, o.groups*Group) }, finite, "x", "", "sums"},
-	{"Panel.joinSums", ofStrip, func(o *operands) { o.panel.joinSums(o.groups) }, finite, "", "", "sum"},
+	{"Panel.SumSlices", ofTiles, func(o *operands) { o.panel.SumSlices(o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.TakeLow", ofStrip, func(o *operands) {
 		var low LowSums
 		o.panel.TakeLow(&low, o.groups)
@@ -81,7 +81,7 @@ var kernels = []kernelRow{
 		low.mid[2], low.low[5] = o.panel.LogSumLow, o.panel.InverseLow
 		o.panel.JoinLow(&low, o.groups)
 	}, finite, "", "", "sum"},
-	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sums"},
+	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.WeightedGradient", ofTiles, func(o *operands) { o.panel.WeightedGradient(o.dst, o.q, o.x, o.n, o.groups) }, finite, "", "", ""},
 	{"Panel.MoveStrips", ofStrip, func(o *operands) {
 		o.panel.MoveStrips(o.tile, o.n, o.groups, &Move{o.strips, o.buffer, o.x, o.stride, o.dst, o.stride})

@@ -25,11 +25,18 @@ func columnsVectorJacobianGo(dst, logp, u, hi, lo []float64) {
 // keeps its digits. 0 times anything is 0.
 func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
 	e := newExponential(logp)
-	v := e.vectorJacobian(u, hi, lo)
-	if !IsFinite(v) && IsFinite(u) && IsFinite(hi) {
+	v, low := e.vectorJacobian(u, hi, lo)
+	if IsFinite(low) {
+		return Canonical(v + low)
+	}
+	if IsFinite(u) && IsFinite(hi) {
 		// Products that overflow need not have a difference that does.
 		const down, up = 0x1p-200, 0x1p200
-		v = float64(e.vectorJacobian(float64(u*down), float64(hi*down), float64(lo*down)) * up)
+		v, low = e.vectorJacobian(float64(u*down), float64(hi*down), float64(lo*down))
+		if IsFinite(low) {
+			v += low
+		}
+		v = float64(v * up)
 	}
 	return Canonical(v)
 }
@@ -66,44 +73,39 @@ func newExponential(y float64) exponential {
 	}
 	k := n - base
 	r := math.FMA(k, -sixteenthHi, y)
-	low := float64(k * -sixteenthLo)
+	r = math.FMA(k, -sixteenthLo, r)
 	bits := math.Float64bits(n)
 	s := math.Float64frombits(power[bits&15] + bits<<48)
 
-	// e^y is s + s·q, q = e^(r+low) - 1 with what s lost.
-	z := r + low
-	tail := math.FMA(z, 1.0/40320, 1.0/5040)
-	tail = math.FMA(tail, z, 1.0/720)
-	tail = math.FMA(tail, z, 1.0/120)
-	tail = math.FMA(tail, z, 1.0/24)
-	tail = math.FMA(tail, z, 1.0/6)
-	tail = math.FMA(tail, z, 0.5)
-	q, qLow := fastTwoSum(r, math.FMA(tail, float64(z*z), low+powerRest[bits&15]))
-	part := float64(s * q)
-	partLow := math.FMA(s, qLow, math.FMA(s, q, -part))
+	// e^y is s + s·q, q = e^r - 1 with what s lost.
+	tail := math.FMA(r, 1.0/40320, 1.0/5040)
+	tail = math.FMA(tail, r, 1.0/720)
+	tail = math.FMA(tail, r, 1.0/120)
+	tail = math.FMA(tail, r, 1.0/24)
+	tail = math.FMA(tail, r, 1.0/6)
+	tail = math.FMA(tail, r, 0.5)
+	part := float64(s * (r + math.FMA(tail, float64(r*r), powerRest[bits&15])))
 	p, pLow := fastTwoSum(s, part)
-
-	s, part, partScaled := float64(s*unscale), float64(part*unscale), float64(partLow*unscale)
-	rest, ofOne := TwoSum(1, -s)
-	complement, ofRest := TwoSum(rest, -part)
-	return exponential{p, pLow + partLow, unscale, complement, (ofOne + ofRest) - partScaled}
+	// 1-s is exact from ½ to 2, and not less than part anywhere.
+	s, part = float64(s*unscale), float64(part*unscale)
+	left := 1 - s
+	complement, complementLow := fastTwoSum(left, -part)
+	return exponential{p, pLow, unscale, complement, complementLow}
 }
 
-// vectorJacobian is vectorJacobianEntry, not canonical.
-func (e *exponential) vectorJacobian(u, hi, lo float64) float64 {
-	var own, ownLow, others, othersLow float64
-	if (u != 0 || e.complement != e.complement) && e.complement != 0 {
-		own = float64(u * e.complement)
-		ownLow = math.FMA(u, e.complementLow, math.FMA(u, e.complement, -own))
+// vectorJacobian returns a vectorJacobianEntry in two words, of which the second
+// is not finite where a product is not.
+func (e *exponential) vectorJacobian(u, hi, lo float64) (v, low float64) {
+	var product, productLow float64
+	if others := hi - u; e.p != 0 && (others != 0 || lo != 0) {
+		product = float64(e.p * others)
+		productLow = math.FMA(e.p, lo, math.FMA(e.pLow, others, math.FMA(e.p, others, -product)))
 	}
-	if sum := (hi - u) + lo; e.p != 0 && sum != 0 {
-		others = float64(e.p * sum)
-		othersLow = float64(math.FMA(e.pLow, sum, math.FMA(e.p, sum, -others)) * e.unscale)
-		others = float64(others * e.unscale)
+	complement, complementLow := e.complement, e.complementLow
+	if complement == 0 || u == 0 && complement == complement {
+		// Also of an infinity.
+		u, complement, complementLow = 0, 0, 0
 	}
-	v := own - others
-	if low := ownLow - othersLow; IsFinite(low) {
-		v += low
-	}
-	return v
+	v = math.FMA(u, complement, -float64(product*e.unscale))
+	return v, math.FMA(u, complementLow, -float64(productLow*e.unscale))
 }

@@ -325,8 +325,9 @@ func (c *Panel) addGo(x []float64, stride, n, width int) {
 	}
 }
 
-// weightedLossGo sets the lanes of slices in a tile x to the terms of
-// WeightedLoss for coefficients in a tile q, each of n entries.
+// weightedLossGo sets lane 0 of slices in a tile x to what WeightedLoss returns
+// for coefficients in a tile q, each of n entries. What it leaves in other lanes
+// is open.
 func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 	c.ClearSums(groups)
 	for j := range n {
@@ -337,6 +338,7 @@ func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 			}
 		}
 	}
+	c.joinLanesGo(groups)
 }
 
 // weightedGradientGo turns the terms of slices in a tile into the
@@ -391,15 +393,15 @@ func (c *Panel) joinLowGo(s *LowSums, groups int) {
 	}
 }
 
-// joinSumsGo sets lane 0 of slices of one block to what SumOf returns for
-// each.
-func (c *Panel) joinSumsGo(groups int) {
+// sumSlicesGo sets lane 0 of the slices in a tile, of n entries, to what SumOf
+// returns for each. What it leaves in other lanes is open.
+func (c *Panel) sumSlicesGo(x []float64, n, groups int) {
 	for i := range groups * Group {
-		var sums CoefficientSum
-		for l := range Lanes {
-			sums.hi[l], sums.mid[l] = c.Hi[l][i], c.Lo[l][i]
+		var s CoefficientSum
+		for j := range n {
+			addTwoSum(&s.hi[j%Lanes], &s.mid[j%Lanes], x[j*Width+i])
 		}
-		c.setSum(i, sumAndRest(sums.joined()))
+		c.setSum(i, s.Sum())
 	}
 }
 
@@ -408,11 +410,4 @@ func (c *Panel) SetSums(sum Accumulator, n int) {
 	for i := range n {
 		c.setSum(i, sum)
 	}
-}
-
-// SumSlices sets lane 0 of the slices in a tile to what SumOf returns for each.
-func (c *Panel) SumSlices(x []float64, n, groups int) {
-	c.ClearSums(groups)
-	c.Add(x, Width, n, groups*Group)
-	c.joinSums(groups)
 }
