@@ -15,11 +15,10 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-
 	"example.org/logsoftmax"
 	"example.org/logsoftmax/internal/exact"
 	"example.org/logsoftmax/internal/testkit"
+	"gonum.org/v1/gonum/mat"
 )
 
 // The bounds that the documentation states, in units of the distance of the
@@ -1141,3 +1140,482 @@ func TestAccuracySum(t *testing.T) {
 		}
 	}
 }
+
+// Inputs that once broke a stated bound, each of a kind that the searches now
+// go through.
+
+// rowOf returns n entries, those of first and then all of the same value.
+func rowOf(n int, other float64, first ...float64) []float64 {
+	row := make([]float64, n)
+	for j := range row {
+		row[j] = other
+	}
+	copy(row, first)
+	return row
+}
+
+// softGradErrors returns the errors of the gradient for a distribution, in ulp
+// of the larger of the terms that are subtracted, and with a label in place of
+// target the same of the gradient for that.
+func softGradErrors(t *testing.T, x, target []float64, y int, opts logsoftmax.Options) []float64 {
+	t.Helper()
+	opts.Reduction = logsoftmax.Sum
+	var grad mat.Dense
+	logits := mat.NewDense(1, len(x), x)
+	var err error
+	if target != nil {
+		_, err = logsoftmax.SoftCrossEntropyGrad(&grad, logits, mat.NewDense(1, len(x), target), &opts)
+	} else {
+		_, err = logsoftmax.CrossEntropyGrad(&grad, logits, []int{y}, &opts)
+		target = exact.OneHot(len(x), y)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := exact.NewRow(x)
+	want, larger := row.Grad(exact.Coefficients(target, opts.Weight, opts.LabelSmoothing))
+	errors := make([]float64, len(x))
+	for j, g := range grad.RawRowView(0) {
+		errors[j] = exact.Error(g, want[j], larger[j])
+	}
+	return errors
+}
+
+func TestGradientOfDominantCoefficients(t *testing.T) {
+	const classes = 50257
+	third := rowOf(classes, float64(1./3*1e-20), 1)
+	for _, c := range []struct {
+		name      string
+		x, target []float64
+		opts      logsoftmax.Options
+		bound     float64
+	}{
+		{"50257 classes", rowOf(classes, 0, 200), rowOf(classes, 0x1.35c5adde837d2p-70, 1), logsoftmax.Options{}, maxUlpSoftGrad},
+		{"2048 classes", rowOf(2048, 0, 200), rowOf(2048, 0x1.fe7d55f485981p-70, 1), logsoftmax.Options{}, maxUlpSoftGrad},
+		{"1000 classes", rowOf(1000, 0, 200), rowOf(1000, 0x1.0524dece5a96p-70, 1), logsoftmax.Options{}, maxUlpSoftGrad},
+		{"64 classes", rowOf(64, 0, 200), rowOf(64, 0x1.35c5adde837d2p-70, 1), logsoftmax.Options{}, maxUlpSoftGrad},
+		{"smoothed distribution", rowOf(classes, 0, 120), rowOf(classes, 0, 1), logsoftmax.Options{LabelSmoothing: 1e-14}, maxUlpSmoothGrad},
+		{"smoothed distribution, 4096 classes", rowOf(4096, 0, 120), rowOf(4096, 0, 1), logsoftmax.Options{LabelSmoothing: 1e-14}, maxUlpSmoothGrad},
+		{"smoothed label", rowOf(classes, 0, 120), nil, logsoftmax.Options{LabelSmoothing: 1e-14}, maxUlpSmoothGrad},
+		{"smoothed label, weights", rowOf(classes, 0, 120), nil, logsoftmax.Options{LabelSmoothing: 0.1, Weight: third}, maxUlpSmoothGrad},
+		{"smoothed label, weights, 60 classes", rowOf(60, 0, 120), nil, logsoftmax.Options{LabelSmoothing: 0.1, Weight: third[:60]}, maxUlpSmoothGrad},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			worst, at := 0.0, 0
+			for j, ulps := range softGradErrors(t, c.x, c.target, 0, c.opts) {
+				if ulps > worst {
+					worst, at = ulps, j
+				}
+			}
+			t.Logf("%.4f ulp, entry %d", worst, at)
+			if !(worst <= c.bound) {
+				t.Errorf("entry %d is off by %v ulp, more than %v", at, worst, c.bound)
+			}
+		})
+	}
+}
+
+func TestLogSoftmaxGradCases(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		logp, x, u []float64
+	}{
+		{"two classes", nil, []float64{-0x1.958b0d91870aep-02, -0x1.3a7a5b019ba0ep+00}, []float64{-0x1.8a1413a44ad69p+01, 0x1.0fa452ab75413p+00}},
+		{"free log-probabilities", []float64{-0x1.f7c9639775c3cp-05, -0x1.89076207fbefbp+01, -0x1.35c0b9f397bdfp-01}, nil, []float64{0x1.0610f41dc5f6p+05, -0x1.f49a8afba6f4fp+00, -0x1.3d93602397acp-03}},
+		{"dominant upstream", nil, rowOf(50257, 0, 200), rowOf(50257, -0x1.35c5adde837d2p-70, -1)},
+		{"dominant upstream, 64 classes", nil, rowOf(64, 0, 200), rowOf(64, -0x1.35c5adde837d2p-70, -1)},
+		{"dominant upstream, 1000 classes", nil, rowOf(1000, 0, 200), rowOf(1000, -0x1.0524dece5a96p-70, -1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if testkit.Long() == 0 && len(c.u) > 10_000 {
+				t.Skip("a single row that takes seconds: set LOGSOFTMAX_LONG=1")
+			}
+			logp := c.logp
+			if logp == nil {
+				var y mat.Dense
+				logsoftmax.LogSoftmax(&y, mat.NewDense(1, len(c.x), c.x), 1)
+				logp = y.RawRowView(0)
+			}
+			want, unit := exact.LogSoftmaxGrad(logp, c.u)
+			for dim := range 2 {
+				l, u := mat.NewDense(1, len(logp), logp), mat.NewDense(1, len(logp), c.u)
+				var grad mat.Dense
+				if dim == 1 {
+					logsoftmax.LogSoftmaxGrad(&grad, l, u, 1)
+				} else {
+					logsoftmax.LogSoftmaxGrad(&grad, l.T(), u.T(), 0)
+				}
+				worst := 0.0
+				for j := range logp {
+					worst = max(worst, exact.Error(grad.RawMatrix().Data[j], want[j], unit[j]))
+				}
+				t.Logf("dim %d: %.4f ulp", dim, worst)
+				if !(worst <= maxUlpSoftGrad) {
+					t.Errorf("dim %d: off by %v ulp, more than %v", dim, worst, float64(maxUlpSoftGrad))
+				}
+			}
+		})
+	}
+}
+
+func TestProbabilityBetweenChunks(t *testing.T) {
+	x := rowOf(2049, math.Inf(-1), -0x1.70fb9992dae5p-08, -0x1.0a1b52acb4e37p+05)
+	x[2048] = 0x1.01db776af3da1p+09
+	row := exact.NewRow(x)
+	var p, grad mat.Dense
+	logsoftmax.Softmax(&p, mat.NewDense(1, len(x), x), 1)
+	if _, err := logsoftmax.CrossEntropyGrad(&grad, mat.NewDense(1, len(x), x), []int{2048}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for j := range 2 {
+		for name, got := range map[string]float64{"probability": p.At(0, j), "gradient": grad.At(0, j)} {
+			ulps := exact.Error(got, row.Prob[j], row.Prob[j])
+			t.Logf("%s %d: %.4f ulp", name, j, ulps)
+			if !(ulps <= maxUlpProb) {
+				t.Errorf("%s %d is off by %v ulp, more than %v", name, j, ulps, float64(maxUlpProb))
+			}
+		}
+	}
+}
+
+func TestLossOfDistributionCase(t *testing.T) {
+	x := []float64{0x1.fec7b932b0c5fp+01, -0x1.40fb4d0d782p-06}
+	target := []float64{0x1.3f68a491ed077p-07, 0x1.fb025d6db84bep-01}
+	each, err := logsoftmax.SoftCrossEntropyEach(nil, mat.NewDense(1, 2, x), mat.NewDense(1, 2, target), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := exact.NewRow(x)
+	want := row.Loss(exact.Coefficients(target, nil, 0))
+	ulps := exact.Error(each[0], want, want)
+	t.Logf("%.4f ulp", ulps)
+	if !(ulps <= maxUlpLogProb) {
+		t.Errorf("off by %v ulp, more than %v", ulps, float64(maxUlpLogProb))
+	}
+}
+
+// The exact functions again, in pairs of doubles: some 100 bits, a hundred
+// times as fast as math/big, for long rows and for searches.
+// TestDoubleDouble holds them to the exact functions, and so does every worst
+// error that the accuracy tests report.
+
+// dd is the sum of hi and lo, which do not overlap.
+type dd struct{ hi, lo float64 }
+
+func ddTwoSum(a, b float64) dd {
+	s := a + b
+	v := s - a
+	e := (a - (s - v)) + (b - v)
+	if math.IsInf(v, 0) {
+		// Next to the end of the range, where b is all of v.
+		e = a - (s - b)
+	}
+	return dd{s, e}
+}
+
+func ddFastTwoSum(a, b float64) dd {
+	s := a + b
+	return dd{s, b - (s - a)}
+}
+
+func (a dd) add(b dd) dd {
+	s := ddTwoSum(a.hi, b.hi)
+	t := ddTwoSum(a.lo, b.lo)
+	s = ddFastTwoSum(s.hi, s.lo+t.hi)
+	return ddFastTwoSum(s.hi, s.lo+t.lo)
+}
+
+func (a dd) neg() dd { return dd{-a.hi, -a.lo} }
+
+func (a dd) mul(b dd) dd {
+	p := float64(a.hi * b.hi)
+	e := math.FMA(a.hi, b.hi, -p)
+	e = math.FMA(a.hi, b.lo, e)
+	e = math.FMA(a.lo, b.hi, e)
+	return ddFastTwoSum(p, e)
+}
+
+// scale multiplies by a power of two.
+func (a dd) scale(f float64) dd { return dd{float64(a.hi * f), float64(a.lo * f)} }
+
+func (a dd) quo(b dd) dd {
+	q1 := a.hi / b.hi
+	r := a.add(b.mul(dd{-q1, 0}))
+	q2 := r.hi / b.hi
+	r = r.add(b.mul(dd{-q2, 0}))
+	q := ddFastTwoSum(q1, q2)
+	return q.add(dd{r.hi / b.hi, 0})
+}
+
+func ddOf(x float64) dd { return dd{x, 0} }
+
+var (
+	ddLn2 [3]float64 // log 2 in three pieces, the first of 32 bits
+	// ddInverseFactorial holds 1/n!.
+	ddInverseFactorial [10]dd
+)
+
+func init() {
+	rest := exact.New().Set(exact.Ln2)
+	for i := range ddLn2 {
+		piece, _ := rest.Float64()
+		if i == 0 {
+			piece = math.Float64frombits(math.Float64bits(piece) &^ (1<<21 - 1))
+		}
+		ddLn2[i] = piece
+		rest.Sub(rest, exact.Float(piece))
+	}
+	f := exact.Float(1)
+	for n := range ddInverseFactorial {
+		if n > 0 {
+			f.Quo(f, exact.Float(float64(n)))
+		}
+		hi, _ := f.Float64()
+		lo, _ := exact.New().Sub(f, exact.Float(hi)).Float64()
+		ddInverseFactorial[n] = dd{hi, lo}
+	}
+}
+
+// ddExp returns m and k with e^x = m·2^k, for |x| < 2^20.
+func ddExp(x dd) (m dd, k int) {
+	n := math.RoundToEven(x.hi / math.Ln2)
+	r := x.add(ddOf(-float64(n * ddLn2[0]))) // the product is exact
+	p := float64(n * ddLn2[1])
+	r = r.add(dd{-p, -math.FMA(n, ddLn2[1], -p)})
+	r = r.add(ddOf(-float64(n * ddLn2[2])))
+	return ddExpm1(r).add(ddOf(1)), int(n)
+}
+
+// ddExpm1 returns e^r - 1 for |r| < 0.4.
+func ddExpm1(r dd) dd {
+	const halvings = 9
+	r = r.scale(1. / (1 << halvings))
+	// e^r - 1, and then e^(2r) - 1 = 2(e^r - 1) + (e^r - 1)²
+	m := ddInverseFactorial[9]
+	for i := 8; i >= 1; i-- {
+		m = m.mul(r).add(ddInverseFactorial[i])
+	}
+	m = m.mul(r)
+	for range halvings {
+		m = m.scale(2).add(m.mul(m))
+	}
+	return m
+}
+
+// ddLog1p returns log(1+t) for 0 <= t < 2^100.
+func ddLog1p(t dd) dd {
+	if t.hi < 0x1p-20 {
+		// t - t²/2 + t³/3 - …
+		sum := dd{}
+		for n := 7; n >= 1; n-- {
+			sum = ddOf(1).quo(ddOf(float64(n))).add(sum.mul(t).neg())
+		}
+		return sum.mul(t)
+	}
+	near := math.Log1p(t.hi)
+	m, k := ddExp(ddOf(-near))
+	d := t.add(ddOf(1)).mul(m.scale(math.Ldexp(1, k))).add(ddOf(-1))
+	return ddOf(near).add(d.add(d.mul(d).scale(-0.5)))
+}
+
+// ddScale is a power of two so large that what is multiplied by it has all
+// its digits where it would be subnormal.
+const (
+	ddScale     = 0x1p600
+	ddScaleBits = 600
+)
+
+// scaled is the number v/ddScale if small is set, and v otherwise.
+type scaled struct {
+	v     dd
+	small bool
+}
+
+func (s scaled) neg() scaled { return scaled{s.v.neg(), s.small} }
+
+// ulpsFrom returns |got-s| in units of the distance of the doubles next to
+// unit, which has the scale of s.
+func (s scaled) ulpsFrom(got, unit float64) float64 {
+	if math.IsNaN(got) {
+		return math.Inf(1)
+	}
+	scale, bits := 1.0, 0
+	if s.small {
+		scale, bits = ddScale, ddScaleBits
+	}
+	e := -1074
+	if unit != 0 {
+		e = max(math.Ilogb(unit)-bits-52, e)
+	}
+	d := math.Abs((float64(got*scale) - s.v.hi) - s.v.lo)
+	// In two steps: 2^(-e-bits) alone may be out of range.
+	up := -e - bits
+	return d * math.Ldexp(1, up/2) * math.Ldexp(1, up-up/2)
+}
+
+// ddRow holds the exact functions of one row of finite logits or -Inf; its
+// slices are used again from row to row.
+type ddRow struct {
+	x        []float64
+	max      float64
+	argmax   int
+	count    int  // of the entries equal to max
+	gap      []dd // x - max, hi = -Inf beyond the range
+	e        []dd // exp(gap)·ddScale
+	others   dd   // the sum of e but for entry argmax
+	logSum   scaled
+	sum      dd // 1 + others/ddScale
+	logSumDD dd // logSum without its scale
+}
+
+func (r *ddRow) set(x []float64) {
+	r.x = x
+	r.argmax = 0
+	for j, v := range x {
+		if v > x[r.argmax] {
+			r.argmax = j
+		}
+	}
+	r.max = x[r.argmax]
+	r.gap = r.gap[:0]
+	r.e = r.e[:0]
+	r.others = dd{}
+	r.count = 0
+	for j, v := range x {
+		if v == r.max {
+			r.count++
+		}
+		gap := dd{hi: v - r.max}
+		var e dd
+		if !math.IsInf(gap.hi, -1) {
+			gap = ddTwoSum(v, -r.max)
+		}
+		if gap.hi > -1000 {
+			m, k := ddExp(gap)
+			f := math.Float64frombits(uint64(k+ddScaleBits+1023) << 52)
+			if k < -1500 {
+				f = 0
+			}
+			e = m.scale(f)
+		}
+		r.gap = append(r.gap, gap)
+		r.e = append(r.e, e)
+		if j != r.argmax {
+			r.others = r.others.add(e)
+		}
+	}
+	plain := r.others.scale(1 / ddScale)
+	r.sum = plain.add(ddOf(1))
+	if r.others.hi < ddScale*0x1p-200 {
+		// log1p(t) is t, but for less than the last of these digits.
+		r.logSum = scaled{r.others, true}
+		r.logSumDD = plain
+	} else {
+		r.logSumDD = ddLog1p(plain)
+		r.logSum = scaled{r.logSumDD, false}
+	}
+}
+
+// logProb is -Inf (in v.hi) where x - max is beyond the range of a double.
+func (r *ddRow) logProb(j int) scaled {
+	g := r.gap[j]
+	if g.hi == 0 {
+		return r.logSum.neg()
+	}
+	if math.IsInf(g.hi, -1) {
+		return scaled{g, false}
+	}
+	return scaled{g.add(r.logSumDD.neg()), false}
+}
+
+func (r *ddRow) prob(j int) scaled {
+	if j == r.argmax && r.e[j].hi == ddScale {
+		return scaled{ddOf(1).quo(r.sum), false}
+	}
+	return scaled{r.e[j].quo(r.sum), true}
+}
+
+// complement returns 1 - prob.
+func (r *ddRow) complement(j int) scaled {
+	if j == r.argmax {
+		return scaled{r.others.quo(r.sum), true}
+	}
+	p := r.e[j].quo(r.sum)
+	return scaled{p.scale(1 / ddScale).neg().add(ddOf(1)), false}
+}
+
+// logSumExp is +Inf where it is beyond the range of a double.
+func (r *ddRow) logSumExp() scaled {
+	if r.logSum.small && math.Abs(r.max) < 0x1p400 {
+		return scaled{ddOf(float64(r.max * ddScale)).add(r.logSum.v), true}
+	}
+	s := ddTwoSum(r.max, r.logSumDD.hi)
+	if s.hi == 0 {
+		return scaled{dd{r.logSumDD.lo, 0}, false}
+	}
+	return scaled{ddFastTwoSum(s.hi, s.lo+r.logSumDD.lo), false}
+}
+
+func TestDoubleDouble(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	worst := 0.0
+	check := func(x []float64) {
+		t.Helper()
+		var r ddRow
+		r.set(x)
+		e := exact.NewRow(x)
+		one := func(what string, j int, s scaled, want *big.Float) {
+			t.Helper()
+			b := exact.Float(s.v.hi)
+			b.Add(b, exact.Float(s.v.lo))
+			if s.small {
+				b.SetMantExp(b, -ddScaleBits)
+			}
+			d := exact.New().Sub(b, want)
+			d.Quo(d, exact.Ulp(want))
+			ulps, _ := d.Float64()
+			ulps = math.Abs(ulps)
+			worst = max(worst, ulps)
+			if ulps > ddError {
+				t.Errorf("%s %d of %v is off by %g ulp", what, j, x, ulps)
+			}
+		}
+		one("log-sum-exp", 0, r.logSumExp(), e.LogSumExp)
+		for j := range x {
+			one("probability", j, r.prob(j), e.Prob[j])
+			one("complement", j, r.complement(j), e.Complement[j])
+			if lp := r.logProb(j); !math.IsInf(lp.v.hi, 0) {
+				one("log-probability", j, lp, e.LogProb[j])
+			}
+		}
+	}
+	for _, sd := range []float64{1e-300, 1e-18, 1e-9, 1e-3, 1, 10, 100, 300} {
+		for range 60 {
+			x := make([]float64, 2+rnd.IntN(6))
+			for j := range x {
+				x[j] = rnd.NormFloat64() * sd
+			}
+			check(x)
+			x[0] = 0
+			for j := range x {
+				x[j] = -math.Abs(x[j])
+			}
+			check(x)
+		}
+	}
+	for _, tiny := range []float64{5e-324, 1e-322, 1e-310, 1e-300} {
+		check([]float64{-tiny, -687.7, -687.8})
+		check([]float64{tiny, -740, -3 * tiny})
+	}
+	for _, offset := range []float64{1e3, 1e6, 1e15, 1e300} {
+		check([]float64{offset, math.Nextafter(offset, 0), -offset, 0.1})
+	}
+	for gap := 0.0; gap < 800; gap += 3.3 {
+		check([]float64{gap, 0, 0})
+		check([]float64{0, -gap})
+	}
+	t.Logf("within %.2g ulp of the exact functions", worst)
+}
+
+// ddError is what the functions of pairs may be off, in ulp.
+const ddError = 1e-9
