@@ -180,6 +180,25 @@ func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix) {
 	}
 }
 
+// SoftmaxGrad writes the gradient through softmax along rows, of probabilities
+// that are given by their logarithms.
+func SoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix) {
+	l, u := rowsOf(logp), rowsOf(upstream)
+	rows, cols := logp.Dims()
+	p := make([]float64, cols)
+	for i := range rows {
+		logp, u, dst := l(i), u(i), dst.RawRowView(i)
+		sum := 0.0
+		for j, v := range u {
+			p[j] = math.Exp(logp[j])
+			sum += p[j] * v
+		}
+		for j, v := range u {
+			dst[j] = p[j] * (v - sum)
+		}
+	}
+}
+
 // Options are those of a loss. The zero value but for Ignore is none of them.
 type Options struct {
 	Weight, SampleWeight []float64 // nil: all 1

@@ -103,6 +103,17 @@ var Jobs = []Job{
 		},
 	},
 	{
+		Name: "SoftmaxGrad", Kind: Optioned,
+		ours: func(d *data) func() {
+			logp, u := d.logProbabilities(), d.upstream()
+			return func() { logsoftmax.SoftmaxGrad(d.dst, logp, u, 1) }
+		},
+		loop: func(d *data) func() {
+			logp, u := d.logProbabilities(), d.upstream()
+			return func() { plain.SoftmaxGrad(d.dst, logp, u) }
+		},
+	},
+	{
 		Name: "NLL, smoothing", Kind: Reading,
 		ours: func(d *data) func() {
 			logp, opts := d.logProbabilities(), &logsoftmax.Options{LabelSmoothing: smoothing}
