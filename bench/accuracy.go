@@ -12,15 +12,32 @@ import (
 	"example.org/logsoftmax/internal/exact"
 )
 
-// SampleError is how far a peer's log-probabilities are from the exact ones in
-// a sample of rows: the largest error in ulp, for the largest logit of each row
-// and for all others, and how many losses of the largest logit come out as
-// exactly 0, which none of them is.
+// Quantity is a result whose accuracy is measured.
+type Quantity string
+
+const (
+	LargestLogProb Quantity = "log-probability of the largest logit"
+	OtherLogProb   Quantity = "all other log-probabilities"
+	MeanLoss       Quantity = "mean loss of the rows"
+	TargetGradient Quantity = "gradient of the target"
+	OtherGradient  Quantity = "all other gradients"
+)
+
+var quantities = []Quantity{LargestLogProb, OtherLogProb, MeanLoss, TargetGradient, OtherGradient}
+
+// SampleError is the largest error in ulp of a peer in a sample of rows.
 type SampleError struct {
-	Sample           string
-	Peer             string
-	Dominant, Others ulpError
-	Zero, Rows       int
+	Quantity Quantity
+	Sample   string
+	Peer     string
+	ULP      ulpError
+}
+
+// ZeroLoss is how many of the losses of dominant logits come out as exactly 0,
+// which none of them is.
+type ZeroLoss struct {
+	Peer       string
+	Zero, Rows int
 }
 
 // GapError is the largest error of the loss of a logit that is larger by Gap
@@ -34,6 +51,9 @@ type GapError struct {
 // ulpError is an error in ulp; -1 stands for a result that is not finite, since
 // JSON has no infinity.
 type ulpError float64
+
+// noDigit is the error of a result none of whose digits is right: 0, say.
+const noDigit = 0x1p51
 
 // worse returns the larger of e and the error of got.
 func (e ulpError) worse(got float64, want *big.Float) ulpError {
@@ -54,26 +74,36 @@ func (e ulpError) rounded() ulpError {
 	return ulpError(f)
 }
 
-// sample is a batch with its exact log-softmax for each row.
+// sample is a batch with the exact functions of each row.
 type sample struct {
 	name string
 	*Batch
-	exact [][]*big.Float
+	exact []exact.Row
 }
 
 func newSample(name string, b *Batch) sample {
 	s := sample{name: name, Batch: b}
 	for i := range b.Rows {
-		s.exact = append(s.exact, exact.NewRow(b.X[i*b.Cols:(i+1)*b.Cols]).LogProb)
+		s.exact = append(s.exact, exact.NewRow(b.X[i*b.Cols:(i+1)*b.Cols]))
 	}
 	return s
+}
+
+// meanLoss returns the exact mean of the rows' losses.
+func (s *sample) meanLoss() *big.Float {
+	sum := exact.New()
+	for i, t := range s.Target {
+		sum.Sub(sum, s.exact[i].LogProb[t])
+	}
+	return sum.Quo(sum, exact.Float(float64(s.Rows)))
 }
 
 const dominantSample = "one dominant logit"
 
 // samples returns the rows on which accuracy is measured. The gaps of the
 // dominant logits are spread evenly over 0 to 700, beyond which losses have no
-// full digits in float64.
+// full digits in float64. The numbers of rows are powers of two: the mean of
+// gradients is as exact as they are.
 func samples(quick bool) []sample {
 	rows := 64
 	if quick {
@@ -81,7 +111,7 @@ func samples(quick bool) []sample {
 	}
 	var list []sample
 	for i, sigma := range []float64{1, 10, 100} {
-		b := NormalBatch(rand.New(rand.NewPCG(3, uint64(i))), rows, 1000, sigma)
+		b := NormalBatch(rand.New(rand.NewPCG(3, uint64(i))), Shape{Rows: rows, Cols: 1000}, sigma)
 		list = append(list, newSample(fmt.Sprintf("N(0, %g)", sigma), b))
 	}
 	gaps := make([]float64, 16*rows)
@@ -95,7 +125,7 @@ func samples(quick bool) []sample {
 // them larger than the next by about the gap.
 func dominantBatch(gaps []float64) *Batch {
 	rng := rand.New(rand.NewPCG(4, 0))
-	b := NormalBatch(rng, len(gaps), 10, 1)
+	b := NormalBatch(rng, Shape{Rows: len(gaps), Cols: 10}, 1)
 	for i, gap := range gaps {
 		x := b.X[i*b.Cols : (i+1)*b.Cols]
 		x[b.Target[i]] = x[argmax(x)] + gap + rng.Float64()/16
@@ -103,36 +133,73 @@ func dominantBatch(gaps []float64) *Batch {
 	return b
 }
 
-// measureErrors compares the log-softmax of all peers with the exact one.
-func measureErrors(peers []Peer, samples []sample, bar *bar) ([]SampleError, error) {
+// measureErrors compares log-softmax, mean loss and gradient of all peers that
+// have them with the exact ones.
+func measureErrors(peers []Peer, samples []sample, bar *bar) ([]SampleError, []ZeroLoss, error) {
 	var errs []SampleError
+	var zeros []ZeroLoss
 	for _, s := range samples {
 		bar.describe("accuracy, " + s.name)
-		err := forEachResult(peers, s.Batch, func(peer string, out []float64) {
-			e := SampleError{Sample: s.name, Peer: peer, Rows: s.Rows}
-			for i, exact := range s.exact {
+		note := func(q Quantity, peer string, e ulpError) {
+			errs = append(errs, SampleError{q, s.name, peer, e.rounded()})
+		}
+		err := forEachResult(peers, s.Batch, LogSoftmaxRows, func(peer string, _ float64, out []float64) {
+			var largest, others ulpError
+			zero := ZeroLoss{Peer: peer, Rows: s.Rows}
+			for i := range s.exact {
 				at := argmax(s.X[i*s.Cols : (i+1)*s.Cols])
-				for j, want := range exact {
+				for j, want := range s.exact[i].LogProb {
 					got := out[i*s.Cols+j]
 					if j != at {
-						e.Others = e.Others.worse(got, want)
+						others = others.worse(got, want)
 						continue
 					}
-					e.Dominant = e.Dominant.worse(got, want)
+					largest = largest.worse(got, want)
 					if got == 0 {
-						e.Zero++
+						zero.Zero++
 					}
 				}
 			}
-			e.Dominant, e.Others = e.Dominant.rounded(), e.Others.rounded()
-			errs = append(errs, e)
+			note(LargestLogProb, peer, largest)
+			note(OtherLogProb, peer, others)
+			if s.name == dominantSample {
+				zeros = append(zeros, zero)
+			}
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		loss := s.meanLoss()
+		err = forEachResult(peers, s.Batch, CrossEntropy, func(peer string, got float64, _ []float64) {
+			note(MeanLoss, peer, ulpError(0).worse(got, loss))
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		n := exact.Float(float64(s.Rows))
+		err = forEachResult(peers, s.Batch, CrossEntropyGrad, func(peer string, _ float64, out []float64) {
+			var target, others ulpError
+			for i, t := range s.Target {
+				for j := range s.Cols {
+					got, want := out[i*s.Cols+j], exact.New()
+					if j == t {
+						want.Quo(want.Neg(s.exact[i].Complement[j]), n)
+						target = target.worse(got, want)
+					} else {
+						want.Quo(s.exact[i].Prob[j], n)
+						others = others.worse(got, want)
+					}
+				}
+			}
+			note(TargetGradient, peer, target)
+			note(OtherGradient, peer, others)
+		})
+		if err != nil {
+			return nil, nil, err
 		}
 		bar.step()
 	}
-	return errs, nil
+	return errs, zeros, nil
 }
 
 // measureGaps measures the error of the dominant logit's loss by its gap.
@@ -148,12 +215,12 @@ func measureGaps(peers []Peer, bar *bar) ([]GapError, error) {
 	bar.describe("accuracy, by gap")
 	s := newSample("", dominantBatch(gaps))
 	var errs []GapError
-	err := forEachResult(peers, s.Batch, func(peer string, out []float64) {
+	err := forEachResult(peers, s.Batch, LogSoftmaxRows, func(peer string, _ float64, out []float64) {
 		for i := 0; i < len(gaps); i += rows {
 			e := GapError{Peer: peer, Gap: round3(gaps[i])}
 			for k := i; k < i+rows; k++ {
 				at := s.Target[k]
-				e.ULP = e.ULP.worse(out[k*s.Cols+at], s.exact[k][at])
+				e.ULP = e.ULP.worse(out[k*s.Cols+at], s.exact[k].LogProb[at])
 			}
 			e.ULP = e.ULP.rounded()
 			errs = append(errs, e)
@@ -163,8 +230,8 @@ func measureGaps(peers []Peer, bar *bar) ([]GapError, error) {
 	return errs, err
 }
 
-// forEachResult calls f with the log-softmax of the rows of b by each peer.
-func forEachResult(peers []Peer, b *Batch, f func(peer string, out []float64)) error {
+// forEachResult calls f with what each peer that has op makes of b.
+func forEachResult(peers []Peer, b *Batch, op Op, f func(peer string, loss float64, out []float64)) error {
 	for _, p := range peers {
 		if p.load == nil || p.Floor {
 			continue
@@ -173,14 +240,18 @@ func forEachResult(peers []Peer, b *Batch, f func(peer string, out []float64)) e
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
+		if !w.Has(op) {
+			w.Close()
+			continue
+		}
 		for i := range b.Dst {
 			b.Dst[i] = 1 // no result: what a peer does not write must not be another's
 		}
-		_, out, err := w.Result(LogSoftmaxRows)
+		loss, out, err := w.Result(op)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
-		f(p.Name, out)
+		f(p.Name, loss, out)
 		w.Close()
 	}
 	return nil

@@ -13,10 +13,52 @@ import (
 	"time"
 )
 
-// Shape is the shape of a matrix of logits.
-type Shape struct{ Rows, Cols int }
+// Shape is the shape of a matrix of logits, and, where they are made of features,
+// how many there are.
+type Shape struct {
+	Rows, Cols int
+	Features   int `json:",omitempty"`
+}
 
-func (s Shape) String() string { return fmt.Sprintf("%d×%d", s.Rows, s.Cols) }
+// String writes rows and classes, with the features between them.
+func (s Shape) String() string {
+	if s.Features > 0 {
+		return fmt.Sprintf("%d×%d×%d", s.Rows, s.Features, s.Cols)
+	}
+	return fmt.Sprintf("%d×%d", s.Rows, s.Cols)
+}
+
+// Case is a shape and what is timed on it.
+type Case struct {
+	Shape
+	Ops      []Op
+	Threaded []Op // on all processors as well
+}
+
+var cases = []Case{
+	{Shape{Rows: 1, Cols: 10}, []Op{LogSoftmaxRows, CrossEntropy, CrossEntropyGrad}, nil},
+	{Shape{Rows: 32, Cols: 10}, []Op{LogSoftmaxRows, CrossEntropy, CrossEntropyGrad}, nil},
+	{Shape{Rows: 4096, Cols: 10}, []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad}, nil},
+	{Shape{Rows: 1000000, Cols: 10}, []Op{LogSoftmaxRows, CrossEntropyGrad}, []Op{CrossEntropyGrad}},
+	{Shape{Rows: 65536, Cols: 2}, []Op{CrossEntropyGrad, WeightedGrad}, nil},
+	{Shape{Rows: 100000, Cols: 65}, []Op{LogSoftmaxRows, CrossEntropyGrad}, []Op{CrossEntropyGrad}},
+	{Shape{Rows: 50000, Cols: 100}, []Op{LogSoftmaxRows, CrossEntropyGrad}, []Op{CrossEntropyGrad}},
+	{Shape{Rows: 1024, Cols: 1000}, []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad}, []Op{LogSoftmaxRows, CrossEntropyGrad}},
+	{Shape{Rows: 16, Cols: 50257}, []Op{CrossEntropyGrad, SmoothedGrad}, nil},
+	{Shape{Rows: 64, Cols: 50257}, []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad}, []Op{LogSoftmaxRows, CrossEntropyGrad}},
+	{Shape{Rows: 4096, Cols: 4096}, []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad}, []Op{LogSoftmaxRows, CrossEntropyGrad}},
+	{Shape{Rows: 16384, Features: 64, Cols: 10}, []Op{LinearGrad}, []Op{LinearGrad}},
+	{Shape{Rows: 4096, Features: 64, Cols: 1000}, []Op{LinearGrad}, []Op{LinearGrad}},
+	{Shape{Rows: 2048, Features: 64, Cols: 8192}, []Op{LinearGrad}, []Op{LinearGrad}},
+	{Shape{Rows: 512, Features: 768, Cols: 50257}, []Op{LinearGrad}, []Op{LinearGrad}},
+}
+
+// quickCases are those of a short pass.
+var quickCases = []Case{
+	{Shape{Rows: 32, Cols: 10}, []Op{LogSoftmaxRows, CrossEntropy, CrossEntropyGrad}, nil},
+	{Shape{Rows: 1024, Cols: 1000}, []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad, WeightedGrad, SmoothedGrad}, []Op{CrossEntropyGrad}},
+	{Shape{Rows: 4096, Features: 64, Cols: 10}, []Op{LinearGrad}, nil},
+}
 
 // A shape is measured in passes, each with the data loaded anew, since where
 // they lie in memory matters as well. In each pass there are rounds of samples,
@@ -31,6 +73,11 @@ const (
 	// idled or worked on something else, and a library in another process has
 	// always idled; so as many calls go before that are not counted.
 	leastTime = 20 * time.Millisecond
+
+	// Of calls that take slowCall one alone is timed, after one that is not;
+	// and of calls that take verySlowCall the first.
+	slowCall     = time.Second
+	verySlowCall = 5 * time.Second
 )
 
 // group is one operation on one shape by all peers that have it.
@@ -51,16 +98,16 @@ type runner struct {
 	ns      []float64
 }
 
-// groupsOf returns what is timed for a shape: every operation on one thread,
-// and two of them on all threads, where the matrix is large enough to share.
-func groupsOf(s Shape) []*group {
+// groups returns what is timed for a case: its operations on one thread, and on
+// all threads those that are to be.
+func (c *Case) groups() []*group {
 	var groups []*group
-	for _, op := range ops {
-		groups = append(groups, &group{op: op, shape: s, threads: 1})
+	for _, op := range c.Ops {
+		groups = append(groups, &group{op: op, shape: c.Shape, threads: 1})
 	}
-	if n := runtime.NumCPU(); n > 1 && s.Rows*s.Cols >= 1e6 {
-		for _, op := range []Op{LogSoftmaxRows, CrossEntropyGrad} {
-			groups = append(groups, &group{op: op, shape: s, threads: n})
+	if n := runtime.NumCPU(); n > 1 {
+		for _, op := range c.Threaded {
+			groups = append(groups, &group{op: op, shape: c.Shape, threads: n})
 		}
 	}
 	return groups
@@ -69,24 +116,24 @@ func groupsOf(s Shape) []*group {
 // measureSpeed times all groups of all shapes within about the given time, and
 // longer where peers are very slow. A peer that fails is an error: a comparison
 // with fewer peers than it names would mislead.
-func measureSpeed(peers []Peer, shapes []Shape, limit time.Duration, bar *bar) ([]Timing, error) {
+func measureSpeed(peers []Peer, cases []Case, limit time.Duration, bar *bar) ([]Timing, error) {
 	deadline := time.Now().Add(limit)
 	left := 0
-	for _, s := range shapes {
-		left += len(groupsOf(s))
+	for _, c := range cases {
+		left += len(c.groups())
 	}
 	var timings []Timing
-	for _, s := range shapes {
-		groups := groupsOf(s)
+	for _, c := range cases {
+		groups := c.groups()
 		share := time.Until(deadline) / time.Duration(left)
 		left -= len(groups)
 		for pass := range passes {
-			works, err := loadAll(peers, s)
+			works, err := loadAll(peers, c.Shape)
 			if err != nil {
 				return nil, err
 			}
 			for _, g := range groups {
-				bar.describe(fmt.Sprintf("%s, %v, pass %d", g.op, s, pass+1))
+				bar.describe(fmt.Sprintf("%s, %v, pass %d", g.op, c.Shape, pass+1))
 				if err := g.measure(peers, works, share, bar); err != nil {
 					return nil, err
 				}
@@ -96,6 +143,9 @@ func measureSpeed(peers []Peer, shapes []Shape, limit time.Duration, bar *bar) (
 					w.Close()
 				}
 			}
+			if done(groups) {
+				break
+			}
 		}
 		for _, g := range groups {
 			timings = append(timings, g.timings(peers)...)
@@ -104,17 +154,33 @@ func measureSpeed(peers []Peer, shapes []Shape, limit time.Duration, bar *bar) (
 	return timings, nil
 }
 
+// done reports whether another pass would time nothing.
+func done(groups []*group) bool {
+	for _, g := range groups {
+		for _, r := range g.runners {
+			if r.samples > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // loadAll loads the batch of a shape into all peers. Works of those that are
 // absent are nil.
 func loadAll(peers []Peer, s Shape) ([]Work, error) {
 	debug.FreeOSMemory() // else the batch comes to lie where the last one did
-	b := NormalBatch(rand.New(rand.NewPCG(1, uint64(s.Cols))), s.Rows, s.Cols, 1)
+	b := NormalBatch(rand.New(rand.NewPCG(1, uint64(s.Cols))), s, 1)
 	works := make([]Work, len(peers))
 	for i, p := range peers {
-		if p.load == nil {
+		load := p.load
+		if s.Features > 0 {
+			load = p.linear
+		}
+		if load == nil {
 			continue
 		}
-		w, err := p.load(b)
+		w, err := load(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
@@ -136,7 +202,7 @@ func (g *group) measure(peers []Peer, works []Work, share time.Duration, bar *ba
 	}
 	for _, r := range g.runners {
 		r.work = works[r.peer]
-		if r.samples > 0 {
+		if r.samples > 0 || len(r.ns) > 0 {
 			continue
 		}
 		if err := r.calibrate(g, share/time.Duration(len(g.runners))); err != nil {
@@ -164,14 +230,27 @@ func (g *group) measure(peers []Peer, works []Work, share time.Duration, bar *ba
 // calibrate decides how many calls make a sample and how many samples fit into
 // the share of the time.
 func (r *runner) calibrate(g *group, share time.Duration) error {
-	if _, err := r.work.Time(g.op, 1, g.threads); err != nil { // first use: allocates, compiles
-		return err
-	}
-	t, err := r.work.Time(g.op, 1, g.threads)
+	t, err := r.work.Time(g.op, 1, g.threads) // first use: allocates, compiles
 	if err != nil {
 		return err
 	}
-	t = max(t, time.Microsecond)
+	r.calls = 1
+	if slowCall < t && t < verySlowCall {
+		if t, err = r.work.Time(g.op, 1, g.threads); err != nil {
+			return err
+		}
+	}
+	if t > slowCall {
+		r.add(g, t)
+		return nil
+	}
+	for t < leastTime/10 { // a small call: many are needed to know what one takes
+		r.calls *= 10
+		if t, err = r.work.Time(g.op, r.calls, g.threads); err != nil {
+			return err
+		}
+	}
+	t /= time.Duration(r.calls)
 	r.calls = int(max(1, (leastTime+t-1)/t))
 	if t < 5*leastTime {
 		r.warm = r.calls
@@ -191,8 +270,13 @@ func (r *runner) sample(g *group) error {
 	if err != nil {
 		return err
 	}
-	r.ns = append(r.ns, float64(t.Nanoseconds())/float64(r.calls*g.shape.Rows*g.shape.Cols))
+	r.add(g, t)
 	return nil
+}
+
+// add notes the time of a sample.
+func (r *runner) add(g *group, t time.Duration) {
+	r.ns = append(r.ns, float64(t.Nanoseconds())/float64(r.calls*g.shape.Rows*g.shape.Cols))
 }
 
 func (g *group) timings(peers []Peer) []Timing {
@@ -200,7 +284,7 @@ func (g *group) timings(peers []Peer) []Timing {
 	for _, r := range g.runners {
 		slices.Sort(r.ns)
 		timings = append(timings, Timing{
-			Op: g.op, Rows: g.shape.Rows, Cols: g.shape.Cols, Threads: g.threads,
+			Op: g.op, Shape: g.shape, Threads: g.threads,
 			Peer: peers[r.peer].Name, Samples: len(r.ns),
 			Min: quantile(r.ns, 0), P10: quantile(r.ns, 0.1), Median: quantile(r.ns, 0.5),
 			P90: quantile(r.ns, 0.9), Max: quantile(r.ns, 1),

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/bench/internal/plain"
 )
 
 // Op is an operation that peers perform and that is timed.
@@ -22,34 +23,59 @@ const (
 	LogSoftmaxColumns Op = "LogSoftmax, dim 0"
 	CrossEntropy      Op = "CrossEntropy"
 	CrossEntropyGrad  Op = "CrossEntropy with gradient"
+	WeightedGrad      Op = "CrossEntropy with gradient, class weights"
+	SmoothedGrad      Op = "CrossEntropy with gradient, smoothing 0.1"
+	LinearGrad        Op = "LinearCrossEntropy with gradients of weights and bias"
 )
 
-var ops = []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad}
+// ops are all operations, in the order of the tables.
+var ops = []Op{LogSoftmaxRows, LogSoftmaxColumns, CrossEntropy, CrossEntropyGrad, WeightedGrad, SmoothedGrad, LinearGrad}
+
+const smoothing = 0.1
 
 // Batch is the data that all peers work on: rows×cols logits, row by row, and a
-// target class for each row. Dst is for whatever a peer in this process writes;
-// they share it, so that none is favoured by where its output lies in memory.
+// target class for each row; or, with features, rows×features inputs in place of
+// the logits and the parameters that make logits of them. Dst is for whatever a
+// peer in this process writes; they share it, so that none is favoured by where
+// its output lies in memory.
 type Batch struct {
-	Rows, Cols int
-	X, Dst     []float64
-	Target     []int
+	Shape
+	X, Dst []float64 // inputs; logits' or, with features, W's gradient
+	W, B   []float64 // with features: cols×features weights, and biases
+	Target []int
+	Weight []float64 // of each class, for WeightedGrad
 }
 
 // NewBatch returns a batch of zeros.
-func NewBatch(rows, cols int) *Batch {
-	n := rows * cols
-	return &Batch{Rows: rows, Cols: cols, X: make([]float64, n), Dst: make([]float64, n), Target: make([]int, rows)}
+func NewBatch(s Shape) *Batch {
+	b := &Batch{Shape: s, Target: make([]int, s.Rows), Weight: make([]float64, s.Cols)}
+	for j := range b.Weight {
+		b.Weight[j] = 0.5 + float64(j%7)/7
+	}
+	if s.Features == 0 {
+		b.X, b.Dst = make([]float64, s.Rows*s.Cols), make([]float64, s.Rows*s.Cols)
+		return b
+	}
+	b.X, b.W = make([]float64, s.Rows*s.Features), make([]float64, s.Cols*s.Features)
+	b.Dst, b.B = make([]float64, s.Cols*s.Features), make([]float64, s.Cols)
+	return b
 }
 
 // NormalBatch returns a batch of logits drawn from N(0, sigma²) and of targets
-// drawn from all classes.
-func NormalBatch(rng *rand.Rand, rows, cols int, sigma float64) *Batch {
-	b := NewBatch(rows, cols)
+// drawn from all classes; with features, the inputs and logits have that variance.
+func NormalBatch(rng *rand.Rand, s Shape, sigma float64) *Batch {
+	b := NewBatch(s)
 	for i := range b.X {
 		b.X[i] = sigma * rng.NormFloat64()
 	}
+	for i := range b.W {
+		b.W[i] = rng.NormFloat64() / math.Sqrt(float64(s.Features))
+	}
+	for i := range b.B {
+		b.B[i] = sigma * rng.NormFloat64()
+	}
 	for i := range b.Target {
-		b.Target[i] = rng.IntN(cols)
+		b.Target[i] = rng.IntN(s.Cols)
 	}
 	return b
 }
@@ -70,9 +96,11 @@ type Peer struct {
 	Absent  string `json:",omitempty"` // why it was not measured
 	Floor   bool   `json:",omitempty"` // only moves the data, as a lower bound of time
 
-	load     func(b *Batch) (Work, error)
-	parallel bool    // uses more than one thread when it may
-	relative float64 // accuracy that its documentation claims for exp, where that is below the usual
+	load     func(b *Batch) (Work, error) // of logits; nil where it has no operation on them
+	linear   func(b *Batch) (Work, error) // of inputs and parameters; nil likewise
+	process  bool                         // runs in a process of its own
+	parallel bool                         // uses more than one thread when it may
+	relative float64                      // accuracy that its documentation claims for exp, where that is below the usual
 }
 
 // Work is a peer with a batch loaded in the form it wants and its outputs allocated.
@@ -133,12 +161,14 @@ const ownName = "this package"
 
 // goPeers returns the peers that run in this process, this package first.
 func goPeers() []Peer {
+	gonum := version("gonum.org/v1/gonum")
 	return []Peer{
-		{Name: ownName, parallel: true, load: loadPackage},
+		{Name: ownName, parallel: true, load: loadPackage, linear: loadPackageLinear},
 		{Name: "copy", Note: "Go's copy of the matrix: no result, the time to beat", Floor: true, load: loadCopy},
 		{Name: "naive", Note: "math.Exp, divide by the sum, math.Log", load: loadNaive},
 		{Name: "stable loop", Note: "maximum, sum of math.Exp, math.Log, subtract", load: loadStable},
-		{Name: "floats.LogSumExp", Version: version("gonum.org/v1/gonum"), Note: "and subtract", load: loadFloats},
+		{Name: "floats.LogSumExp", Version: gonum, Note: "and subtract", load: loadFloats},
+		{Name: "gonum Mul", Version: gonum, Note: "mat.Dense.Mul, this package's CrossEntropyGrad, Mul", parallel: true, linear: loadGonumLinear},
 		{Name: "gorgonia", Version: version("gorgonia.org/tensor"), Note: "tensor.LogSoftMax, LogSoftMaxB", parallel: true, load: loadGorgonia},
 		{Name: "gomlx", Version: version("github.com/gomlx/gomlx"), Note: "graph.LogSoftmax and losses on the Go backend (simplego)", load: loadGomlx},
 		{Name: "simd", Version: version("github.com/tphakala/simd"), Note: "composed of f64.Max, AddScalar, Exp, Sum; Exp is documented to err by 3e-6", relative: 3e-6, load: loadSIMD},
@@ -155,11 +185,50 @@ func loadPackage(b *Batch) (Work, error) {
 		loss, err := logsoftmax.CrossEntropy(x, b.Target, nil)
 		return loss.Mean(), err
 	}
-	w.ops[CrossEntropyGrad] = func() (float64, error) {
-		loss, err := logsoftmax.CrossEntropyGrad(dst, x, b.Target, nil)
-		return loss.Mean(), err
+	for op, opts := range map[Op]*logsoftmax.Options{
+		CrossEntropyGrad: nil,
+		WeightedGrad:     {Weight: b.Weight},
+		SmoothedGrad:     {LabelSmoothing: smoothing},
+	} {
+		w.ops[op] = func() (float64, error) {
+			loss, err := logsoftmax.CrossEntropyGrad(dst, x, b.Target, opts)
+			return loss.Mean(), err
+		}
 	}
 	return w, nil
+}
+
+func loadPackageLinear(b *Batch) (Work, error) {
+	x, w := mat.NewDense(b.Rows, b.Features, b.X), mat.NewDense(b.Cols, b.Features, b.W)
+	grad := logsoftmax.LinearGrad{W: mat.NewDense(b.Cols, b.Features, b.Dst), B: make([]float64, b.Cols)}
+	work := newGoWork(b, nil)
+	work.ops[LinearGrad] = func() (float64, error) {
+		loss, err := logsoftmax.LinearCrossEntropyGrad(grad, x, w, b.B, b.Target, nil)
+		return loss.Mean(), err
+	}
+	return work, nil
+}
+
+// loadGonumLinear makes the matrix of logits, and multiplies by its gradient.
+func loadGonumLinear(b *Batch) (Work, error) {
+	x, w := mat.NewDense(b.Rows, b.Features, b.X), mat.NewDense(b.Cols, b.Features, b.W)
+	dw, db := mat.NewDense(b.Cols, b.Features, b.Dst), make([]float64, b.Cols)
+	logits := mat.NewDense(b.Rows, b.Cols, nil)
+	work := newGoWork(b, nil)
+	work.ops[LinearGrad] = func() (float64, error) {
+		logits.Mul(x, w.T())
+		for i := range b.Rows {
+			floats.Add(logits.RawRowView(i), b.B)
+		}
+		loss, err := logsoftmax.CrossEntropyGrad(logits, logits, b.Target, nil)
+		dw.Mul(logits.T(), x)
+		clear(db)
+		for i := range b.Rows {
+			floats.Add(db, logits.RawRowView(i))
+		}
+		return loss.Mean(), err
+	}
+	return work, nil
 }
 
 func loadCopy(b *Batch) (Work, error) {
@@ -235,86 +304,19 @@ func loadNaive(b *Batch) (Work, error) {
 // subtracts the maximum first, which keeps more digits than subtracting
 // max + log(sum), and goes down columns in the order of memory.
 func loadStable(b *Batch) (Work, error) {
-	maxSum := func(x []float64) (m, sum float64) {
-		m = math.Inf(-1)
-		for _, v := range x {
-			if v > m {
-				m = v
-			}
-		}
-		for _, v := range x {
-			sum += math.Exp(v - m)
-		}
-		return m, sum
+	x, dst := mat.NewDense(b.Rows, b.Cols, b.X), mat.NewDense(b.Rows, b.Cols, b.Dst)
+	sums := plain.NewColumnSums(b.Cols)
+	loss := func(dst *mat.Dense, o plain.Options) func() float64 {
+		o.Ignore = -100
+		return func() float64 { return plain.CrossEntropy(dst, x, b.Target, &o) }
 	}
-	maxs, sums := make([]float64, b.Cols), make([]float64, b.Cols)
-	n := float64(b.Rows)
 	return newGoWork(b, map[Op]func() float64{
-		LogSoftmaxRows: func() float64 {
-			b.each(func(dst, x []float64, _ int) {
-				m, sum := maxSum(x)
-				logSum := math.Log(sum)
-				for j, v := range x {
-					dst[j] = v - m - logSum
-				}
-			})
-			return 0
-		},
-		LogSoftmaxColumns: func() float64 {
-			for j := range maxs {
-				maxs[j], sums[j] = math.Inf(-1), 0
-			}
-			b.each(func(_, x []float64, _ int) {
-				for j, v := range x {
-					if v > maxs[j] {
-						maxs[j] = v
-					}
-				}
-			})
-			b.each(func(_, x []float64, _ int) {
-				for j, v := range x {
-					sums[j] += math.Exp(v - maxs[j])
-				}
-			})
-			for j, s := range sums {
-				sums[j] = math.Log(s)
-			}
-			b.each(func(dst, x []float64, _ int) {
-				for j, v := range x {
-					dst[j] = v - maxs[j] - sums[j]
-				}
-			})
-			return 0
-		},
-		CrossEntropy: func() (loss float64) {
-			b.each(func(_, x []float64, target int) {
-				m, sum := maxSum(x)
-				loss -= x[target] - m - math.Log(sum)
-			})
-			return loss / n
-		},
-		CrossEntropyGrad: func() (loss float64) {
-			b.each(func(dst, x []float64, target int) {
-				m := math.Inf(-1)
-				for _, v := range x {
-					if v > m {
-						m = v
-					}
-				}
-				var sum float64
-				for j, v := range x {
-					dst[j] = math.Exp(v - m)
-					sum += dst[j]
-				}
-				loss -= x[target] - m - math.Log(sum)
-				scale := 1 / (sum * n)
-				for j := range dst {
-					dst[j] *= scale
-				}
-				dst[target] -= 1 / n
-			})
-			return loss / n
-		},
+		LogSoftmaxRows:    func() float64 { plain.LogSoftmax(dst, x); return 0 },
+		LogSoftmaxColumns: func() float64 { plain.LogSoftmaxColumns(dst, x, sums); return 0 },
+		CrossEntropy:      loss(nil, plain.Options{}),
+		CrossEntropyGrad:  loss(dst, plain.Options{}),
+		WeightedGrad:      loss(dst, plain.Options{Weight: b.Weight}),
+		SmoothedGrad:      loss(dst, plain.Options{Smoothing: smoothing}),
 	}), nil
 }
 

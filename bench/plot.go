@@ -20,6 +20,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"example.org/logsoftmax/bench/internal/sweep"
 )
 
 // Pictures are as wide as a README shows them, at twice its resolution.
@@ -27,6 +29,16 @@ const (
 	pictureWidth = 8.5 * vg.Inch
 	pictureDPI   = 200
 )
+
+// The files of the pictures.
+const (
+	speedPicture    = "docs/speed.png"
+	accuracyPicture = "docs/accuracy.png"
+	sweepPicture    = "docs/sweep.png"
+)
+
+// pictureShapes are the panels of the picture of speed.
+var pictureShapes = []Shape{{Rows: 4096, Cols: 10}, {Rows: 100000, Cols: 65}, {Rows: 1024, Cols: 1000}, {Rows: 4096, Cols: 4096}}
 
 var (
 	black = color.Gray{0}
@@ -39,36 +51,45 @@ func writePictures(dir string, r *Results) error {
 	if err := os.MkdirAll(filepath.Join(dir, "docs"), 0o755); err != nil {
 		return err
 	}
-	for _, p := range []struct {
-		path string
-		draw func(*Results) ([]byte, error)
-	}{{speedPicture, drawSpeed}, {accuracyPicture, drawAccuracy}} {
+	for _, p := range drawings {
 		png, err := p.draw(r)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(p.path)), png, 0o644); err != nil {
+		path := filepath.Join(dir, filepath.FromSlash(p.path))
+		if err := os.WriteFile(path, png, 0o644); err != nil {
 			return err
 		}
+		fmt.Println("written:", path)
 	}
 	return nil
 }
+
+var drawings = []struct {
+	path string
+	draw func(*Results) ([]byte, error)
+}{{speedPicture, drawSpeed}, {accuracyPicture, drawAccuracy}, {sweepPicture, drawSweep}}
 
 // drawSpeed draws a panel for each shape, in a row for each of two operations:
 // a dot for each peer at its time per element, and a line at that of a copy.
 func drawSpeed(r *Results) ([]byte, error) {
 	const height = 5.6 * vg.Inch
-	shapes := r.shapes()
 	operations := []Op{LogSoftmaxRows, CrossEntropyGrad}
+	timed := r.shapes(CrossEntropyGrad, 1)
+	shapes := slices.DeleteFunc(slices.Clone(pictureShapes), func(s Shape) bool { return !slices.Contains(timed, s) })
+	shown := func(t Timing) bool {
+		return t.Threads == 1 && slices.Contains(shapes, t.Shape) && slices.Contains(operations, t.Op)
+	}
 	var peers []string // from the bottom up
 	for i := len(r.Peers) - 1; i >= 0; i-- {
-		if p := r.Peers[i]; !p.Floor && p.Absent == "" {
+		p := r.Peers[i]
+		if !p.Floor && slices.ContainsFunc(r.Speed, func(t Timing) bool { return t.Peer == p.Name && shown(t) }) {
 			peers = append(peers, p.Name)
 		}
 	}
 	least, most := math.Inf(1), 0.0
 	for _, t := range r.Speed {
-		if t.Threads == 1 {
+		if shown(t) {
 			least, most = min(least, t.Median), max(most, t.Median)
 		}
 	}
@@ -229,6 +250,87 @@ func drawAccuracy(r *Results) ([]byte, error) {
 	caption(c, vg.Point{X: pictureWidth - 10, Y: height - 14}, text.XRight, dark, "top: the loss comes out as 0, no digit is right")
 	caption(c, vg.Point{X: pictureWidth - 10, Y: 6}, text.XRight, black, "how far the largest logit is ahead of the next")
 	return encode(img)
+}
+
+// drawSweep draws a heat map for each size: widths across, jobs down, and in each
+// cell how many times as fast as the loop it is.
+func drawSweep(r *Results) ([]byte, error) {
+	cells := r.cells()
+	var sizes, widths []int
+	for _, c := range cells {
+		if c.Size == sweep.Small || c.Layout != sweep.Dense {
+			continue
+		}
+		if !slices.Contains(sizes, c.Size) {
+			sizes = append(sizes, c.Size)
+		}
+		if !slices.Contains(widths, c.Cols) {
+			widths = append(widths, c.Cols)
+		}
+	}
+	const cell, left, head, foot = 13, 142, 34, 16
+	panel := vg.Length(len(sweep.Jobs)*cell + head)
+	height := panel*vg.Length(len(sizes)) + foot
+	img := vgimg.NewWith(vgimg.UseWH(pictureWidth, height), vgimg.UseDPI(pictureDPI), vgimg.UseBackgroundColor(color.White))
+	canvas := draw.New(img)
+	step := (pictureWidth - left - 6) / vg.Length(max(1, len(widths)))
+	for k, size := range sizes {
+		top := height - vg.Length(k)*panel
+		caption(canvas, vg.Point{X: 6, Y: top - 14}, text.XLeft, black, fmt.Sprintf("matrices of %d elements", size))
+		if k == 0 {
+			caption(canvas, vg.Point{X: pictureWidth - 6, Y: top - 14}, text.XRight, dark, "times as fast as the plain loop of the same job, by number of classes")
+		}
+		for i, w := range widths {
+			small(canvas, vg.Point{X: left + (vg.Length(i)+0.5)*step, Y: top - 30}, text.XCenter, short4(w))
+		}
+		for i, j := range sweep.Jobs {
+			y := top - head - vg.Length(i+1)*cell
+			small(canvas, vg.Point{X: left - 4, Y: y + 3.5}, text.XRight, j.Name)
+			for _, c := range cells {
+				if c.Job != j.Name || c.Size != size || c.Layout != sweep.Dense {
+					continue
+				}
+				x := left + vg.Length(slices.Index(widths, c.Cols))*step
+				box := vg.Rectangle{Min: vg.Point{X: x, Y: y}, Max: vg.Point{X: x + step - 0.6, Y: y + cell - 0.6}}
+				canvas.SetColor(heat(c.Ratio(), c.Floor()))
+				canvas.Fill(box.Path())
+				small(canvas, vg.Point{X: box.Min.X + step/2, Y: y + 3.5}, text.XCenter, fmt.Sprintf("%.*f", map[bool]int{true: 1, false: 0}[c.Ratio() < 9.95], c.Ratio()))
+			}
+		}
+	}
+	caption(canvas, vg.Point{X: 6, Y: 4}, text.XLeft, dark,
+		fmt.Sprintf("blue: above the aim (%g times; %g with options; %g where numbers are only added up), orange: below", sweep.PlainFloor, sweep.OptionFloor, sweep.SmallFloor))
+	return encode(img)
+}
+
+// heat is the colour of a ratio beside its floor: white there, blue at four times
+// of it, orange at a quarter.
+func heat(ratio, floor float64) color.Color {
+	t := math.Log(ratio/floor) / math.Log(4)
+	shade := func(r, g, b float64) color.Color {
+		s := math.Min(1, math.Abs(t))
+		mix := func(c float64) uint8 { return uint8(255 - s*(255-c)) }
+		return color.RGBA{mix(r), mix(g), mix(b), 255}
+	}
+	if t < 0 {
+		return shade(230, 110, 20)
+	}
+	return shade(90, 150, 220)
+}
+
+// short4 writes a number of classes in at most four characters.
+func short4(n int) string {
+	if n >= 10000 {
+		return fmt.Sprintf("%.0fk", float64(n)/1000)
+	}
+	return strconv.Itoa(n)
+}
+
+// small writes a line of small text.
+func small(c draw.Canvas, at vg.Point, align text.XAlignment, s string) {
+	style := textStyle(6, black)
+	style.XAlign = align
+	c.FillText(style, at, s)
 }
 
 // caption writes a line of text. It stands for titles and labels of axes, for

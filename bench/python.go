@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -29,32 +30,47 @@ type python struct {
 	out    *bufio.Reader
 	stderr bytes.Buffer
 	dir    string // for matrices on their way
-	size   int    // of the matrix loaded
+	ops    []Op   // that the module has
+	size   int    // of the matrix that an operation writes
 }
 
 // reply is what peers.py answers.
 type reply struct {
 	Version, Note string
+	Ops           []Op
 	Seconds, Loss float64
+	Bytes         int64
 	Error         string
 }
 
-// pythonPeers returns PyTorch and SciPy, run by the first of the interpreters
-// that has them, and a function that ends them.
+// pythonPeers returns the peers of peers.py, each run by the first of the
+// interpreters that has its module, and a function that ends them.
 func pythonPeers(interpreters []string) ([]Peer, func()) {
 	var peers []Peer
 	var running []*python
 	for _, m := range []struct {
-		name, module string
-		parallel     bool
-	}{{"PyTorch", "torch", true}, {"SciPy", "scipy", false}} {
-		peer := Peer{Name: m.name, parallel: m.parallel}
-		p, hello, err := startPython(m.module, interpreters)
+		name, class string
+		parallel    bool
+	}{
+		{"PyTorch", "Torch", true},
+		{"PyTorch chunked", "TorchChunked", true},
+		{"SciPy", "Scipy", false},
+		{"scikit-learn", "Sklearn", true},
+	} {
+		peer := Peer{Name: m.name, process: true, parallel: m.parallel}
+		p, hello, err := startPython(m.class, interpreters)
 		if err != nil {
 			peer.Absent = "not installed"
 		} else {
 			running = append(running, p)
-			peer.Version, peer.Note, peer.load = hello.Version, hello.Note, p.load
+			p.ops = hello.Ops
+			peer.Version, peer.Note = hello.Version, hello.Note
+			if slices.Contains(p.ops, LinearGrad) {
+				peer.linear = p.load
+			}
+			if slices.ContainsFunc(p.ops, func(op Op) bool { return op != LinearGrad }) {
+				peer.load = p.load
+			}
 		}
 		peers = append(peers, peer)
 	}
@@ -65,25 +81,40 @@ func pythonPeers(interpreters []string) ([]Peer, func()) {
 	}
 }
 
-func startPython(module string, interpreters []string) (*python, *reply, error) {
+// interpreters returns where to look for Python: what bench/peers.sh installed,
+// then what the machine has.
+func interpreters() []string {
+	list := []string{"python3", "/usr/bin/python3", "python"}
+	dir := os.Getenv("LOGSOFTMAX_PEERS")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return list
+		}
+		dir = filepath.Join(cache, "logsoftmax", "peers")
+	}
+	return append([]string{filepath.Join(dir, "python")}, list...)
+}
+
+func startPython(class string, interpreters []string) (*python, *reply, error) {
 	err := errors.New("no Python interpreter named")
 	for _, name := range interpreters {
 		var p *python
 		var hello *reply
-		if p, hello, err = runPython(module, name); err == nil {
+		if p, hello, err = runPython(class, name); err == nil {
 			return p, hello, nil
 		}
 	}
 	return nil, nil, err
 }
 
-func runPython(module, interpreter string) (*python, *reply, error) {
+func runPython(class, interpreter string) (*python, *reply, error) {
 	dir, err := os.MkdirTemp("", "logsoftmax-bench-")
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &python{cmd: exec.Command(interpreter, "-c", peersPython, module), dir: dir}
-	p.cmd.Env = append(os.Environ(), "PYTHONWARNINGS=ignore")
+	p := &python{cmd: exec.Command(interpreter, "-c", peersPython, class), dir: dir}
+	p.cmd.Env = append(pythonEnvironment(), "PYTHONWARNINGS=ignore")
 	if c := atenCapability(); c != "" && os.Getenv("ATEN_CPU_CAPABILITY") == "" {
 		p.cmd.Env = append(p.cmd.Env, "ATEN_CPU_CAPABILITY="+c)
 	}
@@ -107,6 +138,14 @@ func runPython(module, interpreter string) (*python, *reply, error) {
 		return nil, nil, err
 	}
 	return p, hello, nil
+}
+
+// pythonEnvironment is this process's without what tells OpenBLAS of a processor
+// other than the one it finds.
+func pythonEnvironment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "OPENBLAS_CORETYPE=") || strings.HasPrefix(v, "OPENBLAS_L2_SIZE=")
+	})
 }
 
 // atenCapability names the best vector code of PyTorch that this processor
@@ -152,19 +191,21 @@ func (p *python) load(b *Batch) (Work, error) {
 	for i, t := range b.Target {
 		target[i] = int64(t)
 	}
-	x, t := filepath.Join(p.dir, "x"), filepath.Join(p.dir, "target")
-	defer func() { _ = os.Remove(x) }()
-	defer func() { _ = os.Remove(t) }()
-	if err := errors.Join(writeRaw(x, b.X), writeRaw(t, target)); err != nil {
-		return nil, err
+	request := map[string]any{"do": "load", "rows": b.Rows, "cols": b.Cols, "features": b.Features}
+	for name, data := range map[string]any{"x": b.X, "w": b.W, "b": b.B, "weight": b.Weight, "target": target} {
+		path := filepath.Join(p.dir, name)
+		defer func() { _ = os.Remove(path) }()
+		if err := writeRaw(path, data); err != nil {
+			return nil, err
+		}
+		request[name] = path
 	}
-	p.size = len(b.X)
-	_, err := p.ask(map[string]any{"do": "load", "rows": b.Rows, "cols": b.Cols, "x": x, "target": t})
+	p.size = len(b.Dst)
+	_, err := p.ask(request)
 	return p, err
 }
 
-// Has reports true: peers.py has all operations for both modules.
-func (p *python) Has(Op) bool { return true }
+func (p *python) Has(op Op) bool { return slices.Contains(p.ops, op) }
 
 func (p *python) Time(op Op, calls, threads int) (time.Duration, error) {
 	r, err := p.ask(map[string]any{"do": "time", "op": op, "calls": calls, "threads": threads})
@@ -199,13 +240,25 @@ func (p *python) Result(op Op) (float64, []float64, error) {
 	return r.Loss, out, binary.Read(bufio.NewReader(f), binary.NativeEndian, out)
 }
 
+// peak performs op once, and returns how much memory was in use at most since
+// the inputs were loaded, beyond the result.
+func (p *python) peak(op Op) (int64, error) {
+	r, err := p.ask(map[string]any{"do": "peak", "op": op})
+	if err != nil {
+		return 0, err
+	}
+	return max(0, r.Bytes-8*int64(p.size)), nil
+}
+
 // Close does nothing: the next load takes the place of this one.
 func (p *python) Close() {}
 
+// writeRaw writes numbers as they lie in memory.
 func writeRaw(path string, data any) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	return errors.Join(binary.Write(f, binary.NativeEndian, data), f.Close())
+	w := bufio.NewWriterSize(f, 1<<20)
+	return errors.Join(binary.Write(w, binary.NativeEndian, data), w.Flush(), f.Close())
 }

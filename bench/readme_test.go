@@ -5,11 +5,17 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"example.org/logsoftmax"
 )
 
 func TestReplaceSection(t *testing.T) {
@@ -25,14 +31,14 @@ func TestReplaceSection(t *testing.T) {
 	}
 }
 
-// TestReadmeIsCurrent fails when the README's sections are not what the
-// committed results make. To bring them up to date, in the root:
+// TestPagesAreCurrent fails when the sections of the README and of docs/ are not
+// what the committed results make. To bring them up to date, in the root:
 //
 //	go -C bench run . -render
 //
-// The README lies outside of this module, where go test's cache does not see it
+// They lie outside of this module, where go test's cache does not see them
 // change: run this with -count=1.
-func TestReadmeIsCurrent(t *testing.T) {
+func TestPagesAreCurrent(t *testing.T) {
 	r, err := readResults("results.json")
 	if err != nil {
 		t.Fatal(err)
@@ -40,16 +46,48 @@ func TestReadmeIsCurrent(t *testing.T) {
 	if r.Quick {
 		t.Error("results.json is of a quick pass")
 	}
-	b, err := os.ReadFile(filepath.Join("..", "README.md"))
+	for _, page := range pages {
+		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(page.path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, section := range page.sections {
+			want, err := replaceSection(string(b), "bench:"+name, section(r))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(b) != want {
+				t.Errorf("section %s of %s and bench/results.json differ: run go -C bench run . -render", name, page.path)
+			}
+		}
+	}
+}
+
+// TestReadmeNumbers holds the numbers in the README's first code to what that
+// code gives.
+func TestReadmeNumbers(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := withResults(string(b), r)
+	logits := mat.NewDense(2, 3, []float64{
+		2.0, 0.5, -1.0,
+		0.1, 0.2, 50.0,
+	})
+	target := []int{0, 2}
+	var logp, grad mat.Dense
+	logsoftmax.LogSoftmax(&logp, logits, 1)
+	loss, err := logsoftmax.CrossEntropyGrad(&grad, logits, target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(b) != want {
-		t.Error("README.md and bench/results.json differ: run go -C bench run . -render")
+	for _, want := range []string{
+		fmt.Sprintf("loss.Mean() is %.4f, loss.Accuracy() %v.", loss.Mean(), loss.Accuracy()),
+		fmt.Sprintf("logp.At(1, 2) is %.4g, grad.At(1, 2) %.4g.", logp.At(1, 2), grad.At(1, 2)),
+	} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("README.md does not say %q", want)
+		}
 	}
 }
 
@@ -60,13 +98,14 @@ func TestPicturesAreCurrent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, draw := range map[string]func(*Results) ([]byte, error){speedPicture: drawSpeed, accuracyPicture: drawAccuracy} {
-		b, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(path)))
+	for _, p := range drawings {
+		path := p.path
+		b, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(path)))
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		d, err := draw(r)
+		d, err := p.draw(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +143,7 @@ func TestPicturesOfFixture(t *testing.T) {
 	if err := writePictures(dir, fixture()); err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range []string{speedPicture, accuracyPicture} {
+	for _, p := range []string{speedPicture, accuracyPicture, sweepPicture} {
 		b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(p)))
 		if err != nil {
 			t.Fatal(err)

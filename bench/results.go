@@ -8,7 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+
+	"example.org/logsoftmax/bench/internal/sweep"
 )
+
+// resultsFile is where the committed results are.
+const resultsFile = "bench/results.json"
 
 // Results is what one run measured. Tables and pictures are made of it alone.
 type Results struct {
@@ -17,16 +23,69 @@ type Results struct {
 	Machine Machine
 	Peers   []Peer
 	Speed   []Timing
+	Memory  []Memory
 	Errors  []SampleError
+	Zeros   []ZeroLoss
 	Gaps    []GapError
 	Hard    []HardRow
+	Sweep   []SweepRow
+}
+
+// SweepRow is the cells of one job in one layout and size, by width.
+type SweepRow struct {
+	Job        string
+	Layout     sweep.Layout
+	Size       int
+	Rows, Cols []int
+	Ours, Loop []float64
+	Threaded   []float64 `json:",omitempty"`
+}
+
+// sweepRows puts cells into rows.
+func sweepRows(cells []sweep.Cell) []SweepRow {
+	var rows []SweepRow
+	for _, c := range cells {
+		i := slices.IndexFunc(rows, func(r SweepRow) bool {
+			return r.Job == c.Job && r.Layout == c.Layout && r.Size == c.Size
+		})
+		if i < 0 {
+			i = len(rows)
+			rows = append(rows, SweepRow{Job: c.Job, Layout: c.Layout, Size: c.Size})
+		}
+		r := &rows[i]
+		r.Rows, r.Cols = append(r.Rows, c.Rows), append(r.Cols, c.Cols)
+		r.Ours, r.Loop = append(r.Ours, c.Ours), append(r.Loop, c.Loop)
+		if c.Threaded > 0 {
+			r.Threaded = append(r.Threaded, c.Threaded)
+		}
+	}
+	return rows
+}
+
+// cells returns the cells of the sweep.
+func (r *Results) cells() []sweep.Cell {
+	var cells []sweep.Cell
+	for _, row := range r.Sweep {
+		for i := range row.Cols {
+			c := sweep.Cell{
+				Job: row.Job, Layout: row.Layout, Size: row.Size,
+				Rows: row.Rows[i], Cols: row.Cols[i], Ours: row.Ours[i], Loop: row.Loop[i],
+			}
+			if row.Threaded != nil {
+				c.Threaded = row.Threaded[i]
+			}
+			cells = append(cells, c)
+		}
+	}
+	return cells
 }
 
 // Timing is the time of one operation of one peer, in nanoseconds per element
 // of the matrix of logits, over all samples.
 type Timing struct {
-	Op                         Op
-	Rows, Cols, Threads        int
+	Op Op
+	Shape
+	Threads                    int
 	Peer                       string
 	Samples                    int
 	Min, P10, Median, P90, Max float64
@@ -35,21 +94,19 @@ type Timing struct {
 // find returns the timing of a peer, or nil.
 func (r *Results) find(op Op, s Shape, threads int, peer string) *Timing {
 	for i, t := range r.Speed {
-		if t.Op == op && t.Rows == s.Rows && t.Cols == s.Cols && t.Threads == threads && t.Peer == peer {
+		if t.Op == op && t.Shape == s && t.Threads == threads && t.Peer == peer {
 			return &r.Speed[i]
 		}
 	}
 	return nil
 }
 
-// shapes returns the shapes that were timed, in order.
-func (r *Results) shapes() []Shape {
+// shapes returns the shapes on which op was timed with so many threads, in order.
+func (r *Results) shapes(op Op, threads int) []Shape {
 	var shapes []Shape
-	seen := make(map[Shape]bool)
 	for _, t := range r.Speed {
-		if s := (Shape{t.Rows, t.Cols}); !seen[s] {
-			seen[s] = true
-			shapes = append(shapes, s)
+		if t.Op == op && t.Threads == threads && !slices.Contains(shapes, t.Shape) {
+			shapes = append(shapes, t.Shape)
 		}
 	}
 	return shapes
@@ -81,9 +138,12 @@ func (r *Results) write(path string) error {
 	head("Machine", r.Machine)
 	list(&b, "Peers", r.Peers, ",")
 	list(&b, "Speed", r.Speed, ",")
+	list(&b, "Memory", r.Memory, ",")
 	list(&b, "Errors", r.Errors, ",")
+	list(&b, "Zeros", r.Zeros, ",")
 	list(&b, "Gaps", r.Gaps, ",")
-	list(&b, "Hard", r.Hard, "")
+	list(&b, "Hard", r.Hard, ",")
+	list(&b, "Sweep", r.Sweep, "")
 	b.WriteString("}\n")
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
