@@ -142,7 +142,7 @@ func prepareSlice(dst []float64, n int) []float64 {
 	return dst
 }
 
-// This file is the short way in. A call of a few rows is so little work that to
+// From here on is the short way in. A call of a few rows is so little work that to
 // look at its arguments from all sides takes longer. Where they are what they
 // nearly always are, matrices of type *mat.Dense of one shape, a few comparisons
 // tell that nothing is wrong with any, nor with dst and an input together. Of

@@ -654,7 +654,7 @@ func (t *linear) doX(w *workspace, i, n, d, features int) {
 	}
 }
 
-// This file is the cross-entropy of a linear layer of so many classes that the
+// From here on is the cross-entropy of a linear layer of so many classes that the
 // logits of a few rows fill the working memory. For few rows at a time all of w,
 // and of its gradient, would go through memory too often. Here many rows are
 // done for some classes after others, a chunk of their sums of exponentials at a

@@ -255,7 +255,7 @@ func (w *workspace) probability(i, cols, j int, term float64) float64 {
 	return f.Probability(term)
 }
 
-// This file is what is different about rows so long that nothing of their length
+// From here on is what is different about rows so long that nothing of their length
 // is to be allocated. They are worked on chunk by chunk: a chunk that is not
 // stored by rows, its coefficients, and its terms where the result has no room
 // for them, are copied or computed anew whenever they are wanted.
