@@ -601,7 +601,7 @@ func (c *rangeCase) exact() (losses []*big.Float, mean *big.Float, grads, units 
 	}
 	weight, sum := exact.New(), exact.New()
 	for i, x := range c.rows {
-		target := exact.OneHot(c.classes, 0)
+		var target []float64
 		s := exact.Float(at(c.opts.SampleWeight, i))
 		if c.soft != nil {
 			target = c.soft[i]
