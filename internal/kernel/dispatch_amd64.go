@@ -703,8 +703,8 @@ func (c *Panel) SumSlices(x []float64, n, groups int) {
 		return
 	}
 	checkStrip(x, Width, n, groups)
-	switch {
-	case active == tierAVX512:
+	switch active {
+	case tierAVX512:
 		panelSumSlicesAVX512(c, &x[0], n, groups)
 	default:
 		panelSumSlicesAVX2(c, &x[0], n, groups)
