@@ -193,19 +193,25 @@ func (b *batch) packCoefficients(i, n int, q *coefficients) {
 // FewCols classes.
 func (b *batch) weightedPanel(i, n int, q *coefficients) {
 	w, cols := b.work, b.task.logits.cols
-	for k := range n {
-		if _, counts := b.label(i + k); !counts {
-			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
-			continue
-		}
-		x, terms := b.row(i+k), b.weightedTerms(k, i+k)
-		if cols > kernel.ChunkLen {
-			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
-			continue
-		}
-		w.panel.Max[k] = kernel.MaxOf(x)
-		w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
+	counts := func(k int) bool {
+		_, counts := b.label(i + k)
+		return counts
 	}
+	w.eachRun(n, counts, func(first, rows int) {
+		if several(cols) {
+			b.sumSeveralWeighted(i+first, first, rows)
+			return
+		}
+		for k := first; k < first+rows; k++ {
+			x, terms := b.row(i+k), b.weightedTerms(k, i+k)
+			if cols > kernel.ChunkLen {
+				w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
+				continue
+			}
+			w.panel.Max[k] = kernel.MaxOf(x)
+			w.sumRow(k, terms, x)
+		}
+	})
 	if cols <= kernel.ChunkLen {
 		w.panel.Conclude(kernel.GroupsFor(n), b.task.out.Data != nil)
 	}
@@ -219,6 +225,25 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 		b.weightedRow(k, i+k, y, q)
 		q.done(b, y)
 	}
+}
+
+// sumSeveralWeighted sums up rows from row i of the group, slice first of the
+// panel, that count.
+func (b *batch) sumSeveralWeighted(i, first, rows int) {
+	w, cols, out := b.work, b.task.logits.cols, &b.task.out
+	x, next := b.x[i*b.stride:], i+panelRows(cols)
+	var terms []float64
+	stride := cols
+	switch {
+	case out.Data == nil:
+	case b.task.inPlace:
+		b.weightedTerms(0, i)
+		terms = b.work.terms[first*cols:]
+	default:
+		terms, stride = out.Data[(b.begin+i)*out.Stride:], out.Stride
+	}
+	w.panel.MaxOfRows(first, x, b.stride, cols, rows)
+	w.panel.ExpSumRows(first, terms, stride, x, b.stride, cols, rows, b.rowAfter(next), b.resultAfter(next))
 }
 
 // weightedTerms returns where the terms of row i of the group, row k of a

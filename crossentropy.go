@@ -385,9 +385,12 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 		b.setClassWeights()
 	}
 	for i := 0; i < n; i += step {
-		if rows := min(step, n-i); t.sideBySide(rows) {
+		switch rows := min(step, n-i); {
+		case t.sideBySide(rows):
 			b.labelledFew(i, rows)
-		} else {
+		case several(t.logits.cols):
+			b.labelledSeveral(i, rows)
+		default:
 			b.labelled(i, rows)
 		}
 	}

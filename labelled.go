@@ -130,7 +130,7 @@ func (b *batch) weigh(i, n int, weight *[kernel.FewCols]float64) (combine bool) 
 	return b.work.labels.Weigh(weight, sample, n, b.task.divisor.value)
 }
 
-// labelled is labelledFew for more than FewCols classes.
+// labelled is labelledFew for few rows, or for one of more than a chunk.
 func (b *batch) labelled(i, n int) {
 	w := b.work
 	var label [kernel.Width]int // -1 for a row that does not count
@@ -156,8 +156,8 @@ func (b *batch) labelled(i, n int) {
 	}
 }
 
-// sumLabelled concludes the rows of a panel of more than FewCols classes that
-// have a label, leaves their terms in the result if there is one, and counts
+// sumLabelled concludes the rows of a panel, one after the other, that have a
+// label, leaves their terms in the result if there is one, and counts
 // the correct ones.
 func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 	w, cols := b.work, b.task.logits.cols
@@ -174,9 +174,9 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 			chunk := kernel.ChunkOf(x, y/kernel.ChunkLen)
 			firstInChunk = isFirstMax(chunk, y%kernel.ChunkLen, logit[k])
 		}
-		if cols <= kernel.ChunkLen {
+		if cols <= kernel.FewCols {
 			w.panel.Max[k] = kernel.MaxOf(x)
-			w.sumRow(k, terms, x, b.rowAfter(i+k+1), b.resultAfter(i+k+1))
+			w.sumRow(k, terms, x)
 		} else {
 			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
 		}
@@ -197,8 +197,7 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 	}
 }
 
-// labelledGradient sets the gradients of a panel of more than FewCols classes,
-// whose terms are in the result.
+// labelledGradient sets the gradients of a panel whose terms are in the result.
 func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 	w, cols := b.work, b.task.logits.cols
 	for k, y := range label {
@@ -217,5 +216,92 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 		}
 		w.scaleTerms(k, row, g)
 		row[y] = kernel.Canonical(-float64(rest * g))
+	}
+}
+
+// labelledSeveral is labelledFew for rows of one chunk that are not of few
+// classes: their terms, where a gradient is wanted, are kept in the result.
+func (b *batch) labelledSeveral(i, n int) {
+	w, cols, out := b.work, b.task.logits.cols, &b.task.out
+	var label [kernel.Width]int // -1 for a row that does not count
+	var logit, coefficient [kernel.Width]float64
+	for k, y := range b.task.target[b.begin+i:][:n] {
+		label[k] = -1
+		if b.task.settings.counts(b.begin+i+k, y) {
+			label[k], logit[k] = y, b.row(i + k)[y]
+			coefficient[k] = b.task.settings.coefficient(b.begin+i+k, y)
+		}
+	}
+	w.eachRun(n, func(k int) bool { return label[k] >= 0 }, func(first, rows int) {
+		b.sumSeveral(i+first, first, label[first:][:rows], logit[first:][:rows])
+	})
+	w.panel.Conclude(kernel.GroupsFor(n), out.Data != nil)
+	for k, y := range label[:n] {
+		l := 0.0
+		if y >= 0 {
+			l = hardLoss(coefficient[k], w.panel.NegLogSum[k]+(logit[k]-w.panel.Max[k]))
+		}
+		b.add(i+k, l)
+	}
+	if out.Data == nil {
+		return
+	}
+	var g, atLabel [kernel.Width]float64
+	for k, y := range label[:n] {
+		w.panel.Factor[k] = 0
+		if y < 0 {
+			continue
+		}
+		g[k] = b.task.divisor.over(coefficient[k])
+		rest := 1 - float64(b.result(i + k)[y]*w.panel.Inverse[k])
+		if logit[k] == w.panel.Max[k] && w.panel.Count[k] == 1 {
+			rest = w.panel.Complement[k]
+		}
+		atLabel[k] = kernel.Canonical(-float64(rest * g[k]))
+		w.panel.Factor[k] = w.panel.Inverse[k]
+		if kernel.Combines(g[k]) {
+			w.panel.Factor[k] = float64(w.panel.Inverse[k] * g[k])
+		}
+	}
+	w.panel.ScaleEachRow(0, out.Data[(b.begin+i)*out.Stride:], out.Stride, cols, n)
+	for k, y := range label[:n] {
+		row := b.result(i + k)
+		switch {
+		case g[k] == 0:
+			clear(row)
+			continue
+		case !kernel.Combines(g[k]):
+			kernel.ScaleTermsBy(row, g[k], 1, 1)
+		}
+		row[y] = atLabel[k]
+	}
+}
+
+// sumSeveral sums up rows from row i of the group, slice first of the panel, that
+// count, and counts those whose labels, with these logits, are correct.
+func (b *batch) sumSeveral(i, first int, label []int, logit []float64) {
+	w, rows, cols, out := b.work, len(label), b.task.logits.cols, &b.task.out
+	x, row := b.x[i*b.stride:], b.result(i)
+	w.panel.MaxOfRows(first, x, b.stride, cols, rows)
+	// Terms that replace a row leave nothing to tell which of several largest is
+	// the first.
+	replaced := row != nil && &row[0] == &x[0]
+	var correct [kernel.Width]bool
+	for k, y := range label {
+		correct[k] = logit[k] == w.panel.Max[first+k]
+		if correct[k] && replaced {
+			correct[k] = isFirstMax(b.row(i+k), y, w.panel.Max[first+k])
+		}
+	}
+	next := i + panelRows(cols)
+	if row != nil {
+		w.panel.ExpSumRows(first, out.Data[(b.begin+i)*out.Stride:], out.Stride, x, b.stride, cols, rows, b.rowAfter(next), b.resultAfter(next))
+	} else {
+		w.panel.ExpSumRows(first, nil, 0, x, b.stride, cols, rows, b.rowAfter(next), nil)
+	}
+	for k, y := range label {
+		if correct[k] && (replaced || w.isFirst(first+k, b.row(i+k), y)) {
+			b.correct++
+		}
 	}
 }

@@ -298,18 +298,16 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				}
 			}
 		}
-	} else if cols <= kernel.ChunkLen {
+	} else if several(cols) {
+		t.doSeveral(w, dst, x, i, n)
+	} else if cols <= kernel.FewCols {
 		for k := range n {
 			row := x[k*t.in.Stride:][:cols]
-			next := rowAfter(t.in.Data, t.in.Stride, t.in.Rows, cols, i+k+1)
 			w.panel.Max[k] = kernel.MaxOf(row)
-			switch t.op {
-			case opSoftmax:
-				w.sumRow(k, dst[k*t.out.Stride:][:cols], row, next, rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+k+1))
-			case opLogSoftmax:
-				w.sumRow(k, nil, row, next, dst[k*t.out.Stride:][:cols])
-			default:
-				w.sumRow(k, nil, row, next, nil)
+			if t.op == opSoftmax {
+				w.sumRow(k, dst[k*t.out.Stride:][:cols], row)
+			} else {
+				w.sumRow(k, nil, row)
 			}
 		}
 		w.panel.Conclude(kernel.GroupsFor(n), t.op == opSoftmax)
@@ -340,6 +338,32 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	if t.op == opLogSumExp {
 		for k := range n {
 			t.values[i+k] = w.panel.LogSumExp(k)
+		}
+	}
+}
+
+// doSeveral is doRows for rows of one chunk that are not of few classes; dst and
+// x begin at row i.
+func (t *normalization) doSeveral(w *workspace, dst, x []float64, i, n int) {
+	cols := t.in.Cols
+	next := rowAfter(t.in.Data, t.in.Stride, t.in.Rows, cols, i+n)
+	w.panel.MaxOfRows(0, x, t.in.Stride, cols, n)
+	switch t.op {
+	case opLogSumExp:
+		w.panel.ExpSumRows(0, nil, 0, x, t.in.Stride, cols, n, next, nil)
+		w.panel.Conclude(kernel.GroupsFor(n), false)
+	case opLogSoftmax:
+		w.panel.ExpSumRows(0, nil, 0, x, t.in.Stride, cols, n, next, dst)
+		w.panel.Conclude(kernel.GroupsFor(n), false)
+		w.panel.ShiftEachRow(0, dst, t.out.Stride, x, t.in.Stride, cols, n)
+	case opSoftmax:
+		out := rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+n)
+		w.panel.ExpSumRows(0, dst, t.out.Stride, x, t.in.Stride, cols, n, next, out)
+		w.panel.Conclude(kernel.GroupsFor(n), true)
+		copy(w.panel.Factor[:n], w.panel.Inverse[:])
+		w.panel.ScaleEachRow(0, dst, t.out.Stride, cols, n)
+		for k := range n {
+			w.panel.SetCertain(k, dst[k*t.out.Stride:][:cols])
 		}
 	}
 }

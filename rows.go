@@ -80,33 +80,57 @@ func grow[T any](s []T, n int) []T {
 }
 
 // panelRows is how many rows are worked on together: enough to share the cost
-// of concluding, few enough to stay in the first cache.
+// of concluding, few enough to stay in the caches, and whole groups where they
+// are not less than one.
 func panelRows(cols int) int {
-	if cols <= kernel.FewCols {
+	switch {
+	case cols <= kernel.FewCols:
 		return kernel.Width
+	case cols > kernel.ChunkLen:
+		return 1
 	}
-	return max(1, min(kernel.Width, panelEntries/cols))
+	n := min(2*kernel.Group, panelEntries/cols)
+	if n > kernel.Group {
+		n &^= kernel.Group - 1
+	}
+	return n
 }
 
-const panelEntries = 2048
+// panelEntries is what a panel has at most of more than FewCols columns.
+const panelEntries = 8192
 
 // sideBySide reports whether n rows, a panel, are worked on side by side: rows of
 // few classes, unless they are so few that most lanes of a vector would be empty,
 // and one after the other takes less.
 func sideBySide(n, cols int) bool { return cols <= kernel.FewCols && n > max(1, cols/10) }
 
-// sumRow sets the count and sum of row i of a panel, of one chunk, whose
-// maximum is set. Where terms is not nil it receives the row's terms; it may
-// be x. Those of a row whose maximum is not finite are anything. next and out
-// are what ExpSumAhead prefetches.
-func (w *workspace) sumRow(i int, terms, x, next, out []float64) {
+// several reports whether rows are worked on several to a call of a kernel: those
+// of one chunk that are not of few classes.
+func several(cols int) bool { return cols > kernel.FewCols && cols <= kernel.ChunkLen }
+
+// sumRow sets the count and sum of row i of a panel, of at most FewCols classes,
+// whose maximum is set. Where terms is not nil it receives the row's terms; it
+// may be x. Those of a row whose maximum is not finite are anything.
+func (w *workspace) sumRow(i int, terms, x []float64) {
 	w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = 0, 0, 0
-	switch m := w.panel.Max[i]; {
-	case !kernel.IsFinite(m):
-	case len(x) <= kernel.FewCols:
+	if m := w.panel.Max[i]; kernel.IsFinite(m) {
 		w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = kernel.LaneTotal(terms, x, m)
-	default:
-		w.panel.Count[i], w.panel.Hi[0][i], w.panel.Lo[0][i] = kernel.ExpSumAhead(terms, x, m, next, out)
+	}
+}
+
+// eachRun calls f for every run of rows that count among n of a panel. The others
+// get a sum of 1.
+func (w *workspace) eachRun(n int, counts func(k int) bool, f func(first, rows int)) {
+	for k := 0; k < n; k++ {
+		if !counts(k) {
+			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
+			continue
+		}
+		first := k
+		for k+1 < n && counts(k+1) {
+			k++
+		}
+		f(first, k+1-first)
 	}
 }
 

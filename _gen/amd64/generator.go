@@ -89,6 +89,7 @@ func (g *generator) kernels() {
 		g.ConstraintExpr(tag)
 	}
 	g.rowKernels()
+	g.severalRowKernels()
 	g.panelKernels()
 	g.packKernels()
 	g.weightedKernels()

@@ -397,6 +397,85 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 	}
 }
 
+// rowsOf returns the part of x that rows of n entries are, stride apart.
+func rowsOf(x []float64, stride, n, rows int) []float64 { return x[:(rows-1)*stride+n] }
+
+// checkSlices panics if the groups of so many slices from first on are not in a
+// panel.
+func checkSlices(first, rows int) {
+	if first < 0 || first+GroupsFor(rows)*Group > Width {
+		panic("slices beyond the panel")
+	}
+}
+
+func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
+	checkSlices(first, rows)
+	x = rowsOf(x, stride, n, rows)
+	raceReadRows(x, stride, rows, n)
+	switch active {
+	case tierGo:
+		c.maxOfRowsGo(first, x, stride, n, rows)
+	case tierAVX512:
+		panelMaxOfRowsAVX512(c, first, &x[0], stride, n, rows)
+	default:
+		panelMaxOfRowsAVX2(c, first, &x[0], stride, n, rows)
+	}
+}
+
+// ExpSumRows is expSumRowsGo, which prefetches next, the rows that come after
+// these, and out, where something will be written; nil is neither.
+func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64, stride, n, rows int, next, out []float64) {
+	checkSlices(first, rows)
+	x = rowsOf(x, stride, n, rows)
+	raceReadRows(x, stride, rows, n)
+	nextAt, outAt := distance(x, next), distance(x, out)
+	if dst != nil {
+		dst = rowsOf(dst, dstStride, n, rows)
+		raceWriteRows(dst, dstStride, rows, n)
+	}
+	switch {
+	case active == tierGo:
+		c.expSumRowsGo(first, dst, dstStride, x, stride, n, rows)
+	case dst == nil && active == tierAVX512:
+		panelExpSumRowsAVX512(c, first, &x[0], stride, n, rows, nextAt, outAt)
+	case dst == nil:
+		panelExpSumRowsAVX2(c, first, &x[0], stride, n, rows, nextAt, outAt)
+	case active == tierAVX512:
+		panelExpTermsRowsAVX512(c, first, &dst[0], dstStride, &x[0], stride, n, rows, nextAt, outAt)
+	default:
+		panelExpTermsRowsAVX2(c, first, &dst[0], dstStride, &x[0], stride, n, rows, nextAt, outAt)
+	}
+}
+
+func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float64, stride, n, rows int) {
+	checkSlices(first, rows)
+	dst, x = rowsOf(dst, dstStride, n, rows), rowsOf(x, stride, n, rows)
+	raceReadRows(x, stride, rows, n)
+	raceWriteRows(dst, dstStride, rows, n)
+	switch active {
+	case tierGo:
+		c.shiftEachRowGo(first, dst, dstStride, x, stride, n, rows)
+	case tierAVX512:
+		panelShiftEachRowAVX512(c, first, &dst[0], dstStride, &x[0], stride, n, rows)
+	default:
+		panelShiftEachRowAVX2(c, first, &dst[0], dstStride, &x[0], stride, n, rows)
+	}
+}
+
+func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
+	checkSlices(first, rows)
+	x = rowsOf(x, stride, n, rows)
+	raceWriteRows(x, stride, rows, n)
+	switch active {
+	case tierGo:
+		c.scaleEachRowGo(first, x, stride, n, rows)
+	case tierAVX512:
+		panelScaleEachRowAVX512(c, first, &x[0], stride, &x[0], stride, n, rows)
+	default:
+		panelScaleEachRowAVX2(c, first, &x[0], stride, &x[0], stride, n, rows)
+	}
+}
+
 // ShiftRows is Shift for n rows of dst and x that lie one behind the
 // other, cols to a row, where there is a kernel for that; else it returns
 // false.

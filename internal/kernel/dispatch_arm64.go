@@ -349,3 +349,34 @@ func productTile(rows, cols int, dst *float64, dstStride int, a *float64, aRow, 
 		product1x1NEON(dst, dstStride, a, aRow, aStep, b, bStep, n, plus, onto)
 	}
 }
+
+// Of several rows to a call, each is a call of its own.
+
+func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
+	for i := range rows {
+		c.Max[first+i] = MaxOf(x[i*stride:][:n])
+	}
+}
+
+// ExpSumRows is expSumRowsGo.
+func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64, stride, n, rows int, _, _ []float64) {
+	for i := range rows {
+		var terms []float64
+		if dst != nil {
+			terms = dst[i*dstStride:][:n]
+		}
+		c.Count[first+i], c.Hi[0][first+i], c.Lo[0][first+i] = expSum(terms, x[i*stride:][:n], c.Max[first+i])
+	}
+}
+
+func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float64, stride, n, rows int) {
+	for i := range rows {
+		ShiftBy(dst[i*dstStride:][:n], x[i*stride:][:n], c.Max[first+i], c.NegLogSum[first+i])
+	}
+}
+
+func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
+	for i := range rows {
+		scaleBy(x[i*stride:][:n], c.Factor[first+i])
+	}
+}

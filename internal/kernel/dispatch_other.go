@@ -160,3 +160,20 @@ func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
 func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
 	columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
 }
+
+func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
+	c.maxOfRowsGo(first, x, stride, n, rows)
+}
+
+// ExpSumRows is expSumRowsGo.
+func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64, stride, n, rows int, _, _ []float64) {
+	c.expSumRowsGo(first, dst, dstStride, x, stride, n, rows)
+}
+
+func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float64, stride, n, rows int) {
+	c.shiftEachRowGo(first, dst, dstStride, x, stride, n, rows)
+}
+
+func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
+	c.scaleEachRowGo(first, x, stride, n, rows)
+}

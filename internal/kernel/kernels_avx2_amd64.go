@@ -50,6 +50,35 @@ func shiftByAVX2(dst *float64, x *float64, n int, max float64, negLogSum float64
 //go:noescape
 func scaleByAVX2(dst *float64, x *float64, n int, factor float64)
 
+// panelMaxOfRowsAVX2 is Panel.maxOfRowsGo for n > 0 entries of rows > 0.
+//
+//go:noescape
+func panelMaxOfRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int)
+
+// panelExpSumRowsAVX2 is Panel.expSumRowsGo without dst for n > 0 entries of
+// rows > 0. It prefetches what lies so many bytes from the entries.
+//
+//go:noescape
+func panelExpSumRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
+
+// panelExpTermsRowsAVX2 is Panel.expSumRowsGo with dst for n > 0 entries of
+// rows > 0. It prefetches what lies so many bytes from the entries.
+//
+//go:noescape
+func panelExpTermsRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
+
+// panelShiftEachRowAVX2 is Panel.shiftEachRowGo for n > 0 entries of rows > 0.
+// dst may be x.
+//
+//go:noescape
+func panelShiftEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+
+// panelScaleEachRowAVX2 is Panel.scaleEachRowGo for n > 0 entries of rows > 0.
+// dst may be x.
+//
+//go:noescape
+func panelScaleEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+
 // panelRaiseMaxAVX2 is Panel.raiseMaxGo for n > 0 rows, stride doubles apart.
 //
 //go:noescape

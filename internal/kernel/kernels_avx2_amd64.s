@@ -1327,6 +1327,1174 @@ done:
 	VZEROUPPER
 	RET
 
+// func panelMaxOfRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·panelMaxOfRowsAVX2(SB), NOSPLIT, $8-48
+	MOVQ         c+0(FP), AX
+	MOVQ         first+8(FP), CX
+	LEAQ         (AX)(CX*8), AX
+	SHLQ         $0x03, stride+24(FP)
+	VBROADCASTSD minusInf<>+0(SB), Y0
+
+batch:
+	MOVQ    rows+40(FP), CX
+	MOVQ    $0x00000004, DX
+	CMPQ    CX, DX
+	CMOVQGT DX, CX
+	SUBQ    CX, rows+40(FP)
+	MOVQ    CX, (SP)
+	MOVQ    AX, CX
+	MOVQ    AX, DX
+
+rowsRow:
+	MOVQ    x+16(FP), BX
+	MOVQ    n+32(FP), SI
+	VMOVAPD Y0, Y1
+	VMOVAPD Y0, Y2
+	VMOVAPD Y0, Y3
+	VMOVAPD Y0, Y4
+	VXORPD  Y5, Y5, Y5
+
+four:
+	CMPQ    SI, $0x10
+	JLT     fourDone
+	VMOVUPD (BX), Y6
+	VMAXPD  Y6, Y1, Y1
+	VCMPPD  $0x03, 32(BX), Y6, Y6
+	VORPD   Y5, Y6, Y5
+	VMAXPD  32(BX), Y2, Y2
+	VMOVUPD 64(BX), Y6
+	VMAXPD  Y6, Y3, Y3
+	VCMPPD  $0x03, 96(BX), Y6, Y6
+	VORPD   Y5, Y6, Y5
+	VMAXPD  96(BX), Y4, Y4
+	ADDQ    $0x00000080, BX
+	SUBQ    $0x10, SI
+	JMP     four
+
+fourDone:
+one:
+	CMPQ    SI, $0x04
+	JLT     oneDone
+	VMOVUPD (BX), Y6
+	VMAXPD  Y6, Y1, Y1
+	VCMPPD  $0x03, Y6, Y6, Y6
+	VORPD   Y5, Y6, Y5
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, SI
+	JMP     one
+
+oneDone:
+	TESTQ      SI, SI
+	JZ         whole
+	MOVQ       $0x00000004, DI
+	CMPQ       SI, DI
+	CMOVQGT    DI, SI
+	NEGQ       SI
+	LEAQ       laneMasks<>+32(SB), DI
+	VMOVUPD    (DI)(SI*8), Y6
+	VMASKMOVPD (BX), Y6, Y7
+	VBLENDVPD  Y6, Y7, Y0, Y6
+	VMAXPD     Y6, Y2, Y2
+	VCMPPD     $0x03, Y6, Y6, Y6
+	VORPD      Y5, Y6, Y5
+
+whole:
+	VMAXPD       Y2, Y1, Y1
+	VMAXPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y1, Y1
+	VMOVMSKPD    Y5, BX
+	TESTL        BX, BX
+	JZ           number
+	VBROADCASTSD nan<>+0(SB), Y1
+
+number:
+	VMOVUPD      Y1, 4608(DX)
+	MOVQ         stride+24(FP), BX
+	ADDQ         BX, x+16(FP)
+	ADDQ         $0x08, CX
+	ADDQ         $0x00000200, DX
+	DECQ         (SP)
+	JNZ          rowsRow
+	VMOVUPD      4608(AX), Y1
+	VMOVUPD      5632(AX), Y2
+	VPERM2F128   $0x20, Y2, Y1, Y3
+	VPERM2F128   $0x31, Y2, Y1, Y1
+	VMAXPD       Y1, Y3, Y1
+	VMOVUPD      5120(AX), Y2
+	VMOVUPD      6144(AX), Y3
+	VPERM2F128   $0x20, Y3, Y2, Y4
+	VPERM2F128   $0x31, Y3, Y2, Y2
+	VMAXPD       Y2, Y4, Y2
+	VUNPCKLPD    Y2, Y1, Y3
+	VUNPCKHPD    Y2, Y1, Y1
+	VMAXPD       Y1, Y3, Y1
+	VPAND        absMask<>+0(SB), Y1, Y2
+	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
+	VANDPD       Y1, Y2, Y2
+	VPAND        absMask<>+0(SB), Y2, Y3
+	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VSUBPD       Y3, Y2, Y2
+	VMOVUPD      magic<>+0(SB), Y4
+	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y2, Y4
+	VBROADCASTSD low4<>+0(SB), Y5
+	VPANDN       Y4, Y5, Y4
+	VMOVUPD      frameMagic<>+0(SB), Y5
+	VSUBPD       Y4, Y5, Y4
+	VSUBPD       farthest<>+0(SB), Y2, Y2
+	VMOVUPD      Y1, (AX)
+	VMOVUPD      Y3, 1024(AX)
+	VMOVUPD      Y4, 1536(AX)
+	VMOVUPD      Y2, 2048(AX)
+	ADDQ         $0x20, AX
+	CMPQ         rows+40(FP), $0x00
+	JNE          batch
+	VZEROUPPER
+	RET
+
+// func panelExpSumRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
+TEXT ·panelExpSumRowsAVX2(SB), NOSPLIT, $136-64
+	MOVQ c+0(FP), AX
+	MOVQ first+8(FP), CX
+	LEAQ (AX)(CX*8), AX
+	SHLQ $0x03, stride+24(FP)
+	LEAQ powerPairs<>+0(SB), CX
+
+batch:
+	MOVQ      rows+40(FP), DX
+	MOVQ      $0x00000004, BX
+	CMPQ      DX, BX
+	CMOVQGT   BX, DX
+	SUBQ      DX, rows+40(FP)
+	MOVQ      DX, 128(SP)
+	VMOVUPD   1024(AX), Y0
+	VXORPD    Y1, Y1, Y1
+	VCMPPD    $0x04, Y1, Y0, Y0
+	VMOVMSKPD Y0, DX
+	TESTL     DX, DX
+	JNZ       rowsShifted
+	MOVQ      AX, DX
+	MOVQ      AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Y0
+	VMOVUPD      Y0, (SP)
+	VBROADCASTSD 1536(DX), Y0
+	VMOVUPD      Y0, 32(SP)
+	VBROADCASTSD 2048(DX), Y0
+	VMOVUPD      Y0, 64(SP)
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+pass:
+	MOVQ   n+32(FP), R8
+	MOVQ   x+16(FP), R9
+	ADDQ   DI, R9
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+
+blocks:
+	CMPQ   R8, $0x40
+	JLT    blocksDone
+	VXORPD Y2, Y2, Y2
+	MOVQ   $0x00000008, R10
+
+block:
+	VMOVUPD        (R9), Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R11
+	POPCNTL        R11, R11
+	ADDQ           R11, SI
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R11
+	VBROADCASTF128 (CX)(R11*1), Y8
+	VMOVQ          X7, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R11
+	VBROADCASTF128 (CX)(R11*1), Y6
+	VPEXTRQ        $0x01, X7, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y3, Y5
+	VFMADD213PD    exp4<>+0(SB), Y3, Y5
+	VFMADD213PD    exp3<>+0(SB), Y3, Y5
+	VFMADD213PD    exp2<>+0(SB), Y3, Y5
+	VFMADD213PD    one<>+0(SB), Y3, Y5
+	VFMADD231PD    Y3, Y5, Y6
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	DECQ           R10
+	JNZ            block
+	VADDPD         Y2, Y1, Y1
+	SUBQ           $0x40, R8
+	JMP            blocks
+
+blocksDone:
+	MOVQ   DI, R10
+	SHRQ   $0x03, R10
+	SUBQ   R10, R8
+	CMPQ   R8, $0x00
+	JLE    summed
+	VXORPD Y2, Y2, Y2
+
+rest:
+	MOVQ           $0x00000004, R11
+	CMPQ           R8, R11
+	MOVQ           R8, R10
+	CMOVQGT        R11, R10
+	NEGQ           R10
+	LEAQ           laneMasks<>+32(SB), R11
+	VMOVUPD        (R11)(R10*8), Y3
+	VMASKMOVPD     (R9), Y3, Y4
+	VMOVUPD        (SP), Y5
+	VBLENDVPD      Y3, Y4, Y5, Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R10
+	POPCNTL        R10, R10
+	ADDQ           R10, SI
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R10
+	VBROADCASTF128 (CX)(R10*1), Y8
+	VMOVQ          X7, R10
+	VINSERTF128    $0x01, (CX)(R10*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R10
+	VBROADCASTF128 (CX)(R10*1), Y6
+	VPEXTRQ        $0x01, X7, R10
+	VINSERTF128    $0x01, (CX)(R10*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y3, Y5
+	VFMADD213PD    exp4<>+0(SB), Y3, Y5
+	VFMADD213PD    exp3<>+0(SB), Y3, Y5
+	VFMADD213PD    exp2<>+0(SB), Y3, Y5
+	VFMADD213PD    one<>+0(SB), Y3, Y5
+	VFMADD231PD    Y3, Y5, Y6
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	SUBQ           $0x08, R8
+	JG             rest
+	VADDPD         Y2, Y1, Y1
+
+summed:
+	CMPQ    DI, $0x00
+	JNE     passed
+	VMOVUPD Y0, 4608(BX)
+	VMOVUPD Y1, 8704(BX)
+	ADDQ    $0x20, DI
+	JMP     pass
+
+passed:
+	VMOVUPD    4608(BX), Y2
+	VADDPD     Y0, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y0, Y0
+	VADDPD     Y0, Y2, Y0
+	VMOVUPD    8704(BX), Y2
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    Y3, 4608(BX)
+	VMOVUPD    Y0, 8704(BX)
+	MOVQ       n+32(FP), DI
+	SUBQ       SI, DI
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ DI, X0, X0
+	VMOVSD     X0, 512(DX)
+	MOVQ       stride+24(FP), SI
+	ADDQ       SI, x+16(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       128(SP)
+	JNZ        rowsRow
+	JMP        end
+
+rowsShifted:
+	MOVQ AX, DX
+	MOVQ AX, BX
+
+rowsShiftedRow:
+	VBROADCASTSD (DX), Y0
+	VMOVUPD      Y0, (SP)
+	VBROADCASTSD 1536(DX), Y0
+	VMOVUPD      Y0, 32(SP)
+	VBROADCASTSD 2048(DX), Y0
+	VMOVUPD      Y0, 64(SP)
+	VBROADCASTSD 1024(DX), Y0
+	VMOVUPD      Y0, 96(SP)
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+passShifted:
+	MOVQ   n+32(FP), R8
+	MOVQ   x+16(FP), R9
+	ADDQ   DI, R9
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+
+blocksShifted:
+	CMPQ   R8, $0x40
+	JLT    blocksShiftedDone
+	VXORPD Y2, Y2, Y2
+	MOVQ   $0x00000008, R10
+
+blockShifted:
+	VMOVUPD        (R9), Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R11
+	POPCNTL        R11, R11
+	ADDQ           R11, SI
+	VSUBPD         96(SP), Y3, Y3
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R11
+	VBROADCASTF128 (CX)(R11*1), Y8
+	VMOVQ          X7, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R11
+	VBROADCASTF128 (CX)(R11*1), Y6
+	VPEXTRQ        $0x01, X7, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y3, Y5
+	VFMADD213PD    exp4<>+0(SB), Y3, Y5
+	VFMADD213PD    exp3<>+0(SB), Y3, Y5
+	VFMADD213PD    exp2<>+0(SB), Y3, Y5
+	VFMADD213PD    one<>+0(SB), Y3, Y5
+	VFMADD231PD    Y3, Y5, Y6
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	DECQ           R10
+	JNZ            blockShifted
+	VADDPD         Y2, Y1, Y1
+	SUBQ           $0x40, R8
+	JMP            blocksShifted
+
+blocksShiftedDone:
+	MOVQ   DI, R10
+	SHRQ   $0x03, R10
+	SUBQ   R10, R8
+	CMPQ   R8, $0x00
+	JLE    summedShifted
+	VXORPD Y2, Y2, Y2
+
+restShifted:
+	MOVQ           $0x00000004, R11
+	CMPQ           R8, R11
+	MOVQ           R8, R10
+	CMOVQGT        R11, R10
+	NEGQ           R10
+	LEAQ           laneMasks<>+32(SB), R11
+	VMOVUPD        (R11)(R10*8), Y3
+	VMASKMOVPD     (R9), Y3, Y4
+	VMOVUPD        (SP), Y5
+	VBLENDVPD      Y3, Y4, Y5, Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R10
+	POPCNTL        R10, R10
+	ADDQ           R10, SI
+	VSUBPD         96(SP), Y3, Y3
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R10
+	VBROADCASTF128 (CX)(R10*1), Y8
+	VMOVQ          X7, R10
+	VINSERTF128    $0x01, (CX)(R10*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R10
+	VBROADCASTF128 (CX)(R10*1), Y6
+	VPEXTRQ        $0x01, X7, R10
+	VINSERTF128    $0x01, (CX)(R10*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y3, Y5
+	VFMADD213PD    exp4<>+0(SB), Y3, Y5
+	VFMADD213PD    exp3<>+0(SB), Y3, Y5
+	VFMADD213PD    exp2<>+0(SB), Y3, Y5
+	VFMADD213PD    one<>+0(SB), Y3, Y5
+	VFMADD231PD    Y3, Y5, Y6
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	SUBQ           $0x08, R8
+	JG             restShifted
+	VADDPD         Y2, Y1, Y1
+
+summedShifted:
+	CMPQ    DI, $0x00
+	JNE     passedShifted
+	VMOVUPD Y0, 4608(BX)
+	VMOVUPD Y1, 8704(BX)
+	ADDQ    $0x20, DI
+	JMP     passShifted
+
+passedShifted:
+	VMOVUPD    4608(BX), Y2
+	VADDPD     Y0, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y0, Y0
+	VADDPD     Y0, Y2, Y0
+	VMOVUPD    8704(BX), Y2
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    Y3, 4608(BX)
+	VMOVUPD    Y0, 8704(BX)
+	MOVQ       n+32(FP), DI
+	SUBQ       SI, DI
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ DI, X0, X0
+	VMOVSD     X0, 512(DX)
+	MOVQ       stride+24(FP), SI
+	ADDQ       SI, x+16(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       128(SP)
+	JNZ        rowsShiftedRow
+
+end:
+	VMOVUPD    4608(AX), Y0
+	VMOVUPD    8704(AX), Y1
+	VMOVUPD    5632(AX), Y2
+	VMOVUPD    9728(AX), Y3
+	VPERM2F128 $0x20, Y2, Y0, Y4
+	VPERM2F128 $0x31, Y2, Y0, Y0
+	VPERM2F128 $0x20, Y3, Y1, Y2
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VADDPD     Y0, Y4, Y3
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y3, Y6
+	VSUBPD     Y6, Y4, Y4
+	VSUBPD     Y5, Y0, Y0
+	VADDPD     Y0, Y4, Y0
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    5120(AX), Y1
+	VMOVUPD    9216(AX), Y2
+	VMOVUPD    6144(AX), Y4
+	VMOVUPD    10240(AX), Y5
+	VPERM2F128 $0x20, Y4, Y1, Y6
+	VPERM2F128 $0x31, Y4, Y1, Y1
+	VPERM2F128 $0x20, Y5, Y2, Y4
+	VPERM2F128 $0x31, Y5, Y2, Y2
+	VADDPD     Y1, Y6, Y5
+	VSUBPD     Y6, Y5, Y7
+	VSUBPD     Y7, Y5, Y8
+	VSUBPD     Y8, Y6, Y6
+	VSUBPD     Y7, Y1, Y1
+	VADDPD     Y1, Y6, Y1
+	VADDPD     Y2, Y4, Y2
+	VADDPD     Y1, Y2, Y1
+	VUNPCKLPD  Y5, Y3, Y2
+	VUNPCKHPD  Y5, Y3, Y3
+	VUNPCKLPD  Y1, Y0, Y4
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y1
+	VSUBPD     Y2, Y1, Y5
+	VSUBPD     Y5, Y1, Y6
+	VSUBPD     Y6, Y2, Y2
+	VSUBPD     Y5, Y3, Y3
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y0, Y4, Y0
+	VADDPD     Y2, Y0, Y0
+	VMOVUPD    Y1, 4608(AX)
+	VMOVUPD    Y0, 8704(AX)
+	ADDQ       $0x20, AX
+	CMPQ       rows+40(FP), $0x00
+	JNE        batch
+	VZEROUPPER
+	RET
+
+// func panelExpTermsRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
+TEXT ·panelExpTermsRowsAVX2(SB), NOSPLIT, $136-80
+	MOVQ c+0(FP), AX
+	MOVQ first+8(FP), CX
+	LEAQ (AX)(CX*8), AX
+	SHLQ $0x03, stride+40(FP)
+	SHLQ $0x03, dstStride+24(FP)
+	LEAQ powerPairs<>+0(SB), CX
+
+batch:
+	MOVQ      rows+56(FP), DX
+	MOVQ      $0x00000004, BX
+	CMPQ      DX, BX
+	CMOVQGT   BX, DX
+	SUBQ      DX, rows+56(FP)
+	MOVQ      DX, 128(SP)
+	VMOVUPD   1024(AX), Y0
+	VXORPD    Y1, Y1, Y1
+	VCMPPD    $0x04, Y1, Y0, Y0
+	VMOVMSKPD Y0, DX
+	TESTL     DX, DX
+	JNZ       rowsShifted
+	MOVQ      AX, DX
+	MOVQ      AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Y0
+	VMOVUPD      Y0, (SP)
+	VBROADCASTSD 1536(DX), Y0
+	VMOVUPD      Y0, 32(SP)
+	VBROADCASTSD 2048(DX), Y0
+	VMOVUPD      Y0, 64(SP)
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+pass:
+	MOVQ   n+48(FP), R8
+	MOVQ   x+32(FP), R9
+	MOVQ   dst+16(FP), R10
+	ADDQ   DI, R9
+	ADDQ   DI, R10
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+
+blocks:
+	CMPQ   R8, $0x40
+	JLT    blocksDone
+	VXORPD Y2, Y2, Y2
+	MOVQ   $0x00000008, R11
+
+block:
+	VMOVUPD        (R9), Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R12
+	POPCNTL        R12, R12
+	ADDQ           R12, SI
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R12
+	VBROADCASTF128 (CX)(R12*1), Y8
+	VMOVQ          X7, R12
+	VINSERTF128    $0x01, (CX)(R12*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R12
+	VBROADCASTF128 (CX)(R12*1), Y6
+	VPEXTRQ        $0x01, X7, R12
+	VINSERTF128    $0x01, (CX)(R12*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y3, Y7
+	VFMADD213PD    exp4<>+0(SB), Y3, Y7
+	VFMADD213PD    exp3<>+0(SB), Y3, Y7
+	VFMADD213PD    exp2<>+0(SB), Y3, Y7
+	VFMADD213PD    one<>+0(SB), Y3, Y7
+	VFMADD231PD    Y3, Y7, Y6
+	VFMADD231PD    Y6, Y5, Y5
+	VMOVUPD        Y5, (R10)
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R10
+	DECQ           R11
+	JNZ            block
+	VADDPD         Y2, Y1, Y1
+	SUBQ           $0x40, R8
+	JMP            blocks
+
+blocksDone:
+	MOVQ   DI, R11
+	SHRQ   $0x03, R11
+	SUBQ   R11, R8
+	CMPQ   R8, $0x00
+	JLE    summed
+	VXORPD Y2, Y2, Y2
+
+rest:
+	MOVQ           $0x00000004, R12
+	CMPQ           R8, R12
+	MOVQ           R8, R11
+	CMOVQGT        R12, R11
+	NEGQ           R11
+	LEAQ           laneMasks<>+32(SB), R12
+	VMOVUPD        (R12)(R11*8), Y3
+	VMASKMOVPD     (R9), Y3, Y4
+	VMOVUPD        (SP), Y5
+	VBLENDVPD      Y3, Y4, Y5, Y4
+	VCMPPD         $0x04, (SP), Y4, Y5
+	VMOVMSKPD      Y5, R11
+	POPCNTL        R11, R11
+	ADDQ           R11, SI
+	VMAXPD         64(SP), Y4, Y4
+	VMOVUPD        32(SP), Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
+	VSUBPD         32(SP), Y6, Y7
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          low4Pairs<>+0(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R11
+	VBROADCASTF128 (CX)(R11*1), Y9
+	VMOVQ          X8, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R11
+	VBROADCASTF128 (CX)(R11*1), Y7
+	VPEXTRQ        $0x01, X8, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        exp6<>+0(SB), Y8
+	VFMADD213PD    exp5<>+0(SB), Y4, Y8
+	VFMADD213PD    exp4<>+0(SB), Y4, Y8
+	VFMADD213PD    exp3<>+0(SB), Y4, Y8
+	VFMADD213PD    exp2<>+0(SB), Y4, Y8
+	VFMADD213PD    one<>+0(SB), Y4, Y8
+	VFMADD231PD    Y4, Y8, Y7
+	VFMADD231PD    Y7, Y6, Y6
+	VMASKMOVPD     Y6, Y3, (R10)
+	VFMADD231PD    Y7, Y5, Y2
+	VMAXPD         Y5, Y0, Y3
+	VMINPD         Y5, Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y4, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R10
+	SUBQ           $0x08, R8
+	JG             rest
+	VADDPD         Y2, Y1, Y1
+
+summed:
+	CMPQ    DI, $0x00
+	JNE     passed
+	VMOVUPD Y0, 4608(BX)
+	VMOVUPD Y1, 8704(BX)
+	ADDQ    $0x20, DI
+	JMP     pass
+
+passed:
+	VMOVUPD    4608(BX), Y2
+	VADDPD     Y0, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y0, Y0
+	VADDPD     Y0, Y2, Y0
+	VMOVUPD    8704(BX), Y2
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    Y3, 4608(BX)
+	VMOVUPD    Y0, 8704(BX)
+	MOVQ       n+48(FP), DI
+	SUBQ       SI, DI
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ DI, X0, X0
+	VMOVSD     X0, 512(DX)
+	MOVQ       stride+40(FP), SI
+	ADDQ       SI, x+32(FP)
+	MOVQ       dstStride+24(FP), SI
+	ADDQ       SI, dst+16(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       128(SP)
+	JNZ        rowsRow
+	JMP        end
+
+rowsShifted:
+	MOVQ AX, DX
+	MOVQ AX, BX
+
+rowsShiftedRow:
+	VBROADCASTSD (DX), Y0
+	VMOVUPD      Y0, (SP)
+	VBROADCASTSD 1536(DX), Y0
+	VMOVUPD      Y0, 32(SP)
+	VBROADCASTSD 2048(DX), Y0
+	VMOVUPD      Y0, 64(SP)
+	VBROADCASTSD 1024(DX), Y0
+	VMOVUPD      Y0, 96(SP)
+	XORQ         SI, SI
+	XORQ         DI, DI
+
+passShifted:
+	MOVQ   n+48(FP), R8
+	MOVQ   x+32(FP), R9
+	MOVQ   dst+16(FP), R10
+	ADDQ   DI, R9
+	ADDQ   DI, R10
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+
+blocksShifted:
+	CMPQ   R8, $0x40
+	JLT    blocksShiftedDone
+	VXORPD Y2, Y2, Y2
+	MOVQ   $0x00000008, R11
+
+blockShifted:
+	VMOVUPD        (R9), Y3
+	VCMPPD         $0x04, (SP), Y3, Y4
+	VMOVMSKPD      Y4, R12
+	POPCNTL        R12, R12
+	ADDQ           R12, SI
+	VSUBPD         96(SP), Y3, Y3
+	VMAXPD         64(SP), Y3, Y3
+	VMOVUPD        32(SP), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         32(SP), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R12
+	VBROADCASTF128 (CX)(R12*1), Y8
+	VMOVQ          X7, R12
+	VINSERTF128    $0x01, (CX)(R12*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R12
+	VBROADCASTF128 (CX)(R12*1), Y6
+	VPEXTRQ        $0x01, X7, R12
+	VINSERTF128    $0x01, (CX)(R12*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y3, Y7
+	VFMADD213PD    exp4<>+0(SB), Y3, Y7
+	VFMADD213PD    exp3<>+0(SB), Y3, Y7
+	VFMADD213PD    exp2<>+0(SB), Y3, Y7
+	VFMADD213PD    one<>+0(SB), Y3, Y7
+	VFMADD231PD    Y3, Y7, Y6
+	VFMADD231PD    Y6, Y5, Y5
+	VMOVUPD        Y5, (R10)
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y0, Y3
+	VMINPD         Y4, Y0, Y5
+	VADDPD         Y4, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R10
+	DECQ           R11
+	JNZ            blockShifted
+	VADDPD         Y2, Y1, Y1
+	SUBQ           $0x40, R8
+	JMP            blocksShifted
+
+blocksShiftedDone:
+	MOVQ   DI, R11
+	SHRQ   $0x03, R11
+	SUBQ   R11, R8
+	CMPQ   R8, $0x00
+	JLE    summedShifted
+	VXORPD Y2, Y2, Y2
+
+restShifted:
+	MOVQ           $0x00000004, R12
+	CMPQ           R8, R12
+	MOVQ           R8, R11
+	CMOVQGT        R12, R11
+	NEGQ           R11
+	LEAQ           laneMasks<>+32(SB), R12
+	VMOVUPD        (R12)(R11*8), Y3
+	VMASKMOVPD     (R9), Y3, Y4
+	VMOVUPD        (SP), Y5
+	VBLENDVPD      Y3, Y4, Y5, Y4
+	VCMPPD         $0x04, (SP), Y4, Y5
+	VMOVMSKPD      Y5, R11
+	POPCNTL        R11, R11
+	ADDQ           R11, SI
+	VSUBPD         96(SP), Y4, Y4
+	VMAXPD         64(SP), Y4, Y4
+	VMOVUPD        32(SP), Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
+	VSUBPD         32(SP), Y6, Y7
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          low4Pairs<>+0(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R11
+	VBROADCASTF128 (CX)(R11*1), Y9
+	VMOVQ          X8, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R11
+	VBROADCASTF128 (CX)(R11*1), Y7
+	VPEXTRQ        $0x01, X8, R11
+	VINSERTF128    $0x01, (CX)(R11*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        exp6<>+0(SB), Y8
+	VFMADD213PD    exp5<>+0(SB), Y4, Y8
+	VFMADD213PD    exp4<>+0(SB), Y4, Y8
+	VFMADD213PD    exp3<>+0(SB), Y4, Y8
+	VFMADD213PD    exp2<>+0(SB), Y4, Y8
+	VFMADD213PD    one<>+0(SB), Y4, Y8
+	VFMADD231PD    Y4, Y8, Y7
+	VFMADD231PD    Y7, Y6, Y6
+	VMASKMOVPD     Y6, Y3, (R10)
+	VFMADD231PD    Y7, Y5, Y2
+	VMAXPD         Y5, Y0, Y3
+	VMINPD         Y5, Y0, Y4
+	VADDPD         Y5, Y0, Y0
+	VSUBPD         Y3, Y0, Y3
+	VSUBPD         Y3, Y4, Y3
+	VADDPD         Y3, Y2, Y2
+	ADDQ           $0x40, R9
+	ADDQ           $0x40, R10
+	SUBQ           $0x08, R8
+	JG             restShifted
+	VADDPD         Y2, Y1, Y1
+
+summedShifted:
+	CMPQ    DI, $0x00
+	JNE     passedShifted
+	VMOVUPD Y0, 4608(BX)
+	VMOVUPD Y1, 8704(BX)
+	ADDQ    $0x20, DI
+	JMP     passShifted
+
+passedShifted:
+	VMOVUPD    4608(BX), Y2
+	VADDPD     Y0, Y2, Y3
+	VSUBPD     Y2, Y3, Y4
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y2, Y2
+	VSUBPD     Y4, Y0, Y0
+	VADDPD     Y0, Y2, Y0
+	VMOVUPD    8704(BX), Y2
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    Y3, 4608(BX)
+	VMOVUPD    Y0, 8704(BX)
+	MOVQ       n+48(FP), DI
+	SUBQ       SI, DI
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ DI, X0, X0
+	VMOVSD     X0, 512(DX)
+	MOVQ       stride+40(FP), SI
+	ADDQ       SI, x+32(FP)
+	MOVQ       dstStride+24(FP), SI
+	ADDQ       SI, dst+16(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       128(SP)
+	JNZ        rowsShiftedRow
+
+end:
+	VMOVUPD    4608(AX), Y0
+	VMOVUPD    8704(AX), Y1
+	VMOVUPD    5632(AX), Y2
+	VMOVUPD    9728(AX), Y3
+	VPERM2F128 $0x20, Y2, Y0, Y4
+	VPERM2F128 $0x31, Y2, Y0, Y0
+	VPERM2F128 $0x20, Y3, Y1, Y2
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VADDPD     Y0, Y4, Y3
+	VSUBPD     Y4, Y3, Y5
+	VSUBPD     Y5, Y3, Y6
+	VSUBPD     Y6, Y4, Y4
+	VSUBPD     Y5, Y0, Y0
+	VADDPD     Y0, Y4, Y0
+	VADDPD     Y1, Y2, Y1
+	VADDPD     Y0, Y1, Y0
+	VMOVUPD    5120(AX), Y1
+	VMOVUPD    9216(AX), Y2
+	VMOVUPD    6144(AX), Y4
+	VMOVUPD    10240(AX), Y5
+	VPERM2F128 $0x20, Y4, Y1, Y6
+	VPERM2F128 $0x31, Y4, Y1, Y1
+	VPERM2F128 $0x20, Y5, Y2, Y4
+	VPERM2F128 $0x31, Y5, Y2, Y2
+	VADDPD     Y1, Y6, Y5
+	VSUBPD     Y6, Y5, Y7
+	VSUBPD     Y7, Y5, Y8
+	VSUBPD     Y8, Y6, Y6
+	VSUBPD     Y7, Y1, Y1
+	VADDPD     Y1, Y6, Y1
+	VADDPD     Y2, Y4, Y2
+	VADDPD     Y1, Y2, Y1
+	VUNPCKLPD  Y5, Y3, Y2
+	VUNPCKHPD  Y5, Y3, Y3
+	VUNPCKLPD  Y1, Y0, Y4
+	VUNPCKHPD  Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y1
+	VSUBPD     Y2, Y1, Y5
+	VSUBPD     Y5, Y1, Y6
+	VSUBPD     Y6, Y2, Y2
+	VSUBPD     Y5, Y3, Y3
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y0, Y4, Y0
+	VADDPD     Y2, Y0, Y0
+	VMOVUPD    Y1, 4608(AX)
+	VMOVUPD    Y0, 8704(AX)
+	ADDQ       $0x20, AX
+	CMPQ       rows+56(FP), $0x00
+	JNE        batch
+	VZEROUPPER
+	RET
+
+// func panelShiftEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+// Requires: AVX, CMOV
+TEXT ·panelShiftEachRowAVX2(SB), NOSPLIT, $0-64
+	MOVQ    c+0(FP), AX
+	MOVQ    first+8(FP), CX
+	LEAQ    (AX)(CX*8), AX
+	MOVQ    dst+16(FP), CX
+	MOVQ    dstStride+24(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    stride+40(FP), SI
+	MOVQ    n+48(FP), DI
+	MOVQ    rows+56(FP), R8
+	SHLQ    $0x03, DX
+	SHLQ    $0x03, SI
+	VXORPD  Y0, Y0, Y0
+	MOVQ    DI, R9
+	ANDQ    $0x03, R9
+	MOVQ    $0x00000004, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	NEGQ    R9
+	LEAQ    laneMasks<>+32(SB), R10
+	VMOVUPD (R10)(R9*8), Y1
+
+rows:
+	VBROADCASTSD (AX), Y2
+	VBROADCASTSD 2560(AX), Y3
+	MOVQ         BX, R9
+	MOVQ         CX, R10
+	MOVQ         DI, R11
+
+four:
+	CMPQ    R11, $0x10
+	JLT     fourDone
+	VMOVUPD (R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, (R10)
+	VMOVUPD 32(R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, 32(R10)
+	VMOVUPD 64(R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, 64(R10)
+	VMOVUPD 96(R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, 96(R10)
+	ADDQ    $0x00000080, R9
+	ADDQ    $0x00000080, R10
+	SUBQ    $0x10, R11
+	JMP     four
+
+fourDone:
+one:
+	CMPQ    R11, $0x04
+	JLT     oneDone
+	VMOVUPD (R9), Y4
+	VSUBPD  Y2, Y4, Y4
+	VADDPD  Y4, Y3, Y4
+	VMOVUPD Y4, (R10)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	SUBQ    $0x04, R11
+	JMP     one
+
+oneDone:
+	TESTQ      R11, R11
+	JZ         whole
+	VMASKMOVPD (R9), Y1, Y4
+	VBLENDVPD  Y1, Y4, Y0, Y4
+	VSUBPD     Y2, Y4, Y2
+	VADDPD     Y2, Y3, Y2
+	VMASKMOVPD Y2, Y1, (R10)
+
+whole:
+	ADDQ $0x08, AX
+	ADDQ SI, BX
+	ADDQ DX, CX
+	DECQ R8
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func panelScaleEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+// Requires: AVX, CMOV
+TEXT ·panelScaleEachRowAVX2(SB), NOSPLIT, $0-64
+	MOVQ    c+0(FP), AX
+	MOVQ    first+8(FP), CX
+	LEAQ    (AX)(CX*8), AX
+	MOVQ    dst+16(FP), CX
+	MOVQ    dstStride+24(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    stride+40(FP), SI
+	MOVQ    n+48(FP), DI
+	MOVQ    rows+56(FP), R8
+	SHLQ    $0x03, DX
+	SHLQ    $0x03, SI
+	VXORPD  Y0, Y0, Y0
+	MOVQ    DI, R9
+	ANDQ    $0x03, R9
+	MOVQ    $0x00000004, R10
+	CMPQ    R9, R10
+	CMOVQGT R10, R9
+	NEGQ    R9
+	LEAQ    laneMasks<>+32(SB), R10
+	VMOVUPD (R10)(R9*8), Y1
+
+rows:
+	VBROADCASTSD 4096(AX), Y2
+	MOVQ         BX, R9
+	MOVQ         CX, R10
+	MOVQ         DI, R11
+
+four:
+	CMPQ    R11, $0x10
+	JLT     fourDone
+	VMOVUPD (R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, (R10)
+	VMOVUPD 32(R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, 32(R10)
+	VMOVUPD 64(R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, 64(R10)
+	VMOVUPD 96(R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, 96(R10)
+	ADDQ    $0x00000080, R9
+	ADDQ    $0x00000080, R10
+	SUBQ    $0x10, R11
+	JMP     four
+
+fourDone:
+one:
+	CMPQ    R11, $0x04
+	JLT     oneDone
+	VMOVUPD (R9), Y3
+	VMULPD  Y3, Y2, Y3
+	VADDPD  Y0, Y3, Y3
+	VMOVUPD Y3, (R10)
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, R10
+	SUBQ    $0x04, R11
+	JMP     one
+
+oneDone:
+	TESTQ      R11, R11
+	JZ         whole
+	VMASKMOVPD (R9), Y1, Y3
+	VBLENDVPD  Y1, Y3, Y0, Y3
+	VMULPD     Y3, Y2, Y2
+	VADDPD     Y0, Y2, Y2
+	VMASKMOVPD Y2, Y1, (R10)
+
+whole:
+	ADDQ $0x08, AX
+	ADDQ SI, BX
+	ADDQ DX, CX
+	DECQ R8
+	JNZ  rows
+	VZEROUPPER
+	RET
+
 // func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, groups int)
 // Requires: AVX
 TEXT ·panelRaiseMaxAVX2(SB), NOSPLIT, $0-40

@@ -50,6 +50,35 @@ func shiftByAVX512(dst *float64, x *float64, n int, max float64, negLogSum float
 //go:noescape
 func scaleByAVX512(dst *float64, x *float64, n int, factor float64)
 
+// panelMaxOfRowsAVX512 is Panel.maxOfRowsGo for n > 0 entries of rows > 0.
+//
+//go:noescape
+func panelMaxOfRowsAVX512(c *Panel, first int, x *float64, stride int, n int, rows int)
+
+// panelExpSumRowsAVX512 is Panel.expSumRowsGo without dst for n > 0 entries of
+// rows > 0. It prefetches what lies so many bytes from the entries.
+//
+//go:noescape
+func panelExpSumRowsAVX512(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
+
+// panelExpTermsRowsAVX512 is Panel.expSumRowsGo with dst for n > 0 entries of
+// rows > 0. It prefetches what lies so many bytes from the entries.
+//
+//go:noescape
+func panelExpTermsRowsAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
+
+// panelShiftEachRowAVX512 is Panel.shiftEachRowGo for n > 0 entries of rows >
+// 0. dst may be x.
+//
+//go:noescape
+func panelShiftEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+
+// panelScaleEachRowAVX512 is Panel.scaleEachRowGo for n > 0 entries of rows >
+// 0. dst may be x.
+//
+//go:noescape
+func panelScaleEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
+
 // panelRaiseMaxAVX512 is Panel.raiseMaxGo for n > 0 rows, stride doubles
 // apart.
 //

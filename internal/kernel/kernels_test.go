@@ -107,6 +107,30 @@ var kernels = []kernelRow{
 			}
 		}
 	}, anyValue, "x", "dst", ""},
+	{"Panel.MaxOfRows", ofManyRows, func(o *operands) {
+		p := o.panel
+		p.MaxOfRows(o.n, o.x, o.stride, o.cols, o.rows)
+		o.returnsSlices(&p.Max, &p.shift, &p.magic, &p.lower)
+	}, anyValue, "x", "", ""},
+	{"Panel.ExpSumRows without dst", ofManyRows, func(o *operands) {
+		o.panel.ExpSumRows(o.n, nil, 0, o.x, o.stride, o.cols, o.rows, o.q, o.dst)
+		o.returnsSlices(&o.panel.Count, &o.panel.Hi[0], &o.panel.Lo[0])
+	}, finite, "x", "", ""},
+	{"Panel.ExpSumRows", ofManyRows, func(o *operands) {
+		o.panel.ExpSumRows(o.n, o.dst, o.stride, o.x, o.stride, o.cols, o.rows, nil, nil)
+		o.returnsSlices(&o.panel.Count, &o.panel.Hi[0], &o.panel.Lo[0])
+	}, finite, "x", "dst", ""},
+	{"Panel.ExpSumRows in place", ofManyRows, func(o *operands) {
+		o.panel.ExpSumRows(o.n, o.x, o.stride, o.x, o.stride, o.cols, o.rows, nil, o.x)
+		o.returnsSlices(&o.panel.Count, &o.panel.Hi[0], &o.panel.Lo[0])
+	}, finite, "x", "x", ""},
+	{"Panel.ShiftEachRow", ofManyRows, func(o *operands) {
+		o.panel.ShiftEachRow(o.n, o.dst, o.stride, o.x, o.stride, o.cols, o.rows)
+	}, anyValue, "x", "dst", ""},
+	{"Panel.ShiftEachRow in place", ofManyRows, func(o *operands) {
+		o.panel.ShiftEachRow(o.n, o.x, o.stride, o.x, o.stride, o.cols, o.rows)
+	}, anyValue, "x", "x", ""},
+	{"Panel.ScaleEachRow", ofManyRows, func(o *operands) { o.panel.ScaleEachRow(o.n, o.x, o.stride, o.cols, o.rows) }, finite, "x", "x", ""},
 	{"Panel.Label", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(o.labels.Loss[:]...)
@@ -151,6 +175,21 @@ func (o *operands) addLanes(rest []float64) {
 	o.returns(append(slices.Concat(s.hi[:], s.lo[:]), left)...)
 }
 
+// returnsSlices returns the fields' slices of rows and those before.
+func (o *operands) returnsSlices(fields ...*[Width]float64) {
+	o.returned = nil
+	for _, f := range fields {
+		for _, v := range f[:o.n+o.rows] {
+			// What kind of NaN or infinity it is counts, its bits may differ.
+			kind := 0.0
+			if v != v {
+				kind = 1
+			}
+			o.returned = append(o.returned, v, kind)
+		}
+	}
+}
+
 // A kernelRow is a row of the table of kernels.
 type kernelRow struct {
 	name   string
@@ -180,6 +219,7 @@ const (
 	ofTiles                   // the same, Width apart
 	ofRows                    // rows of cols entries, and a tile of them
 	ofDenseRows               // the same without gaps
+	ofManyRows                // rows of more than FewCols entries, from slice n of a panel on
 )
 
 // A kernelShape is the size of operands.
@@ -206,6 +246,12 @@ func (l layout) shapes() (shapes []kernelShape) {
 				for _, stride := range strides {
 					shapes = append(shapes, kernelShape{n: n, groups: groups, stride: stride})
 				}
+			}
+		}
+	case ofManyRows:
+		for k, cols := range []int{65, 66, 71, 72, 73, 79, 80, 95, 96, 100, 127, 128, 129, 191, 192, 200, 257, 300, 511, 513, 1001, 2047, 2048} {
+			for rows := 1; rows <= min(2*Group, 6000/cols); rows++ {
+				shapes = append(shapes, kernelShape{n: (k + rows) % 5, rows: rows, cols: cols, stride: cols + []int{0, 1, 7}[(k+rows)%3]})
 			}
 		}
 	default:
@@ -352,6 +398,16 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		testkit.FillWith(o.strips.Before.Max[:], r.NormFloat64)
 		testkit.FillWith(o.strips.Before.NegLogSum[:], r.NormFloat64)
 		o.strips.Next.Reset()
+	case ofManyRows:
+		p := o.panel
+		p.maxOfRowsGo(s.n, o.x, s.stride, s.cols, s.rows)
+		for i := s.n; i < s.n+s.rows; i++ {
+			p.NegLogSum[i], p.Factor[i] = -math.Abs(r.NormFloat64()), r.NormFloat64()
+			if r.IntN(9) == 0 {
+				p.NegLogSum[i], p.Factor[i] = NaN, NaN
+			}
+		}
+		copy(o.dst, o.x)
 	default:
 		c, terms := fewClasses(o.x, s.stride, s.cols, s.rows)
 		*o.panel = *c
