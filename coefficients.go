@@ -43,7 +43,7 @@ func (b *batch) weighted(n int) {
 	cols := b.task.logits.cols
 	var q coefficients
 	if b.task.target != nil {
-		q.smoothed = b.task.settings.newSmoothing(cols)
+		q.smoothed = b.task.settings.newSmoothing(cols, false)
 		defer q.smoothed.release()
 		if b.task.sideBySide(n) {
 			b.setClassWeights()
@@ -89,6 +89,9 @@ func (b *batch) softCoefficients(dst, t []float64, first int) []float64 {
 // smoothing. Smoothed ones are treated as smoothed labels are, whose losses are
 // sums of log-probabilities as NLL gets them.
 func (t *entropy) isDistribution() bool { return t.target == nil && t.settings.smoothing == 0 }
+
+// hasSmoothedLabels reports whether the targets are labels with smoothing.
+func (t *entropy) hasSmoothedLabels() bool { return t.target != nil && t.settings.smoothing != 0 }
 
 // hasUniformSmoothing reports whether the targets are labels with smoothing and
 // without class weights.

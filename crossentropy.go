@@ -371,7 +371,7 @@ func (t *entropy) do(w *workspace, unit int) {
 func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 	b := batch{task: t, work: w, begin: begin}
 	w.sum.Reset()
-	if isLong(t.logits.cols) {
+	if isLong(t.logits.cols) || t.hasSmoothedLabels() && !t.inPlace && t.settings.byChunks(&t.logits) {
 		b.long(n)
 		return w.sum.Total(), b.correct
 	}

@@ -156,7 +156,7 @@ func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactS
 func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
 	t := smoothTasks.Get().(*smoothTask)
 	t.settings, t.x, t.target, t.each = *s, *x, target, each
-	t.coefficients = s.newSmoothing(x.cols)
+	t.coefficients = s.newSmoothing(x.cols, s.byChunks(x))
 	group := x.together(groupRows(x.cols))
 	units := (x.rows-1)/group + 1
 	t.sums = grow(t.sums, units)
@@ -201,7 +201,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	group := t.x.together(groupRows(cols))
 	begin := unit * group
 	n := min(group, t.x.rows-begin)
-	if isLong(cols) {
+	if t.settings.byChunks(&t.x) {
 		w.sum.Reset()
 		for i := range n {
 			t.doLong(w, &q, begin+i)
@@ -292,7 +292,7 @@ func nllGrad(dst blas64.General, target []int, s *settings) {
 	divisor := newDivisor(s.reduction, &weight)
 	var q smoothing
 	if s.smoothing > 0 {
-		q = s.newSmoothing(dst.Cols)
+		q = s.newSmoothing(dst.Cols, dst.Cols > kernel.ChunkLen)
 		defer q.release()
 	}
 	for i, y := range target {
@@ -313,7 +313,7 @@ func nllGrad(dst blas64.General, target []int, s *settings) {
 			}
 			return 0 - divisor.over(float64(q*sw))
 		}
-		if isLong(dst.Cols) {
+		if dst.Cols > kernel.ChunkLen {
 			for u := range kernel.Chunks(dst.Cols) {
 				to := kernel.ChunkOf(row, u)
 				for c, qc := range q.chunk(y, u) {
@@ -348,26 +348,35 @@ func hardLoss(coef, logp float64) float64 {
 type smoothing struct {
 	classes int
 	weight  []float64  // of the classes; nil: all 1
-	buffer  *[]float64 // w[c]·(e/C) of every class, or room for a chunk of long rows
+	buffer  *[]float64 // w[c]·(e/C) of every class, or room for a chunk
 	shift   int        // all of them are times 2^shift
 	off     float64    // e/C
 	on      float64    // (1-e) + e/C
+	// One more than where the label of the last chunk is, 0 if it has none.
+	labelled int
 }
 
 // newSmoothing returns the coefficients for smoothed targets of the given
-// number of classes. They serve one goroutine at a time, and are to be
-// released.
-func (s *settings) newSmoothing(classes int) smoothing {
+// number of classes, for target and the like or, if they are to be had by chunks,
+// for chunk. They serve one goroutine at a time, and are to be released.
+func (s *settings) newSmoothing(classes int, byChunks bool) smoothing {
 	keep, off := s.spread(classes)
 	q := smoothing{classes: classes, weight: s.weight, shift: s.shift, off: off, on: keep + off}
-	if isLong(classes) {
+	if byChunks {
 		q.buffer = getBuffer(kernel.ChunkLen)
+		if q.weight == nil {
+			kernel.Fill(*q.buffer, q.off)
+		}
 		return q
 	}
 	q.buffer = getBuffer(classes)
-	base := *q.buffer
-	for c := range base {
-		base[c] = float64(s.classWeightAt(c) * off)
+	if s.weight == nil {
+		kernel.Fill(*q.buffer, off)
+		return q
+	}
+	copy(*q.buffer, s.weight)
+	for u := range kernel.Chunks(classes) {
+		kernel.ScaleTermsBy(kernel.ChunkOf(*q.buffer, u), off, 1, 1)
 	}
 	return q
 }
@@ -387,19 +396,23 @@ func (q *smoothing) target(y int) []float64 {
 	return base
 }
 
-// chunk returns the coefficients of label y for the
-// classes of a chunk of long rows. They hold until the next call.
+// chunk returns the coefficients of label y for the classes of chunk u. They hold
+// until the next call.
 func (q *smoothing) chunk(y, u int) []float64 {
 	first := u * kernel.ChunkLen
-	base := (*q.buffer)[:min(kernel.ChunkLen, q.classes-first)]
-	if q.weight == nil {
-		kernel.Fill(base, q.off)
-	} else {
-		copy(base, q.weight[first:])
+	base := *q.buffer
+	switch {
+	case q.weight != nil:
+		base = base[:copy(base, q.weight[first:])]
 		kernel.ScaleTermsBy(base, q.off, 1, 1)
+	case q.labelled > 0:
+		base[q.labelled-1] = q.off
+		q.labelled = 0
 	}
+	base = base[:min(kernel.ChunkLen, q.classes-first)]
 	if k := y - first; k >= 0 && k < len(base) {
 		base[k] = q.weightAt(y, q.on)
+		q.labelled = k + 1
 	}
 	return base
 }

@@ -293,6 +293,14 @@ var mostBuffered = 1 << 16
 // isLong reports whether rows of cols entries are worked on chunk by chunk.
 func isLong(cols int) bool { return cols > mostBuffered }
 
+// byChunks reports whether rows of x with smoothed labels are worked on chunk by
+// chunk: those of more than one that lie as they are wanted are too, if all
+// coefficients but the label's are the same. A chunk of them stays in the first
+// cache.
+func (s *settings) byChunks(x *source) bool {
+	return isLong(x.cols) || s.weight == nil && x.kind == sourceDense && x.cols > kernel.ChunkLen
+}
+
 // chunk returns chunk u of row i: where it lies, or copied into buf.
 func (s *source) chunk(buf *[]float64, i, u int) []float64 {
 	j := u * kernel.ChunkLen
@@ -389,7 +397,7 @@ func (b *batch) labelledLong(i int) {
 func (b *batch) weightedLong(n int) {
 	var q smoothing
 	if b.task.target != nil {
-		q = b.task.settings.newSmoothing(b.task.logits.cols)
+		q = b.task.settings.newSmoothing(b.task.logits.cols, true)
 		defer q.release()
 	}
 	for i := range n {
