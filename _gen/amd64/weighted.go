@@ -37,13 +37,24 @@ func (g *generator) weightedKernels() {
 // order: the hardware does not go past the end of a page.
 const farAhead = 2048
 
+// sharedTwoSum is twoSum where there is hardly anything but sums to do. Half of
+// them are products with 1 and a sum, which are the same numbers: processors that
+// have units for sums and others for products are then busy in both.
+func (g *generator) sharedTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
+	one := g.constant("one")
+	sum = g.add(a, b)
+	c := g.fms(sum, one, a)
+	left := g.fnma(g.sub(sum, c), one, a)
+	return sum, g.fma(left, one, g.sub(b, c))
+}
+
 // addLossTerm is the function of that name, and adds nothing where q is 0.
 func (g *generator) addLossTerm(hi, lo, q, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
-	l := g.sub(g.sub(max, x), negLogSum)
+	l := g.sub(g.fnma(x, g.constant("one"), max), negLogSum)
 	weighted := g.compare(notEqual, q, g.loaded("zero"))
 	product := g.zeroUnless(weighted, g.mul(q, l))
 	lost := g.zeroUnless(weighted, g.fms(q, l, product))
-	sum, rest = g.twoSum(hi, product)
+	sum, rest = g.sharedTwoSum(hi, product)
 	return sum, g.add(g.add(rest, lost), lo)
 }
 
@@ -118,7 +129,11 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 		negLogSum = g.setAside(g.AllocLocal(32), 0, g.broadcast(address(g.Param("negLogSum"))))
 	}
 	n := g.param("n")
-	g.keep("zero")
+	if g.wide {
+		g.keep("zero", "one")
+	} else {
+		g.keep("zero")
+	}
 	// The sums of all lanes, or of four and four.
 	var hi, lo []reg.VecVirtual
 	var sums []wordSum
@@ -141,7 +156,7 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			g.VMOVAPD(rest, lo[i])
 		}
 		if coefficients != none {
-			sum, rest := g.twoSum(sums[i].hi, v[0])
+			sum, rest := g.sharedTwoSum(sums[i].hi, v[0])
 			g.VMOVAPD(sum, sums[i].hi)
 			g.VADDPD(rest, sums[i].block, sums[i].block)
 		}

@@ -3946,115 +3946,122 @@ TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-64
 	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ        BX, $0x08
-	JLT         eightDone
-	PREFETCHT0  2048(CX)
-	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y6
-	VMOVUPD     (DX), Y7
-	VSUBPD      Y7, Y0, Y7
-	VSUBPD      (SP), Y7, Y7
-	VCMPPD      $0x04, Y1, Y6, Y8
-	VMULPD      Y7, Y6, Y9
-	VANDPD      Y9, Y8, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y7, Y6, Y10
-	VANDPD      Y10, Y8, Y6
-	VADDPD      Y9, Y2, Y7
-	VSUBPD      Y2, Y7, Y8
-	VSUBPD      Y8, Y7, Y10
-	VSUBPD      Y10, Y2, Y2
-	VSUBPD      Y8, Y9, Y8
-	VADDPD      Y8, Y2, Y2
-	VADDPD      Y6, Y2, Y2
-	VADDPD      Y3, Y2, Y3
-	VMOVAPD     Y7, Y2
-	VMOVUPD     32(CX), Y6
-	VMOVUPD     32(DX), Y7
-	VSUBPD      Y7, Y0, Y7
-	VSUBPD      (SP), Y7, Y7
-	VCMPPD      $0x04, Y1, Y6, Y8
-	VMULPD      Y7, Y6, Y9
-	VANDPD      Y9, Y8, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y7, Y6, Y10
-	VANDPD      Y10, Y8, Y6
-	VADDPD      Y9, Y4, Y7
-	VSUBPD      Y4, Y7, Y8
-	VSUBPD      Y8, Y7, Y10
-	VSUBPD      Y10, Y4, Y4
-	VSUBPD      Y8, Y9, Y8
-	VADDPD      Y8, Y4, Y4
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y5, Y4, Y5
-	VMOVAPD     Y7, Y4
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
-	JMP         eight
+	CMPQ         BX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
+	VMOVUPD      (CX), Y6
+	VMOVUPD      (DX), Y7
+	VMOVAPD      Y0, Y8
+	VFNMADD231PD one<>+0(SB), Y7, Y8
+	VSUBPD       (SP), Y8, Y7
+	VCMPPD       $0x04, Y1, Y6, Y8
+	VMULPD       Y7, Y6, Y9
+	VANDPD       Y9, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y6, Y10
+	VANDPD       Y10, Y8, Y6
+	VADDPD       Y9, Y2, Y7
+	VMOVAPD      Y2, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y10
+	VFNMADD231PD one<>+0(SB), Y10, Y2
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y2, Y8
+	VADDPD       Y6, Y8, Y2
+	VADDPD       Y3, Y2, Y3
+	VMOVAPD      Y7, Y2
+	VMOVUPD      32(CX), Y6
+	VMOVUPD      32(DX), Y7
+	VMOVAPD      Y0, Y8
+	VFNMADD231PD one<>+0(SB), Y7, Y8
+	VSUBPD       (SP), Y8, Y7
+	VCMPPD       $0x04, Y1, Y6, Y8
+	VMULPD       Y7, Y6, Y9
+	VANDPD       Y9, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y6, Y10
+	VANDPD       Y10, Y8, Y6
+	VADDPD       Y9, Y4, Y7
+	VMOVAPD      Y4, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y10
+	VFNMADD231PD one<>+0(SB), Y10, Y4
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y4, Y8
+	VADDPD       Y6, Y8, Y4
+	VADDPD       Y5, Y4, Y5
+	VMOVAPD      Y7, Y4
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, BX
+	JMP          eight
 
 eightDone:
-	CMPQ        BX, $0x00
-	JLE         join
-	MOVQ        $0x00000004, DI
-	CMPQ        BX, DI
-	MOVQ        BX, SI
-	CMOVQGT     DI, SI
-	NEGQ        SI
-	LEAQ        laneMasks<>+32(SB), DI
-	VMOVUPD     (DI)(SI*8), Y6
-	VMASKMOVPD  (CX), Y6, Y7
-	VBLENDVPD   Y6, Y7, Y1, Y7
-	VMASKMOVPD  (DX), Y6, Y8
-	VBLENDVPD   Y6, Y8, Y1, Y6
-	VSUBPD      Y6, Y0, Y6
-	VSUBPD      (SP), Y6, Y6
-	VCMPPD      $0x04, Y1, Y7, Y8
-	VMULPD      Y6, Y7, Y9
-	VANDPD      Y9, Y8, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y6, Y7, Y10
-	VANDPD      Y10, Y8, Y6
-	VADDPD      Y9, Y2, Y7
-	VSUBPD      Y2, Y7, Y8
-	VSUBPD      Y8, Y7, Y10
-	VSUBPD      Y10, Y2, Y2
-	VSUBPD      Y8, Y9, Y8
-	VADDPD      Y8, Y2, Y2
-	VADDPD      Y6, Y2, Y2
-	VADDPD      Y3, Y2, Y3
-	VMOVAPD     Y7, Y2
-	CMPQ        BX, $0x04
-	JLE         join
-	SUBQ        $0x04, BX
-	MOVQ        $0x00000004, SI
-	CMPQ        BX, SI
-	CMOVQGT     SI, BX
-	NEGQ        BX
-	LEAQ        laneMasks<>+32(SB), SI
-	VMOVUPD     (SI)(BX*8), Y6
-	VMASKMOVPD  32(CX), Y6, Y7
-	VBLENDVPD   Y6, Y7, Y1, Y7
-	VMASKMOVPD  32(DX), Y6, Y8
-	VBLENDVPD   Y6, Y8, Y1, Y6
-	VSUBPD      Y6, Y0, Y0
-	VSUBPD      (SP), Y0, Y0
-	VCMPPD      $0x04, Y1, Y7, Y1
-	VMULPD      Y0, Y7, Y6
-	VANDPD      Y6, Y1, Y6
-	VMOVAPD     Y6, Y8
-	VFMSUB231PD Y0, Y7, Y8
-	VANDPD      Y8, Y1, Y0
-	VADDPD      Y6, Y4, Y1
-	VSUBPD      Y4, Y1, Y7
-	VSUBPD      Y7, Y1, Y8
-	VSUBPD      Y8, Y4, Y4
-	VSUBPD      Y7, Y6, Y6
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y0, Y4, Y0
-	VADDPD      Y5, Y0, Y0
-	VMOVAPD     Y1, Y4
-	VMOVAPD     Y0, Y5
+	CMPQ         BX, $0x00
+	JLE          join
+	MOVQ         $0x00000004, DI
+	CMPQ         BX, DI
+	MOVQ         BX, SI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y6
+	VMASKMOVPD   (CX), Y6, Y7
+	VBLENDVPD    Y6, Y7, Y1, Y7
+	VMASKMOVPD   (DX), Y6, Y8
+	VBLENDVPD    Y6, Y8, Y1, Y6
+	VMOVAPD      Y0, Y8
+	VFNMADD231PD one<>+0(SB), Y6, Y8
+	VSUBPD       (SP), Y8, Y6
+	VCMPPD       $0x04, Y1, Y7, Y8
+	VMULPD       Y6, Y7, Y9
+	VANDPD       Y9, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y6, Y7, Y10
+	VANDPD       Y10, Y8, Y6
+	VADDPD       Y9, Y2, Y7
+	VMOVAPD      Y2, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y10
+	VFNMADD231PD one<>+0(SB), Y10, Y2
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y2, Y8
+	VADDPD       Y6, Y8, Y2
+	VADDPD       Y3, Y2, Y3
+	VMOVAPD      Y7, Y2
+	CMPQ         BX, $0x04
+	JLE          join
+	SUBQ         $0x04, BX
+	MOVQ         $0x00000004, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	NEGQ         BX
+	LEAQ         laneMasks<>+32(SB), SI
+	VMOVUPD      (SI)(BX*8), Y6
+	VMASKMOVPD   32(CX), Y6, Y7
+	VBLENDVPD    Y6, Y7, Y1, Y7
+	VMASKMOVPD   32(DX), Y6, Y8
+	VBLENDVPD    Y6, Y8, Y1, Y6
+	VFNMADD231PD one<>+0(SB), Y6, Y0
+	VSUBPD       (SP), Y0, Y0
+	VCMPPD       $0x04, Y1, Y7, Y1
+	VMULPD       Y0, Y7, Y6
+	VANDPD       Y6, Y1, Y6
+	VMOVAPD      Y6, Y8
+	VFMSUB231PD  Y0, Y7, Y8
+	VANDPD       Y8, Y1, Y0
+	VADDPD       Y6, Y4, Y1
+	VMOVAPD      Y4, Y7
+	VFMSUB231PD  one<>+0(SB), Y1, Y7
+	VSUBPD       Y7, Y1, Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y4
+	VSUBPD       Y7, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y4, Y6
+	VADDPD       Y0, Y6, Y0
+	VADDPD       Y5, Y0, Y0
+	VMOVAPD      Y1, Y4
+	VMOVAPD      Y0, Y5
 
 join:
 	VMOVUPD      Y2, (AX)
@@ -4116,174 +4123,185 @@ TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $32-80
 	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ        BX, $0x08
-	JLT         eightDone
-	PREFETCHT0  2048(CX)
-	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y13
-	VMOVUPD     (DX), Y14
-	VSUBPD      Y14, Y0, Y14
-	VSUBPD      (SP), Y14, Y14
-	VCMPPD      $0x04, Y1, Y13, Y15
-	VMULPD      Y14, Y13, Y16
-	VANDPD      Y16, Y15, Y16
-	VMOVAPD     Y16, Y17
-	VFMSUB231PD Y14, Y13, Y17
-	VANDPD      Y17, Y15, Y14
-	VADDPD      Y16, Y5, Y15
-	VSUBPD      Y5, Y15, Y17
-	VSUBPD      Y17, Y15, Y18
-	VSUBPD      Y18, Y5, Y5
-	VSUBPD      Y17, Y16, Y16
-	VADDPD      Y16, Y5, Y5
-	VADDPD      Y14, Y5, Y5
-	VADDPD      Y6, Y5, Y6
-	VMOVAPD     Y15, Y5
-	VADDPD      Y13, Y7, Y14
-	VSUBPD      Y7, Y14, Y15
-	VSUBPD      Y15, Y14, Y16
-	VSUBPD      Y16, Y7, Y7
-	VSUBPD      Y15, Y13, Y13
-	VADDPD      Y13, Y7, Y13
-	VMOVAPD     Y14, Y7
-	VADDPD      Y13, Y8, Y8
-	VMOVUPD     32(CX), Y13
-	VMOVUPD     32(DX), Y14
-	VSUBPD      Y14, Y0, Y14
-	VSUBPD      (SP), Y14, Y14
-	VCMPPD      $0x04, Y1, Y13, Y15
-	VMULPD      Y14, Y13, Y16
-	VANDPD      Y16, Y15, Y16
-	VMOVAPD     Y16, Y17
-	VFMSUB231PD Y14, Y13, Y17
-	VANDPD      Y17, Y15, Y14
-	VADDPD      Y16, Y9, Y15
-	VSUBPD      Y9, Y15, Y17
-	VSUBPD      Y17, Y15, Y18
-	VSUBPD      Y18, Y9, Y9
-	VSUBPD      Y17, Y16, Y16
-	VADDPD      Y16, Y9, Y9
-	VADDPD      Y14, Y9, Y9
-	VADDPD      Y10, Y9, Y10
-	VMOVAPD     Y15, Y9
-	VADDPD      Y13, Y11, Y14
-	VSUBPD      Y11, Y14, Y15
-	VSUBPD      Y15, Y14, Y16
-	VSUBPD      Y16, Y11, Y11
-	VSUBPD      Y15, Y13, Y13
-	VADDPD      Y13, Y11, Y13
-	VMOVAPD     Y14, Y11
-	VADDPD      Y13, Y12, Y12
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, DX
-	DECQ        SI
-	JNZ         within
-	VMOVUPD     192(AX), Y13
-	VADDPD      Y8, Y13, Y14
-	VSUBPD      Y13, Y14, Y15
-	VSUBPD      Y15, Y14, Y16
-	VSUBPD      Y16, Y13, Y13
-	VSUBPD      Y15, Y8, Y8
-	VADDPD      Y8, Y13, Y8
-	VMOVUPD     Y14, 192(AX)
-	VADDPD      256(AX), Y8, Y8
-	VMOVUPD     Y8, 256(AX)
-	VXORPD      Y8, Y8, Y8
-	VMOVUPD     224(AX), Y13
-	VADDPD      Y12, Y13, Y14
-	VSUBPD      Y13, Y14, Y15
-	VSUBPD      Y15, Y14, Y16
-	VSUBPD      Y16, Y13, Y13
-	VSUBPD      Y15, Y12, Y12
-	VADDPD      Y12, Y13, Y12
-	VMOVUPD     Y14, 224(AX)
-	VADDPD      288(AX), Y12, Y12
-	VMOVUPD     Y12, 288(AX)
-	VXORPD      Y12, Y12, Y12
-	MOVQ        $0x00000008, SI
+	CMPQ         BX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
+	VMOVUPD      (CX), Y13
+	VMOVUPD      (DX), Y14
+	VMOVAPD      Y0, Y15
+	VFNMADD231PD one<>+0(SB), Y14, Y15
+	VSUBPD       (SP), Y15, Y14
+	VCMPPD       $0x04, Y1, Y13, Y15
+	VMULPD       Y14, Y13, Y16
+	VANDPD       Y16, Y15, Y16
+	VMOVAPD      Y16, Y17
+	VFMSUB231PD  Y14, Y13, Y17
+	VANDPD       Y17, Y15, Y14
+	VADDPD       Y16, Y5, Y15
+	VMOVAPD      Y5, Y17
+	VFMSUB231PD  one<>+0(SB), Y15, Y17
+	VSUBPD       Y17, Y15, Y18
+	VFNMADD231PD one<>+0(SB), Y18, Y5
+	VSUBPD       Y17, Y16, Y16
+	VFMADD231PD  one<>+0(SB), Y5, Y16
+	VADDPD       Y14, Y16, Y5
+	VADDPD       Y6, Y5, Y6
+	VMOVAPD      Y15, Y5
+	VADDPD       Y13, Y7, Y14
+	VMOVAPD      Y7, Y15
+	VFMSUB231PD  one<>+0(SB), Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y7
+	VSUBPD       Y15, Y13, Y13
+	VFMADD231PD  one<>+0(SB), Y7, Y13
+	VMOVAPD      Y14, Y7
+	VADDPD       Y13, Y8, Y8
+	VMOVUPD      32(CX), Y13
+	VMOVUPD      32(DX), Y14
+	VMOVAPD      Y0, Y15
+	VFNMADD231PD one<>+0(SB), Y14, Y15
+	VSUBPD       (SP), Y15, Y14
+	VCMPPD       $0x04, Y1, Y13, Y15
+	VMULPD       Y14, Y13, Y16
+	VANDPD       Y16, Y15, Y16
+	VMOVAPD      Y16, Y17
+	VFMSUB231PD  Y14, Y13, Y17
+	VANDPD       Y17, Y15, Y14
+	VADDPD       Y16, Y9, Y15
+	VMOVAPD      Y9, Y17
+	VFMSUB231PD  one<>+0(SB), Y15, Y17
+	VSUBPD       Y17, Y15, Y18
+	VFNMADD231PD one<>+0(SB), Y18, Y9
+	VSUBPD       Y17, Y16, Y16
+	VFMADD231PD  one<>+0(SB), Y9, Y16
+	VADDPD       Y14, Y16, Y9
+	VADDPD       Y10, Y9, Y10
+	VMOVAPD      Y15, Y9
+	VADDPD       Y13, Y11, Y14
+	VMOVAPD      Y11, Y15
+	VFMSUB231PD  one<>+0(SB), Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y11
+	VSUBPD       Y15, Y13, Y13
+	VFMADD231PD  one<>+0(SB), Y11, Y13
+	VMOVAPD      Y14, Y11
+	VADDPD       Y13, Y12, Y12
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	DECQ         SI
+	JNZ          within
+	VMOVUPD      192(AX), Y13
+	VADDPD       Y8, Y13, Y14
+	VSUBPD       Y13, Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VSUBPD       Y16, Y13, Y13
+	VSUBPD       Y15, Y8, Y8
+	VADDPD       Y8, Y13, Y8
+	VMOVUPD      Y14, 192(AX)
+	VADDPD       256(AX), Y8, Y8
+	VMOVUPD      Y8, 256(AX)
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      224(AX), Y13
+	VADDPD       Y12, Y13, Y14
+	VSUBPD       Y13, Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VSUBPD       Y16, Y13, Y13
+	VSUBPD       Y15, Y12, Y12
+	VADDPD       Y12, Y13, Y12
+	VMOVUPD      Y14, 224(AX)
+	VADDPD       288(AX), Y12, Y12
+	VMOVUPD      Y12, 288(AX)
+	VXORPD       Y12, Y12, Y12
+	MOVQ         $0x00000008, SI
 
 within:
 	SUBQ $0x08, BX
 	JMP  eight
 
 eightDone:
-	CMPQ        BX, $0x00
-	JLE         join
-	MOVQ        $0x00000004, DI
-	CMPQ        BX, DI
-	MOVQ        BX, SI
-	CMOVQGT     DI, SI
-	NEGQ        SI
-	LEAQ        laneMasks<>+32(SB), DI
-	VMOVUPD     (DI)(SI*8), Y13
-	VMASKMOVPD  (CX), Y13, Y14
-	VBLENDVPD   Y13, Y14, Y1, Y14
-	VMASKMOVPD  (DX), Y13, Y15
-	VBLENDVPD   Y13, Y15, Y1, Y13
-	VSUBPD      Y13, Y0, Y13
-	VSUBPD      (SP), Y13, Y13
-	VCMPPD      $0x04, Y1, Y14, Y15
-	VMULPD      Y13, Y14, Y16
-	VANDPD      Y16, Y15, Y16
-	VMOVAPD     Y16, Y17
-	VFMSUB231PD Y13, Y14, Y17
-	VANDPD      Y17, Y15, Y13
-	VADDPD      Y16, Y5, Y15
-	VSUBPD      Y5, Y15, Y17
-	VSUBPD      Y17, Y15, Y18
-	VSUBPD      Y18, Y5, Y5
-	VSUBPD      Y17, Y16, Y16
-	VADDPD      Y16, Y5, Y5
-	VADDPD      Y13, Y5, Y5
-	VADDPD      Y6, Y5, Y6
-	VMOVAPD     Y15, Y5
-	VADDPD      Y14, Y7, Y13
-	VSUBPD      Y7, Y13, Y15
-	VSUBPD      Y15, Y13, Y16
-	VSUBPD      Y16, Y7, Y7
-	VSUBPD      Y15, Y14, Y14
-	VADDPD      Y14, Y7, Y14
-	VMOVAPD     Y13, Y7
-	VADDPD      Y14, Y8, Y8
-	CMPQ        BX, $0x04
-	JLE         join
-	SUBQ        $0x04, BX
-	MOVQ        $0x00000004, SI
-	CMPQ        BX, SI
-	CMOVQGT     SI, BX
-	NEGQ        BX
-	LEAQ        laneMasks<>+32(SB), SI
-	VMOVUPD     (SI)(BX*8), Y13
-	VMASKMOVPD  32(CX), Y13, Y14
-	VBLENDVPD   Y13, Y14, Y1, Y14
-	VMASKMOVPD  32(DX), Y13, Y15
-	VBLENDVPD   Y13, Y15, Y1, Y13
-	VSUBPD      Y13, Y0, Y0
-	VSUBPD      (SP), Y0, Y0
-	VCMPPD      $0x04, Y1, Y14, Y1
-	VMULPD      Y0, Y14, Y13
-	VANDPD      Y13, Y1, Y13
-	VMOVAPD     Y13, Y15
-	VFMSUB231PD Y0, Y14, Y15
-	VANDPD      Y15, Y1, Y0
-	VADDPD      Y13, Y9, Y1
-	VSUBPD      Y9, Y1, Y15
-	VSUBPD      Y15, Y1, Y16
-	VSUBPD      Y16, Y9, Y9
-	VSUBPD      Y15, Y13, Y13
-	VADDPD      Y13, Y9, Y9
-	VADDPD      Y0, Y9, Y0
-	VADDPD      Y10, Y0, Y0
-	VMOVAPD     Y1, Y9
-	VMOVAPD     Y0, Y10
-	VADDPD      Y14, Y11, Y0
-	VSUBPD      Y11, Y0, Y1
-	VSUBPD      Y1, Y0, Y13
-	VSUBPD      Y13, Y11, Y11
-	VSUBPD      Y1, Y14, Y1
-	VADDPD      Y1, Y11, Y1
-	VMOVAPD     Y0, Y11
-	VADDPD      Y1, Y12, Y12
+	CMPQ         BX, $0x00
+	JLE          join
+	MOVQ         $0x00000004, DI
+	CMPQ         BX, DI
+	MOVQ         BX, SI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y13
+	VMASKMOVPD   (CX), Y13, Y14
+	VBLENDVPD    Y13, Y14, Y1, Y14
+	VMASKMOVPD   (DX), Y13, Y15
+	VBLENDVPD    Y13, Y15, Y1, Y13
+	VMOVAPD      Y0, Y15
+	VFNMADD231PD one<>+0(SB), Y13, Y15
+	VSUBPD       (SP), Y15, Y13
+	VCMPPD       $0x04, Y1, Y14, Y15
+	VMULPD       Y13, Y14, Y16
+	VANDPD       Y16, Y15, Y16
+	VMOVAPD      Y16, Y17
+	VFMSUB231PD  Y13, Y14, Y17
+	VANDPD       Y17, Y15, Y13
+	VADDPD       Y16, Y5, Y15
+	VMOVAPD      Y5, Y17
+	VFMSUB231PD  one<>+0(SB), Y15, Y17
+	VSUBPD       Y17, Y15, Y18
+	VFNMADD231PD one<>+0(SB), Y18, Y5
+	VSUBPD       Y17, Y16, Y16
+	VFMADD231PD  one<>+0(SB), Y5, Y16
+	VADDPD       Y13, Y16, Y5
+	VADDPD       Y6, Y5, Y6
+	VMOVAPD      Y15, Y5
+	VADDPD       Y14, Y7, Y13
+	VMOVAPD      Y7, Y15
+	VFMSUB231PD  one<>+0(SB), Y13, Y15
+	VSUBPD       Y15, Y13, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y7
+	VSUBPD       Y15, Y14, Y14
+	VFMADD231PD  one<>+0(SB), Y7, Y14
+	VMOVAPD      Y13, Y7
+	VADDPD       Y14, Y8, Y8
+	CMPQ         BX, $0x04
+	JLE          join
+	SUBQ         $0x04, BX
+	MOVQ         $0x00000004, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	NEGQ         BX
+	LEAQ         laneMasks<>+32(SB), SI
+	VMOVUPD      (SI)(BX*8), Y13
+	VMASKMOVPD   32(CX), Y13, Y14
+	VBLENDVPD    Y13, Y14, Y1, Y14
+	VMASKMOVPD   32(DX), Y13, Y15
+	VBLENDVPD    Y13, Y15, Y1, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y0
+	VSUBPD       (SP), Y0, Y0
+	VCMPPD       $0x04, Y1, Y14, Y1
+	VMULPD       Y0, Y14, Y13
+	VANDPD       Y13, Y1, Y13
+	VMOVAPD      Y13, Y15
+	VFMSUB231PD  Y0, Y14, Y15
+	VANDPD       Y15, Y1, Y0
+	VADDPD       Y13, Y9, Y1
+	VMOVAPD      Y9, Y15
+	VFMSUB231PD  one<>+0(SB), Y1, Y15
+	VSUBPD       Y15, Y1, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y9
+	VSUBPD       Y15, Y13, Y13
+	VFMADD231PD  one<>+0(SB), Y9, Y13
+	VADDPD       Y0, Y13, Y0
+	VADDPD       Y10, Y0, Y0
+	VMOVAPD      Y1, Y9
+	VMOVAPD      Y0, Y10
+	VADDPD       Y14, Y11, Y0
+	VMOVAPD      Y11, Y1
+	VFMSUB231PD  one<>+0(SB), Y0, Y1
+	VSUBPD       Y1, Y0, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y11
+	VSUBPD       Y1, Y14, Y1
+	VFMADD231PD  one<>+0(SB), Y11, Y1
+	VMOVAPD      Y0, Y11
+	VADDPD       Y1, Y12, Y12
 
 join:
 	VMOVUPD      192(AX), Y0
@@ -4424,7 +4442,7 @@ join:
 	RET
 
 // func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
-// Requires: AVX, CMOV, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·coefficientSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ    sums+0(FP), AX
 	MOVQ    q+8(FP), CX
@@ -4437,97 +4455,101 @@ TEXT ·coefficientSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ    $0x00000008, BX
 
 eight:
-	CMPQ       DX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	VMOVUPD    (CX), Y5
-	VADDPD     Y5, Y1, Y6
-	VSUBPD     Y1, Y6, Y7
-	VSUBPD     Y7, Y6, Y8
-	VSUBPD     Y8, Y1, Y1
-	VSUBPD     Y7, Y5, Y5
-	VADDPD     Y5, Y1, Y5
-	VMOVAPD    Y6, Y1
-	VADDPD     Y5, Y2, Y2
-	VMOVUPD    32(CX), Y5
-	VADDPD     Y5, Y3, Y6
-	VSUBPD     Y3, Y6, Y7
-	VSUBPD     Y7, Y6, Y8
-	VSUBPD     Y8, Y3, Y3
-	VSUBPD     Y7, Y5, Y5
-	VADDPD     Y5, Y3, Y5
-	VMOVAPD    Y6, Y3
-	VADDPD     Y5, Y4, Y4
-	ADDQ       $0x40, CX
-	DECQ       BX
-	JNZ        within
-	VMOVUPD    64(AX), Y5
-	VADDPD     Y2, Y5, Y6
-	VSUBPD     Y5, Y6, Y7
-	VSUBPD     Y7, Y6, Y8
-	VSUBPD     Y8, Y5, Y5
-	VSUBPD     Y7, Y2, Y2
-	VADDPD     Y2, Y5, Y2
-	VMOVUPD    Y6, 64(AX)
-	VADDPD     128(AX), Y2, Y2
-	VMOVUPD    Y2, 128(AX)
-	VXORPD     Y2, Y2, Y2
-	VMOVUPD    96(AX), Y5
-	VADDPD     Y4, Y5, Y6
-	VSUBPD     Y5, Y6, Y7
-	VSUBPD     Y7, Y6, Y8
-	VSUBPD     Y8, Y5, Y5
-	VSUBPD     Y7, Y4, Y4
-	VADDPD     Y4, Y5, Y4
-	VMOVUPD    Y6, 96(AX)
-	VADDPD     160(AX), Y4, Y4
-	VMOVUPD    Y4, 160(AX)
-	VXORPD     Y4, Y4, Y4
-	MOVQ       $0x00000008, BX
+	CMPQ         DX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	VMOVUPD      (CX), Y5
+	VADDPD       Y5, Y1, Y6
+	VMOVAPD      Y1, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y1
+	VSUBPD       Y7, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y1, Y5
+	VMOVAPD      Y6, Y1
+	VADDPD       Y5, Y2, Y2
+	VMOVUPD      32(CX), Y5
+	VADDPD       Y5, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y3
+	VSUBPD       Y7, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y3, Y5
+	VMOVAPD      Y6, Y3
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x40, CX
+	DECQ         BX
+	JNZ          within
+	VMOVUPD      64(AX), Y5
+	VADDPD       Y2, Y5, Y6
+	VSUBPD       Y5, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y5, Y5
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y2
+	VMOVUPD      Y6, 64(AX)
+	VADDPD       128(AX), Y2, Y2
+	VMOVUPD      Y2, 128(AX)
+	VXORPD       Y2, Y2, Y2
+	VMOVUPD      96(AX), Y5
+	VADDPD       Y4, Y5, Y6
+	VSUBPD       Y5, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y5, Y5
+	VSUBPD       Y7, Y4, Y4
+	VADDPD       Y4, Y5, Y4
+	VMOVUPD      Y6, 96(AX)
+	VADDPD       160(AX), Y4, Y4
+	VMOVUPD      Y4, 160(AX)
+	VXORPD       Y4, Y4, Y4
+	MOVQ         $0x00000008, BX
 
 within:
 	SUBQ $0x08, DX
 	JMP  eight
 
 eightDone:
-	CMPQ       DX, $0x00
-	JLE        join
-	MOVQ       $0x00000004, SI
-	CMPQ       DX, SI
-	MOVQ       DX, BX
-	CMOVQGT    SI, BX
-	NEGQ       BX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(BX*8), Y5
-	VMASKMOVPD (CX), Y5, Y6
-	VBLENDVPD  Y5, Y6, Y0, Y5
-	VADDPD     Y5, Y1, Y6
-	VSUBPD     Y1, Y6, Y7
-	VSUBPD     Y7, Y6, Y8
-	VSUBPD     Y8, Y1, Y1
-	VSUBPD     Y7, Y5, Y5
-	VADDPD     Y5, Y1, Y5
-	VMOVAPD    Y6, Y1
-	VADDPD     Y5, Y2, Y2
-	CMPQ       DX, $0x04
-	JLE        join
-	SUBQ       $0x04, DX
-	MOVQ       $0x00000004, BX
-	CMPQ       DX, BX
-	CMOVQGT    BX, DX
-	NEGQ       DX
-	LEAQ       laneMasks<>+32(SB), BX
-	VMOVUPD    (BX)(DX*8), Y5
-	VMASKMOVPD 32(CX), Y5, Y6
-	VBLENDVPD  Y5, Y6, Y0, Y0
-	VADDPD     Y0, Y3, Y5
-	VSUBPD     Y3, Y5, Y6
-	VSUBPD     Y6, Y5, Y7
-	VSUBPD     Y7, Y3, Y3
-	VSUBPD     Y6, Y0, Y0
-	VADDPD     Y0, Y3, Y0
-	VMOVAPD    Y5, Y3
-	VADDPD     Y0, Y4, Y4
+	CMPQ         DX, $0x00
+	JLE          join
+	MOVQ         $0x00000004, SI
+	CMPQ         DX, SI
+	MOVQ         DX, BX
+	CMOVQGT      SI, BX
+	NEGQ         BX
+	LEAQ         laneMasks<>+32(SB), SI
+	VMOVUPD      (SI)(BX*8), Y5
+	VMASKMOVPD   (CX), Y5, Y6
+	VBLENDVPD    Y5, Y6, Y0, Y5
+	VADDPD       Y5, Y1, Y6
+	VMOVAPD      Y1, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y1
+	VSUBPD       Y7, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y1, Y5
+	VMOVAPD      Y6, Y1
+	VADDPD       Y5, Y2, Y2
+	CMPQ         DX, $0x04
+	JLE          join
+	SUBQ         $0x04, DX
+	MOVQ         $0x00000004, BX
+	CMPQ         DX, BX
+	CMOVQGT      BX, DX
+	NEGQ         DX
+	LEAQ         laneMasks<>+32(SB), BX
+	VMOVUPD      (BX)(DX*8), Y5
+	VMASKMOVPD   32(CX), Y5, Y6
+	VBLENDVPD    Y5, Y6, Y0, Y0
+	VADDPD       Y0, Y3, Y5
+	VMOVAPD      Y3, Y6
+	VFMSUB231PD  one<>+0(SB), Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y3
+	VSUBPD       Y6, Y0, Y0
+	VFMADD231PD  one<>+0(SB), Y3, Y0
+	VMOVAPD      Y5, Y3
+	VADDPD       Y0, Y4, Y4
 
 join:
 	VMOVUPD      64(AX), Y0
@@ -6136,63 +6158,66 @@ TEXT ·panelWeightedLossAVX2(SB), NOSPLIT, $0-40
 	SHLQ   $0x01, SI
 
 vectorsBy2:
-	VMOVUPD     (AX), Y1
-	VMOVUPD     2560(AX), Y2
-	VXORPD      Y3, Y3, Y3
-	VXORPD      Y4, Y4, Y4
-	MOVQ        BX, DI
-	LEAQ        (CX), R8
-	LEAQ        (DX), R9
-	SUBQ        $0x00, DI
-	JLE         done0Of2
-	VMOVUPD     (R8), Y5
-	VMOVUPD     (R9), Y6
-	VSUBPD      Y6, Y1, Y6
-	VSUBPD      Y2, Y6, Y6
-	VCMPPD      $0x04, Y0, Y5, Y7
-	VMULPD      Y6, Y5, Y8
-	VANDPD      Y8, Y7, Y8
-	VMOVAPD     Y8, Y9
-	VFMSUB231PD Y6, Y5, Y9
-	VANDPD      Y9, Y7, Y5
-	VADDPD      Y8, Y3, Y6
-	VSUBPD      Y3, Y6, Y7
-	VSUBPD      Y7, Y6, Y9
-	VSUBPD      Y9, Y3, Y3
-	VSUBPD      Y7, Y8, Y7
-	VADDPD      Y7, Y3, Y3
-	VADDPD      Y5, Y3, Y3
-	VADDPD      Y4, Y3, Y4
-	VMOVAPD     Y6, Y3
+	VMOVUPD      (AX), Y1
+	VMOVUPD      2560(AX), Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	MOVQ         BX, DI
+	LEAQ         (CX), R8
+	LEAQ         (DX), R9
+	SUBQ         $0x00, DI
+	JLE          done0Of2
+	VMOVUPD      (R8), Y5
+	VMOVUPD      (R9), Y6
+	VMOVAPD      Y1, Y7
+	VFNMADD231PD one<>+0(SB), Y6, Y7
+	VSUBPD       Y2, Y7, Y6
+	VCMPPD       $0x04, Y0, Y5, Y7
+	VMULPD       Y6, Y5, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y5, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VADDPD       Y5, Y7, Y3
+	VADDPD       Y4, Y3, Y4
+	VMOVAPD      Y6, Y3
 
 done0Of2:
-	VXORPD      Y5, Y5, Y5
-	VXORPD      Y6, Y6, Y6
-	MOVQ        BX, DI
-	LEAQ        512(CX), R8
-	LEAQ        512(DX), R9
-	SUBQ        $0x01, DI
-	JLE         done1Of2
-	VMOVUPD     (R8), Y7
-	VMOVUPD     (R9), Y8
-	VSUBPD      Y8, Y1, Y1
-	VSUBPD      Y2, Y1, Y1
-	VCMPPD      $0x04, Y0, Y7, Y2
-	VMULPD      Y1, Y7, Y8
-	VANDPD      Y8, Y2, Y8
-	VMOVAPD     Y8, Y9
-	VFMSUB231PD Y1, Y7, Y9
-	VANDPD      Y9, Y2, Y1
-	VADDPD      Y8, Y5, Y2
-	VSUBPD      Y5, Y2, Y7
-	VSUBPD      Y7, Y2, Y9
-	VSUBPD      Y9, Y5, Y5
-	VSUBPD      Y7, Y8, Y7
-	VADDPD      Y7, Y5, Y5
-	VADDPD      Y1, Y5, Y1
-	VADDPD      Y6, Y1, Y1
-	VMOVAPD     Y2, Y5
-	VMOVAPD     Y1, Y6
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	MOVQ         BX, DI
+	LEAQ         512(CX), R8
+	LEAQ         512(DX), R9
+	SUBQ         $0x01, DI
+	JLE          done1Of2
+	VMOVUPD      (R8), Y7
+	VMOVUPD      (R9), Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y1
+	VSUBPD       Y2, Y1, Y1
+	VCMPPD       $0x04, Y0, Y7, Y2
+	VMULPD       Y1, Y7, Y8
+	VANDPD       Y8, Y2, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y1, Y7, Y9
+	VANDPD       Y9, Y2, Y1
+	VADDPD       Y8, Y5, Y2
+	VMOVAPD      Y5, Y7
+	VFMSUB231PD  one<>+0(SB), Y2, Y7
+	VSUBPD       Y7, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y5
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y5, Y7
+	VADDPD       Y1, Y7, Y1
+	VADDPD       Y6, Y1, Y1
+	VMOVAPD      Y2, Y5
+	VMOVAPD      Y1, Y6
 
 done1Of2:
 	VADDPD  Y5, Y3, Y1
@@ -6228,29 +6253,31 @@ vectorsBy8:
 	JLE     done0Of8
 
 lane0Of8:
-	VMOVUPD     (R8), Y5
-	VMOVUPD     (R9), Y6
-	VSUBPD      Y6, Y1, Y6
-	VSUBPD      Y2, Y6, Y6
-	VCMPPD      $0x04, Y0, Y5, Y7
-	VMULPD      Y6, Y5, Y8
-	VANDPD      Y8, Y7, Y8
-	VMOVAPD     Y8, Y9
-	VFMSUB231PD Y6, Y5, Y9
-	VANDPD      Y9, Y7, Y5
-	VADDPD      Y8, Y3, Y6
-	VSUBPD      Y3, Y6, Y7
-	VSUBPD      Y7, Y6, Y9
-	VSUBPD      Y9, Y3, Y3
-	VSUBPD      Y7, Y8, Y7
-	VADDPD      Y7, Y3, Y3
-	VADDPD      Y5, Y3, Y3
-	VADDPD      Y4, Y3, Y4
-	VMOVAPD     Y6, Y3
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane0Of8
+	VMOVUPD      (R8), Y5
+	VMOVUPD      (R9), Y6
+	VMOVAPD      Y1, Y7
+	VFNMADD231PD one<>+0(SB), Y6, Y7
+	VSUBPD       Y2, Y7, Y6
+	VCMPPD       $0x04, Y0, Y5, Y7
+	VMULPD       Y6, Y5, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y5, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VADDPD       Y5, Y7, Y3
+	VADDPD       Y4, Y3, Y4
+	VMOVAPD      Y6, Y3
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane0Of8
 
 done0Of8:
 	VXORPD Y5, Y5, Y5
@@ -6262,29 +6289,31 @@ done0Of8:
 	JLE    done4Of8
 
 lane4Of8:
-	VMOVUPD     (R8), Y7
-	VMOVUPD     (R9), Y8
-	VSUBPD      Y8, Y1, Y8
-	VSUBPD      Y2, Y8, Y8
-	VCMPPD      $0x04, Y0, Y7, Y9
-	VMULPD      Y8, Y7, Y10
-	VANDPD      Y10, Y9, Y10
-	VMOVAPD     Y10, Y11
-	VFMSUB231PD Y8, Y7, Y11
-	VANDPD      Y11, Y9, Y7
-	VADDPD      Y10, Y5, Y8
-	VSUBPD      Y5, Y8, Y9
-	VSUBPD      Y9, Y8, Y11
-	VSUBPD      Y11, Y5, Y5
-	VSUBPD      Y9, Y10, Y9
-	VADDPD      Y9, Y5, Y5
-	VADDPD      Y7, Y5, Y5
-	VADDPD      Y6, Y5, Y6
-	VMOVAPD     Y8, Y5
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane4Of8
+	VMOVUPD      (R8), Y7
+	VMOVUPD      (R9), Y8
+	VMOVAPD      Y1, Y9
+	VFNMADD231PD one<>+0(SB), Y8, Y9
+	VSUBPD       Y2, Y9, Y8
+	VCMPPD       $0x04, Y0, Y7, Y9
+	VMULPD       Y8, Y7, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y8, Y7, Y11
+	VANDPD       Y11, Y9, Y7
+	VADDPD       Y10, Y5, Y8
+	VMOVAPD      Y5, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y5
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y5, Y9
+	VADDPD       Y7, Y9, Y5
+	VADDPD       Y6, Y5, Y6
+	VMOVAPD      Y8, Y5
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane4Of8
 
 done4Of8:
 	VADDPD Y5, Y3, Y7
@@ -6304,29 +6333,31 @@ done4Of8:
 	JLE    done2Of8
 
 lane2Of8:
-	VMOVUPD     (R8), Y6
-	VMOVUPD     (R9), Y8
-	VSUBPD      Y8, Y1, Y8
-	VSUBPD      Y2, Y8, Y8
-	VCMPPD      $0x04, Y0, Y6, Y9
-	VMULPD      Y8, Y6, Y10
-	VANDPD      Y10, Y9, Y10
-	VMOVAPD     Y10, Y11
-	VFMSUB231PD Y8, Y6, Y11
-	VANDPD      Y11, Y9, Y6
-	VADDPD      Y10, Y4, Y8
-	VSUBPD      Y4, Y8, Y9
-	VSUBPD      Y9, Y8, Y11
-	VSUBPD      Y11, Y4, Y4
-	VSUBPD      Y9, Y10, Y9
-	VADDPD      Y9, Y4, Y4
-	VADDPD      Y6, Y4, Y4
-	VADDPD      Y5, Y4, Y5
-	VMOVAPD     Y8, Y4
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane2Of8
+	VMOVUPD      (R8), Y6
+	VMOVUPD      (R9), Y8
+	VMOVAPD      Y1, Y9
+	VFNMADD231PD one<>+0(SB), Y8, Y9
+	VSUBPD       Y2, Y9, Y8
+	VCMPPD       $0x04, Y0, Y6, Y9
+	VMULPD       Y8, Y6, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y8, Y6, Y11
+	VANDPD       Y11, Y9, Y6
+	VADDPD       Y10, Y4, Y8
+	VMOVAPD      Y4, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y4, Y9
+	VADDPD       Y6, Y9, Y4
+	VADDPD       Y5, Y4, Y5
+	VMOVAPD      Y8, Y4
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane2Of8
 
 done2Of8:
 	VXORPD Y6, Y6, Y6
@@ -6338,29 +6369,31 @@ done2Of8:
 	JLE    done6Of8
 
 lane6Of8:
-	VMOVUPD     (R8), Y9
-	VMOVUPD     (R9), Y10
-	VSUBPD      Y10, Y1, Y10
-	VSUBPD      Y2, Y10, Y10
-	VCMPPD      $0x04, Y0, Y9, Y11
-	VMULPD      Y10, Y9, Y12
-	VANDPD      Y12, Y11, Y12
-	VMOVAPD     Y12, Y13
-	VFMSUB231PD Y10, Y9, Y13
-	VANDPD      Y13, Y11, Y9
-	VADDPD      Y12, Y6, Y10
-	VSUBPD      Y6, Y10, Y11
-	VSUBPD      Y11, Y10, Y13
-	VSUBPD      Y13, Y6, Y6
-	VSUBPD      Y11, Y12, Y11
-	VADDPD      Y11, Y6, Y6
-	VADDPD      Y9, Y6, Y6
-	VADDPD      Y8, Y6, Y8
-	VMOVAPD     Y10, Y6
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane6Of8
+	VMOVUPD      (R8), Y9
+	VMOVUPD      (R9), Y10
+	VMOVAPD      Y1, Y11
+	VFNMADD231PD one<>+0(SB), Y10, Y11
+	VSUBPD       Y2, Y11, Y10
+	VCMPPD       $0x04, Y0, Y9, Y11
+	VMULPD       Y10, Y9, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y10, Y9, Y13
+	VANDPD       Y13, Y11, Y9
+	VADDPD       Y12, Y6, Y10
+	VMOVAPD      Y6, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y6
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y6, Y11
+	VADDPD       Y9, Y11, Y6
+	VADDPD       Y8, Y6, Y8
+	VMOVAPD      Y10, Y6
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane6Of8
 
 done6Of8:
 	VADDPD Y6, Y4, Y9
@@ -6388,29 +6421,31 @@ done6Of8:
 	JLE    done1Of8
 
 lane1Of8:
-	VMOVUPD     (R8), Y7
-	VMOVUPD     (R9), Y8
-	VSUBPD      Y8, Y1, Y8
-	VSUBPD      Y2, Y8, Y8
-	VCMPPD      $0x04, Y0, Y7, Y9
-	VMULPD      Y8, Y7, Y10
-	VANDPD      Y10, Y9, Y10
-	VMOVAPD     Y10, Y11
-	VFMSUB231PD Y8, Y7, Y11
-	VANDPD      Y11, Y9, Y7
-	VADDPD      Y10, Y4, Y8
-	VSUBPD      Y4, Y8, Y9
-	VSUBPD      Y9, Y8, Y11
-	VSUBPD      Y11, Y4, Y4
-	VSUBPD      Y9, Y10, Y9
-	VADDPD      Y9, Y4, Y4
-	VADDPD      Y7, Y4, Y4
-	VADDPD      Y6, Y4, Y6
-	VMOVAPD     Y8, Y4
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane1Of8
+	VMOVUPD      (R8), Y7
+	VMOVUPD      (R9), Y8
+	VMOVAPD      Y1, Y9
+	VFNMADD231PD one<>+0(SB), Y8, Y9
+	VSUBPD       Y2, Y9, Y8
+	VCMPPD       $0x04, Y0, Y7, Y9
+	VMULPD       Y8, Y7, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y8, Y7, Y11
+	VANDPD       Y11, Y9, Y7
+	VADDPD       Y10, Y4, Y8
+	VMOVAPD      Y4, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y4, Y9
+	VADDPD       Y7, Y9, Y4
+	VADDPD       Y6, Y4, Y6
+	VMOVAPD      Y8, Y4
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane1Of8
 
 done1Of8:
 	VXORPD Y7, Y7, Y7
@@ -6422,29 +6457,31 @@ done1Of8:
 	JLE    done5Of8
 
 lane5Of8:
-	VMOVUPD     (R8), Y9
-	VMOVUPD     (R9), Y10
-	VSUBPD      Y10, Y1, Y10
-	VSUBPD      Y2, Y10, Y10
-	VCMPPD      $0x04, Y0, Y9, Y11
-	VMULPD      Y10, Y9, Y12
-	VANDPD      Y12, Y11, Y12
-	VMOVAPD     Y12, Y13
-	VFMSUB231PD Y10, Y9, Y13
-	VANDPD      Y13, Y11, Y9
-	VADDPD      Y12, Y7, Y10
-	VSUBPD      Y7, Y10, Y11
-	VSUBPD      Y11, Y10, Y13
-	VSUBPD      Y13, Y7, Y7
-	VSUBPD      Y11, Y12, Y11
-	VADDPD      Y11, Y7, Y7
-	VADDPD      Y9, Y7, Y7
-	VADDPD      Y8, Y7, Y8
-	VMOVAPD     Y10, Y7
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane5Of8
+	VMOVUPD      (R8), Y9
+	VMOVUPD      (R9), Y10
+	VMOVAPD      Y1, Y11
+	VFNMADD231PD one<>+0(SB), Y10, Y11
+	VSUBPD       Y2, Y11, Y10
+	VCMPPD       $0x04, Y0, Y9, Y11
+	VMULPD       Y10, Y9, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y10, Y9, Y13
+	VANDPD       Y13, Y11, Y9
+	VADDPD       Y12, Y7, Y10
+	VMOVAPD      Y7, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y7
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y7, Y11
+	VADDPD       Y9, Y11, Y7
+	VADDPD       Y8, Y7, Y8
+	VMOVAPD      Y10, Y7
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane5Of8
 
 done5Of8:
 	VADDPD Y7, Y4, Y9
@@ -6464,29 +6501,31 @@ done5Of8:
 	JLE    done3Of8
 
 lane3Of8:
-	VMOVUPD     (R8), Y8
-	VMOVUPD     (R9), Y10
-	VSUBPD      Y10, Y1, Y10
-	VSUBPD      Y2, Y10, Y10
-	VCMPPD      $0x04, Y0, Y8, Y11
-	VMULPD      Y10, Y8, Y12
-	VANDPD      Y12, Y11, Y12
-	VMOVAPD     Y12, Y13
-	VFMSUB231PD Y10, Y8, Y13
-	VANDPD      Y13, Y11, Y8
-	VADDPD      Y12, Y6, Y10
-	VSUBPD      Y6, Y10, Y11
-	VSUBPD      Y11, Y10, Y13
-	VSUBPD      Y13, Y6, Y6
-	VSUBPD      Y11, Y12, Y11
-	VADDPD      Y11, Y6, Y6
-	VADDPD      Y8, Y6, Y6
-	VADDPD      Y7, Y6, Y7
-	VMOVAPD     Y10, Y6
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane3Of8
+	VMOVUPD      (R8), Y8
+	VMOVUPD      (R9), Y10
+	VMOVAPD      Y1, Y11
+	VFNMADD231PD one<>+0(SB), Y10, Y11
+	VSUBPD       Y2, Y11, Y10
+	VCMPPD       $0x04, Y0, Y8, Y11
+	VMULPD       Y10, Y8, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y10, Y8, Y13
+	VANDPD       Y13, Y11, Y8
+	VADDPD       Y12, Y6, Y10
+	VMOVAPD      Y6, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y6
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y6, Y11
+	VADDPD       Y8, Y11, Y6
+	VADDPD       Y7, Y6, Y7
+	VMOVAPD      Y10, Y6
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane3Of8
 
 done3Of8:
 	VXORPD Y8, Y8, Y8
@@ -6498,29 +6537,31 @@ done3Of8:
 	JLE    done7Of8
 
 lane7Of8:
-	VMOVUPD     (R8), Y11
-	VMOVUPD     (R9), Y12
-	VSUBPD      Y12, Y1, Y12
-	VSUBPD      Y2, Y12, Y12
-	VCMPPD      $0x04, Y0, Y11, Y13
-	VMULPD      Y12, Y11, Y14
-	VANDPD      Y14, Y13, Y14
-	VMOVAPD     Y14, Y15
-	VFMSUB231PD Y12, Y11, Y15
-	VANDPD      Y15, Y13, Y11
-	VADDPD      Y14, Y8, Y12
-	VSUBPD      Y8, Y12, Y13
-	VSUBPD      Y13, Y12, Y15
-	VSUBPD      Y15, Y8, Y8
-	VSUBPD      Y13, Y14, Y13
-	VADDPD      Y13, Y8, Y8
-	VADDPD      Y11, Y8, Y8
-	VADDPD      Y10, Y8, Y10
-	VMOVAPD     Y12, Y8
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane7Of8
+	VMOVUPD      (R8), Y11
+	VMOVUPD      (R9), Y12
+	VMOVAPD      Y1, Y13
+	VFNMADD231PD one<>+0(SB), Y12, Y13
+	VSUBPD       Y2, Y13, Y12
+	VCMPPD       $0x04, Y0, Y11, Y13
+	VMULPD       Y12, Y11, Y14
+	VANDPD       Y14, Y13, Y14
+	VMOVAPD      Y14, Y15
+	VFMSUB231PD  Y12, Y11, Y15
+	VANDPD       Y15, Y13, Y11
+	VADDPD       Y14, Y8, Y12
+	VMOVAPD      Y8, Y13
+	VFMSUB231PD  one<>+0(SB), Y12, Y13
+	VSUBPD       Y13, Y12, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y8
+	VSUBPD       Y13, Y14, Y13
+	VFMADD231PD  one<>+0(SB), Y8, Y13
+	VADDPD       Y11, Y13, Y8
+	VADDPD       Y10, Y8, Y10
+	VMOVAPD      Y12, Y8
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane7Of8
 
 done7Of8:
 	VADDPD  Y8, Y6, Y1

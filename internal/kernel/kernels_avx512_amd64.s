@@ -5311,80 +5311,84 @@ TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-64
 	VBROADCASTSD negLogSum+40(FP), Z1
 	MOVQ         n+24(FP), BX
 	VXORPD       Z2, Z2, Z2
-	VMOVUPD      (AX), Z3
-	VMOVUPD      64(AX), Z4
+	VBROADCASTSD one<>+0(SB), Z3
+	VMOVUPD      (AX), Z4
+	VMOVUPD      64(AX), Z5
 	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ        BX, $0x08
-	JLT         eightDone
-	PREFETCHT0  2048(CX)
-	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Z5
-	VMOVUPD     (DX), Z6
-	VSUBPD      Z6, Z0, Z6
-	VSUBPD      Z1, Z6, Z6
-	VCMPPD      $0x04, Z2, Z5, K1
-	VMULPD      Z6, Z5, Z7
-	VMOVAPD.Z   Z7, K1, Z7
-	VMOVAPD     Z7, Z8
-	VFMSUB231PD Z6, Z5, Z8
-	VMOVAPD.Z   Z8, K1, Z5
-	VADDPD      Z7, Z3, Z6
-	VSUBPD      Z3, Z6, Z8
-	VSUBPD      Z8, Z6, Z9
-	VSUBPD      Z9, Z3, Z3
-	VSUBPD      Z8, Z7, Z7
-	VADDPD      Z7, Z3, Z3
-	VADDPD      Z5, Z3, Z3
-	VADDPD      Z4, Z3, Z4
-	VMOVAPD     Z6, Z3
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
-	JMP         eight
+	CMPQ         BX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
+	VMOVUPD      (CX), Z6
+	VMOVUPD      (DX), Z7
+	VMOVAPD      Z0, Z8
+	VFNMADD231PD Z3, Z7, Z8
+	VSUBPD       Z1, Z8, Z7
+	VCMPPD       $0x04, Z2, Z6, K1
+	VMULPD       Z7, Z6, Z8
+	VMOVAPD.Z    Z8, K1, Z8
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z7, Z6, Z9
+	VMOVAPD.Z    Z9, K1, Z6
+	VADDPD       Z8, Z4, Z7
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z3, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z3, Z10, Z4
+	VSUBPD       Z9, Z8, Z8
+	VFMADD231PD  Z3, Z4, Z8
+	VADDPD       Z6, Z8, Z4
+	VADDPD       Z5, Z4, Z5
+	VMOVAPD      Z7, Z4
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, BX
+	JMP          eight
 
 eightDone:
-	CMPQ        BX, $0x00
-	JLE         join
-	MOVQ        $0x000000ff, SI
-	BZHIQ       BX, SI, SI
-	KMOVB       SI, K1
-	VMOVAPD     Z2, Z5
-	VMOVUPD     (CX), K1, Z5
-	VMOVAPD     Z2, Z6
-	VMOVUPD     (DX), K1, Z6
-	VSUBPD      Z6, Z0, Z0
-	VSUBPD      Z1, Z0, Z0
-	VCMPPD      $0x04, Z2, Z5, K1
-	VMULPD      Z0, Z5, Z1
-	VMOVAPD.Z   Z1, K1, Z1
-	VMOVAPD     Z1, Z2
-	VFMSUB231PD Z0, Z5, Z2
-	VMOVAPD.Z   Z2, K1, Z0
-	VADDPD      Z1, Z3, Z2
-	VSUBPD      Z3, Z2, Z5
-	VSUBPD      Z5, Z2, Z6
-	VSUBPD      Z6, Z3, Z3
-	VSUBPD      Z5, Z1, Z1
-	VADDPD      Z1, Z3, Z1
-	VADDPD      Z0, Z1, Z0
-	VADDPD      Z4, Z0, Z0
-	VMOVAPD     Z2, Z3
-	VMOVAPD     Z0, Z4
+	CMPQ         BX, $0x00
+	JLE          join
+	MOVQ         $0x000000ff, SI
+	BZHIQ        BX, SI, SI
+	KMOVB        SI, K1
+	VMOVAPD      Z2, Z6
+	VMOVUPD      (CX), K1, Z6
+	VMOVAPD      Z2, Z7
+	VMOVUPD      (DX), K1, Z7
+	VFNMADD231PD Z3, Z7, Z0
+	VSUBPD       Z1, Z0, Z0
+	VCMPPD       $0x04, Z2, Z6, K1
+	VMULPD       Z0, Z6, Z1
+	VMOVAPD.Z    Z1, K1, Z1
+	VMOVAPD      Z1, Z2
+	VFMSUB231PD  Z0, Z6, Z2
+	VMOVAPD.Z    Z2, K1, Z0
+	VADDPD       Z1, Z4, Z2
+	VMOVAPD      Z4, Z6
+	VFMSUB231PD  Z3, Z2, Z6
+	VSUBPD       Z6, Z2, Z7
+	VFNMADD231PD Z3, Z7, Z4
+	VSUBPD       Z6, Z1, Z1
+	VFMADD231PD  Z3, Z4, Z1
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z5, Z0, Z0
+	VMOVAPD      Z2, Z4
+	VMOVAPD      Z0, Z5
 
 join:
-	VMOVUPD       Z3, (AX)
-	VMOVUPD       Z4, 64(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y2
-	VADDPD        Y1, Y3, Y0
-	VSUBPD        Y3, Y0, Y5
-	VSUBPD        Y5, Y0, Y6
-	VSUBPD        Y6, Y3, Y6
-	VSUBPD        Y5, Y1, Y1
+	VMOVUPD       Z4, (AX)
+	VMOVUPD       Z5, 64(AX)
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPD        Y1, Y4, Y0
+	VSUBPD        Y4, Y0, Y3
+	VSUBPD        Y3, Y0, Y6
+	VSUBPD        Y6, Y4, Y6
+	VSUBPD        Y3, Y1, Y1
 	VADDPD        Y1, Y6, Y6
-	VADDPD        Y2, Y4, Y1
+	VADDPD        Y2, Y5, Y1
 	VADDPD        Y6, Y1, Y1
 	VEXTRACTF128  $0x01, Y0, X2
 	VEXTRACTF128  $0x01, Y1, X3
@@ -5421,144 +5425,150 @@ TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $32-80
 	VBROADCASTSD negLogSum+40(FP), Z1
 	MOVQ         n+24(FP), BX
 	VXORPD       Z2, Z2, Z2
-	VMOVUPD      (AX), Z3
-	VMOVUPD      64(AX), Z4
-	VMOVUPD      128(AX), Z5
-	VXORPD       Z6, Z6, Z6
+	VBROADCASTSD one<>+0(SB), Z3
+	VMOVUPD      (AX), Z4
+	VMOVUPD      64(AX), Z5
+	VMOVUPD      128(AX), Z6
+	VXORPD       Z7, Z7, Z7
 	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ        BX, $0x08
-	JLT         eightDone
-	PREFETCHT0  2048(CX)
-	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Z7
-	VMOVUPD     (DX), Z8
-	VSUBPD      Z8, Z0, Z8
-	VSUBPD      Z1, Z8, Z8
-	VCMPPD      $0x04, Z2, Z7, K1
-	VMULPD      Z8, Z7, Z12
-	VMOVAPD.Z   Z12, K1, Z12
-	VMOVAPD     Z12, Z13
-	VFMSUB231PD Z8, Z7, Z13
-	VMOVAPD.Z   Z13, K1, Z8
-	VADDPD      Z12, Z3, Z13
-	VSUBPD      Z3, Z13, Z14
-	VSUBPD      Z14, Z13, Z15
-	VSUBPD      Z15, Z3, Z3
-	VSUBPD      Z14, Z12, Z12
-	VADDPD      Z12, Z3, Z3
-	VADDPD      Z8, Z3, Z3
-	VADDPD      Z4, Z3, Z4
-	VMOVAPD     Z13, Z3
-	VADDPD      Z7, Z5, Z8
-	VSUBPD      Z5, Z8, Z12
-	VSUBPD      Z12, Z8, Z13
-	VSUBPD      Z13, Z5, Z5
-	VSUBPD      Z12, Z7, Z7
-	VADDPD      Z7, Z5, Z7
-	VMOVAPD     Z8, Z5
-	VADDPD      Z7, Z6, Z6
-	ADDQ        $0x40, CX
-	ADDQ        $0x40, DX
-	DECQ        SI
-	JNZ         within
-	VMOVUPD     192(AX), Z7
-	VADDPD      Z6, Z7, Z8
-	VSUBPD      Z7, Z8, Z12
-	VSUBPD      Z12, Z8, Z13
-	VSUBPD      Z13, Z7, Z7
-	VSUBPD      Z12, Z6, Z6
-	VADDPD      Z6, Z7, Z6
-	VMOVUPD     Z8, 192(AX)
-	VADDPD      256(AX), Z6, Z6
-	VMOVUPD     Z6, 256(AX)
-	VXORPD      Z6, Z6, Z6
-	MOVQ        $0x00000008, SI
+	CMPQ         BX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (DX), Z9
+	VMOVAPD      Z0, Z10
+	VFNMADD231PD Z3, Z9, Z10
+	VSUBPD       Z1, Z10, Z9
+	VCMPPD       $0x04, Z2, Z8, K1
+	VMULPD       Z9, Z8, Z10
+	VMOVAPD.Z    Z10, K1, Z10
+	VMOVAPD      Z10, Z14
+	VFMSUB231PD  Z9, Z8, Z14
+	VMOVAPD.Z    Z14, K1, Z9
+	VADDPD       Z10, Z4, Z14
+	VMOVAPD      Z4, Z15
+	VFMSUB231PD  Z3, Z14, Z15
+	VSUBPD       Z15, Z14, Z16
+	VFNMADD231PD Z3, Z16, Z4
+	VSUBPD       Z15, Z10, Z10
+	VFMADD231PD  Z3, Z4, Z10
+	VADDPD       Z9, Z10, Z4
+	VADDPD       Z5, Z4, Z5
+	VMOVAPD      Z14, Z4
+	VADDPD       Z8, Z6, Z9
+	VMOVAPD      Z6, Z10
+	VFMSUB231PD  Z3, Z9, Z10
+	VSUBPD       Z10, Z9, Z14
+	VFNMADD231PD Z3, Z14, Z6
+	VSUBPD       Z10, Z8, Z8
+	VFMADD231PD  Z3, Z6, Z8
+	VMOVAPD      Z9, Z6
+	VADDPD       Z8, Z7, Z7
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, DX
+	DECQ         SI
+	JNZ          within
+	VMOVUPD      192(AX), Z8
+	VADDPD       Z7, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z14
+	VSUBPD       Z14, Z8, Z8
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z8, Z7
+	VMOVUPD      Z9, 192(AX)
+	VADDPD       256(AX), Z7, Z7
+	VMOVUPD      Z7, 256(AX)
+	VXORPD       Z7, Z7, Z7
+	MOVQ         $0x00000008, SI
 
 within:
 	SUBQ $0x08, BX
 	JMP  eight
 
 eightDone:
-	CMPQ        BX, $0x00
-	JLE         join
-	MOVQ        $0x000000ff, SI
-	BZHIQ       BX, SI, SI
-	KMOVB       SI, K1
-	VMOVAPD     Z2, Z7
-	VMOVUPD     (CX), K1, Z7
-	VMOVAPD     Z2, Z8
-	VMOVUPD     (DX), K1, Z8
-	VSUBPD      Z8, Z0, Z0
-	VSUBPD      Z1, Z0, Z0
-	VCMPPD      $0x04, Z2, Z7, K1
-	VMULPD      Z0, Z7, Z1
-	VMOVAPD.Z   Z1, K1, Z1
-	VMOVAPD     Z1, Z2
-	VFMSUB231PD Z0, Z7, Z2
-	VMOVAPD.Z   Z2, K1, Z0
-	VADDPD      Z1, Z3, Z2
-	VSUBPD      Z3, Z2, Z8
-	VSUBPD      Z8, Z2, Z12
-	VSUBPD      Z12, Z3, Z3
-	VSUBPD      Z8, Z1, Z1
-	VADDPD      Z1, Z3, Z1
-	VADDPD      Z0, Z1, Z0
-	VADDPD      Z4, Z0, Z0
-	VMOVAPD     Z2, Z3
-	VMOVAPD     Z0, Z4
-	VADDPD      Z7, Z5, Z0
-	VSUBPD      Z5, Z0, Z1
-	VSUBPD      Z1, Z0, Z2
-	VSUBPD      Z2, Z5, Z2
-	VSUBPD      Z1, Z7, Z1
-	VADDPD      Z1, Z2, Z1
-	VMOVAPD     Z0, Z5
-	VADDPD      Z1, Z6, Z6
+	CMPQ         BX, $0x00
+	JLE          join
+	MOVQ         $0x000000ff, SI
+	BZHIQ        BX, SI, SI
+	KMOVB        SI, K1
+	VMOVAPD      Z2, Z8
+	VMOVUPD      (CX), K1, Z8
+	VMOVAPD      Z2, Z9
+	VMOVUPD      (DX), K1, Z9
+	VFNMADD231PD Z3, Z9, Z0
+	VSUBPD       Z1, Z0, Z0
+	VCMPPD       $0x04, Z2, Z8, K1
+	VMULPD       Z0, Z8, Z1
+	VMOVAPD.Z    Z1, K1, Z1
+	VMOVAPD      Z1, Z2
+	VFMSUB231PD  Z0, Z8, Z2
+	VMOVAPD.Z    Z2, K1, Z0
+	VADDPD       Z1, Z4, Z2
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z3, Z2, Z9
+	VSUBPD       Z9, Z2, Z10
+	VFNMADD231PD Z3, Z10, Z4
+	VSUBPD       Z9, Z1, Z1
+	VFMADD231PD  Z3, Z4, Z1
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z5, Z0, Z0
+	VMOVAPD      Z2, Z4
+	VMOVAPD      Z0, Z5
+	VADDPD       Z8, Z6, Z0
+	VMOVAPD      Z6, Z1
+	VFMSUB231PD  Z3, Z0, Z1
+	VSUBPD       Z1, Z0, Z2
+	VFNMADD231PD Z3, Z2, Z6
+	VSUBPD       Z1, Z8, Z1
+	VFMADD231PD  Z3, Z6, Z1
+	VMOVAPD      Z0, Z6
+	VADDPD       Z1, Z7, Z7
 
 join:
 	VMOVUPD       192(AX), Z0
-	VADDPD        Z6, Z0, Z1
+	VADDPD        Z7, Z0, Z1
 	VSUBPD        Z0, Z1, Z2
-	VSUBPD        Z2, Z1, Z7
-	VSUBPD        Z7, Z0, Z0
-	VSUBPD        Z2, Z6, Z2
+	VSUBPD        Z2, Z1, Z3
+	VSUBPD        Z3, Z0, Z0
+	VSUBPD        Z2, Z7, Z2
 	VADDPD        Z2, Z0, Z0
 	VMOVUPD       Z1, 192(AX)
 	VADDPD        256(AX), Z0, Z0
 	VMOVUPD       Z0, 256(AX)
-	VXORPD        Z6, Z6, Z6
-	VMOVUPD       Z3, (AX)
-	VMOVUPD       Z4, 64(AX)
-	VMOVUPD       Z5, 128(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y2
-	VADDPD        Y1, Y3, Y0
-	VSUBPD        Y3, Y0, Y6
-	VSUBPD        Y6, Y0, Y7
-	VSUBPD        Y7, Y3, Y7
-	VSUBPD        Y6, Y1, Y1
+	VXORPD        Z7, Z7, Z7
+	VMOVUPD       Z4, (AX)
+	VMOVUPD       Z5, 64(AX)
+	VMOVUPD       Z6, 128(AX)
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPD        Y1, Y4, Y0
+	VSUBPD        Y4, Y0, Y3
+	VSUBPD        Y3, Y0, Y7
+	VSUBPD        Y7, Y4, Y7
+	VSUBPD        Y3, Y1, Y1
 	VADDPD        Y1, Y7, Y7
-	VADDPD        Y2, Y4, Y1
+	VADDPD        Y2, Y5, Y1
 	VADDPD        Y7, Y1, Y1
 	VEXTRACTF128  $0x01, Y0, X2
 	VEXTRACTF128  $0x01, Y1, X3
 	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X6
-	VSUBPD        X6, X4, X7
+	VSUBPD        X0, X4, X5
+	VSUBPD        X5, X4, X7
 	VSUBPD        X7, X0, X7
-	VSUBPD        X6, X2, X0
+	VSUBPD        X5, X2, X0
 	VADDPD        X0, X7, X7
 	VADDPD        X3, X1, X0
 	VADDPD        X7, X0, X0
 	VPERMILPD     $0x01, X4, X1
 	VPERMILPD     $0x01, X0, X2
 	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X6
-	VSUBPD        X6, X3, X7
+	VSUBPD        X4, X3, X5
+	VSUBPD        X5, X3, X7
 	VSUBPD        X7, X4, X7
-	VSUBPD        X6, X1, X1
+	VSUBPD        X5, X1, X1
 	VADDPD        X1, X7, X7
 	VADDPD        X2, X0, X0
 	VADDPD        X7, X0, X0
@@ -5566,44 +5576,44 @@ join:
 	VMOVSD        X0, lo+56(FP)
 	VMOVUPD       192(AX), Z0
 	VMOVUPD       256(AX), Z1
-	VEXTRACTF64X4 $0x01, Z5, Y2
+	VEXTRACTF64X4 $0x01, Z6, Y2
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPD        Y2, Y5, Y6
-	VSUBPD        Y5, Y6, Y7
-	VSUBPD        Y7, Y6, Y8
-	VSUBPD        Y8, Y5, Y5
-	VSUBPD        Y7, Y2, Y2
-	VADDPD        Y2, Y5, Y2
-	VADDPD        Y3, Y0, Y5
-	VSUBPD        Y0, Y5, Y7
+	VADDPD        Y2, Y6, Y5
+	VSUBPD        Y6, Y5, Y7
 	VSUBPD        Y7, Y5, Y8
+	VSUBPD        Y8, Y6, Y6
+	VSUBPD        Y7, Y2, Y2
+	VADDPD        Y2, Y6, Y2
+	VADDPD        Y3, Y0, Y6
+	VSUBPD        Y0, Y6, Y7
+	VSUBPD        Y7, Y6, Y8
 	VSUBPD        Y8, Y0, Y0
 	VSUBPD        Y7, Y3, Y3
 	VADDPD        Y3, Y0, Y0
-	VADDPD        Y2, Y5, Y3
-	VSUBPD        Y5, Y3, Y7
+	VADDPD        Y2, Y6, Y3
+	VSUBPD        Y6, Y3, Y7
 	VSUBPD        Y7, Y3, Y8
-	VSUBPD        Y8, Y5, Y5
+	VSUBPD        Y8, Y6, Y6
 	VSUBPD        Y7, Y2, Y2
-	VADDPD        Y2, Y5, Y2
+	VADDPD        Y2, Y6, Y2
 	VADDPD        Y4, Y1, Y1
 	VADDPD        Y2, Y0, Y0
 	VADDPD        Y0, Y1, Y0
-	VEXTRACTF128  $0x01, Y6, X9
-	VEXTRACTF128  $0x01, Y3, X10
-	VEXTRACTF128  $0x01, Y0, X11
-	VADDPD        Y9, Y6, Y1
-	VSUBPD        Y6, Y1, Y2
+	VEXTRACTF128  $0x01, Y5, X11
+	VEXTRACTF128  $0x01, Y3, X12
+	VEXTRACTF128  $0x01, Y0, X13
+	VADDPD        Y11, Y5, Y1
+	VSUBPD        Y5, Y1, Y2
 	VSUBPD        Y2, Y1, Y4
-	VSUBPD        Y4, Y6, Y4
-	VSUBPD        Y2, Y9, Y2
+	VSUBPD        Y4, Y5, Y4
+	VSUBPD        Y2, Y11, Y2
 	VADDPD        Y2, Y4, Y2
-	VADDPD        Y10, Y3, Y4
+	VADDPD        Y12, Y3, Y4
 	VSUBPD        Y3, Y4, Y5
 	VSUBPD        Y5, Y4, Y6
 	VSUBPD        Y6, Y3, Y3
-	VSUBPD        Y5, Y10, Y5
+	VSUBPD        Y5, Y12, Y5
 	VADDPD        Y5, Y3, Y3
 	VADDPD        Y2, Y4, Y5
 	VSUBPD        Y4, Y5, Y6
@@ -5611,23 +5621,23 @@ join:
 	VSUBPD        Y7, Y4, Y4
 	VSUBPD        Y6, Y2, Y2
 	VADDPD        Y2, Y4, Y2
-	VADDPD        Y11, Y0, Y0
+	VADDPD        Y13, Y0, Y0
 	VADDPD        Y2, Y3, Y2
 	VADDPD        Y2, Y0, Y0
-	VPERMILPD     $0x01, X1, X9
-	VPERMILPD     $0x01, X5, X10
-	VPERMILPD     $0x01, X0, X11
-	VADDPD        Y9, Y1, Y2
+	VPERMILPD     $0x01, X1, X11
+	VPERMILPD     $0x01, X5, X12
+	VPERMILPD     $0x01, X0, X13
+	VADDPD        Y11, Y1, Y2
 	VSUBPD        Y1, Y2, Y3
 	VSUBPD        Y3, Y2, Y4
 	VSUBPD        Y4, Y1, Y1
-	VSUBPD        Y3, Y9, Y3
+	VSUBPD        Y3, Y11, Y3
 	VADDPD        Y3, Y1, Y1
-	VADDPD        Y10, Y5, Y3
+	VADDPD        Y12, Y5, Y3
 	VSUBPD        Y5, Y3, Y4
 	VSUBPD        Y4, Y3, Y6
 	VSUBPD        Y6, Y5, Y5
-	VSUBPD        Y4, Y10, Y4
+	VSUBPD        Y4, Y12, Y4
 	VADDPD        Y4, Y5, Y4
 	VADDPD        Y1, Y3, Y5
 	VSUBPD        Y3, Y5, Y6
@@ -5635,7 +5645,7 @@ join:
 	VSUBPD        Y7, Y3, Y3
 	VSUBPD        Y6, Y1, Y1
 	VADDPD        Y1, Y3, Y1
-	VADDPD        Y11, Y0, Y0
+	VADDPD        Y13, Y0, Y0
 	VADDPD        Y1, Y4, Y1
 	VADDPD        Y1, Y0, Y0
 	VADDPD        Y0, Y5, Y0
@@ -5647,140 +5657,143 @@ join:
 // func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·coefficientSumAVX512(SB), NOSPLIT, $0-40
-	MOVQ    sums+0(FP), AX
-	MOVQ    q+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VXORPD  Z0, Z0, Z0
-	VMOVUPD (AX), Z1
-	VXORPD  Z2, Z2, Z2
-	MOVQ    $0x00000008, BX
+	MOVQ         sums+0(FP), AX
+	MOVQ         q+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	VMOVUPD      (AX), Z2
+	VXORPD       Z3, Z3, Z3
+	MOVQ         $0x00000008, BX
 
 eight:
-	CMPQ       DX, $0x08
-	JLT        eightDone
-	PREFETCHT0 2048(CX)
-	VMOVUPD    (CX), Z3
-	VADDPD     Z3, Z1, Z4
-	VSUBPD     Z1, Z4, Z5
-	VSUBPD     Z5, Z4, Z6
-	VSUBPD     Z6, Z1, Z1
-	VSUBPD     Z5, Z3, Z3
-	VADDPD     Z3, Z1, Z3
-	VMOVAPD    Z4, Z1
-	VADDPD     Z3, Z2, Z2
-	ADDQ       $0x40, CX
-	DECQ       BX
-	JNZ        within
-	VMOVUPD    64(AX), Z3
-	VADDPD     Z2, Z3, Z4
-	VSUBPD     Z3, Z4, Z5
-	VSUBPD     Z5, Z4, Z6
-	VSUBPD     Z6, Z3, Z3
-	VSUBPD     Z5, Z2, Z2
-	VADDPD     Z2, Z3, Z2
-	VMOVUPD    Z4, 64(AX)
-	VADDPD     128(AX), Z2, Z2
-	VMOVUPD    Z2, 128(AX)
-	VXORPD     Z2, Z2, Z2
-	MOVQ       $0x00000008, BX
+	CMPQ         DX, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(CX)
+	VMOVUPD      (CX), Z4
+	VADDPD       Z4, Z2, Z5
+	VMOVAPD      Z2, Z6
+	VFMSUB231PD  Z1, Z5, Z6
+	VSUBPD       Z6, Z5, Z7
+	VFNMADD231PD Z1, Z7, Z2
+	VSUBPD       Z6, Z4, Z4
+	VFMADD231PD  Z1, Z2, Z4
+	VMOVAPD      Z5, Z2
+	VADDPD       Z4, Z3, Z3
+	ADDQ         $0x40, CX
+	DECQ         BX
+	JNZ          within
+	VMOVUPD      64(AX), Z4
+	VADDPD       Z3, Z4, Z5
+	VSUBPD       Z4, Z5, Z6
+	VSUBPD       Z6, Z5, Z7
+	VSUBPD       Z7, Z4, Z4
+	VSUBPD       Z6, Z3, Z3
+	VADDPD       Z3, Z4, Z3
+	VMOVUPD      Z5, 64(AX)
+	VADDPD       128(AX), Z3, Z3
+	VMOVUPD      Z3, 128(AX)
+	VXORPD       Z3, Z3, Z3
+	MOVQ         $0x00000008, BX
 
 within:
 	SUBQ $0x08, DX
 	JMP  eight
 
 eightDone:
-	CMPQ    DX, $0x00
-	JLE     join
-	MOVQ    $0x000000ff, BX
-	BZHIQ   DX, BX, BX
-	KMOVB   BX, K1
-	VMOVUPD (CX), K1, Z0
-	VADDPD  Z0, Z1, Z3
-	VSUBPD  Z1, Z3, Z4
-	VSUBPD  Z4, Z3, Z5
-	VSUBPD  Z5, Z1, Z1
-	VSUBPD  Z4, Z0, Z0
-	VADDPD  Z0, Z1, Z0
-	VMOVAPD Z3, Z1
-	VADDPD  Z0, Z2, Z2
+	CMPQ         DX, $0x00
+	JLE          join
+	MOVQ         $0x000000ff, BX
+	BZHIQ        DX, BX, BX
+	KMOVB        BX, K1
+	VMOVUPD      (CX), K1, Z0
+	VADDPD       Z0, Z2, Z4
+	VMOVAPD      Z2, Z5
+	VFMSUB231PD  Z1, Z4, Z5
+	VSUBPD       Z5, Z4, Z6
+	VFNMADD231PD Z1, Z6, Z2
+	VSUBPD       Z5, Z0, Z0
+	VFMADD231PD  Z1, Z2, Z0
+	VMOVAPD      Z4, Z2
+	VADDPD       Z0, Z3, Z3
 
 join:
 	VMOVUPD       64(AX), Z0
-	VADDPD        Z2, Z0, Z3
-	VSUBPD        Z0, Z3, Z4
-	VSUBPD        Z4, Z3, Z5
+	VADDPD        Z3, Z0, Z1
+	VSUBPD        Z0, Z1, Z4
+	VSUBPD        Z4, Z1, Z5
 	VSUBPD        Z5, Z0, Z0
-	VSUBPD        Z4, Z2, Z2
-	VADDPD        Z2, Z0, Z0
-	VMOVUPD       Z3, 64(AX)
+	VSUBPD        Z4, Z3, Z3
+	VADDPD        Z3, Z0, Z0
+	VMOVUPD       Z1, 64(AX)
 	VADDPD        128(AX), Z0, Z0
 	VMOVUPD       Z0, 128(AX)
-	VXORPD        Z2, Z2, Z2
-	VMOVUPD       Z1, (AX)
+	VXORPD        Z3, Z3, Z3
+	VMOVUPD       Z2, (AX)
 	VMOVUPD       64(AX), Z0
-	VMOVUPD       128(AX), Z2
-	VEXTRACTF64X4 $0x01, Z1, Y3
+	VMOVUPD       128(AX), Z1
+	VEXTRACTF64X4 $0x01, Z2, Y3
 	VEXTRACTF64X4 $0x01, Z0, Y4
-	VEXTRACTF64X4 $0x01, Z2, Y5
-	VADDPD        Y3, Y1, Y6
-	VSUBPD        Y1, Y6, Y10
-	VSUBPD        Y10, Y6, Y11
-	VSUBPD        Y11, Y1, Y1
-	VSUBPD        Y10, Y3, Y3
-	VADDPD        Y3, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPD        Y3, Y2, Y6
+	VSUBPD        Y2, Y6, Y7
+	VSUBPD        Y7, Y6, Y11
+	VSUBPD        Y11, Y2, Y2
+	VSUBPD        Y7, Y3, Y3
+	VADDPD        Y3, Y2, Y2
 	VADDPD        Y4, Y0, Y3
-	VSUBPD        Y0, Y3, Y10
-	VSUBPD        Y10, Y3, Y11
+	VSUBPD        Y0, Y3, Y7
+	VSUBPD        Y7, Y3, Y11
 	VSUBPD        Y11, Y0, Y0
-	VSUBPD        Y10, Y4, Y4
+	VSUBPD        Y7, Y4, Y4
 	VADDPD        Y4, Y0, Y0
-	VADDPD        Y1, Y3, Y4
-	VSUBPD        Y3, Y4, Y10
-	VSUBPD        Y10, Y4, Y11
+	VADDPD        Y2, Y3, Y4
+	VSUBPD        Y3, Y4, Y7
+	VSUBPD        Y7, Y4, Y11
 	VSUBPD        Y11, Y3, Y3
-	VSUBPD        Y10, Y1, Y1
-	VADDPD        Y1, Y3, Y1
-	VADDPD        Y5, Y2, Y2
-	VADDPD        Y1, Y0, Y0
-	VADDPD        Y0, Y2, Y0
-	VEXTRACTF128  $0x01, Y6, X7
-	VEXTRACTF128  $0x01, Y4, X8
-	VEXTRACTF128  $0x01, Y0, X9
-	VADDPD        Y7, Y6, Y1
+	VSUBPD        Y7, Y2, Y2
+	VADDPD        Y2, Y3, Y2
+	VADDPD        Y5, Y1, Y1
+	VADDPD        Y2, Y0, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y6, X8
+	VEXTRACTF128  $0x01, Y4, X9
+	VEXTRACTF128  $0x01, Y0, X10
+	VADDPD        Y8, Y6, Y1
 	VSUBPD        Y6, Y1, Y2
 	VSUBPD        Y2, Y1, Y3
 	VSUBPD        Y3, Y6, Y3
-	VSUBPD        Y2, Y7, Y2
+	VSUBPD        Y2, Y8, Y2
 	VADDPD        Y2, Y3, Y2
-	VADDPD        Y8, Y4, Y3
+	VADDPD        Y9, Y4, Y3
 	VSUBPD        Y4, Y3, Y5
 	VSUBPD        Y5, Y3, Y6
 	VSUBPD        Y6, Y4, Y4
-	VSUBPD        Y5, Y8, Y5
+	VSUBPD        Y5, Y9, Y5
 	VADDPD        Y5, Y4, Y4
 	VADDPD        Y2, Y3, Y5
 	VSUBPD        Y3, Y5, Y6
-	VSUBPD        Y6, Y5, Y10
-	VSUBPD        Y10, Y3, Y3
+	VSUBPD        Y6, Y5, Y7
+	VSUBPD        Y7, Y3, Y3
 	VSUBPD        Y6, Y2, Y2
 	VADDPD        Y2, Y3, Y2
-	VADDPD        Y9, Y0, Y0
+	VADDPD        Y10, Y0, Y0
 	VADDPD        Y2, Y4, Y2
 	VADDPD        Y2, Y0, Y0
-	VPERMILPD     $0x01, X1, X7
-	VPERMILPD     $0x01, X5, X8
-	VPERMILPD     $0x01, X0, X9
-	VADDPD        Y7, Y1, Y2
+	VPERMILPD     $0x01, X1, X8
+	VPERMILPD     $0x01, X5, X9
+	VPERMILPD     $0x01, X0, X10
+	VADDPD        Y8, Y1, Y2
 	VSUBPD        Y1, Y2, Y3
 	VSUBPD        Y3, Y2, Y4
 	VSUBPD        Y4, Y1, Y1
-	VSUBPD        Y3, Y7, Y3
+	VSUBPD        Y3, Y8, Y3
 	VADDPD        Y3, Y1, Y1
-	VADDPD        Y8, Y5, Y3
+	VADDPD        Y9, Y5, Y3
 	VSUBPD        Y5, Y3, Y4
 	VSUBPD        Y4, Y3, Y6
 	VSUBPD        Y6, Y5, Y5
-	VSUBPD        Y4, Y8, Y4
+	VSUBPD        Y4, Y9, Y4
 	VADDPD        Y4, Y5, Y4
 	VADDPD        Y1, Y3, Y5
 	VSUBPD        Y3, Y5, Y6
@@ -5788,7 +5801,7 @@ join:
 	VSUBPD        Y7, Y3, Y3
 	VSUBPD        Y6, Y1, Y1
 	VADDPD        Y1, Y3, Y1
-	VADDPD        Y9, Y0, Y0
+	VADDPD        Y10, Y0, Y0
 	VADDPD        Y1, Y4, Y1
 	VADDPD        Y1, Y0, Y0
 	VADDPD        Y0, Y5, Y0
@@ -7308,63 +7321,70 @@ TEXT ·panelWeightedLossAVX512(SB), NOSPLIT, $0-40
 	JG     long
 
 vectorsBy2:
-	VMOVUPD     (AX), Z1
-	VMOVUPD     2560(AX), Z2
-	VXORPD      Z3, Z3, Z3
-	VXORPD      Z4, Z4, Z4
-	MOVQ        BX, DI
-	LEAQ        (CX), R8
-	LEAQ        (DX), R9
-	SUBQ        $0x00, DI
-	JLE         done0Of2
-	VMOVUPD     (R8), Z5
-	VMOVUPD     (R9), Z6
-	VSUBPD      Z6, Z1, Z6
-	VSUBPD      Z2, Z6, Z6
-	VCMPPD      $0x04, Z0, Z5, K1
-	VMULPD      Z6, Z5, Z7
-	VMOVAPD.Z   Z7, K1, Z7
-	VMOVAPD     Z7, Z8
-	VFMSUB231PD Z6, Z5, Z8
-	VMOVAPD.Z   Z8, K1, Z5
-	VADDPD      Z7, Z3, Z6
-	VSUBPD      Z3, Z6, Z8
-	VSUBPD      Z8, Z6, Z9
-	VSUBPD      Z9, Z3, Z3
-	VSUBPD      Z8, Z7, Z7
-	VADDPD      Z7, Z3, Z3
-	VADDPD      Z5, Z3, Z3
-	VADDPD      Z4, Z3, Z4
-	VMOVAPD     Z6, Z3
+	VMOVUPD      (AX), Z1
+	VMOVUPD      2560(AX), Z2
+	VXORPD       Z3, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	MOVQ         BX, DI
+	LEAQ         (CX), R8
+	LEAQ         (DX), R9
+	SUBQ         $0x00, DI
+	JLE          done0Of2
+	VMOVUPD      (R8), Z5
+	VMOVUPD      (R9), Z6
+	VBROADCASTSD one<>+0(SB), Z7
+	VMOVAPD      Z1, Z8
+	VFNMADD231PD Z7, Z6, Z8
+	VSUBPD       Z2, Z8, Z6
+	VCMPPD       $0x04, Z0, Z5, K1
+	VMULPD       Z6, Z5, Z7
+	VMOVAPD.Z    Z7, K1, Z7
+	VMOVAPD      Z7, Z8
+	VFMSUB231PD  Z6, Z5, Z8
+	VMOVAPD.Z    Z8, K1, Z5
+	VBROADCASTSD one<>+0(SB), Z6
+	VADDPD       Z7, Z3, Z8
+	VMOVAPD      Z3, Z9
+	VFMSUB231PD  Z6, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z6, Z10, Z3
+	VSUBPD       Z9, Z7, Z7
+	VFMADD231PD  Z6, Z3, Z7
+	VADDPD       Z5, Z7, Z3
+	VADDPD       Z4, Z3, Z4
+	VMOVAPD      Z8, Z3
 
 done0Of2:
-	VXORPD      Z5, Z5, Z5
-	VXORPD      Z6, Z6, Z6
-	MOVQ        BX, DI
-	LEAQ        512(CX), R8
-	LEAQ        512(DX), R9
-	SUBQ        $0x01, DI
-	JLE         done1Of2
-	VMOVUPD     (R8), Z7
-	VMOVUPD     (R9), Z8
-	VSUBPD      Z8, Z1, Z1
-	VSUBPD      Z2, Z1, Z1
-	VCMPPD      $0x04, Z0, Z7, K1
-	VMULPD      Z1, Z7, Z2
-	VMOVAPD.Z   Z2, K1, Z2
-	VMOVAPD     Z2, Z8
-	VFMSUB231PD Z1, Z7, Z8
-	VMOVAPD.Z   Z8, K1, Z1
-	VADDPD      Z2, Z5, Z7
-	VSUBPD      Z5, Z7, Z8
-	VSUBPD      Z8, Z7, Z9
-	VSUBPD      Z9, Z5, Z5
-	VSUBPD      Z8, Z2, Z2
-	VADDPD      Z2, Z5, Z2
-	VADDPD      Z1, Z2, Z1
-	VADDPD      Z6, Z1, Z1
-	VMOVAPD     Z7, Z5
-	VMOVAPD     Z1, Z6
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z6, Z6, Z6
+	MOVQ         BX, DI
+	LEAQ         512(CX), R8
+	LEAQ         512(DX), R9
+	SUBQ         $0x01, DI
+	JLE          done1Of2
+	VMOVUPD      (R8), Z7
+	VMOVUPD      (R9), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VFNMADD231PD Z9, Z8, Z1
+	VSUBPD       Z2, Z1, Z1
+	VCMPPD       $0x04, Z0, Z7, K1
+	VMULPD       Z1, Z7, Z2
+	VMOVAPD.Z    Z2, K1, Z2
+	VMOVAPD      Z2, Z8
+	VFMSUB231PD  Z1, Z7, Z8
+	VMOVAPD.Z    Z8, K1, Z1
+	VBROADCASTSD one<>+0(SB), Z7
+	VADDPD       Z2, Z5, Z8
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z7, Z10, Z5
+	VSUBPD       Z9, Z2, Z2
+	VFMADD231PD  Z7, Z5, Z2
+	VADDPD       Z1, Z2, Z1
+	VADDPD       Z6, Z1, Z1
+	VMOVAPD      Z8, Z5
+	VMOVAPD      Z1, Z6
 
 done1Of2:
 	VADDPD  Z5, Z3, Z1
@@ -7398,29 +7418,33 @@ vectorsBy8:
 	JLE     done0Of8
 
 lane0Of8:
-	VMOVUPD     (R8), Z5
-	VMOVUPD     (R9), Z6
-	VSUBPD      Z6, Z1, Z6
-	VSUBPD      Z2, Z6, Z6
-	VCMPPD      $0x04, Z0, Z5, K1
-	VMULPD      Z6, Z5, Z7
-	VMOVAPD.Z   Z7, K1, Z7
-	VMOVAPD     Z7, Z8
-	VFMSUB231PD Z6, Z5, Z8
-	VMOVAPD.Z   Z8, K1, Z5
-	VADDPD      Z7, Z3, Z6
-	VSUBPD      Z3, Z6, Z8
-	VSUBPD      Z8, Z6, Z9
-	VSUBPD      Z9, Z3, Z3
-	VSUBPD      Z8, Z7, Z7
-	VADDPD      Z7, Z3, Z3
-	VADDPD      Z5, Z3, Z3
-	VADDPD      Z4, Z3, Z4
-	VMOVAPD     Z6, Z3
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane0Of8
+	VMOVUPD      (R8), Z5
+	VMOVUPD      (R9), Z6
+	VBROADCASTSD one<>+0(SB), Z7
+	VMOVAPD      Z1, Z8
+	VFNMADD231PD Z7, Z6, Z8
+	VSUBPD       Z2, Z8, Z6
+	VCMPPD       $0x04, Z0, Z5, K1
+	VMULPD       Z6, Z5, Z7
+	VMOVAPD.Z    Z7, K1, Z7
+	VMOVAPD      Z7, Z8
+	VFMSUB231PD  Z6, Z5, Z8
+	VMOVAPD.Z    Z8, K1, Z5
+	VBROADCASTSD one<>+0(SB), Z6
+	VADDPD       Z7, Z3, Z8
+	VMOVAPD      Z3, Z9
+	VFMSUB231PD  Z6, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z6, Z10, Z3
+	VSUBPD       Z9, Z7, Z7
+	VFMADD231PD  Z6, Z3, Z7
+	VADDPD       Z5, Z7, Z3
+	VADDPD       Z4, Z3, Z4
+	VMOVAPD      Z8, Z3
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane0Of8
 
 done0Of8:
 	VXORPD Z5, Z5, Z5
@@ -7432,29 +7456,33 @@ done0Of8:
 	JLE    done4Of8
 
 lane4Of8:
-	VMOVUPD     (R8), Z7
-	VMOVUPD     (R9), Z8
-	VSUBPD      Z8, Z1, Z8
-	VSUBPD      Z2, Z8, Z8
-	VCMPPD      $0x04, Z0, Z7, K1
-	VMULPD      Z8, Z7, Z9
-	VMOVAPD.Z   Z9, K1, Z9
-	VMOVAPD     Z9, Z10
-	VFMSUB231PD Z8, Z7, Z10
-	VMOVAPD.Z   Z10, K1, Z7
-	VADDPD      Z9, Z5, Z8
-	VSUBPD      Z5, Z8, Z10
-	VSUBPD      Z10, Z8, Z11
-	VSUBPD      Z11, Z5, Z5
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z5, Z5
-	VADDPD      Z7, Z5, Z5
-	VADDPD      Z6, Z5, Z6
-	VMOVAPD     Z8, Z5
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane4Of8
+	VMOVUPD      (R8), Z7
+	VMOVUPD      (R9), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VMOVAPD      Z1, Z10
+	VFNMADD231PD Z9, Z8, Z10
+	VSUBPD       Z2, Z10, Z8
+	VCMPPD       $0x04, Z0, Z7, K1
+	VMULPD       Z8, Z7, Z9
+	VMOVAPD.Z    Z9, K1, Z9
+	VMOVAPD      Z9, Z10
+	VFMSUB231PD  Z8, Z7, Z10
+	VMOVAPD.Z    Z10, K1, Z7
+	VBROADCASTSD one<>+0(SB), Z8
+	VADDPD       Z9, Z5, Z10
+	VMOVAPD      Z5, Z11
+	VFMSUB231PD  Z8, Z10, Z11
+	VSUBPD       Z11, Z10, Z12
+	VFNMADD231PD Z8, Z12, Z5
+	VSUBPD       Z11, Z9, Z9
+	VFMADD231PD  Z8, Z5, Z9
+	VADDPD       Z7, Z9, Z5
+	VADDPD       Z6, Z5, Z6
+	VMOVAPD      Z10, Z5
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane4Of8
 
 done4Of8:
 	VADDPD Z5, Z3, Z7
@@ -7474,29 +7502,33 @@ done4Of8:
 	JLE    done2Of8
 
 lane2Of8:
-	VMOVUPD     (R8), Z6
-	VMOVUPD     (R9), Z8
-	VSUBPD      Z8, Z1, Z8
-	VSUBPD      Z2, Z8, Z8
-	VCMPPD      $0x04, Z0, Z6, K1
-	VMULPD      Z8, Z6, Z9
-	VMOVAPD.Z   Z9, K1, Z9
-	VMOVAPD     Z9, Z10
-	VFMSUB231PD Z8, Z6, Z10
-	VMOVAPD.Z   Z10, K1, Z6
-	VADDPD      Z9, Z4, Z8
-	VSUBPD      Z4, Z8, Z10
-	VSUBPD      Z10, Z8, Z11
-	VSUBPD      Z11, Z4, Z4
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VADDPD      Z6, Z4, Z4
-	VADDPD      Z5, Z4, Z5
-	VMOVAPD     Z8, Z4
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane2Of8
+	VMOVUPD      (R8), Z6
+	VMOVUPD      (R9), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VMOVAPD      Z1, Z10
+	VFNMADD231PD Z9, Z8, Z10
+	VSUBPD       Z2, Z10, Z8
+	VCMPPD       $0x04, Z0, Z6, K1
+	VMULPD       Z8, Z6, Z9
+	VMOVAPD.Z    Z9, K1, Z9
+	VMOVAPD      Z9, Z10
+	VFMSUB231PD  Z8, Z6, Z10
+	VMOVAPD.Z    Z10, K1, Z6
+	VBROADCASTSD one<>+0(SB), Z8
+	VADDPD       Z9, Z4, Z10
+	VMOVAPD      Z4, Z11
+	VFMSUB231PD  Z8, Z10, Z11
+	VSUBPD       Z11, Z10, Z12
+	VFNMADD231PD Z8, Z12, Z4
+	VSUBPD       Z11, Z9, Z9
+	VFMADD231PD  Z8, Z4, Z9
+	VADDPD       Z6, Z9, Z4
+	VADDPD       Z5, Z4, Z5
+	VMOVAPD      Z10, Z4
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane2Of8
 
 done2Of8:
 	VXORPD Z6, Z6, Z6
@@ -7508,29 +7540,33 @@ done2Of8:
 	JLE    done6Of8
 
 lane6Of8:
-	VMOVUPD     (R8), Z9
-	VMOVUPD     (R9), Z10
-	VSUBPD      Z10, Z1, Z10
-	VSUBPD      Z2, Z10, Z10
-	VCMPPD      $0x04, Z0, Z9, K1
-	VMULPD      Z10, Z9, Z11
-	VMOVAPD.Z   Z11, K1, Z11
-	VMOVAPD     Z11, Z12
-	VFMSUB231PD Z10, Z9, Z12
-	VMOVAPD.Z   Z12, K1, Z9
-	VADDPD      Z11, Z6, Z10
-	VSUBPD      Z6, Z10, Z12
-	VSUBPD      Z12, Z10, Z13
-	VSUBPD      Z13, Z6, Z6
-	VSUBPD      Z12, Z11, Z11
-	VADDPD      Z11, Z6, Z6
-	VADDPD      Z9, Z6, Z6
-	VADDPD      Z8, Z6, Z8
-	VMOVAPD     Z10, Z6
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane6Of8
+	VMOVUPD      (R8), Z9
+	VMOVUPD      (R9), Z10
+	VBROADCASTSD one<>+0(SB), Z11
+	VMOVAPD      Z1, Z12
+	VFNMADD231PD Z11, Z10, Z12
+	VSUBPD       Z2, Z12, Z10
+	VCMPPD       $0x04, Z0, Z9, K1
+	VMULPD       Z10, Z9, Z11
+	VMOVAPD.Z    Z11, K1, Z11
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z10, Z9, Z12
+	VMOVAPD.Z    Z12, K1, Z9
+	VBROADCASTSD one<>+0(SB), Z10
+	VADDPD       Z11, Z6, Z12
+	VMOVAPD      Z6, Z13
+	VFMSUB231PD  Z10, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z10, Z14, Z6
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z10, Z6, Z11
+	VADDPD       Z9, Z11, Z6
+	VADDPD       Z8, Z6, Z8
+	VMOVAPD      Z12, Z6
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane6Of8
 
 done6Of8:
 	VADDPD Z6, Z4, Z9
@@ -7558,29 +7594,33 @@ done6Of8:
 	JLE    done1Of8
 
 lane1Of8:
-	VMOVUPD     (R8), Z7
-	VMOVUPD     (R9), Z8
-	VSUBPD      Z8, Z1, Z8
-	VSUBPD      Z2, Z8, Z8
-	VCMPPD      $0x04, Z0, Z7, K1
-	VMULPD      Z8, Z7, Z9
-	VMOVAPD.Z   Z9, K1, Z9
-	VMOVAPD     Z9, Z10
-	VFMSUB231PD Z8, Z7, Z10
-	VMOVAPD.Z   Z10, K1, Z7
-	VADDPD      Z9, Z4, Z8
-	VSUBPD      Z4, Z8, Z10
-	VSUBPD      Z10, Z8, Z11
-	VSUBPD      Z11, Z4, Z4
-	VSUBPD      Z10, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VADDPD      Z7, Z4, Z4
-	VADDPD      Z6, Z4, Z6
-	VMOVAPD     Z8, Z4
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane1Of8
+	VMOVUPD      (R8), Z7
+	VMOVUPD      (R9), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VMOVAPD      Z1, Z10
+	VFNMADD231PD Z9, Z8, Z10
+	VSUBPD       Z2, Z10, Z8
+	VCMPPD       $0x04, Z0, Z7, K1
+	VMULPD       Z8, Z7, Z9
+	VMOVAPD.Z    Z9, K1, Z9
+	VMOVAPD      Z9, Z10
+	VFMSUB231PD  Z8, Z7, Z10
+	VMOVAPD.Z    Z10, K1, Z7
+	VBROADCASTSD one<>+0(SB), Z8
+	VADDPD       Z9, Z4, Z10
+	VMOVAPD      Z4, Z11
+	VFMSUB231PD  Z8, Z10, Z11
+	VSUBPD       Z11, Z10, Z12
+	VFNMADD231PD Z8, Z12, Z4
+	VSUBPD       Z11, Z9, Z9
+	VFMADD231PD  Z8, Z4, Z9
+	VADDPD       Z7, Z9, Z4
+	VADDPD       Z6, Z4, Z6
+	VMOVAPD      Z10, Z4
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane1Of8
 
 done1Of8:
 	VXORPD Z7, Z7, Z7
@@ -7592,29 +7632,33 @@ done1Of8:
 	JLE    done5Of8
 
 lane5Of8:
-	VMOVUPD     (R8), Z9
-	VMOVUPD     (R9), Z10
-	VSUBPD      Z10, Z1, Z10
-	VSUBPD      Z2, Z10, Z10
-	VCMPPD      $0x04, Z0, Z9, K1
-	VMULPD      Z10, Z9, Z11
-	VMOVAPD.Z   Z11, K1, Z11
-	VMOVAPD     Z11, Z12
-	VFMSUB231PD Z10, Z9, Z12
-	VMOVAPD.Z   Z12, K1, Z9
-	VADDPD      Z11, Z7, Z10
-	VSUBPD      Z7, Z10, Z12
-	VSUBPD      Z12, Z10, Z13
-	VSUBPD      Z13, Z7, Z7
-	VSUBPD      Z12, Z11, Z11
-	VADDPD      Z11, Z7, Z7
-	VADDPD      Z9, Z7, Z7
-	VADDPD      Z8, Z7, Z8
-	VMOVAPD     Z10, Z7
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane5Of8
+	VMOVUPD      (R8), Z9
+	VMOVUPD      (R9), Z10
+	VBROADCASTSD one<>+0(SB), Z11
+	VMOVAPD      Z1, Z12
+	VFNMADD231PD Z11, Z10, Z12
+	VSUBPD       Z2, Z12, Z10
+	VCMPPD       $0x04, Z0, Z9, K1
+	VMULPD       Z10, Z9, Z11
+	VMOVAPD.Z    Z11, K1, Z11
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z10, Z9, Z12
+	VMOVAPD.Z    Z12, K1, Z9
+	VBROADCASTSD one<>+0(SB), Z10
+	VADDPD       Z11, Z7, Z12
+	VMOVAPD      Z7, Z13
+	VFMSUB231PD  Z10, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z10, Z14, Z7
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z10, Z7, Z11
+	VADDPD       Z9, Z11, Z7
+	VADDPD       Z8, Z7, Z8
+	VMOVAPD      Z12, Z7
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane5Of8
 
 done5Of8:
 	VADDPD Z7, Z4, Z9
@@ -7634,29 +7678,33 @@ done5Of8:
 	JLE    done3Of8
 
 lane3Of8:
-	VMOVUPD     (R8), Z8
-	VMOVUPD     (R9), Z10
-	VSUBPD      Z10, Z1, Z10
-	VSUBPD      Z2, Z10, Z10
-	VCMPPD      $0x04, Z0, Z8, K1
-	VMULPD      Z10, Z8, Z11
-	VMOVAPD.Z   Z11, K1, Z11
-	VMOVAPD     Z11, Z12
-	VFMSUB231PD Z10, Z8, Z12
-	VMOVAPD.Z   Z12, K1, Z8
-	VADDPD      Z11, Z6, Z10
-	VSUBPD      Z6, Z10, Z12
-	VSUBPD      Z12, Z10, Z13
-	VSUBPD      Z13, Z6, Z6
-	VSUBPD      Z12, Z11, Z11
-	VADDPD      Z11, Z6, Z6
-	VADDPD      Z8, Z6, Z6
-	VADDPD      Z7, Z6, Z7
-	VMOVAPD     Z10, Z6
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane3Of8
+	VMOVUPD      (R8), Z8
+	VMOVUPD      (R9), Z10
+	VBROADCASTSD one<>+0(SB), Z11
+	VMOVAPD      Z1, Z12
+	VFNMADD231PD Z11, Z10, Z12
+	VSUBPD       Z2, Z12, Z10
+	VCMPPD       $0x04, Z0, Z8, K1
+	VMULPD       Z10, Z8, Z11
+	VMOVAPD.Z    Z11, K1, Z11
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z10, Z8, Z12
+	VMOVAPD.Z    Z12, K1, Z8
+	VBROADCASTSD one<>+0(SB), Z10
+	VADDPD       Z11, Z6, Z12
+	VMOVAPD      Z6, Z13
+	VFMSUB231PD  Z10, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z10, Z14, Z6
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z10, Z6, Z11
+	VADDPD       Z8, Z11, Z6
+	VADDPD       Z7, Z6, Z7
+	VMOVAPD      Z12, Z6
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane3Of8
 
 done3Of8:
 	VXORPD Z8, Z8, Z8
@@ -7668,29 +7716,33 @@ done3Of8:
 	JLE    done7Of8
 
 lane7Of8:
-	VMOVUPD     (R8), Z11
-	VMOVUPD     (R9), Z12
-	VSUBPD      Z12, Z1, Z12
-	VSUBPD      Z2, Z12, Z12
-	VCMPPD      $0x04, Z0, Z11, K1
-	VMULPD      Z12, Z11, Z13
-	VMOVAPD.Z   Z13, K1, Z13
-	VMOVAPD     Z13, Z14
-	VFMSUB231PD Z12, Z11, Z14
-	VMOVAPD.Z   Z14, K1, Z11
-	VADDPD      Z13, Z8, Z12
-	VSUBPD      Z8, Z12, Z14
-	VSUBPD      Z14, Z12, Z15
-	VSUBPD      Z15, Z8, Z8
-	VSUBPD      Z14, Z13, Z13
-	VADDPD      Z13, Z8, Z8
-	VADDPD      Z11, Z8, Z8
-	VADDPD      Z10, Z8, Z10
-	VMOVAPD     Z12, Z8
-	ADDQ        $0x00001000, R8
-	ADDQ        $0x00001000, R9
-	SUBQ        $0x08, DI
-	JG          lane7Of8
+	VMOVUPD      (R8), Z11
+	VMOVUPD      (R9), Z12
+	VBROADCASTSD one<>+0(SB), Z13
+	VMOVAPD      Z1, Z14
+	VFNMADD231PD Z13, Z12, Z14
+	VSUBPD       Z2, Z14, Z12
+	VCMPPD       $0x04, Z0, Z11, K1
+	VMULPD       Z12, Z11, Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VMOVAPD      Z13, Z14
+	VFMSUB231PD  Z12, Z11, Z14
+	VMOVAPD.Z    Z14, K1, Z11
+	VBROADCASTSD one<>+0(SB), Z12
+	VADDPD       Z13, Z8, Z14
+	VMOVAPD      Z8, Z15
+	VFMSUB231PD  Z12, Z14, Z15
+	VSUBPD       Z15, Z14, Z16
+	VFNMADD231PD Z12, Z16, Z8
+	VSUBPD       Z15, Z13, Z13
+	VFMADD231PD  Z12, Z8, Z13
+	VADDPD       Z11, Z13, Z8
+	VADDPD       Z10, Z8, Z10
+	VMOVAPD      Z14, Z8
+	ADDQ         $0x00001000, R8
+	ADDQ         $0x00001000, R9
+	SUBQ         $0x08, DI
+	JG           lane7Of8
 
 done7Of8:
 	VADDPD  Z8, Z6, Z1
