@@ -156,7 +156,7 @@ func measure(o options) (*Results, error) {
 func measureSweep(quick bool) []sweep.Cell {
 	dense := sweep.Config{
 		Jobs: sweep.Jobs, Layouts: []sweep.Layout{sweep.Dense}, Sizes: append([]int{sweep.Small}, sweep.Sizes...),
-		Widths: sweep.Widths, Threads: runtime.NumCPU(), Samples: 5,
+		Widths: sweep.Widths, Threads: 1, Samples: 5,
 	}
 	some := []int{2, 10, 65, 100, 1000, 50257}
 	layouts := dense

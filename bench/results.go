@@ -38,7 +38,6 @@ type SweepRow struct {
 	Size       int
 	Rows, Cols []int
 	Ours, Loop []float64
-	Threaded   []float64 `json:",omitempty"`
 }
 
 // sweepRows puts cells into rows.
@@ -55,9 +54,6 @@ func sweepRows(cells []sweep.Cell) []SweepRow {
 		r := &rows[i]
 		r.Rows, r.Cols = append(r.Rows, c.Rows), append(r.Cols, c.Cols)
 		r.Ours, r.Loop = append(r.Ours, c.Ours), append(r.Loop, c.Loop)
-		if c.Threaded > 0 {
-			r.Threaded = append(r.Threaded, c.Threaded)
-		}
 	}
 	return rows
 }
@@ -67,14 +63,10 @@ func (r *Results) cells() []sweep.Cell {
 	var cells []sweep.Cell
 	for _, row := range r.Sweep {
 		for i := range row.Cols {
-			c := sweep.Cell{
+			cells = append(cells, sweep.Cell{
 				Job: row.Job, Layout: row.Layout, Size: row.Size,
 				Rows: row.Rows[i], Cols: row.Cols[i], Ours: row.Ours[i], Loop: row.Loop[i],
-			}
-			if row.Threaded != nil {
-				c.Threaded = row.Threaded[i]
-			}
-			cells = append(cells, c)
+			})
 		}
 	}
 	return cells

@@ -441,8 +441,7 @@ func sweepSection(r *Results) string {
 	if len(cells) == 0 {
 		return ""
 	}
-	fmt.Fprintf(&b, "How many times as fast as the plain loop of the same job, one thread: median over the widths, and the least with its width. "+
-		"Last, how many times as fast with %d threads, likewise. %s.\n\n", r.Machine.Cores, conditions(r))
+	fmt.Fprintf(&b, "How many times as fast as the plain loop of the same job, one thread: median over the widths, and the least with its width. %s.\n\n", conditions(r))
 	var sizes []int
 	for _, c := range cells {
 		if c.Size != sweep.Small && !slices.Contains(sizes, c.Size) {
@@ -453,29 +452,25 @@ func sweepSection(r *Results) string {
 	for _, s := range sizes {
 		header = append(header, fmt.Sprintf("%d elements", s))
 	}
-	row(&b, append(header, fmt.Sprintf("%d threads", r.Machine.Cores))...)
-	b.WriteString("| --- | ---: |" + strings.Repeat(" ---: |", len(sizes)+1) + "\n")
+	row(&b, header...)
+	b.WriteString("| --- | ---: |" + strings.Repeat(" ---: |", len(sizes)) + "\n")
 	for _, j := range sweep.Jobs {
 		floor := (&sweep.Cell{Job: j.Name, Layout: sweep.Dense, Size: 1}).Floor()
 		line := []string{j.Name, fmt.Sprintf("%g", floor)}
-		var threaded []figure
 		for _, s := range sizes {
 			var list []figure
 			for _, c := range cells {
 				if c.Job == j.Name && c.Layout == sweep.Dense && c.Size == s {
 					list = append(list, figure{c.Ratio(), fmt.Sprint(c.Cols)})
-					if c.Threaded > 0 {
-						threaded = append(threaded, figure{c.Ours / c.Threaded, fmt.Sprintf("%d×%d", c.Rows, c.Cols)})
-					}
 				}
 			}
 			line = append(line, spread(list))
 		}
-		row(&b, append(line, spread(threaded))...)
+		row(&b, line...)
 	}
 	b.WriteString(smallTable(cells))
 	b.WriteString("\n### What misses an aim\n")
-	for i, list := range sweep.Findings(cells) {
+	for i, list := range sweep.Findings(cells)[:sweep.Threads] { // that of threads is for the command
 		fmt.Fprintf(&b, "\n%d of %d cells: %s.\n", len(list), len(cells), sweep.Aims[i])
 		if len(list) == 0 {
 			continue

@@ -51,7 +51,7 @@ func fixture() *Results {
 		Gaps:  []GapError{{ownName, 1, 0.5}, {ownName, 500, 1.25}, {"slow", 1, 3}, {"slow", 500, 9e15}},
 		Hard:  []HardRow{{"0, -50", ownName, ""}, {"0, -50", "slow", "0 for -1.93e-22"}},
 		Sweep: []SweepRow{
-			{Job: "LogSoftmax", Layout: sweep.Dense, Size: 1 << 17, Rows: []int{65536, 131}, Cols: []int{2, 1000}, Ours: []float64{2, 1}, Loop: []float64{10, 12}, Threaded: []float64{1, 0.5}},
+			{Job: "LogSoftmax", Layout: sweep.Dense, Size: 1 << 17, Rows: []int{65536, 131}, Cols: []int{2, 1000}, Ours: []float64{2, 1}, Loop: []float64{10, 12}},
 			{Job: "LogSoftmax", Layout: sweep.Transposed, Size: 1 << 17, Rows: []int{65536}, Cols: []int{2}, Ours: []float64{5}, Loop: []float64{50}},
 			{Job: "LogSoftmax", Layout: sweep.Dense, Size: sweep.Small, Rows: []int{1}, Cols: []int{10}, Ours: []float64{5}, Loop: []float64{4}},
 		},
@@ -138,8 +138,8 @@ func fixtureWithLoop() *Results {
 
 func TestSweepSection(t *testing.T) {
 	wantLines(t, sweepSection(fixture()),
-		"|  | aim | 131072 elements | 2 threads |",
-		"| LogSoftmax | 6 | 12.0, 5.0 at 2 | 2.0, 2.0 at 65536×2 |",
+		"|  | aim | 131072 elements |",
+		"| LogSoftmax | 6 | 12.0, 5.0 at 2 |",
 		"|  | 1×10 |",
 		"| LogSoftmax | 50 (0.8) |",
 		"2 of 4 cells: slower than the floor beside the plain loop.",

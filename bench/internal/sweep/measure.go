@@ -36,6 +36,7 @@ const Small = 0
 // slow is timed twice only.
 const (
 	leastTime = 2 * time.Millisecond
+	wakeTime  = 15 * time.Millisecond
 	slow      = 10 * time.Millisecond
 )
 
@@ -129,17 +130,10 @@ func (c *Config) cell(j *Job, d *data, size int) Cell {
 	loop := &timer{f: j.loop(d), before: before}
 	ours.calibrate()
 	loop.calibrate()
-	threaded := &timer{f: ours.f, before: before, calls: ours.calls}
-	threads := c.Threads > 1 && size >= 1<<17
 	for i := range c.Samples {
 		ours.sample()
 		if i < 2 || loop.one < slow {
 			loop.sample()
-		}
-		if threads {
-			runtime.GOMAXPROCS(c.Threads)
-			threaded.sample()
-			runtime.GOMAXPROCS(1)
 		}
 	}
 	n := float64(d.rows * d.cols)
@@ -147,10 +141,24 @@ func (c *Config) cell(j *Job, d *data, size int) Cell {
 		Job: j.Name, Layout: d.layout, Size: size, Rows: d.rows, Cols: d.cols,
 		Ours: rounded(ours.least() / n), Loop: rounded(loop.least() / n),
 	}
-	if threads {
-		r.Threaded = rounded(threaded.least() / n)
+	if c.Threads > 1 && size >= 1<<17 {
+		r.Threaded = rounded(c.threaded(ours) / n)
 	}
 	return r
+}
+
+// threaded returns the time of a call with several threads. A processor that has
+// idled takes some ten milliseconds to come back to speed: that long goes before.
+func (c *Config) threaded(one *timer) float64 {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Threads))
+	t := &timer{f: one.f, before: one.before, calls: one.calls}
+	for start := time.Now(); time.Since(start) < wakeTime; {
+		t.time()
+	}
+	for range c.Samples {
+		t.sample()
+	}
+	return t.least()
 }
 
 // timer times a function.

@@ -118,6 +118,9 @@ func Findings(cells []Cell) [][]Finding {
 	return all
 }
 
+// Threads is the list of Findings about threads, the last.
+const Threads = 4
+
 // Aims names the lists of Findings.
 var Aims = []string{
 	"slower than the floor beside the plain loop",
