@@ -353,6 +353,10 @@ func productTile(rows, cols int, dst *float64, dstStride int, a *float64, aRow, 
 // Of several rows to a call, each is a call of its own.
 
 func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
+	if active == tierGo {
+		c.maxOfRowsGo(first, x, stride, n, rows)
+		return
+	}
 	for i := range rows {
 		c.Max[first+i] = MaxOf(x[i*stride:][:n])
 	}
@@ -360,6 +364,10 @@ func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
 
 // ExpSumRows is expSumRowsGo.
 func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64, stride, n, rows int, _, _ []float64) {
+	if active == tierGo {
+		c.expSumRowsGo(first, dst, dstStride, x, stride, n, rows)
+		return
+	}
 	for i := range rows {
 		var terms []float64
 		if dst != nil {
@@ -370,12 +378,20 @@ func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64,
 }
 
 func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float64, stride, n, rows int) {
+	if active == tierGo {
+		c.shiftEachRowGo(first, dst, dstStride, x, stride, n, rows)
+		return
+	}
 	for i := range rows {
 		ShiftBy(dst[i*dstStride:][:n], x[i*stride:][:n], c.Max[first+i], c.NegLogSum[first+i])
 	}
 }
 
 func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
+	if active == tierGo {
+		c.scaleEachRowGo(first, x, stride, n, rows)
+		return
+	}
 	for i := range rows {
 		scaleBy(x[i*stride:][:n], c.Factor[first+i])
 	}
