@@ -26,7 +26,7 @@ type Rows struct {
 
 // at returns the rows from entry (i, j) on.
 func (r Rows) at(i, j int) Rows {
-	r.Data = r.Data[i*r.Stride+j:]
+	r.Data = r.Data[min(i*r.Stride+j, len(r.Data)):]
 	return r
 }
 
@@ -43,12 +43,15 @@ func (r Rows) at(i, j int) Rows {
 // It is the one NaN if it is any, and not -0 unless plus[i] is. The addends must
 // be as many as the rows, and dst must not overlap what is read.
 func Product(dst Rows, rows, cols int, a Factor, b Rows, n int, plus []float64, onto bool) {
-	for k := 0; k == 0 || k < n; k += stepsAtOnce {
-		steps, addends := min(stepsAtOnce, n-k), []float64(nil)
-		if k+steps == n {
-			addends = plus
+	for j := 0; j < cols; j += PieceLen {
+		width := min(PieceLen, cols-j)
+		for k := 0; k == 0 || k < n; k += stepsAtOnce {
+			steps, addends := min(stepsAtOnce, n-k), []float64(nil)
+			if k+steps == n {
+				addends = plus
+			}
+			productSteps(dst.at(0, j), rows, width, a.at(0, k), b.at(k, j), steps, addends, onto || k > 0)
 		}
-		productSteps(dst, rows, cols, a.at(0, k), b.at(k, 0), steps, addends, onto || k > 0)
 	}
 }
 
