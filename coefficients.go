@@ -322,8 +322,13 @@ func (b *batch) softScaledDown(t []float64, first int) []float64 {
 	b.work.coefficients = grow(b.work.coefficients, len(t))
 	keep, off := b.task.settings.spread(b.task.logits.cols)
 	for c, v := range t {
-		v = math.Ldexp(float64(keep*v)+off, distributionShift)
-		b.work.coefficients[c] = float64(b.task.settings.classWeightAt(first+c) * v)
+		v = float64(keep*v) + off
+		q := float64(b.task.settings.classWeightAt(first+c) * math.Ldexp(v, distributionShift))
+		if q == 0 && v != 0 && b.task.settings.classWeightAt(first+c) != 0 {
+			// It still makes a loss infinite that is.
+			q = math.SmallestNonzeroFloat64
+		}
+		b.work.coefficients[c] = q
 	}
 	return b.work.coefficients
 }

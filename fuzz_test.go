@@ -1210,6 +1210,22 @@ func FuzzRefused(f *testing.F) {
 	})
 }
 
+// apart reports whether no power of two brings both the largest class weight
+// below 2^900 and the least coefficient of a smoothing above 2^-1015.
+func (c *fuzzLoss) apart(smoothing float64) bool {
+	least, most := math.Inf(1), 0.0
+	for _, w := range c.opts.Weight {
+		if w > 0 {
+			least, most = min(least, w), max(most, w)
+		}
+	}
+	if most == 0 {
+		return false
+	}
+	span := math.Log2(most) - math.Log2(least) - math.Log2(smoothing) + math.Log2(float64(c.cols))
+	return span > 900+1015
+}
+
 // refusal returns the error of the Grad function.
 func (c *fuzzLoss) refusal(soft bool) error {
 	finite := func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -1225,6 +1241,8 @@ func (c *fuzzLoss) refusal(soft bool) error {
 	}
 	if e := c.opts.LabelSmoothing; !(e >= 0 && e <= 1) {
 		return &logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
+	} else if e > 0 && c.apart(e) {
+		return &logsoftmax.ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
 	}
 	for i := range c.rows {
 		if !soft {
@@ -1236,6 +1254,27 @@ func (c *fuzzLoss) refusal(soft bool) error {
 		for j, v := range c.soft.RawRowView(i) {
 			if c.sampleWeight(i) != 0 && (!finite(v) || v < 0) {
 				return &logsoftmax.ValueError{Name: "target", Row: i, Col: j, Value: v}
+			}
+		}
+	}
+	for i := range c.rows {
+		if c.opts.Weight == nil || c.sampleWeight(i) == 0 {
+			continue
+		}
+		if !soft {
+			y := c.target[i]
+			if slices.Contains(c.ignore(), y) {
+				continue
+			}
+			w := c.opts.Weight[y]
+			if p := math.Abs(w * c.sampleWeight(i)); w != 0 && (p < 0x1p-1022 || p > math.MaxFloat64) {
+				return &logsoftmax.ValueError{Name: "Weight", Row: -1, Col: y, Value: w}
+			}
+			continue
+		}
+		for j, w := range c.opts.Weight {
+			if w > 0x1p128 && w*c.soft.At(i, j) > math.MaxFloat64 {
+				return &logsoftmax.ValueError{Name: "Weight", Row: -1, Col: j, Value: w}
 			}
 		}
 	}
