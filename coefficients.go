@@ -282,18 +282,22 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 		loss, sum = kernel.WeightedLossAndSum(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 	}
 	shift := b.task.settings.shift
+	lossShift := shift
 	if y < 0 && b.task.overflows(loss, sum, sampleWeight) {
 		scaled := b.softScaledDown(c.soft[i*c.stride:][:b.task.logits.cols], 0)
 		scaledLoss, scaledSum := kernel.WeightedLossAndSum(scaled, x, w.panel.Max[k], w.panel.NegLogSum[k])
-		if kernel.IsFinite(sum.Hi) && !kernel.IsFinite(scaledLoss.Hi) {
-			// The loss is infinite.
+		if kernel.IsFinite(scaledLoss.Hi) {
+			loss = scaledLoss
+			lossShift += distributionShift
+		}
+		if kernel.IsFinite(sum.Hi) {
 			q = c.of(b, i, y)
 		} else {
+			q, sum = scaled, scaledSum
 			shift += distributionShift
-			q, loss, sum = scaled, scaledLoss, scaledSum
 		}
 	}
-	b.add(i, scaledProduct(sampleWeight, loss.Value(), -shift))
+	b.add(i, scaledProduct(sampleWeight, loss.Value(), -lossShift))
 	if b.task.out.Data == nil {
 		return
 	}

@@ -1210,8 +1210,8 @@ func FuzzRefused(f *testing.F) {
 	})
 }
 
-// apart reports whether no power of two brings both the largest class weight
-// below 2^900 and the least coefficient of a smoothing above 2^-1015.
+// apart reports whether no power of two up to 2^900 brings both the largest class
+// weight below 2^900 and the least coefficient of a smoothing above 2^-1015.
 func (c *fuzzLoss) apart(smoothing float64) bool {
 	least, most := math.Inf(1), 0.0
 	for _, w := range c.opts.Weight {
@@ -1222,8 +1222,8 @@ func (c *fuzzLoss) apart(smoothing float64) bool {
 	if most == 0 {
 		return false
 	}
-	span := math.Log2(most) - math.Log2(least) - math.Log2(smoothing) + math.Log2(float64(c.cols))
-	return span > 900+1015
+	least = math.Log2(least) + math.Log2(smoothing) - math.Log2(float64(c.cols))
+	return least+900-max(0, math.Log2(most)) < -1015
 }
 
 // refusal returns the error of the Grad function.
@@ -1260,6 +1260,9 @@ func (c *fuzzLoss) refusal(soft bool) error {
 	for i := range c.rows {
 		if c.opts.Weight == nil || c.sampleWeight(i) == 0 {
 			continue
+		}
+		if !soft && c.opts.SampleWeight == nil {
+			break
 		}
 		if !soft {
 			y := c.target[i]

@@ -463,6 +463,7 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 		sum = q.sum()
 	}
 	sampleWeight, shift := t.settings.sampleWeightAt(row), t.settings.shift
+	lossShift := shift
 	if y < 0 && t.overflows(loss, sum, sampleWeight) {
 		b.scaledDown = true
 		defer func() { b.scaledDown = false }()
@@ -471,15 +472,18 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 			sums.Add(b.coefficientsOf(i, u, y, q), t.logits.chunk(&w.rowsIn, row, u), maximum, negLogSum)
 		}
 		scaledLoss, scaledSum := sums.Sums()
-		if kernel.IsFinite(sum.Hi) && !kernel.IsFinite(scaledLoss.Hi) {
-			// The loss is infinite.
+		if kernel.IsFinite(scaledLoss.Hi) {
+			loss = scaledLoss
+			lossShift += distributionShift
+		}
+		if kernel.IsFinite(sum.Hi) {
 			b.scaledDown = false
 		} else {
+			sum = scaledSum
 			shift += distributionShift
-			loss, sum = scaledLoss, scaledSum
 		}
 	}
-	b.add(i, scaledProduct(sampleWeight, loss.Value(), -shift))
+	b.add(i, scaledProduct(sampleWeight, loss.Value(), -lossShift))
 	if y >= 0 && w.isFirstLargest(&t.logits, row, y) {
 		b.correct++
 	}
