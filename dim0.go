@@ -5,7 +5,6 @@ package logsoftmax
 
 import (
 	"math"
-	"runtime"
 
 	"example.org/logsoftmax/internal/kernel"
 )
@@ -16,11 +15,11 @@ import (
 //
 // Memory is what counts: every row of a few columns is on another page, and
 // where the stride is a power of two in the same few cache sets too. Columns of
-// one chunk are therefore copied, in narrow strips, to where they stay close
-// to the processor, unless the rows are short; the next strip is read, and the
-// last one written, while the exponentials of this one are formed. Columns of
-// many chunks would not stay: the matrix is gone through three times, in pieces
-// so wide that memory is read almost in its order.
+// one chunk are done tile by tile, each of which stays close to the processor;
+// the next one is prefetched while the exponentials of this one are formed.
+// Columns of many chunks would not stay: the matrix is gone through three times,
+// in pieces so wide that memory is read almost in its order. So are less than
+// eight columns, which are transposed on the way.
 
 // runColumns does the operation on every column of in.
 func (t *normalization) runColumns() {
@@ -33,15 +32,9 @@ func (t *normalization) runColumns() {
 		t.in.Rows, t.in.Cols, t.in.Stride = 1, rows, rows
 		t.out.Rows, t.out.Cols, t.out.Stride = 1, rows, rows
 		t.run(1)
-	case rows <= kernel.BlockLen && cols <= kernel.Width:
-		w := workspaces.Get().(*workspace)
-		t.doTile(w)
-		workspaces.Put(w)
-	case t.stripped():
-		t.part = partStrips
-		strips := countStrips(rows, cols)
-		t.stripsInUnit = stripsInUnit(strips)
-		run(t, (strips+t.stripsInUnit-1)/t.stripsInUnit, elements(rows, cols))
+	case rows <= kernel.ChunkLen && (cols >= kernel.Group || rows <= kernel.BlockLen):
+		t.part = partTiles
+		run(t, (cols+tilesWidth(rows)-1)/tilesWidth(rows), elements(rows, cols))
 	default:
 		t.partials = grow(t.partials, kernel.Chunks(rows)*cols)
 		t.runLong(partLongSums, partFewSums)
@@ -85,56 +78,139 @@ func (t *normalization) doSingleRow() {
 	}
 }
 
-// doTile does at most Width columns of at most a block.
-func (t *normalization) doTile(w *workspace) {
-	rows, cols := t.in.Rows, t.in.Cols
-	c, groups := &w.panel, kernel.GroupsFor(cols)
-	x, stride := w.padded(t.in.Data, t.in.Stride, rows, cols)
-	kernel.Fill(c.Max[:groups*kernel.Group], math.Inf(-1))
-	c.RaiseMax(x, stride, rows, groups)
-	dst, dstStride := t.out.Data, t.out.Stride
-	if cols%kernel.Group != 0 {
-		dst, dstStride = x, stride
-	}
-	switch t.op {
-	case opLogSumExp:
-		c.Total(nil, 0, x, stride, rows, groups)
-		c.Conclude(groups, false)
-		for k := range cols {
-			t.values[k] = c.LogSumExp(k)
-		}
-		return
-	case opLogSoftmax:
-		c.Total(nil, 0, x, stride, rows, groups)
-		c.Conclude(groups, false)
-		c.Shift(dst, dstStride, x, stride, rows, groups)
-	case opSoftmax:
-		c.Total(dst, dstStride, x, stride, rows, groups)
-		c.Conclude(groups, true)
-		c.Factor = c.Inverse
-		c.Scale(dst, dstStride, rows, groups)
-		c.SetCertainColumns(dst, dstStride, rows, groups)
-	}
-	if cols%kernel.Group != 0 {
-		kernel.CopyRows(t.out.Data, t.out.Stride, dst, dstStride, rows, cols)
+// tileWidth is the number of columns of a tile: some 2^14 entries, which stay in
+// the second cache, but four lines of memory at least.
+func tileWidth(rows int) int {
+	return max(4*kernel.Group, min(kernel.Width, (1<<14)/rows/kernel.Group*kernel.Group))
+}
+
+// tilesWidth is the number of columns of the tiles in a unit.
+func tilesWidth(rows int) int {
+	width := tileWidth(rows)
+	return width * max(1, parallelWork/(rows*width))
+}
+
+// doTiles does a unit of columns of one chunk, tile by tile.
+func (t *normalization) doTiles(w *workspace, unit int) {
+	rows, size := t.in.Rows, tilesWidth(t.in.Rows)
+	end := min(t.in.Cols, (unit+1)*size)
+	for first := unit * size; first < end; first += tileWidth(rows) {
+		t.doTile(w, first, min(tileWidth(rows), end-first))
 	}
 }
 
-// padded returns n rows of cols entries as whole groups: where they are if they
-// fill those, else copied to the tile, beside anything.
-func (w *workspace) padded(x []float64, stride, n, cols int) ([]float64, int) {
-	if cols%kernel.Group == 0 {
-		return x, stride
+// doTile does columns of at most a chunk, at most Width of them from column first
+// on. Those that fill no group are done in a copy, after columns before them with
+// which they do, and which are done twice.
+func (t *normalization) doTile(w *workspace, first, cols int) {
+	in, out, rows := &t.in, &t.out, t.in.Rows
+	full, rest := cols/kernel.Group*kernel.Group, cols%kernel.Group
+	w.columns = grow(w.columns, rows*kernel.GroupsFor(cols)*kernel.Group)
+	tail, again, atTail := w.columns[rows*full:], min(cols, kernel.Group), max(first, first+cols-kernel.Group)
+	if rest > 0 {
+		// Before they may be written over.
+		kernel.CopyRows(tail, kernel.Group, in.Data[atTail:], in.Stride, rows, again)
 	}
-	kernel.CopyRows(w.tile[:], kernel.Width, x, stride, n, cols)
-	return w.tile[:], kernel.Width
+	if full > 0 {
+		s := columnTile{x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, groups: full / kernel.Group}
+		if s.stride%pageStride == 0 {
+			s.x, s.stride = w.columns, full
+			kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, rows, full)
+		}
+		if t.op != opLogSumExp {
+			s.dst = out.Data[first:]
+		}
+		if after := first + cols; after < in.Cols {
+			s.next = in.Data[after:]
+		}
+		t.normalizeColumns(&w.panel, &s)
+		t.setValues(&w.panel, first, full)
+	}
+	if rest > 0 {
+		t.normalizeColumns(&w.panel, &columnTile{x: tail, stride: kernel.Group, dst: tail, dstStride: kernel.Group, groups: 1})
+		t.setValues(&w.panel, atTail, again)
+		if t.op != opLogSumExp {
+			kernel.CopyRows(out.Data[atTail:], out.Stride, tail, kernel.Group, rows, again)
+		}
+	}
+}
+
+// setValues sets the values of LogSumExp of n columns that are concluded.
+func (t *normalization) setValues(c *kernel.Panel, first, n int) {
+	if t.op != opLogSumExp {
+		return
+	}
+	for k := range n {
+		t.values[first+k] = c.LogSumExp(k)
+	}
+}
+
+// A columnTile is the columns of some groups, and where their results go.
+type columnTile struct {
+	x         []float64
+	stride    int
+	dst       []float64
+	dstStride int
+	groups    int
+	next      []float64 // columns of the input to be prefetched, nil for none
+}
+
+// normalizeColumns does the columns of s, of at most a chunk.
+func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
+	kernel.Fill(c.Max[:s.groups*kernel.Group], math.Inf(-1))
+	t.eachBlock(func(i, n int) { c.RaiseMax(s.x[i*s.stride:], s.stride, n, s.groups) })
+	oneLane := t.in.Rows <= kernel.BlockLen
+	if !oneLane {
+		c.SetFrames(s.groups)
+	}
+	t.eachBlock(func(i, n int) {
+		x, next, out := s.x[i*s.stride:], []float64(nil), []float64(nil)
+		if s.next != nil {
+			next = s.next[i*t.in.Stride:]
+		}
+		if t.op == opLogSoftmax && s.dstStride == t.in.Stride {
+			out = s.dst[i*s.dstStride:]
+		}
+		switch {
+		case t.op == opSoftmax && oneLane:
+			c.Total(s.dst, s.dstStride, x, s.stride, n, s.groups)
+		case t.op == opSoftmax:
+			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, s.stride, n, s.groups)
+		case oneLane:
+			c.TotalAhead(x, s.stride, n, s.groups, next, out, t.in.Stride)
+		default:
+			c.AddExpAhead(x, s.stride, n, s.groups, next, out, t.in.Stride)
+		}
+	})
+	if !oneLane {
+		c.JoinLanes(s.groups)
+	}
+	c.Conclude(s.groups, t.op == opSoftmax)
+	switch t.op {
+	case opLogSoftmax:
+		t.eachBlock(func(i, n int) {
+			c.Shift(s.dst[i*s.dstStride:], s.dstStride, s.x[i*s.stride:], s.stride, n, s.groups)
+		})
+	case opSoftmax:
+		copy(c.Factor[:s.groups*kernel.Group], c.Inverse[:])
+		t.eachBlock(func(i, n int) {
+			c.Scale(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
+			c.SetCertainColumns(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
+		})
+	}
+}
+
+// eachBlock calls f for the rows, a block at a time: n from row i on.
+func (t *normalization) eachBlock(f func(i, n int)) {
+	for i := 0; i < t.in.Rows; i += kernel.BlockLen {
+		f(i, min(kernel.BlockLen, t.in.Rows-i))
+	}
 }
 
 // doColumns does a unit of the part of the work in hand.
 func (t *normalization) doColumns(w *workspace, unit int) {
-	if t.part == partStrips {
-		size := t.stripsInUnit
-		t.doStrips(w, unit*size, min(countStrips(t.in.Rows, t.in.Cols), (unit+1)*size))
+	if t.part == partTiles {
+		t.doTiles(w, unit)
 		return
 	}
 	full := t.in.Cols / kernel.Group * kernel.Group
@@ -155,208 +231,20 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 type columnsPart uint8
 
 const (
-	partStrips     columnsPart = iota // columns of one chunk, or two
+	partTiles      columnsPart = iota // columns of one chunk
 	partLongSums                      // whole groups of longer ones: partials,
 	partLongResult                    // and what follows from them
 	partFewSums                       // those that fill no group: the same
 	partFewResult
 )
 
-// stripped reports whether columns are worked on in strips: those of one chunk,
-// and those of two of a matrix so wide that strips are small beside it.
-func (t *normalization) stripped() bool {
-	rows, cols := t.in.Rows, t.in.Cols
-	return rows <= kernel.ChunkLen || rows <= 2*kernel.ChunkLen && cols >= 128*kernel.Group && t.op != opSoftmax
-}
-
-// stripWidth is the number of columns of a strip: some 2^15 entries, of which
-// the second cache holds two, and four lines of memory at least, but no more
-// than a small part of the matrix.
-func stripWidth(rows, cols int) int {
-	width := max(4*kernel.Group, min(kernel.Width, (1<<15)/rows/kernel.Group*kernel.Group))
-	return max(2*kernel.Group, min(width, cols/32/kernel.Group*kernel.Group))
-}
-
-func countStrips(rows, cols int) int {
-	return (cols + stripWidth(rows, cols) - 1) / stripWidth(rows, cols)
-}
-
-// stripsInUnit is as many of some strips as leave units for every goroutine,
-// of which there may be another number at the next call.
-func stripsInUnit(strips int) int {
-	procs := runtime.GOMAXPROCS(0)
-	if procs == 1 {
-		return strips
-	}
-	return max(1, strips/(4*procs))
-}
-
-// A columnStrip is some columns and their entries, or a copy of them, which is
-// as wide as whole groups.
-type columnStrip struct {
-	first, cols int
-	x           []float64
-	stride      int
-	copied      bool
-}
-
-func (s *columnStrip) groups() int { return kernel.GroupsFor(s.cols) }
-
-func (t *normalization) strip(w *workspace, i int) columnStrip {
-	width := stripWidth(t.in.Rows, t.in.Cols)
-	s := columnStrip{first: i * width, cols: min(width, t.in.Cols-i*width)}
-	if t.op != opSoftmax && t.in.Stride < pageStride && s.cols%kernel.Group == 0 {
-		s.x, s.stride = t.in.Data[s.first:], t.in.Stride
-	} else {
-		s.x, s.stride, s.copied = w.strips[i%2], width, true
-	}
-	return s
-}
-
-// doStrips does strips from begin to end. Block by block, the place in memory
-// of the strip that was done is written and then takes the one to come.
-func (t *normalization) doStrips(w *workspace, begin, end int) {
-	rows, width := t.in.Rows, stripWidth(t.in.Rows, t.in.Cols)
-	for i := range w.strips {
-		w.strips[i] = grow(w.strips[i], rows*width)
-	}
-	w.maxima = grow(w.maxima, kernel.Chunks(rows))
-	w.partials = grow(w.partials, kernel.Chunks(rows)*kernel.Width)
-	last, next := columnStrip{}, t.strip(w, begin)
-	for u := range w.maxima {
-		w.beside.Next.Reset()
-		for i := u * kernel.ChunkLen; i < min(rows, (u+1)*kernel.ChunkLen); i += kernel.BlockLen {
-			t.readStrip(w, &next, i)
-		}
-		w.maxima[u] = w.beside.Next.Max
-	}
-	c := &w.panel
-	for k := begin; k < end; k++ {
-		s := next
-		next = columnStrip{}
-		if k+1 < end {
-			next = t.strip(w, k+1)
-		}
-		for u := range w.maxima {
-			t.sumStrip(w, &last, &s, &next, u)
-		}
-		if kernel.Chunks(rows) == 1 {
-			c.Conclude(s.groups(), t.op == opSoftmax)
-		} else {
-			w.concludeStrip(s.cols)
-		}
-		if t.op == opLogSumExp {
-			for i := range s.cols {
-				t.values[s.first+i] = c.LogSumExp(i)
-			}
-			continue
-		}
-		w.beside.Before.Max, w.beside.Before.NegLogSum = c.Max, c.NegLogSum
-		w.beside.Before.Factor, w.beside.Before.Complement, w.beside.Before.Count = c.Inverse, c.Complement, c.Count
-		last = s
-	}
-	for i := 0; i < rows; i += kernel.BlockLen {
-		t.writeStrip(w, &last, i)
-	}
-}
-
-// sumStrip sums a chunk of s, and meanwhile writes that of the last strip and
-// reads that of the next.
-func (t *normalization) sumStrip(w *workspace, last, s, next *columnStrip, chunk int) {
-	c, rows, groups := &w.panel, min(t.in.Rows, (chunk+1)*kernel.ChunkLen), s.groups()
-	oneLane := t.in.Rows <= kernel.BlockLen
-	moves := t.op == opLogSoftmax && oneLane && s.copied && last.cols == s.cols && next.cols == s.cols && s.cols%kernel.Group == 0
-	c.Max = w.maxima[chunk]
-	w.beside.Next.Reset()
-	if !oneLane {
-		c.SetFrames(groups)
-	}
-	for i := chunk * kernel.ChunkLen; i < rows; i += kernel.BlockLen {
-		n, x := min(kernel.BlockLen, rows-i), s.x[i*s.stride:]
-		var in, out []float64 // what comes next, to be prefetched
-		if next.cols > 0 {
-			in = t.in.Data[i*t.in.Stride+next.first:]
-		}
-		if last.cols > 0 && (moves || t.out.Stride == t.in.Stride) {
-			out = t.out.Data[i*t.out.Stride+last.first:]
-		}
-		switch {
-		case moves:
-			c.MoveStrips(x, n, groups, &kernel.Move{Strips: &w.beside, Buffer: next.x, In: in, InStride: t.in.Stride, Out: out, OutStride: t.out.Stride})
-			continue
-		case t.op == opSoftmax && oneLane:
-			c.Total(x, s.stride, x, s.stride, n, groups)
-		case t.op == opSoftmax:
-			c.AddExp(x, s.stride, x, s.stride, n, groups)
-		case oneLane:
-			c.TotalAhead(x, s.stride, n, groups, in, out, t.in.Stride)
-		default:
-			c.AddExpAhead(x, s.stride, n, groups, in, out, t.in.Stride)
-		}
-		t.writeStrip(w, last, i)
-		t.readStrip(w, next, i)
-	}
-	w.maxima[chunk] = w.beside.Next.Max
-	if !oneLane {
-		c.JoinLanes(groups)
-	}
-	if t.in.Rows > kernel.ChunkLen {
-		for i := range s.cols {
-			w.partials[chunk*kernel.Width+i] = c.Partial(i)
-		}
-	}
-}
-
-// concludeStrip merges the partials of every column of several chunks, and
-// concludes but for probabilities.
-func (w *workspace) concludeStrip(cols int) {
-	for i := range cols {
-		whole := w.partials[i]
-		for u := 1; u < len(w.maxima); u++ {
-			whole.Merge(w.partials[u*kernel.Width+i])
-		}
-		w.panel.Max[i] = whole.Max
-		w.panel.NegLogSum[i], w.panel.LogSumLow[i] = whole.NegLogSum()
-	}
-}
-
-// readStrip copies a block of s, from row i, for w.beside.Next.
-func (t *normalization) readStrip(w *workspace, s *columnStrip, i int) {
-	if s.cols == 0 {
-		return
-	}
-	n, x := min(kernel.BlockLen, t.in.Rows-i), s.x[i*s.stride:]
-	if s.copied {
-		kernel.CopyRows(x, s.stride, t.in.Data[i*t.in.Stride+s.first:], t.in.Stride, n, s.cols)
-	}
-	w.beside.Next.RaiseMax(x, s.stride, n, s.groups())
-}
-
-// writeStrip writes the result of a block of s, from row i, by w.beside.Before.
-func (t *normalization) writeStrip(w *workspace, s *columnStrip, i int) {
-	if s.cols == 0 {
-		return
-	}
-	n, x, dst := min(kernel.BlockLen, t.in.Rows-i), s.x[i*s.stride:], t.out.Data[i*t.out.Stride+s.first:]
-	switch {
-	case t.op == opSoftmax:
-		w.beside.Before.Scale(x, s.stride, n, s.groups())
-		w.beside.Before.SetCertainColumns(x, s.stride, n, s.groups())
-	case s.cols%kernel.Group != 0:
-		w.beside.Before.Shift(x, s.stride, x, s.stride, n, s.groups())
-	default:
-		w.beside.Before.Shift(dst, t.out.Stride, x, s.stride, n, s.groups())
-		return
-	}
-	kernel.CopyRows(dst, t.out.Stride, x, s.stride, n, s.cols)
-}
-
 const (
 	// longWidth is how many columns of several chunks are worked on together.
 	longWidth = 16 * kernel.Width
 	// longStep is how many of their rows.
 	longStep = 16
-	// pageStride is a distance of rows on different pages.
+	// pageStride is a distance of rows, and its multiples are, of the same place
+	// on different pages.
 	pageStride = 512
 )
 
@@ -452,7 +340,8 @@ func (t *normalization) setLong(strip []kernel.Panel, first, n, chunk int) (agai
 func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	w.strip = grow(w.strip, (cols+kernel.Width-1)/kernel.Width)
 	again := t.setLong(w.strip, first, cols, chunk)
-	t.sweep(w, first, cols, chunk, longStep, func(c *kernel.Panel, i, n, j, groups int) {
+	// Memory that is written is best written in its order.
+	t.sweep(w, first, cols, chunk, max(4, kernel.Width*kernel.Group/cols), func(c *kernel.Panel, i, n, j, groups int) {
 		data := t.out.Data[i*t.out.Stride+j:]
 		if t.op == opLogSoftmax {
 			c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
@@ -473,16 +362,16 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 func (t *normalization) sumFew(w *workspace, first, chunk int) {
 	cols, begin := t.in.Cols-first, chunk*kernel.ChunkLen
 	n := min(kernel.ChunkLen, t.in.Rows-begin)
-	w.strips[0] = grow(w.strips[0], cols*n)
+	w.columns = grow(w.columns, cols*n)
 	for i := 0; i < n; i += kernel.BlockLen {
 		m := min(kernel.BlockLen, n-i)
 		w.tile.PackRows(t.in.Data[(begin+i)*t.in.Stride+first:], t.in.Stride, m, cols)
 		for k := range cols {
-			copy(w.strips[0][k*n+i:][:m], w.tile[k*kernel.Width:])
+			copy(w.columns[k*n+i:][:m], w.tile[k*kernel.Width:])
 		}
 	}
 	for k := range cols {
-		x, terms := w.strips[0][k*n:][:n], []float64(nil)
+		x, terms := w.columns[k*n:][:n], []float64(nil)
 		if t.op == opSoftmax {
 			terms = x
 		}
@@ -491,7 +380,7 @@ func (t *normalization) sumFew(w *workspace, first, chunk int) {
 	for i := 0; i < n && t.op == opSoftmax; i += kernel.BlockLen {
 		m := min(kernel.BlockLen, n-i)
 		for k := range cols {
-			copy(w.tile[k*kernel.Width:][:m], w.strips[0][k*n+i:])
+			copy(w.tile[k*kernel.Width:][:m], w.columns[k*n+i:])
 		}
 		w.tile.UnpackRows(t.out.Data[(begin+i)*t.out.Stride+first:], t.out.Stride, m, cols)
 	}

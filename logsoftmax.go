@@ -190,9 +190,7 @@ type normalization struct {
 	dim int
 
 	// Of columns.
-	part columnsPart
-	// What a unit of partStrips is.
-	stripsInUnit     int
+	part             columnsPart
 	partials, wholes []kernel.Partial
 }
 

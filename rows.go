@@ -44,11 +44,8 @@ type workspace struct {
 	spread bool
 	// strip is the state of long columns that are worked on together.
 	strip []kernel.Panel
-	// Of strips of columns one after the other: the entries of two of them, and
-	// the maxima of the chunks of the one to come.
-	strips [2][]float64
-	maxima [][kernel.Width]float64
-	beside kernel.Strips
+	// columns holds columns that cannot be worked on where they are.
+	columns []float64
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}

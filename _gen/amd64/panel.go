@@ -38,9 +38,6 @@ func (g *generator) panelKernels() {
 	g.panelAddExp(true)
 	g.panelTotal(false)
 	g.panelTotal(true)
-	if g.wide {
-		g.panelMoveStrips()
-	}
 	g.panelJoinLanes()
 	g.panelConclude("panelConcludeLogs", "concludeLogsGo", false)
 	g.panelConclude("panelConcludeProbabilities", "concludeProbabilitiesGo", true)

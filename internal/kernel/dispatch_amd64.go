@@ -6,7 +6,6 @@
 package kernel
 
 import (
-	"math"
 	"sync/atomic"
 	"unsafe"
 
@@ -591,35 +590,6 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []floa
 	default:
 		panelAddExpAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	}
-}
-
-func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
-	if active != tierAVX512 || c.shifts(groups) {
-		c.moveStripsApart(x, n, groups, m)
-		return
-	}
-	width := groups * Group
-	x, buffer := x[:n*width], m.Buffer[:n*width]
-	in, out := m.In[:(n-1)*m.InStride+width], m.Out[:(n-1)*m.OutStride+width]
-	raceReadRows(x, width, n, width)
-	raceReadRows(in, m.InStride, n, width)
-	raceWriteRows(buffer, width, n, width)
-	raceWriteRows(out, m.OutStride, n, width)
-	// As far ahead as memory takes to answer, and not so many rows that, a
-	// power of two apart, they push each other out of the caches.
-	ahead := max(4, min(8, 32/groups))
-	turn := max(1, n-ahead)
-	panelMoveStripsAVX512(c, &x[0], n, groups, m.Strips, &buffer[0], &in[0], m.InStride, &out[0], m.OutStride, ahead, turn, n)
-}
-
-// shifts reports whether a maximum of the groups is one whose frame shifts.
-func (c *Panel) shifts(groups int) bool {
-	for _, m := range c.Max[:groups*Group] {
-		if a := math.Abs(m); a >= shiftFrom && a < math.Inf(1) {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {

@@ -99,10 +99,6 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, 
 	c.AddExp(nil, 0, x, stride, n, groups)
 }
 
-func (c *Panel) MoveStrips(x []float64, n, groups int, m *Move) {
-	c.moveStripsApart(x, n, groups, m)
-}
-
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
 	s.addLossGo(q, x, max, negLogSum)
 	return s.joined()

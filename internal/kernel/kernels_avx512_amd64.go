@@ -112,15 +112,6 @@ func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next 
 //go:noescape
 func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 
-// panelMoveStripsAVX512 is Panel.totalGo without dst, for n > 0 and no shift.
-// Beside that it sets n rows at out to those at buffer less s.Before.Max plus
-// s.Before.NegLogSum, and those to rows at in, of which it raises s.Next.Max.
-// It prefetches as many rows ahead, from row turn on those of the next strips,
-// strips being so many rows long.
-//
-//go:noescape
-func panelMoveStripsAVX512(c *Panel, x *float64, n int, groups int, s *Strips, buffer *float64, in *float64, inStride int, out *float64, outStride int, ahead int, turn int, rows int)
-
 // panelJoinLanesAVX512 is Panel.joinLanesGo.
 //
 //go:noescape

@@ -83,10 +83,6 @@ var kernels = []kernelRow{
 	}, finite, "", "", "sum"},
 	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.WeightedGradient", ofTiles, func(o *operands) { o.panel.WeightedGradient(o.dst, o.q, o.x, o.n, o.groups) }, finite, "", "", ""},
-	{"Panel.MoveStrips", ofStrip, func(o *operands) {
-		o.panel.MoveStrips(o.tile, o.n, o.groups, &Move{o.strips, o.buffer, o.x, o.stride, o.dst, o.stride})
-		o.returns(o.strips.Next.Max[:]...)
-	}, finite, "x", "dst", "count sum"},
 
 	{"Product", ofStrip, func(o *operands) {
 		Product(Rows{o.dst, o.stride}, o.n, o.groups*Group, Factor{o.q, 0, 1}, Rows{o.x, o.stride}, o.n, nil, false)
@@ -289,10 +285,8 @@ type operands struct {
 	x, q, dst   []float64 // as the layout says
 	tile        []float64 // of rows side by side
 	terms       *Tile     // the same, all of it
-	buffer      []float64
 	max, number float64
 	panel       *Panel
-	strips      *Strips
 	labels      *Labels
 	returned    []float64
 }
@@ -392,12 +386,6 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 				o.dst[r.IntN(s.n)*Width+i] = math.Inf(1)
 			}
 		}
-		o.tile, o.buffer, o.strips = place(strip), place(strip), new(Strips)
-		CopyRows(o.tile, s.groups*Group, o.x, s.stride, s.n, s.groups*Group)
-		testkit.FillWith(o.buffer, r.NormFloat64)
-		testkit.FillWith(o.strips.Before.Max[:], r.NormFloat64)
-		testkit.FillWith(o.strips.Before.NegLogSum[:], r.NormFloat64)
-		o.strips.Next.Reset()
 	case ofManyRows:
 		p := o.panel
 		p.maxOfRowsGo(s.n, o.x, s.stride, s.cols, s.rows)
@@ -471,7 +459,7 @@ func plain(words int) []float64 { return make([]float64, words) }
 
 // memory is what a kernel can have changed.
 func (o *operands) memory() map[string][]float64 {
-	return map[string][]float64{"x": o.x, "q": o.q, "dst": o.dst, "the tile": o.tile, "the terms": o.allTerms(), "the buffer": o.buffer}
+	return map[string][]float64{"x": o.x, "q": o.q, "dst": o.dst, "the tile": o.tile, "the terms": o.allTerms()}
 }
 
 // differs returns a description of the first difference from what the reference

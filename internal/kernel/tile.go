@@ -185,3 +185,17 @@ func (c *Panel) clearUnscaled(tile []float64, cols, groups int) {
 		}
 	}
 }
+
+// CopyRows copies n rows of the given width.
+func CopyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
+	if width == Group {
+		// A call for each would take longer.
+		for i := range n {
+			*(*[Group]float64)(dst[i*dstStride:]) = *(*[Group]float64)(x[i*stride:])
+		}
+		return
+	}
+	for i := range n {
+		copy(dst[i*dstStride:][:width], x[i*stride:])
+	}
+}
