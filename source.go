@@ -6,6 +6,7 @@ package logsoftmax
 import (
 	"sync"
 
+	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
 )
@@ -187,52 +188,20 @@ func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride i
 
 // transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
 // src, to the transpose of src.
-//
-// It goes by tiles, two cache lines wide on either side. They are read down
-// their columns and written along their rows: so the first column has all of
-// a tile's lines on their way at once, and every line of dst is written whole.
 func transposeInto(dst, src blas64.General) {
-	for i := 0; i < src.Rows; i += transposeTile {
-		for j := 0; j < src.Cols; j += transposeTile {
-			r, c := min(transposeTile, src.Rows-i), min(transposeTile, src.Cols-j)
-			d, s := dst.Data[j*dst.Stride+i:], src.Data[i*src.Stride+j:]
-			if r == transposeTile && c == transposeTile {
-				transposeFull(d, dst.Stride, s, src.Stride)
-			} else {
-				transposePart(d, dst.Stride, s, src.Stride, r, c)
-			}
+	tile := tiles.Get().(*kernel.Tile)
+	const side = min(kernel.Width, kernel.FewCols)
+	for i := 0; i < src.Rows; i += side {
+		for j := 0; j < src.Cols; j += side {
+			r, c := min(side, src.Rows-i), min(side, src.Cols-j)
+			tile.Transpose(dst.Data[j*dst.Stride+i:], dst.Stride, src.Data[i*src.Stride+j:], src.Stride, r, c)
 		}
 	}
+	tiles.Put(tile)
 }
 
-// transposeTile is how many rows and columns a tile has.
-const transposeTile = 16
-
-// transposeFull transposes a whole tile.
-func transposeFull(dst []float64, dstStride int, src []float64, srcStride int) {
-	var rows [transposeTile]*[transposeTile]float64
-	for i := range rows {
-		rows[i] = (*[transposeTile]float64)(src[i*srcStride:])
-	}
-	for j := range transposeTile {
-		d := (*[transposeTile]float64)(dst[j*dstStride:])
-		for i := 0; i < transposeTile; i += 4 {
-			d[i], d[i+1], d[i+2], d[i+3] = rows[i][j], rows[i+1][j], rows[i+2][j], rows[i+3][j]
-		}
-	}
-}
-
-// transposePart transposes a tile of r×c elements.
-func transposePart(dst []float64, dstStride int, src []float64, srcStride, r, c int) {
-	for j := range c {
-		d := dst[j*dstStride:][:r]
-		at := j
-		for i := range d {
-			d[i] = src[at]
-			at += srcStride
-		}
-	}
-}
+// tiles holds those of transposeInto.
+var tiles = sync.Pool{New: func() any { return new(kernel.Tile) }}
 
 // bufferPool holds the buffers that panels and coefficients live in while a
 // call lasts.

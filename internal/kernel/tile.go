@@ -199,3 +199,16 @@ func CopyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
 		copy(dst[i*dstStride:][:width], x[i*stride:])
 	}
 }
+
+// Transpose sets dst[j*dstStride+i] to x[i*stride+j], for n rows of x with cols
+// entries, by way of the tile, which has room for as many. It is dst that is
+// packed or x that is unpacked: whichever has the longer rows is copied.
+func (t *Tile) Transpose(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if n >= cols {
+		t.PackRows(x, stride, n, cols)
+		CopyRows(dst, dstStride, t[:], Width, cols, n)
+	} else {
+		CopyRows(t[:], Width, x, stride, n, cols)
+		t.UnpackRows(dst, dstStride, cols, n)
+	}
+}
