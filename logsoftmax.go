@@ -157,7 +157,11 @@ func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	src := newSource(x)
 	t := normalizations.Get().(*normalization)
 	t.op, t.out = op, sizeDst(dst, rows, cols)
-	t.in = src.denseIn(t.out)
+	if dim == 1 && src.kind == sourceTransposed && cols <= kernel.ChunkLen {
+		t.in, t.across = t.out, src
+	} else {
+		t.in = src.denseIn(t.out)
+	}
 	t.run(dim)
 	t.release()
 }
@@ -186,6 +190,8 @@ type normalization struct {
 	op      operation
 	in, out blas64.General
 	values  []float64 // of opLogSumExp
+	// across is what in, which is out, is yet to be set to, if anything.
+	across source
 
 	dim int
 
@@ -221,7 +227,7 @@ func (t *normalization) run(dim int) {
 		w.release()
 		return
 	}
-	size := unitRows(cols)
+	size := t.unitRows()
 	run(t, (rows+size-1)/size, work)
 }
 
@@ -250,6 +256,8 @@ func unitRows(cols int) int {
 	return p * max(1, unitEntries(cols)/(p*cols))
 }
 
+func (t *normalization) unitRows() int { return t.across.together(unitRows(t.in.Cols)) }
+
 func unitEntries(cols int) int {
 	if cols > kernel.ChunkLen {
 		return 1 << 16
@@ -262,9 +270,12 @@ func (t *normalization) do(w *workspace, unit int) {
 		t.doColumns(w, unit)
 		return
 	}
-	size := unitRows(t.in.Cols)
-	end := min(t.in.Rows, (unit+1)*size)
-	for i := unit * size; i < end; i += panelRows(t.in.Cols) {
+	size := t.unitRows()
+	begin, end := unit*size, min(t.in.Rows, (unit+1)*size)
+	if t.across.m != nil {
+		transposeInto(blas64.General{Stride: t.in.Stride, Data: t.in.Data[begin*t.in.Stride:]}, t.across.behind(begin, 0, end-begin, t.in.Cols))
+	}
+	for i := begin; i < end; i += panelRows(t.in.Cols) {
 		t.doRows(w, i, min(panelRows(t.in.Cols), end-i))
 	}
 }

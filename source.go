@@ -129,10 +129,7 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 		return s.raw.Data[i0*stride : (i0+n-1)*stride+s.cols], stride
 	case sourceTransposed:
 		buf = buf[:n*s.cols]
-		transposeInto(
-			blas64.General{Rows: n, Cols: s.cols, Stride: s.cols, Data: buf},
-			blas64.General{Rows: s.cols, Cols: n, Stride: s.raw.Stride, Data: s.raw.Data[i0:]},
-		)
+		transposeInto(blas64.General{Stride: s.cols, Data: buf}, s.behind(i0, 0, n, s.cols))
 	default:
 		buf = buf[:n*s.cols]
 		for i := range n {
@@ -146,13 +143,14 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 }
 
 // together returns how many rows to take at once where n would do. Each line of
-// a transposed matrix has entries of eight rows: those of two lines, or of one,
-// are taken as long as they stay below 4 MB.
+// a transposed matrix has entries of eight rows, and what is read at once of a
+// line's page is cheap: those of eight lines are taken as long as they fit into
+// the second cache, and those of two, or of one, as long as they stay below 4 MB.
 func (s *source) together(n int) int {
 	if s.kind != sourceTransposed || isLong(s.cols) {
 		return n
 	}
-	return max(n, min(16, (1<<19)/s.cols/8*8))
+	return max(n, min(64, (1<<17)/s.cols/8*8), min(16, (1<<19)/s.cols/8*8))
 }
 
 // blockStride is the stride of a block of c elements a row.
@@ -172,10 +170,7 @@ func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride i
 	*buf = grow(*buf, r*c)
 	data = *buf
 	if s.kind == sourceTransposed {
-		transposeInto(
-			blas64.General{Rows: r, Cols: c, Stride: c, Data: data},
-			blas64.General{Rows: c, Cols: r, Stride: s.raw.Stride, Data: s.raw.Data[j*s.raw.Stride+i:]},
-		)
+		transposeInto(blas64.General{Stride: c, Data: data}, s.behind(i, j, r, c))
 		return data, c
 	}
 	for k := range r {
@@ -184,6 +179,12 @@ func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride i
 		}
 	}
 	return data, c
+}
+
+// behind returns the storage of r rows of c elements of a sourceTransposed, from
+// row i, column j on.
+func (s *source) behind(i, j, r, c int) blas64.General {
+	return blas64.General{Rows: c, Cols: r, Stride: s.raw.Stride, Data: s.raw.Data[j*s.raw.Stride+i:]}
 }
 
 // transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
