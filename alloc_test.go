@@ -371,6 +371,7 @@ var pools = map[string]*sync.Pool{
 	"momentsPool":     &momentsPool,
 	"normalizations":  &normalizations,
 	"smoothTasks":     &smoothTasks,
+	"tiles":           &tiles,
 	"vectorJacobians": &vectorJacobians,
 	"workspaces":      &workspaces,
 }
