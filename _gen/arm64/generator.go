@@ -41,6 +41,7 @@ func Files(p *source.Package, c *constants.Constants) map[string][]byte {
 	g.panelScale()
 	g.pack()
 	g.unpack()
+	g.labelKernels()
 	g.products()
 	g.flush()
 

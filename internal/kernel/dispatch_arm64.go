@@ -208,6 +208,45 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	unpackNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups)
 }
 
+// Weigh is weighGo.
+func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
+	if active == tierGo || n <= 0 {
+		return l.weighGo(weight, sample, n, divisor)
+	}
+	n = len(l.Class[:n])
+	if sample != nil {
+		sample = sample[:n]
+		raceReadSlice(sample)
+	}
+	return labelsWeighNEON(l, (*float64)(unsafe.Pointer(weight)), unsafe.SliceData(sample), n, divisor)
+}
+
+func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.labelGo(l, terms, groups)
+		return
+	}
+	groups = len(l.Class[:groups*Group]) / Group
+	if terms == nil {
+		panelLabelNEON(c, l, groups)
+	} else {
+		panelLabelGradientNEON(c, l, groups, &terms[0])
+	}
+}
+
+func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.weightedLabelGo(l, distributions, groups)
+		return
+	}
+	groups = len(l.Class[:groups*Group]) / Group
+	if distributions {
+		panelDistributionLabelNEON(c, l, groups)
+	} else {
+		panelWeightedLabelNEON(c, l, groups)
+	}
+}
+
 // What follows has no kernels of its own yet: the reference, or the kernels above one after the other.
 
 // ExpSumAhead is expSum.
@@ -223,18 +262,6 @@ func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 // TotalAhead is Total without dst.
 func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
 	c.Total(nil, 0, x, stride, n, groups)
-}
-
-func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
-	return l.weighGo(weight, sample, n, divisor)
-}
-
-func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
-	c.labelGo(l, terms, groups)
-}
-
-func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
-	c.weightedLabelGo(l, distributions, groups)
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {

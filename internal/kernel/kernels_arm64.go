@@ -95,6 +95,32 @@ func packNEON(tile *float64, x *float64, stride int, cols int, groups int)
 //go:noescape
 func unpackNEON(tile *float64, dst *float64, stride int, cols int, groups int)
 
+// panelLabelNEON is Panel.labelGo without terms, for groups > 0.
+//
+//go:noescape
+func panelLabelNEON(c *Panel, l *Labels, groups int)
+
+// panelLabelGradientNEON is Panel.labelGo with terms, for groups > 0.
+//
+//go:noescape
+func panelLabelGradientNEON(c *Panel, l *Labels, groups int, terms *float64)
+
+// panelWeightedLabelNEON is Panel.weightedLabelGo for labels, for groups > 0.
+//
+//go:noescape
+func panelWeightedLabelNEON(c *Panel, l *Labels, groups int)
+
+// panelDistributionLabelNEON is Panel.weightedLabelGo for distributions, for
+// groups > 0.
+//
+//go:noescape
+func panelDistributionLabelNEON(c *Panel, l *Labels, groups int)
+
+// labelsWeighNEON is Labels.weighGo for n > 0 rows.
+//
+//go:noescape
+func labelsWeighNEON(l *Labels, weight *float64, sample *float64, n int, divisor float64) (combine bool)
+
 // product4x8NEON is productGo for rows = 4, cols = 8 and n > 0.
 //
 //go:noescape

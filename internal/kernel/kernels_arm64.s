@@ -22,6 +22,9 @@
 #define FCMEQ2D(m, n, d) WORD $(0x4e60e400 | (m)<<16 | (n)<<5 | (d)) // fcmeq v{d}.2d, v{n}.2d, v{m}.2d
 #define FCMGE2D(m, n, d) WORD $(0x6e60e400 | (m)<<16 | (n)<<5 | (d)) // fcmge v{d}.2d, v{n}.2d, v{m}.2d
 #define FCMGT2D(m, n, d) WORD $(0x6ee0e400 | (m)<<16 | (n)<<5 | (d)) // fcmgt v{d}.2d, v{n}.2d, v{m}.2d
+#define FACGE2D(m, n, d) WORD $(0x6e60ec00 | (m)<<16 | (n)<<5 | (d)) // facge v{d}.2d, v{n}.2d, v{m}.2d
+#define FCMEQ2DZERO(n, d) WORD $(0x4ee0d800 | (n)<<5 | (d)) // fcmeq v{d}.2d, v{n}.2d, #0
+#define CMLT2DZERO(n, d) WORD $(0x4ee0a800 | (n)<<5 | (d)) // cmlt v{d}.2d, v{n}.2d, #0
 #define SCVTF2D(n, d) WORD $(0x4e61d800 | (n)<<5 | (d)) // scvtf v{d}.2d, v{n}.2d
 #define BIC16B(m, n, d) WORD $(0x4e601c00 | (m)<<16 | (n)<<5 | (d)) // bic v{d}.16b, v{n}.16b, v{m}.16b
 #define FMLA2D0(m, n, d) WORD $(0x4fc01000 | (m)<<16 | (n)<<5 | (d)) // fmla v{d}.2d, v{n}.2d, v{m}.d[0]
@@ -134,7 +137,13 @@ DATA numbers<>+784(SB)/8, $0x3fe62e42fefa3800 // ln2Hi
 DATA numbers<>+792(SB)/8, $0x3fe62e42fefa3800
 DATA numbers<>+800(SB)/8, $0x3d2ef35793c76730 // ln2Lo
 DATA numbers<>+808(SB)/8, $0x3d2ef35793c76730
-GLOBL numbers<>(SB), RODATA|NOPTR, $816
+DATA numbers<>+816(SB)/8, $0xffffffffffffffff // -1
+DATA numbers<>+824(SB)/8, $0xffffffffffffffff
+DATA numbers<>+832(SB)/8, $0x2d30000000000000 // leastCombined
+DATA numbers<>+840(SB)/8, $0x2d30000000000000
+DATA numbers<>+848(SB)/8, $0x43f0000000000000 // mostCombined
+DATA numbers<>+856(SB)/8, $0x43f0000000000000
+GLOBL numbers<>(SB), RODATA|NOPTR, $864
 
 // func maxOfNEON(x *float64, n int) (max float64)
 TEXT ·maxOfNEON(SB), 0, $0-24
@@ -2631,6 +2640,871 @@ next:
 	ADD	R2<<3, R1
 	SUBS	$1, R4
 	BNE	group
+	RET
+
+// func panelLabelNEON(c *Panel, l *Labels, groups int)
+TEXT ·panelLabelNEON(SB), 0, $0-24
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	l+8(FP), R1
+	MOVD	groups+16(FP), R2
+	FMOVQ	512(R16), F0
+	FMOVQ	368(R16), F1
+	FMOVQ	384(R16), F2
+	MOVD	R1, R4
+	FMOVQ	Labels_Single(R4), F3
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Single+16(R4), F4
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Single+32(R4), F5
+	FMOVQ	Labels_Tied+32(R4), F9
+	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied+48(R4), F10
+
+group:
+	FMOVQ	Labels_Logit(R1), F11
+	FMOVQ	Panel_Max(R0), F12
+	FSUB2D(12, 11, 12)
+	FMOVQ	Labels_Logit+16(R1), F11
+	FMOVQ	Panel_Max+16(R0), F13
+	FSUB2D(13, 11, 13)
+	FMOVQ	Labels_Logit+32(R1), F11
+	FMOVQ	Panel_Max+32(R0), F14
+	FSUB2D(14, 11, 14)
+	FMOVQ	Labels_Logit+48(R1), F11
+	FMOVQ	Panel_Max+48(R0), F15
+	FSUB2D(15, 11, 15)
+	FMOVQ	Panel_NegLogSum(R0), F11
+	FADD2D(12, 11, 12)
+	FMOVQ	Panel_NegLogSum+16(R0), F11
+	FADD2D(13, 11, 13)
+	FMOVQ	Panel_NegLogSum+32(R0), F11
+	FADD2D(14, 11, 14)
+	FMOVQ	Panel_NegLogSum+48(R0), F11
+	FADD2D(15, 11, 15)
+	FSUB2D(12, 0, 12)
+	FSUB2D(13, 0, 13)
+	FSUB2D(14, 0, 14)
+	FSUB2D(15, 0, 15)
+	FMOVQ	Labels_Coefficient(R1), F11
+	FMUL2D(11, 12, 12)
+	FMOVQ	Labels_Coefficient+16(R1), F16
+	FMUL2D(16, 13, 13)
+	FMOVQ	Labels_Coefficient+32(R1), F17
+	FMUL2D(17, 14, 14)
+	FMOVQ	Labels_Coefficient+48(R1), F18
+	FMUL2D(18, 15, 15)
+	FADD2D(0, 12, 12)
+	FADD2D(0, 13, 13)
+	FADD2D(0, 14, 14)
+	FADD2D(0, 15, 15)
+	FCMEQ2D(12, 12, 19)
+	FCMEQ2D(13, 13, 20)
+	FCMEQ2D(14, 14, 21)
+	FCMEQ2D(15, 15, 22)
+	VBIF	V19.B16, V2.B16, V12.B16
+	VBIF	V20.B16, V2.B16, V13.B16
+	VBIF	V21.B16, V2.B16, V14.B16
+	VBIF	V22.B16, V2.B16, V15.B16
+	FCMEQ2DZERO(11, 11)
+	FCMEQ2DZERO(16, 16)
+	FCMEQ2DZERO(17, 17)
+	FCMEQ2DZERO(18, 18)
+	BIC16B(11, 12, 11)
+	BIC16B(16, 13, 16)
+	BIC16B(17, 14, 17)
+	BIC16B(18, 15, 18)
+	FMOVQ	F11, Labels_Loss(R1)
+	FMOVQ	F16, Labels_Loss+16(R1)
+	FMOVQ	F17, Labels_Loss+32(R1)
+	FMOVQ	F18, Labels_Loss+48(R1)
+	FMOVQ	Labels_Logit(R1), F18
+	FMOVQ	Panel_Max(R0), F17
+	FCMEQ2D(17, 18, 17)
+	FMOVQ	Labels_Logit+16(R1), F18
+	FMOVQ	Panel_Max+16(R0), F16
+	FCMEQ2D(16, 18, 16)
+	FMOVQ	Labels_Logit+32(R1), F18
+	FMOVQ	Panel_Max+32(R0), F11
+	FCMEQ2D(11, 18, 11)
+	FMOVQ	Labels_Logit+48(R1), F18
+	FMOVQ	Panel_Max+48(R0), F15
+	FCMEQ2D(15, 18, 15)
+	FMOVQ	Labels_Class(R1), F18
+	CMLT2DZERO(18, 18)
+	FMOVQ	Labels_Class+16(R1), F14
+	CMLT2DZERO(14, 14)
+	FMOVQ	Labels_Class+32(R1), F13
+	CMLT2DZERO(13, 13)
+	FMOVQ	Labels_Class+48(R1), F12
+	CMLT2DZERO(12, 12)
+	BIC16B(18, 17, 18)
+	BIC16B(14, 16, 14)
+	BIC16B(13, 11, 13)
+	BIC16B(12, 15, 12)
+	FMOVQ	Panel_Count(R0), F15
+	FCMEQ2D(1, 15, 15)
+	FMOVQ	Panel_Count+16(R0), F11
+	FCMEQ2D(1, 11, 11)
+	FMOVQ	Panel_Count+32(R0), F16
+	FCMEQ2D(1, 16, 16)
+	FMOVQ	Panel_Count+48(R0), F17
+	FCMEQ2D(1, 17, 17)
+	BIC16B(15, 18, 22)
+	BIC16B(11, 14, 21)
+	BIC16B(16, 13, 20)
+	BIC16B(17, 12, 19)
+	VSUB	V22.D2, V7.D2, V7.D2
+	VSUB	V21.D2, V8.D2, V8.D2
+	VSUB	V20.D2, V9.D2, V9.D2
+	VSUB	V19.D2, V10.D2, V10.D2
+	VAND	V15.B16, V18.B16, V15.B16
+	VAND	V11.B16, V14.B16, V11.B16
+	VAND	V16.B16, V13.B16, V16.B16
+	VAND	V17.B16, V12.B16, V17.B16
+	VSUB	V15.D2, V3.D2, V3.D2
+	VSUB	V11.D2, V4.D2, V4.D2
+	VSUB	V16.D2, V5.D2, V5.D2
+	VSUB	V17.D2, V6.D2, V6.D2
+	ADD	$64, R0
+	ADD	$64, R1
+	
+	SUBS	$1, R2
+	BNE	group
+	FMOVQ	F3, Labels_Single(R4)
+	FMOVQ	F4, Labels_Single+16(R4)
+	FMOVQ	F5, Labels_Single+32(R4)
+	FMOVQ	F6, Labels_Single+48(R4)
+	FMOVQ	F7, Labels_Tied(R4)
+	FMOVQ	F8, Labels_Tied+16(R4)
+	FMOVQ	F9, Labels_Tied+32(R4)
+	FMOVQ	F10, Labels_Tied+48(R4)
+	RET
+
+// func panelLabelGradientNEON(c *Panel, l *Labels, groups int, terms *float64)
+TEXT ·panelLabelGradientNEON(SB), 0, $0-32
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	l+8(FP), R1
+	MOVD	groups+16(FP), R2
+	MOVD	terms+24(FP), R3
+	FMOVQ	512(R16), F0
+	FMOVQ	368(R16), F1
+	FMOVQ	384(R16), F2
+	MOVD	R1, R4
+	FMOVQ	Labels_Single(R4), F3
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Single+16(R4), F4
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Single+32(R4), F5
+	FMOVQ	Labels_Tied+32(R4), F9
+	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied+48(R4), F10
+
+group:
+	FMOVQ	Labels_Logit(R1), F11
+	FMOVQ	Panel_Max(R0), F12
+	FSUB2D(12, 11, 12)
+	FMOVQ	Labels_Logit+16(R1), F11
+	FMOVQ	Panel_Max+16(R0), F13
+	FSUB2D(13, 11, 13)
+	FMOVQ	Labels_Logit+32(R1), F11
+	FMOVQ	Panel_Max+32(R0), F14
+	FSUB2D(14, 11, 14)
+	FMOVQ	Labels_Logit+48(R1), F11
+	FMOVQ	Panel_Max+48(R0), F15
+	FSUB2D(15, 11, 15)
+	FMOVQ	Panel_NegLogSum(R0), F11
+	FADD2D(12, 11, 12)
+	FMOVQ	Panel_NegLogSum+16(R0), F11
+	FADD2D(13, 11, 13)
+	FMOVQ	Panel_NegLogSum+32(R0), F11
+	FADD2D(14, 11, 14)
+	FMOVQ	Panel_NegLogSum+48(R0), F11
+	FADD2D(15, 11, 15)
+	FSUB2D(12, 0, 12)
+	FSUB2D(13, 0, 13)
+	FSUB2D(14, 0, 14)
+	FSUB2D(15, 0, 15)
+	FMOVQ	Labels_Coefficient(R1), F11
+	FMUL2D(11, 12, 12)
+	FMOVQ	Labels_Coefficient+16(R1), F16
+	FMUL2D(16, 13, 13)
+	FMOVQ	Labels_Coefficient+32(R1), F17
+	FMUL2D(17, 14, 14)
+	FMOVQ	Labels_Coefficient+48(R1), F18
+	FMUL2D(18, 15, 15)
+	FADD2D(0, 12, 12)
+	FADD2D(0, 13, 13)
+	FADD2D(0, 14, 14)
+	FADD2D(0, 15, 15)
+	FCMEQ2D(12, 12, 19)
+	FCMEQ2D(13, 13, 20)
+	FCMEQ2D(14, 14, 21)
+	FCMEQ2D(15, 15, 22)
+	VBIF	V19.B16, V2.B16, V12.B16
+	VBIF	V20.B16, V2.B16, V13.B16
+	VBIF	V21.B16, V2.B16, V14.B16
+	VBIF	V22.B16, V2.B16, V15.B16
+	FCMEQ2DZERO(11, 11)
+	FCMEQ2DZERO(16, 16)
+	FCMEQ2DZERO(17, 17)
+	FCMEQ2DZERO(18, 18)
+	BIC16B(11, 12, 11)
+	BIC16B(16, 13, 16)
+	BIC16B(17, 14, 17)
+	BIC16B(18, 15, 18)
+	FMOVQ	F11, Labels_Loss(R1)
+	FMOVQ	F16, Labels_Loss+16(R1)
+	FMOVQ	F17, Labels_Loss+32(R1)
+	FMOVQ	F18, Labels_Loss+48(R1)
+	FMOVQ	Labels_Logit(R1), F18
+	FMOVQ	Panel_Max(R0), F17
+	FCMEQ2D(17, 18, 17)
+	FMOVQ	Labels_Logit+16(R1), F18
+	FMOVQ	Panel_Max+16(R0), F16
+	FCMEQ2D(16, 18, 16)
+	FMOVQ	Labels_Logit+32(R1), F18
+	FMOVQ	Panel_Max+32(R0), F11
+	FCMEQ2D(11, 18, 11)
+	FMOVQ	Labels_Logit+48(R1), F18
+	FMOVQ	Panel_Max+48(R0), F15
+	FCMEQ2D(15, 18, 15)
+	FMOVQ	Labels_Class(R1), F18
+	CMLT2DZERO(18, 18)
+	FMOVQ	Labels_Class+16(R1), F14
+	CMLT2DZERO(14, 14)
+	FMOVQ	Labels_Class+32(R1), F13
+	CMLT2DZERO(13, 13)
+	FMOVQ	Labels_Class+48(R1), F12
+	CMLT2DZERO(12, 12)
+	BIC16B(18, 17, 18)
+	BIC16B(14, 16, 14)
+	BIC16B(13, 11, 13)
+	BIC16B(12, 15, 12)
+	FMOVQ	Panel_Count(R0), F15
+	FCMEQ2D(1, 15, 15)
+	FMOVQ	Panel_Count+16(R0), F11
+	FCMEQ2D(1, 11, 11)
+	FMOVQ	Panel_Count+32(R0), F16
+	FCMEQ2D(1, 16, 16)
+	FMOVQ	Panel_Count+48(R0), F17
+	FCMEQ2D(1, 17, 17)
+	BIC16B(15, 18, 22)
+	BIC16B(11, 14, 21)
+	BIC16B(16, 13, 20)
+	BIC16B(17, 12, 19)
+	VSUB	V22.D2, V7.D2, V7.D2
+	VSUB	V21.D2, V8.D2, V8.D2
+	VSUB	V20.D2, V9.D2, V9.D2
+	VSUB	V19.D2, V10.D2, V10.D2
+	VAND	V15.B16, V18.B16, V15.B16
+	VAND	V11.B16, V14.B16, V11.B16
+	VAND	V16.B16, V13.B16, V16.B16
+	VAND	V17.B16, V12.B16, V17.B16
+	VSUB	V15.D2, V3.D2, V3.D2
+	VSUB	V11.D2, V4.D2, V4.D2
+	VSUB	V16.D2, V5.D2, V5.D2
+	VSUB	V17.D2, V6.D2, V6.D2
+	LDP	Labels_Class+0(R1), (R5, R6)
+	UBFIZ	$9, R5, $6, R5
+	UBFIZ	$9, R6, $6, R6
+	ADD	R3, R5
+	ADD	R3, R6
+	FMOVD	0(R5), F12
+	FMOVD	8(R6), F13
+	VZIP1	V13.D2, V12.D2, V13.D2
+	LDP	Labels_Class+16(R1), (R5, R6)
+	UBFIZ	$9, R5, $6, R5
+	UBFIZ	$9, R6, $6, R6
+	ADD	R3, R5
+	ADD	R3, R6
+	FMOVD	16(R5), F12
+	FMOVD	24(R6), F14
+	VZIP1	V14.D2, V12.D2, V14.D2
+	LDP	Labels_Class+32(R1), (R5, R6)
+	UBFIZ	$9, R5, $6, R5
+	UBFIZ	$9, R6, $6, R6
+	ADD	R3, R5
+	ADD	R3, R6
+	FMOVD	32(R5), F12
+	FMOVD	40(R6), F18
+	VZIP1	V18.D2, V12.D2, V18.D2
+	LDP	Labels_Class+48(R1), (R5, R6)
+	UBFIZ	$9, R5, $6, R5
+	UBFIZ	$9, R6, $6, R6
+	ADD	R3, R5
+	ADD	R3, R6
+	FMOVD	48(R5), F12
+	FMOVD	56(R6), F19
+	VZIP1	V19.D2, V12.D2, V19.D2
+	FMOVQ	Panel_Inverse(R0), F12
+	FMUL2D(12, 13, 12)
+	FMOVQ	Panel_Inverse+16(R0), F13
+	FMUL2D(13, 14, 13)
+	FMOVQ	Panel_Inverse+32(R0), F14
+	FMUL2D(14, 18, 14)
+	FMOVQ	Panel_Inverse+48(R0), F18
+	FMUL2D(18, 19, 18)
+	FSUB2D(12, 1, 12)
+	FSUB2D(13, 1, 13)
+	FSUB2D(14, 1, 14)
+	FSUB2D(18, 1, 18)
+	FMOVQ	Panel_Complement(R0), F19
+	VBIT	V15.B16, V19.B16, V12.B16
+	FMOVQ	Panel_Complement+16(R0), F15
+	VBIT	V11.B16, V15.B16, V13.B16
+	FMOVQ	Panel_Complement+32(R0), F11
+	VBIT	V16.B16, V11.B16, V14.B16
+	FMOVQ	Panel_Complement+48(R0), F16
+	VBIT	V17.B16, V16.B16, V18.B16
+	FMOVQ	Labels_Gradient(R1), F17
+	FMUL2D(17, 12, 12)
+	FMOVQ	Labels_Gradient+16(R1), F16
+	FMUL2D(16, 13, 13)
+	FMOVQ	Labels_Gradient+32(R1), F11
+	FMUL2D(11, 14, 14)
+	FMOVQ	Labels_Gradient+48(R1), F15
+	FMUL2D(15, 18, 18)
+	FSUB2D(12, 0, 12)
+	FSUB2D(13, 0, 13)
+	FSUB2D(14, 0, 14)
+	FSUB2D(18, 0, 18)
+	FCMEQ2D(12, 12, 19)
+	FCMEQ2D(13, 13, 20)
+	FCMEQ2D(14, 14, 21)
+	FCMEQ2D(18, 18, 22)
+	VBIF	V19.B16, V2.B16, V12.B16
+	VBIF	V20.B16, V2.B16, V13.B16
+	VBIF	V21.B16, V2.B16, V14.B16
+	VBIF	V22.B16, V2.B16, V18.B16
+	FMOVQ	Panel_NegLogSum(R0), F22
+	FCMEQ2D(22, 22, 22)
+	FMOVQ	Panel_NegLogSum+16(R0), F21
+	FCMEQ2D(21, 21, 21)
+	FMOVQ	Panel_NegLogSum+32(R0), F20
+	FCMEQ2D(20, 20, 20)
+	FMOVQ	Panel_NegLogSum+48(R0), F19
+	FCMEQ2D(19, 19, 19)
+	VBIF	V22.B16, V2.B16, V12.B16
+	VBIF	V21.B16, V2.B16, V13.B16
+	VBIF	V20.B16, V2.B16, V14.B16
+	VBIF	V19.B16, V2.B16, V18.B16
+	FCMEQ2DZERO(17, 19)
+	FCMEQ2DZERO(16, 20)
+	FCMEQ2DZERO(11, 21)
+	FCMEQ2DZERO(15, 22)
+	BIC16B(19, 12, 12)
+	BIC16B(20, 13, 13)
+	BIC16B(21, 14, 14)
+	BIC16B(22, 18, 18)
+	FMOVQ	F12, Labels_AtLabel(R1)
+	FMOVQ	F13, Labels_AtLabel+16(R1)
+	FMOVQ	F14, Labels_AtLabel+32(R1)
+	FMOVQ	F18, Labels_AtLabel+48(R1)
+	FMOVQ	Panel_Inverse(R0), F18
+	FMUL2D(17, 18, 17)
+	FMOVQ	Panel_Inverse+16(R0), F18
+	FMUL2D(16, 18, 16)
+	FMOVQ	Panel_Inverse+32(R0), F18
+	FMUL2D(11, 18, 11)
+	FMOVQ	Panel_Inverse+48(R0), F18
+	FMUL2D(15, 18, 15)
+	BIC16B(19, 17, 19)
+	BIC16B(20, 16, 20)
+	BIC16B(21, 11, 21)
+	BIC16B(22, 15, 22)
+	FMOVQ	F19, Panel_Factor(R0)
+	FMOVQ	F20, Panel_Factor+16(R0)
+	FMOVQ	F21, Panel_Factor+32(R0)
+	FMOVQ	F22, Panel_Factor+48(R0)
+	ADD	$64, R0
+	ADD	$64, R1
+	ADD	$64, R3
+	SUBS	$1, R2
+	BNE	group
+	FMOVQ	F3, Labels_Single(R4)
+	FMOVQ	F4, Labels_Single+16(R4)
+	FMOVQ	F5, Labels_Single+32(R4)
+	FMOVQ	F6, Labels_Single+48(R4)
+	FMOVQ	F7, Labels_Tied(R4)
+	FMOVQ	F8, Labels_Tied+16(R4)
+	FMOVQ	F9, Labels_Tied+32(R4)
+	FMOVQ	F10, Labels_Tied+48(R4)
+	RET
+
+// func panelWeightedLabelNEON(c *Panel, l *Labels, groups int)
+TEXT ·panelWeightedLabelNEON(SB), 0, $0-24
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	l+8(FP), R1
+	MOVD	groups+16(FP), R2
+	FMOVQ	512(R16), F0
+	FMOVQ	368(R16), F1
+	FMOVQ	384(R16), F2
+	MOVD	R1, R4
+	FMOVQ	Labels_Single(R4), F3
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Single+16(R4), F4
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Single+32(R4), F5
+	FMOVQ	Labels_Tied+32(R4), F9
+	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied+48(R4), F10
+
+group:
+	FMOVQ	Labels_Logit(R1), F11
+	FMOVQ	Panel_Max(R0), F12
+	FCMEQ2D(12, 11, 12)
+	FMOVQ	Labels_Logit+16(R1), F11
+	FMOVQ	Panel_Max+16(R0), F13
+	FCMEQ2D(13, 11, 13)
+	FMOVQ	Labels_Logit+32(R1), F11
+	FMOVQ	Panel_Max+32(R0), F14
+	FCMEQ2D(14, 11, 14)
+	FMOVQ	Labels_Logit+48(R1), F11
+	FMOVQ	Panel_Max+48(R0), F15
+	FCMEQ2D(15, 11, 15)
+	FMOVQ	Labels_Class(R1), F11
+	CMLT2DZERO(11, 11)
+	FMOVQ	Labels_Class+16(R1), F16
+	CMLT2DZERO(16, 16)
+	FMOVQ	Labels_Class+32(R1), F17
+	CMLT2DZERO(17, 17)
+	FMOVQ	Labels_Class+48(R1), F18
+	CMLT2DZERO(18, 18)
+	BIC16B(11, 12, 11)
+	BIC16B(16, 13, 16)
+	BIC16B(17, 14, 17)
+	BIC16B(18, 15, 18)
+	FMOVQ	Panel_Count(R0), F15
+	FCMEQ2D(1, 15, 15)
+	FMOVQ	Panel_Count+16(R0), F14
+	FCMEQ2D(1, 14, 14)
+	FMOVQ	Panel_Count+32(R0), F13
+	FCMEQ2D(1, 13, 13)
+	FMOVQ	Panel_Count+48(R0), F12
+	FCMEQ2D(1, 12, 12)
+	BIC16B(15, 11, 19)
+	BIC16B(14, 16, 20)
+	BIC16B(13, 17, 21)
+	BIC16B(12, 18, 22)
+	VSUB	V19.D2, V7.D2, V7.D2
+	VSUB	V20.D2, V8.D2, V8.D2
+	VSUB	V21.D2, V9.D2, V9.D2
+	VSUB	V22.D2, V10.D2, V10.D2
+	VAND	V15.B16, V11.B16, V15.B16
+	VAND	V14.B16, V16.B16, V14.B16
+	VAND	V13.B16, V17.B16, V13.B16
+	VAND	V12.B16, V18.B16, V12.B16
+	VSUB	V15.D2, V3.D2, V3.D2
+	VSUB	V14.D2, V4.D2, V4.D2
+	VSUB	V13.D2, V5.D2, V5.D2
+	VSUB	V12.D2, V6.D2, V6.D2
+	FMOVQ	Labels_Low(R1), F12
+	FSUB2D(12, 12, 13)
+	FMOVQ	Labels_Low+16(R1), F14
+	FSUB2D(14, 14, 15)
+	FCMEQ2D(13, 13, 13)
+	FCMEQ2D(15, 15, 15)
+	VAND	V13.B16, V12.B16, V13.B16
+	VAND	V15.B16, V14.B16, V15.B16
+	FMOVQ	Labels_High(R1), F14
+	FADD2D(13, 14, 13)
+	FMOVQ	Labels_High+16(R1), F14
+	FADD2D(15, 14, 15)
+	FMOVQ	Labels_Coefficient(R1), F14
+	FMUL2D(14, 13, 13)
+	FMOVQ	Labels_Coefficient+16(R1), F12
+	FMUL2D(12, 15, 15)
+	FADD2D(0, 13, 13)
+	FADD2D(0, 15, 15)
+	FCMEQ2D(13, 13, 18)
+	FCMEQ2D(15, 15, 17)
+	VBIF	V18.B16, V2.B16, V13.B16
+	VBIF	V17.B16, V2.B16, V15.B16
+	FCMEQ2DZERO(14, 14)
+	FCMEQ2DZERO(12, 12)
+	BIC16B(14, 13, 14)
+	BIC16B(12, 15, 12)
+	FMOVQ	F14, Labels_Loss(R1)
+	FMOVQ	F12, Labels_Loss+16(R1)
+	FMOVQ	Labels_Low+32(R1), F12
+	FSUB2D(12, 12, 14)
+	FMOVQ	Labels_Low+32+16(R1), F15
+	FSUB2D(15, 15, 13)
+	FCMEQ2D(14, 14, 14)
+	FCMEQ2D(13, 13, 13)
+	VAND	V14.B16, V12.B16, V14.B16
+	VAND	V13.B16, V15.B16, V13.B16
+	FMOVQ	Labels_High+32(R1), F15
+	FADD2D(14, 15, 14)
+	FMOVQ	Labels_High+32+16(R1), F15
+	FADD2D(13, 15, 13)
+	FMOVQ	Labels_Coefficient+32(R1), F15
+	FMUL2D(15, 14, 14)
+	FMOVQ	Labels_Coefficient+32+16(R1), F12
+	FMUL2D(12, 13, 13)
+	FADD2D(0, 14, 14)
+	FADD2D(0, 13, 13)
+	FCMEQ2D(14, 14, 17)
+	FCMEQ2D(13, 13, 18)
+	VBIF	V17.B16, V2.B16, V14.B16
+	VBIF	V18.B16, V2.B16, V13.B16
+	FCMEQ2DZERO(15, 15)
+	FCMEQ2DZERO(12, 12)
+	BIC16B(15, 14, 15)
+	BIC16B(12, 13, 12)
+	FMOVQ	F15, Labels_Loss+32(R1)
+	FMOVQ	F12, Labels_Loss+32+16(R1)
+	ADD	$64, R0
+	ADD	$64, R1
+	
+	SUBS	$1, R2
+	BNE	group
+	FMOVQ	F3, Labels_Single(R4)
+	FMOVQ	F4, Labels_Single+16(R4)
+	FMOVQ	F5, Labels_Single+32(R4)
+	FMOVQ	F6, Labels_Single+48(R4)
+	FMOVQ	F7, Labels_Tied(R4)
+	FMOVQ	F8, Labels_Tied+16(R4)
+	FMOVQ	F9, Labels_Tied+32(R4)
+	FMOVQ	F10, Labels_Tied+48(R4)
+	RET
+
+// func panelDistributionLabelNEON(c *Panel, l *Labels, groups int)
+TEXT ·panelDistributionLabelNEON(SB), 0, $0-24
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	l+8(FP), R1
+	MOVD	groups+16(FP), R2
+	FMOVQ	512(R16), F0
+	FMOVQ	368(R16), F1
+	FMOVQ	384(R16), F2
+	MOVD	R1, R4
+	FMOVQ	Labels_Single(R4), F3
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Single+16(R4), F4
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Single+32(R4), F5
+	FMOVQ	Labels_Tied+32(R4), F9
+	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied+48(R4), F10
+
+group:
+	FMOVQ	Labels_Logit(R1), F11
+	FMOVQ	Panel_Max(R0), F12
+	FCMEQ2D(12, 11, 12)
+	FMOVQ	Labels_Logit+16(R1), F11
+	FMOVQ	Panel_Max+16(R0), F13
+	FCMEQ2D(13, 11, 13)
+	FMOVQ	Labels_Logit+32(R1), F11
+	FMOVQ	Panel_Max+32(R0), F14
+	FCMEQ2D(14, 11, 14)
+	FMOVQ	Labels_Logit+48(R1), F11
+	FMOVQ	Panel_Max+48(R0), F15
+	FCMEQ2D(15, 11, 15)
+	FMOVQ	Labels_Class(R1), F11
+	CMLT2DZERO(11, 11)
+	FMOVQ	Labels_Class+16(R1), F16
+	CMLT2DZERO(16, 16)
+	FMOVQ	Labels_Class+32(R1), F17
+	CMLT2DZERO(17, 17)
+	FMOVQ	Labels_Class+48(R1), F18
+	CMLT2DZERO(18, 18)
+	BIC16B(11, 12, 11)
+	BIC16B(16, 13, 16)
+	BIC16B(17, 14, 17)
+	BIC16B(18, 15, 18)
+	FMOVQ	Panel_Count(R0), F15
+	FCMEQ2D(1, 15, 15)
+	FMOVQ	Panel_Count+16(R0), F14
+	FCMEQ2D(1, 14, 14)
+	FMOVQ	Panel_Count+32(R0), F13
+	FCMEQ2D(1, 13, 13)
+	FMOVQ	Panel_Count+48(R0), F12
+	FCMEQ2D(1, 12, 12)
+	BIC16B(15, 11, 19)
+	BIC16B(14, 16, 20)
+	BIC16B(13, 17, 21)
+	BIC16B(12, 18, 22)
+	VSUB	V19.D2, V7.D2, V7.D2
+	VSUB	V20.D2, V8.D2, V8.D2
+	VSUB	V21.D2, V9.D2, V9.D2
+	VSUB	V22.D2, V10.D2, V10.D2
+	VAND	V15.B16, V11.B16, V15.B16
+	VAND	V14.B16, V16.B16, V14.B16
+	VAND	V13.B16, V17.B16, V13.B16
+	VAND	V12.B16, V18.B16, V12.B16
+	VSUB	V15.D2, V3.D2, V3.D2
+	VSUB	V14.D2, V4.D2, V4.D2
+	VSUB	V13.D2, V5.D2, V5.D2
+	VSUB	V12.D2, V6.D2, V6.D2
+	FMOVQ	Panel_NegLogSum(R0), F12
+	FNEG2D(12, 12)
+	FMOVQ	Panel_NegLogSum+16(R0), F13
+	FNEG2D(13, 13)
+	FMOVQ	Panel_Hi(R0), F14
+	FMUL2D(12, 14, 15)
+	FMOVQ	Panel_Hi+16(R0), F18
+	FMUL2D(13, 18, 17)
+	FNEG2D(15, 16)
+	FNEG2D(17, 11)
+	VFMLA	V12.D2, V14.D2, V16.D2
+	VFMLA	V13.D2, V18.D2, V11.D2
+	FMOVQ	Panel_Lo(R0), F22
+	FMUL2D(12, 22, 12)
+	FMOVQ	Panel_Lo+16(R0), F22
+	FMUL2D(13, 22, 13)
+	FADD2D(12, 16, 12)
+	FADD2D(13, 11, 13)
+	FMOVQ	Labels_High(R1), F11
+	FADD2D(11, 15, 16)
+	FMOVQ	Labels_High+16(R1), F22
+	FADD2D(22, 17, 21)
+	FSUB2D(15, 16, 20)
+	FSUB2D(17, 21, 19)
+	FSUB2D(20, 16, 23)
+	FSUB2D(19, 21, 24)
+	FSUB2D(23, 15, 23)
+	FSUB2D(24, 17, 24)
+	FSUB2D(20, 11, 20)
+	FSUB2D(19, 22, 19)
+	FADD2D(20, 23, 20)
+	FADD2D(19, 24, 19)
+	FMOVQ	Labels_Low(R1), F24
+	FADD2D(24, 12, 12)
+	FMOVQ	Labels_Low+16(R1), F23
+	FADD2D(23, 13, 13)
+	FADD2D(12, 20, 12)
+	FADD2D(13, 19, 13)
+	FCMEQ2DZERO(14, 14)
+	FCMEQ2DZERO(18, 18)
+	VBIT	V14.B16, V11.B16, V16.B16
+	VBIT	V18.B16, V22.B16, V21.B16
+	VBIT	V14.B16, V24.B16, V12.B16
+	VBIT	V18.B16, V23.B16, V13.B16
+	FSUB2D(12, 12, 18)
+	FSUB2D(13, 13, 23)
+	FCMEQ2D(18, 18, 18)
+	FCMEQ2D(23, 23, 23)
+	VAND	V18.B16, V12.B16, V18.B16
+	VAND	V23.B16, V13.B16, V23.B16
+	FADD2D(18, 16, 18)
+	FADD2D(23, 21, 23)
+	FMOVQ	Labels_Coefficient(R1), F21
+	FMUL2D(21, 18, 18)
+	FMOVQ	Labels_Coefficient+16(R1), F16
+	FMUL2D(16, 23, 23)
+	FADD2D(0, 18, 18)
+	FADD2D(0, 23, 23)
+	FCMEQ2D(18, 18, 13)
+	FCMEQ2D(23, 23, 12)
+	VBIF	V13.B16, V2.B16, V18.B16
+	VBIF	V12.B16, V2.B16, V23.B16
+	FCMEQ2DZERO(21, 21)
+	FCMEQ2DZERO(16, 16)
+	BIC16B(21, 18, 21)
+	BIC16B(16, 23, 16)
+	FMOVQ	F21, Labels_Loss(R1)
+	FMOVQ	F16, Labels_Loss+16(R1)
+	FMOVQ	Panel_NegLogSum+32(R0), F16
+	FNEG2D(16, 16)
+	FMOVQ	Panel_NegLogSum+32+16(R0), F21
+	FNEG2D(21, 21)
+	FMOVQ	Panel_Hi+32(R0), F23
+	FMUL2D(16, 23, 18)
+	FMOVQ	Panel_Hi+32+16(R0), F12
+	FMUL2D(21, 12, 13)
+	FNEG2D(18, 14)
+	FNEG2D(13, 24)
+	VFMLA	V16.D2, V23.D2, V14.D2
+	VFMLA	V21.D2, V12.D2, V24.D2
+	FMOVQ	Panel_Lo+32(R0), F22
+	FMUL2D(16, 22, 16)
+	FMOVQ	Panel_Lo+32+16(R0), F22
+	FMUL2D(21, 22, 21)
+	FADD2D(16, 14, 16)
+	FADD2D(21, 24, 21)
+	FMOVQ	Labels_High+32(R1), F24
+	FADD2D(24, 18, 14)
+	FMOVQ	Labels_High+32+16(R1), F22
+	FADD2D(22, 13, 11)
+	FSUB2D(18, 14, 19)
+	FSUB2D(13, 11, 20)
+	FSUB2D(19, 14, 17)
+	FSUB2D(20, 11, 15)
+	FSUB2D(17, 18, 17)
+	FSUB2D(15, 13, 15)
+	FSUB2D(19, 24, 19)
+	FSUB2D(20, 22, 20)
+	FADD2D(19, 17, 19)
+	FADD2D(20, 15, 20)
+	FMOVQ	Labels_Low+32(R1), F15
+	FADD2D(15, 16, 16)
+	FMOVQ	Labels_Low+32+16(R1), F17
+	FADD2D(17, 21, 21)
+	FADD2D(16, 19, 16)
+	FADD2D(21, 20, 21)
+	FCMEQ2DZERO(23, 23)
+	FCMEQ2DZERO(12, 12)
+	VBIT	V23.B16, V24.B16, V14.B16
+	VBIT	V12.B16, V22.B16, V11.B16
+	VBIT	V23.B16, V15.B16, V16.B16
+	VBIT	V12.B16, V17.B16, V21.B16
+	FSUB2D(16, 16, 12)
+	FSUB2D(21, 21, 17)
+	FCMEQ2D(12, 12, 12)
+	FCMEQ2D(17, 17, 17)
+	VAND	V12.B16, V16.B16, V12.B16
+	VAND	V17.B16, V21.B16, V17.B16
+	FADD2D(12, 14, 12)
+	FADD2D(17, 11, 17)
+	FMOVQ	Labels_Coefficient+32(R1), F11
+	FMUL2D(11, 12, 12)
+	FMOVQ	Labels_Coefficient+32+16(R1), F14
+	FMUL2D(14, 17, 17)
+	FADD2D(0, 12, 12)
+	FADD2D(0, 17, 17)
+	FCMEQ2D(12, 12, 21)
+	FCMEQ2D(17, 17, 16)
+	VBIF	V21.B16, V2.B16, V12.B16
+	VBIF	V16.B16, V2.B16, V17.B16
+	FCMEQ2DZERO(11, 11)
+	FCMEQ2DZERO(14, 14)
+	BIC16B(11, 12, 11)
+	BIC16B(14, 17, 14)
+	FMOVQ	F11, Labels_Loss+32(R1)
+	FMOVQ	F14, Labels_Loss+32+16(R1)
+	ADD	$64, R0
+	ADD	$64, R1
+	
+	SUBS	$1, R2
+	BNE	group
+	FMOVQ	F3, Labels_Single(R4)
+	FMOVQ	F4, Labels_Single+16(R4)
+	FMOVQ	F5, Labels_Single+32(R4)
+	FMOVQ	F6, Labels_Single+48(R4)
+	FMOVQ	F7, Labels_Tied(R4)
+	FMOVQ	F8, Labels_Tied+16(R4)
+	FMOVQ	F9, Labels_Tied+32(R4)
+	FMOVQ	F10, Labels_Tied+48(R4)
+	RET
+
+// func labelsWeighNEON(l *Labels, weight *float64, sample *float64, n int, divisor float64) (combine bool)
+TEXT ·labelsWeighNEON(SB), 0, $0-41
+	MOVD	$numbers<>(SB), R16
+	MOVD	l+0(FP), R0
+	MOVD	l+0(FP), R1
+	MOVD	weight+8(FP), R2
+	MOVD	sample+16(FP), R3
+	MOVD	n+24(FP), R4
+	FMOVD	divisor+32(FP), F0
+	VDUP	V0.D[0], V0.D2
+	FMOVQ	368(R16), F1
+	FMOVQ	816(R16), F2
+	FMOVQ	832(R16), F3
+	FMOVQ	848(R16), F4
+	FCMEQ2DZERO(0, 5)
+	VMOV	V2.B16, V6.B16
+	SUBS	$2, R4
+	BLT	last
+
+two:
+	VMOV	V1.B16, V7.B16
+	FMOVQ	Labels_Class(R1), F8
+	CBZ	R2, weighted2
+	VMOV	V8.D[0], R5
+	AND	$(const_FewCols-1), R5
+	FMOVD	(R2)(R5<<3), F9
+	VMOV	V8.D[1], R5
+	AND	$(const_FewCols-1), R5
+	FMOVD	(R2)(R5<<3), F10
+	VZIP1	V10.D2, V9.D2, V7.D2
+
+weighted2:
+	CMLT2DZERO(8, 10)
+	BIC16B(10, 7, 7)
+	FMOVQ	F8, Labels_Class(R1)
+	CBZ	R3, sampled2
+	FMOVQ	(R3), F10
+	FMUL2D(10, 7, 7)
+	FCMEQ2DZERO(10, 10)
+	VORR	V10.B16, V8.B16, V10.B16
+	FMOVQ	F10, Labels_Class(R1)
+	ADD	$16, R3
+
+sampled2:
+	FMOVQ	F7, Labels_Coefficient(R1)
+	FDIV2D(0, 7, 10)
+	BIC16B(5, 10, 10)
+	FMOVQ	F10, Labels_Gradient(R1)
+	FACGE2D(3, 10, 8)
+	FACGE2D(10, 4, 9)
+	VAND	V9.B16, V8.B16, V9.B16
+	FCMEQ2DZERO(10, 10)
+	VORR	V10.B16, V9.B16, V10.B16
+	VAND	V10.B16, V6.B16, V6.B16
+	ADD	$16, R1
+	SUBS	$2, R4
+	BGE	two
+
+last:
+	TBZ	$0, R4, rest
+	FMOVD	Labels_Class(R1), F10
+	VZIP1	V2.D2, V10.D2, V10.D2
+	VMOV	V1.B16, V7.B16
+	CBZ	R2, weighted1
+	VMOV	V10.D[0], R5
+	AND	$(const_FewCols-1), R5
+	FMOVD	(R2)(R5<<3), F9
+	VMOV	V10.D[1], R5
+	AND	$(const_FewCols-1), R5
+	FMOVD	(R2)(R5<<3), F8
+	VZIP1	V8.D2, V9.D2, V7.D2
+
+weighted1:
+	CMLT2DZERO(10, 8)
+	BIC16B(8, 7, 7)
+	FMOVQ	F10, Labels_Class(R1)
+	CBZ	R3, sampled1
+	FMOVD	(R3), F8
+	FMUL2D(8, 7, 7)
+	FCMEQ2DZERO(8, 8)
+	VORR	V8.B16, V10.B16, V8.B16
+	FMOVQ	F8, Labels_Class(R1)
+	ADD	$16, R3
+
+sampled1:
+	FMOVQ	F7, Labels_Coefficient(R1)
+	FDIV2D(0, 7, 8)
+	BIC16B(5, 8, 8)
+	FMOVQ	F8, Labels_Gradient(R1)
+	FACGE2D(3, 8, 10)
+	FACGE2D(8, 4, 9)
+	VAND	V9.B16, V10.B16, V9.B16
+	FCMEQ2DZERO(8, 8)
+	VORR	V8.B16, V9.B16, V8.B16
+	VAND	V8.B16, V6.B16, V6.B16
+	ADD	$16, R1
+
+rest:
+	FMOVQ	512(R16), F8
+	SUB	R0, R1, R5
+	TST	$63, R5
+	BEQ	done
+	FMOVQ	F2, Labels_Class(R1)
+	FMOVQ	F8, Labels_Coefficient(R1)
+	FMOVQ	F8, Labels_Gradient(R1)
+	ADD	$16, R1
+	B	rest
+
+done:
+	VMOV	V6.D[0], R5
+	VMOV	V6.D[1], R6
+	AND	R6, R5
+	AND	$1, R5
+	MOVB	R5, combine+40(FP)
 	RET
 
 // func product4x8NEON(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)

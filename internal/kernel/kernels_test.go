@@ -129,7 +129,7 @@ var kernels = []kernelRow{
 	{"Panel.ScaleEachRow", ofManyRows, func(o *operands) { o.panel.ScaleEachRow(o.n, o.x, o.stride, o.cols, o.rows) }, finite, "x", "x", ""},
 	{"Panel.Label", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, nil, o.groups)
-		o.returns(o.labels.Loss[:]...)
+		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
 	}, finite, "", "", ""},
 	{"Labels.Weigh", ofRows, func(o *operands) {
 		sample := o.q[len(o.q)-o.rows:]
@@ -157,7 +157,7 @@ var kernels = []kernelRow{
 	}, finite, "", "", ""},
 	{"Panel.Label with terms", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, o.terms, o.groups)
-		o.returns(o.labels.AtLabel[:]...)
+		o.returns(slices.Concat(o.labels.Loss[:], o.labels.AtLabel[:], []float64{total(o.labels.Single), total(o.labels.Tied)})...)
 	}, finite, "", "", "factor"},
 }
 
