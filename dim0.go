@@ -112,7 +112,7 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 		kernel.CopyRows(tail, kernel.Group, in.Data[atTail:], in.Stride, rows, again)
 	}
 	if full > 0 {
-		s := columnTile{x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, groups: full / kernel.Group}
+		s := columnTile{rows: rows, x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, groups: full / kernel.Group}
 		if s.stride%pageStride == 0 {
 			s.x, s.stride = w.columns, full
 			kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, rows, full)
@@ -127,7 +127,7 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 		t.setValues(&w.panel, first, full)
 	}
 	if rest > 0 {
-		t.normalizeColumns(&w.panel, &columnTile{x: tail, stride: kernel.Group, dst: tail, dstStride: kernel.Group, groups: 1})
+		t.normalizeColumns(&w.panel, &columnTile{rows: rows, x: tail, stride: kernel.Group, dst: tail, dstStride: kernel.Group, groups: 1})
 		t.setValues(&w.panel, atTail, again)
 		if t.op != opLogSumExp {
 			kernel.CopyRows(out.Data[atTail:], out.Stride, tail, kernel.Group, rows, again)
@@ -145,65 +145,80 @@ func (t *normalization) setValues(c *kernel.Panel, first, n int) {
 	}
 }
 
-// A columnTile is the columns of some groups, and where their results go.
+// A columnTile is the columns of some groups, or a chunk of them, and where
+// their results go.
 type columnTile struct {
+	rows      int
 	x         []float64
 	stride    int
 	dst       []float64
 	dstStride int
 	groups    int
-	next      []float64 // columns of the input to be prefetched, nil for none
+	next      []float64    // columns of the input to be prefetched, nil for none
+	copied    *kernel.Tile // where blocks are copied to before they are summed, nil for none
 }
 
-// normalizeColumns does the columns of s, of at most a chunk.
-func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
+// eachBlock calls f for the rows, a block at a time: n from row i on.
+func (s *columnTile) eachBlock(f func(i, n int)) {
+	for i := 0; i < s.rows; i += kernel.BlockLen {
+		f(i, min(kernel.BlockLen, s.rows-i))
+	}
+}
+
+// sumColumns sums the columns of s, of which dst receives the terms for Softmax.
+func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 	kernel.Fill(c.Max[:s.groups*kernel.Group], math.Inf(-1))
-	t.eachBlock(func(i, n int) { c.RaiseMax(s.x[i*s.stride:], s.stride, n, s.groups) })
+	for i := 0; i < s.rows; i += maxStep {
+		c.RaiseMax(s.x[i*s.stride:], s.stride, min(maxStep, s.rows-i), s.groups)
+	}
 	oneLane := t.in.Rows <= kernel.BlockLen
 	if !oneLane {
 		c.SetFrames(s.groups)
 	}
-	t.eachBlock(func(i, n int) {
+	s.eachBlock(func(i, n int) {
 		x, next, out := s.x[i*s.stride:], []float64(nil), []float64(nil)
-		if s.next != nil {
-			next = s.next[i*t.in.Stride:]
+		if at := i * t.in.Stride; at < len(s.next) {
+			next = s.next[at:]
 		}
-		if t.op == opLogSoftmax && s.dstStride == t.in.Stride {
+		if t.op == opLogSoftmax && s.dst != nil && s.dstStride == t.in.Stride {
 			out = s.dst[i*s.dstStride:]
+		}
+		stride := s.stride
+		if s.copied != nil {
+			kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.groups*kernel.Group)
+			x, stride = s.copied[:], kernel.Width
 		}
 		switch {
 		case t.op == opSoftmax && oneLane:
-			c.Total(s.dst, s.dstStride, x, s.stride, n, s.groups)
+			c.Total(s.dst, s.dstStride, x, stride, n, s.groups)
 		case t.op == opSoftmax:
-			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, s.stride, n, s.groups)
+			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.groups)
 		case oneLane:
-			c.TotalAhead(x, s.stride, n, s.groups, next, out, t.in.Stride)
+			c.TotalAhead(x, stride, n, s.groups, next, out, t.in.Stride)
 		default:
-			c.AddExpAhead(x, s.stride, n, s.groups, next, out, t.in.Stride)
+			c.AddExpAhead(x, stride, n, s.groups, next, out, t.in.Stride)
 		}
 	})
 	if !oneLane {
 		c.JoinLanes(s.groups)
 	}
+}
+
+// normalizeColumns does the columns of s, of at most a chunk.
+func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
+	t.sumColumns(c, s)
 	c.Conclude(s.groups, t.op == opSoftmax)
 	switch t.op {
 	case opLogSoftmax:
-		t.eachBlock(func(i, n int) {
+		s.eachBlock(func(i, n int) {
 			c.Shift(s.dst[i*s.dstStride:], s.dstStride, s.x[i*s.stride:], s.stride, n, s.groups)
 		})
 	case opSoftmax:
 		copy(c.Factor[:s.groups*kernel.Group], c.Inverse[:])
-		t.eachBlock(func(i, n int) {
+		s.eachBlock(func(i, n int) {
 			c.Scale(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
 			c.SetCertainColumns(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
 		})
-	}
-}
-
-// eachBlock calls f for the rows, a block at a time: n from row i on.
-func (t *normalization) eachBlock(f func(i, n int)) {
-	for i := 0; i < t.in.Rows; i += kernel.BlockLen {
-		f(i, min(kernel.BlockLen, t.in.Rows-i))
 	}
 }
 
@@ -241,59 +256,37 @@ const (
 const (
 	// longWidth is how many columns of several chunks are worked on together.
 	longWidth = 16 * kernel.Width
-	// longStep is how many of their rows.
-	longStep = 16
+	// maxStep is of how many rows the maxima are taken at once.
+	maxStep = 16
+	// longTile is how many of them are summed at a time.
+	longTile = 4 * kernel.Group
 	// pageStride is a distance of rows, and its multiples are, of the same place
 	// on different pages.
 	pageStride = 512
 )
 
-// sweep calls f for a chunk of cols columns from column first: for n rows from
-// row i of groups from column j, with the state of those columns.
-func (t *normalization) sweep(w *workspace, first, cols, chunk, step int, f func(c *kernel.Panel, i, n, j, groups int)) {
-	end := min(t.in.Rows, (chunk+1)*kernel.ChunkLen)
-	for i := chunk * kernel.ChunkLen; i < end; i += step {
-		for p := range w.strip {
-			done := p * kernel.Width
-			f(&w.strip[p], i, min(step, end-i), first+done, min(kernel.Width, cols-done)/kernel.Group)
-		}
-	}
-}
-
 // sumLong sets the partials of a chunk of columns.
 func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
-	w.strip = grow(w.strip, (cols+kernel.Width-1)/kernel.Width)
-	for p := range w.strip {
-		w.strip[p].Reset()
-	}
-	x, stride := t.in.Data, t.in.Stride
-	t.sweep(w, first, cols, chunk, longStep, func(c *kernel.Panel, i, n, j, groups int) {
-		c.RaiseMax(x[i*stride+j:], stride, n, groups)
-	})
-	for p := range w.strip {
-		w.strip[p].SetFrames(kernel.Width / kernel.Group)
-	}
-	t.sweep(w, first, cols, chunk, kernel.BlockLen, func(c *kernel.Panel, i, n, j, groups int) {
-		at, atStride := x[i*stride+j:], stride
-		var next []float64
-		if stride >= pageStride {
-			kernel.CopyRows(w.tile[:], kernel.Width, at, stride, n, groups*kernel.Group)
-			if len(at) > kernel.Width {
-				next = at[kernel.Width:]
-			}
-			at, atStride = w.tile[:], kernel.Width
+	in, out, begin := &t.in, &t.out, chunk*kernel.ChunkLen
+	rows := min(kernel.ChunkLen, in.Rows-begin)
+	for end := first + cols; first < end; first += longTile {
+		n := min(longTile, end-first)
+		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+first:], stride: in.Stride, dstStride: out.Stride, groups: n / kernel.Group}
+		if s.stride%pageStride == 0 {
+			s.copied = &w.tile
 		}
 		if t.op == opSoftmax {
-			c.AddExp(t.out.Data[i*t.out.Stride+j:], t.out.Stride, at, atStride, n, groups)
-		} else {
-			c.AddExpAhead(at, atStride, n, groups, next, nil, stride)
+			s.dst = out.Data[begin*out.Stride+first:]
 		}
-	})
-	for p := range w.strip {
-		w.strip[p].JoinLanes(kernel.Width / kernel.Group)
-	}
-	for k := range cols {
-		t.partials[chunk*t.in.Cols+first+k] = w.strip[k/kernel.Width].Partial(k % kernel.Width)
+		if first+n < end {
+			s.next = in.Data[begin*in.Stride+first+n:]
+		} else if begin+rows < in.Rows {
+			s.next = in.Data[(begin+rows)*in.Stride+end-cols:]
+		}
+		t.sumColumns(&w.panel, &s)
+		for k := range n {
+			t.partials[chunk*in.Cols+first+k] = w.panel.Partial(k)
+		}
 	}
 }
 
@@ -341,20 +334,30 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	w.strip = grow(w.strip, (cols+kernel.Width-1)/kernel.Width)
 	again := t.setLong(w.strip, first, cols, chunk)
 	// Memory that is written is best written in its order.
-	t.sweep(w, first, cols, chunk, max(4, kernel.Width*kernel.Group/cols), func(c *kernel.Panel, i, n, j, groups int) {
-		data := t.out.Data[i*t.out.Stride+j:]
-		if t.op == opLogSoftmax {
-			c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
-			return
+	step := max(4, kernel.Width*kernel.Group/cols)
+	for i, end := chunk*kernel.ChunkLen, min(t.in.Rows, (chunk+1)*kernel.ChunkLen); i < end; i += step {
+		for p := range w.strip {
+			done := p * kernel.Width
+			t.writeColumns(&w.strip[p], i, min(step, end-i), first+done, min(kernel.Width, cols-done)/kernel.Group, again)
 		}
+	}
+}
+
+// writeColumns writes the results of n rows from row i, of groups of columns from
+// column j on: for Softmax of the terms that are there, with one factor or two.
+func (t *normalization) writeColumns(c *kernel.Panel, i, n, j, groups int, again bool) {
+	data := t.out.Data[i*t.out.Stride+j:]
+	if t.op == opLogSoftmax {
+		c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
+		return
+	}
+	c.Scale(data, t.out.Stride, n, groups)
+	if again {
+		c.Factor, c.Inverse = c.Inverse, c.Factor
 		c.Scale(data, t.out.Stride, n, groups)
-		if again {
-			c.Factor, c.Inverse = c.Inverse, c.Factor
-			c.Scale(data, t.out.Stride, n, groups)
-			c.Factor, c.Inverse = c.Inverse, c.Factor
-		}
-		c.SetCertainColumns(data, t.out.Stride, n, groups)
-	})
+		c.Factor, c.Inverse = c.Inverse, c.Factor
+	}
+	c.SetCertainColumns(data, t.out.Stride, n, groups)
 }
 
 // sumFew sets the partials of a chunk of the columns from column first on, which
