@@ -68,11 +68,11 @@ func (g *generator) isZero(v vector) vector { return g.unary("FCMEQ2DZERO", v) }
 
 // timesFactor is v·factor, with the one NaN and without -0.
 func (g *generator) timesFactor(v, factor, zero, nan vector) vector {
-	return g.unless(g.add(g.mul(v, factor), zero), nan)
+	return g.oneNaN(g.add(g.mul(v, factor), zero), nan)
 }
 
-// unless returns v with nan for every NaN.
-func (g *generator) unless(v, nan vector) vector {
+// oneNaN returns v with nan for every NaN.
+func (g *generator) oneNaN(v, nan vector) vector {
 	return g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, v, nan, g.equal(v, v))
 }
 
@@ -97,7 +97,7 @@ func (g *generator) panelLabel(gradient bool) {
 		p := g.mul(g.termsOfClasses(), g.load(4, panel+"_Inverse", "R0"))
 		rest := g.where(single, g.load(4, panel+"_Complement", "R0"), g.sub(one, p))
 		factor := g.labelField("Gradient")
-		at := g.unless(g.sub(zero, g.mul(rest, factor)), nan)
+		at := g.oneNaN(g.sub(zero, g.mul(rest, factor)), nan)
 		negLogSum := g.load(4, panel+"_NegLogSum", "R0")
 		at = g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, at, nan, g.equal(negLogSum, negLogSum))
 		none := g.isZero(factor)

@@ -3,7 +3,12 @@
 
 package arm64
 
-import "example.org/logsoftmax/_gen/numbers"
+import (
+	"fmt"
+	"slices"
+
+	"example.org/logsoftmax/_gen/numbers"
+)
 
 func (g *generator) maxOf() {
 	g.function("maxOf", "func(x *float64, n int) (max float64)",
@@ -135,7 +140,9 @@ func (g *generator) shiftBy() {
 	g.loadArguments("dst", "x", "n")
 	max := g.argument("max")
 	negLogSum := g.argument("negLogSum")
-	g.eachEntry(func(x vector) vector { return g.add(negLogSum, g.sub(x, max)) })
+	g.eachEntry([]string{"R0"}, []string{"R1"}, "R2", []int{8, 2, 1}, func(of []vector) []vector {
+		return []vector{g.add(negLogSum, g.sub(of[0], max))}
+	}, "RET")
 }
 
 func (g *generator) scaleBy() {
@@ -145,35 +152,44 @@ func (g *generator) scaleBy() {
 	factor := g.argument("factor")
 	zero := g.pin(1)
 	g.clear(zero)
-	g.eachEntry(func(x vector) vector { return g.add(g.mul(x, factor), zero) })
+	g.eachEntry([]string{"R0"}, []string{"R1"}, "R2", []int{8, 2, 1}, func(of []vector) []vector {
+		return []vector{g.add(g.mul(of[0], factor), zero)}
+	}, "RET")
 }
 
-// eachEntry sets R2 entries at R0 to a function of those at R1, and returns.
-func (g *generator) eachEntry(f func(x vector) vector) {
-	g.raw("SUBS $16, R2\nBLT less")
-	g.label("sixteen")
-	g.store(f(g.load(8, "", "R1")), "", "R0")
-	g.raw(`
-		ADD $128, R1
-		ADD $128, R0
-		SUBS $16, R2
-		BGE sixteen`)
-	g.label("less")
-	g.raw("ADDS $16, R2\nSUBS $4, R2\nBLT pair")
-	g.label("four")
-	g.store(f(g.load(2, "", "R1")), "", "R0")
-	g.raw(`
-		ADD $32, R1
-		ADD $32, R0
-		SUBS $4, R2
-		BGE four`)
-	g.label("pair")
-	g.raw("TBZ $1, R2, one")
-	g.store(f(g.load(1, "", "R1")), "", "R0")
-	g.raw("ADD $16, R1\nADD $16, R0")
-	g.label("one")
-	g.raw("TBZ $0, R2, done")
-	x := vector{g.read("VLD1R (R1), [V%[1]d.D2]")}
-	g.consume("FMOVD F%[2]d, (R0)", f(x)[0])
-	g.raw("done:\nRET")
+// eachEntry sets entries at dst to functions of those at from, as many as n says,
+// in turn so many registers at a time, and ends the function with what end says.
+func (g *generator) eachEntry(dst, from []string, n string, registers []int, f func(of []vector) []vector, end string) {
+	advance := func(bytes int) {
+		for _, p := range slices.Concat(dst, from) {
+			g.raw(fmt.Sprintf("ADD $%d, %s", bytes, p))
+		}
+	}
+	for _, r := range registers {
+		label := fmt.Sprintf("by%d", 2*r)
+		g.raw(fmt.Sprintf("SUBS $%d, %s\nBLT %sDone", 2*r, n, label))
+		g.label(label)
+		var of []vector
+		for _, p := range from {
+			of = append(of, g.load(r, "", p))
+		}
+		for i, v := range f(of) {
+			g.store(v, "", dst[i])
+		}
+		advance(16 * r)
+		g.raw(fmt.Sprintf("SUBS $%d, %s\nBGE %s", 2*r, n, label))
+		g.label(label + "Done")
+		g.raw(fmt.Sprintf("ADD $%d, %s", 2*r, n))
+	}
+	g.raw("CBZ " + n + ", end")
+	var of []vector
+	for _, p := range from {
+		of = append(of, vector{g.read("VLD1R (" + p + "), [V%[1]d.D2]")})
+	}
+	for i, v := range f(of) {
+		g.consume("FMOVD F%[2]d, ("+dst[i]+")", v[0])
+	}
+	advance(8)
+	g.label("end")
+	g.raw(end)
 }

@@ -95,8 +95,8 @@ func TwoSum[V, M any](m Machine[V, M], a, b V) (sum, rest V) {
 	return sum, m.Add(m.Sub(a, m.Sub(sum, c)), m.Sub(b, c))
 }
 
-// fastTwoSum is the function of that name.
-func fastTwoSum[V, M any](m Machine[V, M], a, b V) (sum, rest V) {
+// FastTwoSum is the function fastTwoSum.
+func FastTwoSum[V, M any](m Machine[V, M], a, b V) (sum, rest V) {
 	sum = m.Add(a, b)
 	return sum, m.Sub(b, m.Sub(sum, a))
 }
@@ -133,10 +133,10 @@ func expPair[V, M any](m Machine[V, M], z, base V) (hi, lo V) {
 	s := m.AddInts(power, m.ShiftLeft(n, 48))
 	sum := m.Add(r, low)
 	low = m.Accumulate(m.Add(low, rest), expTail(m, sum), m.Mul(sum, sum))
-	q, qLow := fastTwoSum(m, r, low)
+	q, qLow := FastTwoSum(m, r, low)
 	p := m.Mul(s, q)
 	pLow := m.Accumulate(m.FMS(s, q, p), s, qLow)
-	hi, lo = fastTwoSum(m, s, p)
+	hi, lo = FastTwoSum(m, s, p)
 	return hi, m.Add(lo, pLow)
 }
 
@@ -174,9 +174,9 @@ func logarithmValue[V, M any](m Machine[V, M], l logarithm[V]) (hi, lo V) {
 	}
 	low := m.Accumulate(wLow, m.Mul(t, w), p)
 
-	hi, lo = fastTwoSum(m, m.Mul(l.k, m.Constant("ln2Hi")), w)
+	hi, lo = FastTwoSum(m, m.Mul(l.k, m.Constant("ln2Hi")), w)
 	low = m.Accumulate(low, l.k, m.Constant("ln2Lo"))
-	return fastTwoSum(m, hi, m.Add(lo, low))
+	return FastTwoSum(m, hi, m.Add(lo, low))
 }
 
 // quotient is the function of that name.
@@ -203,7 +203,7 @@ func Conclude[V, M any](m Machine[V, M], p Panel[V], all bool) {
 	u := m.Mul(hi, g)
 	uLow := m.FMS(hi, g, u)
 	uLow = m.Add(uLow, m.Accumulate(m.Mul(lo, g), hi, gLow))
-	u, uLow = fastTwoSum(m, u, uLow)
+	u, uLow = FastTwoSum(m, u, uLow)
 	if all {
 		g, gLow = m.Set(g), m.Set(gLow)
 	}

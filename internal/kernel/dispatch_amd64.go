@@ -726,14 +726,6 @@ func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, nextDst, nextLogp, ne
 	}
 }
 
-// specialEnd returns where Go ends that begins at a special entry.
-func specialEnd(done, n int) int {
-	if active == tierGo {
-		return n
-	}
-	return min(done+Lanes, n)
-}
-
 func (c *Panel) Add(x []float64, stride, n, width int) {
 	raceReadRows(x, stride, n, width)
 	switch {

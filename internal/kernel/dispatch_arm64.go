@@ -247,6 +247,83 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 	}
 }
 
+// VectorJacobianOf goes from one special entry to the next, each of which it
+// leaves to Go together with those that follow it.
+func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
+	logp, dst = logp[:len(u)], dst[:len(u)]
+	raceReadSlice(logp)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	for len(u) > 0 {
+		done := 0
+		if active != tierGo {
+			done = vectorJacobianNEON(&dst[0], &logp[0], &u[0], len(u), hi, lo)
+		}
+		next := specialEnd(done, len(u))
+		vectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi, lo)
+		dst, logp, u = dst[next:], logp[next:], u[next:]
+	}
+}
+
+// ColumnsVectorJacobian is VectorJacobianOf with a sum for every entry.
+func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
+	logp, dst, hi, lo = logp[:len(u)], dst[:len(u)], hi[:len(u)], lo[:len(u)]
+	raceReadSlice(logp)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	for len(u) > 0 {
+		done := 0
+		if active != tierGo {
+			done = columnsVectorJacobianNEON(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u))
+		}
+		next := specialEnd(done, len(u))
+		columnsVectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi[done:next], lo[done:next])
+		dst, logp, u, hi, lo = dst[next:], logp[next:], u[next:], hi[next:], lo[next:]
+	}
+}
+
+// momentTerms leaves special entries to Go.
+func momentTerms(p, terms, logp, u []float64) {
+	p, terms, u = p[:len(logp)], terms[:len(logp)], u[:len(logp)]
+	raceReadSlice(logp)
+	raceReadSlice(u)
+	raceWriteSlice(p)
+	raceWriteSlice(terms)
+	for len(u) > 0 {
+		done := 0
+		if active != tierGo {
+			done = momentTermsNEON(&p[0], &terms[0], &logp[0], &u[0], len(u))
+		}
+		next := specialEnd(done, len(u))
+		momentTermsGo(p[done:next], terms[done:next], logp[done:next], u[done:next])
+		p, terms, logp, u = p[next:], terms[next:], logp[next:], u[next:]
+	}
+}
+
+func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
+	if active == tierGo || len(p) == 0 {
+		softmaxGradGo(dst, p, u, hi, lo, large)
+		return
+	}
+	dst, u = dst[:len(p)], u[:len(p)]
+	raceReadSlice(p)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	softmaxGradNEON(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+}
+
+func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
+	if active == tierGo || len(p) == 0 {
+		columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+		return
+	}
+	dst, u, hi, lo, large = dst[:len(p)], u[:len(p)], hi[:len(p)], lo[:len(p)], large[:len(p)]
+	raceReadSlice(p)
+	raceReadSlice(u)
+	raceWriteSlice(dst)
+	columnsSoftmaxGradNEON(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+}
+
 // What follows has no kernels of its own yet: the reference, or the kernels above one after the other.
 
 // ExpSumAhead is expSum.
@@ -306,12 +383,6 @@ func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
 
 func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
 
-func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) { vectorJacobianGo(dst, logp, u, hi, lo) }
-
-func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
-	columnsVectorJacobianGo(dst, logp, u, hi, lo)
-}
-
 func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
 
 func (c *Panel) SumSlices(x []float64, n, groups int) { c.sumSlicesGo(x, n, groups) }
@@ -326,16 +397,6 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 
 func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	c.weightedGradientGo(terms, q, x, n, groups)
-}
-
-func momentTerms(p, terms, logp, u []float64) { momentTermsGo(p, terms, logp, u) }
-
-func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
-	softmaxGradGo(dst, p, u, hi, lo, large)
-}
-
-func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
-	columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
 }
 
 // tileSize returns the size of the tile that a product of rows by cols begins

@@ -121,6 +121,37 @@ func panelDistributionLabelNEON(c *Panel, l *Labels, groups int)
 //go:noescape
 func labelsWeighNEON(l *Labels, weight *float64, sample *float64, n int, divisor float64) (combine bool)
 
+// vectorJacobianNEON is vectorJacobianGo for n > 0 entries. It returns how
+// many it did: all, or those before some that have a special entry. dst may be
+// logp or u.
+//
+//go:noescape
+func vectorJacobianNEON(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) (done int)
+
+// columnsVectorJacobianNEON is columnsVectorJacobianGo for n > 0 entries. It
+// returns how many it did: all, or those before some that have a special
+// entry. dst may be logp or u.
+//
+//go:noescape
+func columnsVectorJacobianNEON(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) (done int)
+
+// momentTermsNEON is momentTermsGo for n > 0 entries. It returns how many it
+// did: all, or those before some that have a special entry, a NaN or one above
+// mostLogp.
+//
+//go:noescape
+func momentTermsNEON(p *float64, terms *float64, logp *float64, u *float64, n int) (done int)
+
+// softmaxGradNEON is softmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func softmaxGradNEON(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+
+// columnsSoftmaxGradNEON is columnsSoftmaxGradGo for n > 0 entries.
+//
+//go:noescape
+func columnsSoftmaxGradNEON(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
+
 // product4x8NEON is productGo for rows = 4, cols = 8 and n > 0.
 //
 //go:noescape

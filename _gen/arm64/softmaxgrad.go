@@ -1,0 +1,147 @@
+// Copyright ©2026 The logsoftmax Authors. All rights reserved.
+// Use of this source code is governed by a BSD-style license that can be found in the LICENSE file.
+
+package arm64
+
+import "example.org/logsoftmax/_gen/numbers"
+
+// gradientKernels are those of the vector-Jacobian products of LogSoftmax and
+// Softmax.
+func (g *generator) gradientKernels() {
+	g.vectorJacobian(false)
+	g.vectorJacobian(true)
+	g.momentTerms()
+	g.softmaxGrad(false)
+	g.softmaxGrad(true)
+}
+
+// stopUnless goes to the end if a lane of good is not set.
+func (g *generator) stopUnless(good vector) {
+	for len(good) > 1 {
+		good = append(g.bitwise(nil, "VAND", good[:1], good[1:2]), good[2:]...)
+	}
+	g.consume("VMOV V%[2]d.D[0], R19", good[0])
+	g.consume("VMOV V%[2]d.D[1], R20", good[0])
+	g.raw("AND R20, R19\nCBZ R19, end")
+}
+
+// returnDone returns how many entries are before R0, from R17 on.
+func (g *generator) returnDone() string {
+	return `
+		SUB R17, R0
+		LSR $3, R0
+		MOVD R0, ` + g.place("done") + `
+		RET`
+}
+
+func (g *generator) vectorJacobian(byColumn bool) {
+	name, signature := "vectorJacobian", "func(dst, logp, u *float64, n int, hi, lo float64) (done int)"
+	if byColumn {
+		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int) (done int)"
+	}
+	g.function(name, signature, "is "+name+"Go for n > 0 entries. It returns how many it did: all, or those before some that have a special entry. dst may be logp or u.")
+	g.pointToNumbers()
+	from, n := []string{"R1", "R2"}, "R3"
+	var sums []vector
+	if byColumn {
+		g.loadArguments("dst", "logp", "u", "hi", "lo", "n")
+		from, n = append(from, "R3", "R4"), "R5"
+	} else {
+		g.loadArguments("dst", "logp", "u", "n")
+		sums = []vector{g.argument("hi"), g.argument("lo")}
+	}
+	g.keepTermConstants()
+	zero, unscale := g.keep(g.constant("zero")), g.keep(g.constant("Unscale"))
+	g.raw("MOVD R0, R17")
+	g.eachEntry([]string{"R0"}, from, n, []int{2, 1}, func(of []vector) []vector {
+		of = append(of, sums...)
+		y, u, hi, lo := of[0], of[1], of[2], of[3]
+		e := g.exponential(y, unscale)
+		// Not hi-u, for the signs to come out without changing any.
+		others := g.sub(u, hi)
+		product := g.mul(e.p, others)
+		productLow := g.FMA(e.p, lo, g.FNMA(e.pLow, others, g.FNMA(e.p, others, product)))
+		v := g.FMA(u, e.complement, g.mul(product, unscale))
+		v = g.sub(v, g.FNMA(u, e.complementLow, g.mul(productLow, unscale)))
+		v = g.add(v, zero)
+		// Infinite or NaN: a product may have overflowed of which the entry does not.
+		difference := g.sub(v, v)
+		g.stopUnless(g.bitwise(nil, "VAND", g.unary("FCMLE2DZERO", y), g.equal(difference, difference)))
+		return []vector{v}
+	}, g.returnDone())
+}
+
+// An exponential is the type of that name, without its unscale.
+type exponential struct{ p, pLow, complement, complementLow vector }
+
+// exponential is newExponential for y ≤ 0.
+func (g *generator) exponential(y, unscale vector) exponential {
+	least := g.constant("minusFarthest")
+	alive := g.AtLeast(y, g.number(least))
+	y = g.clamp(y, g.number(least))
+	base := func() vector { return g.number(g.constant("scaledMagic")) }
+	n := g.FMA(y, g.Constant("sixteenthsPerLn2"), base())
+	n = g.where(g.Less(g.number(g.constant("minusSeriesEnd")), y), base(), n)
+	k := g.sub(n, base())
+	r := g.FNMA(k, g.Constant("sixteenthLo"), g.FNMA(k, g.Constant("sixteenthHi"), y))
+	power, rest := g.LookUp(n)
+	s := g.ZeroUnless(alive, g.AddInts(power, g.ShiftLeft(n, 48)))
+
+	tail := g.number(g.constant("factorial8"))
+	for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
+		tail = g.Horner(tail, r, name)
+	}
+	part := g.mul(s, g.add(r, g.FMA(tail, g.mul(r, r), rest)))
+	var e exponential
+	e.p, e.pLow = numbers.FastTwoSum(g, s, part)
+	s, part = g.mul(s, unscale), g.mul(part, unscale)
+	left := g.sub(g.number(g.constant("one")), s)
+	e.complement = g.sub(left, part)
+	e.complementLow = g.sub(g.sub(left, e.complement), part)
+	return e
+}
+
+func (g *generator) momentTerms() {
+	g.function("momentTerms", "func(p, terms, logp, u *float64, n int) (done int)",
+		"is momentTermsGo for n > 0 entries. It returns how many it did: all, or those before some that have a special entry, a NaN or one above mostLogp.")
+	g.pointToNumbers()
+	g.loadArguments("p", "terms", "logp", "u", "n")
+	g.keepTermConstants()
+	unscale := g.keep(g.constant("Unscale"))
+	g.raw("MOVD R0, R17")
+	g.eachEntry([]string{"R0", "R1"}, []string{"R2", "R3"}, "R4", []int{2, 1}, func(of []vector) []vector {
+		y, u := of[0], of[1]
+		g.stopUnless(g.AtLeast(g.number(g.constant("mostLogp")), y))
+		s, q := g.parts(g.clamp(y, g.number(g.constant("minusFarthest"))), func() vector { return g.number(g.constant("scaledMagic")) })
+		p := g.mul(g.FMA(s, q, s), unscale)
+		term := g.without(g.mul(p, u), g.isZero(p))
+		return []vector{p, g.without(term, g.Less(g.number(g.constant("dominant")), p))}
+	}, g.returnDone())
+}
+
+func (g *generator) softmaxGrad(byColumn bool) {
+	name, signature := "softmaxGrad", "func(dst, p, u *float64, n int, hi, lo, large float64)"
+	if byColumn {
+		name, signature = "columnsSoftmaxGrad", "func(dst, p, u, hi, lo, large *float64, n int)"
+	}
+	g.function(name, signature, "is "+name+"Go for n > 0 entries.")
+	g.pointToNumbers()
+	from, n := []string{"R1", "R2"}, "R3"
+	var sums []vector
+	if byColumn {
+		g.loadArguments("dst", "p", "u", "hi", "lo", "large", "n")
+		from, n = append(from, "R3", "R4", "R5"), "R6"
+	} else {
+		g.loadArguments("dst", "p", "u", "n")
+		sums = []vector{g.argument("hi"), g.argument("lo"), g.argument("large")}
+	}
+	zero, one, nan := g.keep(g.constant("zero")), g.keep(g.constant("one")), g.keep(g.constant("nan"))
+	g.eachEntry([]string{"R0"}, from, n, []int{4, 1}, func(of []vector) []vector {
+		of = append(of, sums...)
+		p, u, hi, lo, large := of[0], of[1], of[2], of[3], of[4]
+		others := g.add(g.add(g.sub(hi, g.mul(p, u)), lo), large)
+		own := g.mul(u, g.sub(one, p))
+		v := g.timesFactor(g.sub(own, others), p, zero, nan)
+		return []vector{g.without(v, g.isZero(p))}
+	}, "RET")
+}
