@@ -105,9 +105,9 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	b.setWeightedLabels(i, n)
 	w.panel.PackLogits(&w.tile, b.x[i*b.stride:], b.stride, n, cols)
 	if out.Data != nil {
-		w.panel.SumTile(&w.tile, w.termTile[:], cols, groups)
+		w.panel.SumTile(&w.tile, w.termTile[:], cols, groups, b.rowAfter(i+n), b.result(i))
 	} else {
-		w.panel.SumTile(&w.tile, nil, cols, groups)
+		w.panel.SumTile(&w.tile, nil, cols, groups, b.rowAfter(i+n), nil)
 	}
 	b.packCoefficients(i, n, q)
 	// The loss of a distribution is made of distances and of the sum of its

@@ -180,7 +180,7 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 		if at := i * t.in.Stride; at < len(s.next) {
 			next = s.next[at:]
 		}
-		if t.op == opLogSoftmax && s.dst != nil && s.dstStride == t.in.Stride {
+		if s.dst != nil && s.dstStride == t.in.Stride {
 			out = s.dst[i*s.dstStride:]
 		}
 		stride := s.stride
@@ -190,11 +190,11 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 		}
 		switch {
 		case t.op == opSoftmax && oneLane:
-			c.Total(s.dst, s.dstStride, x, stride, n, s.groups)
+			c.TotalAhead(s.dst, s.dstStride, x, stride, n, s.groups, next, nil, t.in.Stride)
 		case t.op == opSoftmax:
 			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.groups)
 		case oneLane:
-			c.TotalAhead(x, stride, n, s.groups, next, out, t.in.Stride)
+			c.TotalAhead(nil, 0, x, stride, n, s.groups, next, out, t.in.Stride)
 		default:
 			c.AddExpAhead(x, stride, n, s.groups, next, out, t.in.Stride)
 		}

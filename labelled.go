@@ -53,7 +53,7 @@ func (b *batch) labelledFew(i, n int) {
 	if out.Data != nil {
 		terms = &w.tile
 	}
-	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil)
+	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil, b.rowAfter(i+n), b.result(i))
 	clear(l.Single[:])
 	clear(l.Tied[:])
 	w.panel.Label(l, terms, kernel.GroupsFor(n))

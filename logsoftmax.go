@@ -289,7 +289,11 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		dst = t.out.Data[i*t.out.Stride:]
 	}
 	if sideBySide(n, cols) {
-		w.panel.SumRows(&w.tile, x, t.in.Stride, n, cols, t.op == opSoftmax)
+		var next []float64
+		if after := i + n; after < t.in.Rows {
+			next = t.in.Data[after*t.in.Stride:]
+		}
+		w.panel.SumRows(&w.tile, x, t.in.Stride, n, cols, t.op == opSoftmax, next, dst)
 		switch t.op {
 		case opLogSoftmax:
 			if t.in.Stride == cols && t.out.Stride == cols && w.panel.ShiftRows(dst, x, cols, n) {

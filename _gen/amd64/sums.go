@@ -194,24 +194,23 @@ func (g *generator) panelAddExp(terms bool) {
 // panelTotal: eight entries after another, two at a time where there are
 // registers for it.
 func (g *generator) panelTotal(terms bool) {
-	name, signature := "panelTotal", "func(c *Panel, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
-	does := "is Panel.totalGo without dst. It prefetches as many rows at next and out bytes from there."
+	name, dstParams, does := "panelTotal", "", "is Panel.totalGo without dst."
 	if terms {
-		name, signature = "panelTotalTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)"
-		does = "is Panel.totalGo with dst."
+		name, dstParams, does = "panelTotalTerms", "dst *float64, dstStride int, ", "is Panel.totalGo with dst."
 	}
-	g.function(name, signature, does)
-	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
-	pointers := []reg.GPVirtual{x}
-	var dst, dstStride, next, nextStride, out reg.GPVirtual
+	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, groups int, next *float64, nextStride, out int)",
+		does+" It prefetches as many rows at next and out bytes from there.")
+	c, x, stride, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("groups")
+	n := address(g.Param("n"))
+	next, out := g.param("next"), g.param("out")
+	pointers := []reg.GPVirtual{x, next}
+	nextStride := address(g.Param("nextStride"))
+	g.SHLQ(Imm(3), nextStride)
+	var dst, dstStride reg.GPVirtual
 	if terms {
 		dst, dstStride = g.param("dst"), g.param("dstStride")
 		g.SHLQ(Imm(3), dstStride)
 		pointers = append(pointers, dst)
-	} else {
-		next, nextStride, out = g.param("next"), g.param("nextStride"), g.param("out")
-		g.SHLQ(Imm(3), nextStride)
-		pointers = append(pointers, next)
 	}
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
@@ -235,14 +234,12 @@ func (g *generator) panelTotal(terms bool) {
 		from, left := g.GP64(), g.GP64()
 		g.MOVQ(x, from)
 		g.MOVQ(n, left)
-		var to, ahead, aheadOut reg.GPVirtual
+		ahead := g.GP64()
+		g.MOVQ(next, ahead)
+		var to reg.GPVirtual
 		if terms {
 			to = g.GP64()
 			g.MOVQ(dst, to)
-		} else {
-			ahead, aheadOut = g.GP64(), g.GP64()
-			g.MOVQ(next, ahead)
-			g.LEAQ(Mem{Base: next, Index: out, Scale: 1}, aheadOut)
 		}
 		row := func(base, stride reg.GPVirtual, i int) Mem {
 			if i == 0 {
@@ -259,10 +256,9 @@ func (g *generator) panelTotal(terms bool) {
 					other := g.compare(notEqual, entry, max)
 					g.countUp(other, less)
 					of = append(of, term{g.clamped(entry, shift, lower), other, total})
-					if !terms {
-						g.PREFETCHT0(row(ahead, nextStride, i))
-						g.PREFETCHT0(row(aheadOut, nextStride, i))
-					}
+					g.PREFETCHT0(Mem{Base: ahead})
+					g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
+					g.ADDQ(nextStride, ahead)
 				}
 				var put func(i int, e reg.VecVirtual)
 				if terms {
@@ -275,9 +271,6 @@ func (g *generator) panelTotal(terms bool) {
 				advance(from, stride)
 				if terms {
 					advance(to, dstStride)
-				} else {
-					advance(ahead, nextStride)
-					advance(aheadOut, nextStride)
 				}
 			}
 			g.eachEight(name, left, together,

@@ -215,41 +215,31 @@ func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, gro
 }
 
 func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if dst == nil {
-		c.TotalAhead(x, stride, n, groups, nil, nil, 0)
-		return
-	}
-	if active == tierGo {
-		c.totalGo(dst, dstStride, x, stride, n, groups)
-		return
-	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
-	checkStrip(dst, dstStride, n, groups)
-	raceWriteRows(dst, dstStride, n, groups*Group)
-	switch active {
-	case tierAVX512:
-		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
-	default:
-		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
-	}
+	c.TotalAhead(dst, dstStride, x, stride, n, groups, nil, nil, 0)
 }
 
-// TotalAhead is Total without dst, which prefetches as
-// AddExpAhead does.
-func (c *Panel) TotalAhead(x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+// TotalAhead is Total, which prefetches as AddExpAhead does.
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
 	if active == tierGo {
-		c.totalGo(nil, 0, x, stride, n, groups)
+		c.totalGo(dst, dstStride, x, stride, n, groups)
 		return
 	}
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
 	checkStrip(x, stride, n, groups)
 	raceReadRows(x, stride, n, groups*Group)
-	switch active {
-	case tierAVX512:
+	if dst != nil {
+		checkStrip(dst, dstStride, n, groups)
+		raceWriteRows(dst, dstStride, n, groups*Group)
+	}
+	switch {
+	case dst == nil && active == tierAVX512:
 		panelTotalAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
-	default:
+	case dst == nil:
 		panelTotalAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
+	case active == tierAVX512:
+		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups, &next[0], aheadStride, far)
+	default:
+		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups, &next[0], aheadStride, far)
 	}
 }
 

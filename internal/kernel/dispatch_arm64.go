@@ -336,9 +336,9 @@ func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 	return laneTotalGo(dst, x, max)
 }
 
-// TotalAhead is Total without dst.
-func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.Total(nil, 0, x, stride, n, groups)
+// TotalAhead is Total.
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.Total(dst, dstStride, x, stride, n, groups)
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {

@@ -62,9 +62,9 @@ func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 	return laneTotalGo(dst, x, max)
 }
 
-// TotalAhead is Total without dst.
-func (c *Panel) TotalAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.Total(nil, 0, x, stride, n, groups)
+// TotalAhead is Total.
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, _, _ []float64, _ int) {
+	c.Total(dst, dstStride, x, stride, n, groups)
 }
 
 func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {

@@ -106,10 +106,11 @@ func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, str
 //go:noescape
 func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// panelTotalTermsAVX2 is Panel.totalGo with dst.
+// panelTotalTermsAVX2 is Panel.totalGo with dst. It prefetches as many rows at
+// next and out bytes from there.
 //
 //go:noescape
-func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX2 is Panel.joinLanesGo.
 //

@@ -2802,19 +2802,138 @@ counted:
 
 // func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelTotalAVX2(SB), NOSPLIT, $8-64
+TEXT ·panelTotalAVX2(SB), NOSPLIT, $0-64
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
-	MOVQ n+24(FP), BX
-	MOVQ groups+32(FP), SI
-	MOVQ next+40(FP), DI
-	MOVQ nextStride+48(FP), R8
-	MOVQ out+56(FP), R9
-	SHLQ $0x03, R8
+	MOVQ groups+32(FP), BX
+	MOVQ next+40(FP), SI
+	MOVQ out+56(FP), DI
+	SHLQ $0x03, nextStride+48(FP)
+	SHLQ $0x03, DX
+	LEAQ powerPairs<>+0(SB), R8
+	SHLQ $0x01, BX
+
+vectors:
+	VMOVUPD      (AX), Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      magic<>+0(SB), Y2
+	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
+	VBROADCASTSD low4<>+0(SB), Y3
+	VPANDN       Y2, Y3, Y2
+	VMOVUPD      frameMagic<>+0(SB), Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       farthest<>+0(SB), Y0, Y0
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y2, 1536(AX)
+	VMOVUPD      Y0, 2048(AX)
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	MOVQ         CX, R9
+	MOVQ         n+24(FP), R10
+	MOVQ         SI, R11
+
+eightShifted:
+	VXORPD  Y3, Y3, Y3
+	MOVQ    R10, R12
+	MOVQ    $0x00000008, R13
+	CMPQ    R10, R13
+	CMOVQGT R13, R12
+	SUBQ    R12, R10
+
+oneShifted:
+	CMPQ           R12, $0x01
+	JLT            oneShiftedDone
+	VMOVUPD        (R9), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R11)
+	PREFETCHT0     (R11)(DI*1)
+	ADDQ           nextStride+48(FP), R11
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          low4Pairs<>+0(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R13
+	VBROADCASTF128 (R8)(R13*1), Y9
+	VMOVQ          X8, R13
+	VINSERTF128    $0x01, (R8)(R13*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R13
+	VBROADCASTF128 (R8)(R13*1), Y7
+	VPEXTRQ        $0x01, X8, R13
+	VINSERTF128    $0x01, (R8)(R13*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        exp6<>+0(SB), Y6
+	VFMADD213PD    exp5<>+0(SB), Y4, Y6
+	VFMADD213PD    exp4<>+0(SB), Y4, Y6
+	VFMADD213PD    exp3<>+0(SB), Y4, Y6
+	VFMADD213PD    exp2<>+0(SB), Y4, Y6
+	VFMADD213PD    one<>+0(SB), Y4, Y6
+	VFMADD231PD    Y4, Y6, Y7
+	VFMADD231PD    Y7, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (R9)(DX*1), R9
+	SUBQ           $0x01, R12
+	JMP            oneShifted
+
+oneShiftedDone:
+	VADDPD       Y3, Y1, Y1
+	TESTQ        R10, R10
+	JNZ          eightShifted
+	VMOVUPD      Y2, 4608(AX)
+	VMOVUPD      Y1, 8704(AX)
+	VMOVQ        n+24(FP), X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       two52<>+0(SB), Y0, Y0
+	VSUBPD       two52<>+0(SB), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, SI
+	DECQ         BX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
+// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $8-80
+	MOVQ c+0(FP), AX
+	MOVQ x+24(FP), CX
+	MOVQ stride+32(FP), DX
+	MOVQ groups+48(FP), BX
+	MOVQ next+56(FP), SI
+	MOVQ out+72(FP), DI
+	SHLQ $0x03, nextStride+64(FP)
+	MOVQ dst+8(FP), R8
+	MOVQ dstStride+16(FP), R9
+	SHLQ $0x03, R9
 	SHLQ $0x03, DX
 	LEAQ powerPairs<>+0(SB), R10
-	SHLQ $0x01, SI
+	SHLQ $0x01, BX
 
 vectors:
 	VMOVUPD      (AX), Y0
@@ -2839,9 +2958,9 @@ vectors:
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
 	MOVQ         CX, R11
-	MOVQ         BX, R12
-	MOVQ         DI, R13
-	LEAQ         (DI)(R9*1), R14
+	MOVQ         n+40(FP), R12
+	MOVQ         SI, R13
+	MOVQ         R8, R14
 
 eightShifted:
 	VXORPD  Y3, Y3, Y3
@@ -2860,7 +2979,8 @@ oneShifted:
 	VSUBPD         1024(AX), Y4, Y4
 	VMAXPD         2048(AX), Y4, Y4
 	PREFETCHT0     (R13)
-	PREFETCHT0     (R14)
+	PREFETCHT0     (R13)(DI*1)
+	ADDQ           nextStride+64(FP), R13
 	VMOVUPD        1536(AX), Y6
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
 	VSUBPD         1536(AX), Y6, Y7
@@ -2882,13 +3002,15 @@ oneShifted:
 	VPSLLQ         $0x30, Y6, Y6
 	VPADDQ         Y6, Y8, Y6
 	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y4, Y6
-	VFMADD213PD    exp4<>+0(SB), Y4, Y6
-	VFMADD213PD    exp3<>+0(SB), Y4, Y6
-	VFMADD213PD    exp2<>+0(SB), Y4, Y6
-	VFMADD213PD    one<>+0(SB), Y4, Y6
-	VFMADD231PD    Y4, Y6, Y7
+	VMOVUPD        exp6<>+0(SB), Y8
+	VFMADD213PD    exp5<>+0(SB), Y4, Y8
+	VFMADD213PD    exp4<>+0(SB), Y4, Y8
+	VFMADD213PD    exp3<>+0(SB), Y4, Y8
+	VFMADD213PD    exp2<>+0(SB), Y4, Y8
+	VFMADD213PD    one<>+0(SB), Y4, Y8
+	VFMADD231PD    Y4, Y8, Y7
+	VFMADD231PD    Y7, Y6, Y6
+	VMOVUPD        Y6, (R14)
 	VFMADD231PD    Y7, Y5, Y3
 	VMAXPD         Y5, Y2, Y4
 	VMINPD         Y5, Y2, Y6
@@ -2897,8 +3019,7 @@ oneShifted:
 	VSUBPD         Y4, Y6, Y4
 	VADDPD         Y4, Y3, Y3
 	LEAQ           (R11)(DX*1), R11
-	LEAQ           (R13)(R8*1), R13
-	LEAQ           (R14)(R8*1), R14
+	LEAQ           (R14)(R9*1), R14
 	SUBQ           $0x01, R15
 	JMP            oneShifted
 
@@ -2908,7 +3029,7 @@ oneShiftedDone:
 	JNZ          eightShifted
 	VMOVUPD      Y2, 4608(AX)
 	VMOVUPD      Y1, 8704(AX)
-	VMOVQ        BX, X1
+	VMOVQ        n+40(FP), X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
 	VPADDQ       two52<>+0(SB), Y0, Y0
@@ -2916,127 +3037,9 @@ oneShiftedDone:
 	VMOVUPD      Y0, 512(AX)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, DI
-	DECQ         SI
-	JNZ          vectors
-	VZEROUPPER
-	RET
-
-// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $0-56
-	MOVQ c+0(FP), AX
-	MOVQ x+24(FP), CX
-	MOVQ stride+32(FP), DX
-	MOVQ n+40(FP), BX
-	MOVQ groups+48(FP), SI
-	MOVQ dst+8(FP), DI
-	MOVQ dstStride+16(FP), R8
-	SHLQ $0x03, R8
-	SHLQ $0x03, DX
-	LEAQ powerPairs<>+0(SB), R9
-	SHLQ $0x01, SI
-
-vectors:
-	VMOVUPD      (AX), Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y1
-	VSUBPD       Y1, Y0, Y0
-	VMOVUPD      magic<>+0(SB), Y2
-	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
-	VBROADCASTSD low4<>+0(SB), Y3
-	VPANDN       Y2, Y3, Y2
-	VMOVUPD      frameMagic<>+0(SB), Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       farthest<>+0(SB), Y0, Y0
-	VMOVUPD      Y1, 1024(AX)
-	VMOVUPD      Y2, 1536(AX)
-	VMOVUPD      Y0, 2048(AX)
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	MOVQ         CX, R10
-	MOVQ         BX, R11
-	MOVQ         DI, R12
-
-eightShifted:
-	VXORPD  Y3, Y3, Y3
-	MOVQ    R11, R13
-	MOVQ    $0x00000008, R14
-	CMPQ    R11, R14
-	CMOVQGT R14, R13
-	SUBQ    R13, R11
-
-oneShifted:
-	CMPQ           R13, $0x01
-	JLT            oneShiftedDone
-	VMOVUPD        (R10), Y4
-	VCMPPD         $0x04, (AX), Y4, Y5
-	VPSUBQ         Y5, Y0, Y0
-	VSUBPD         1024(AX), Y4, Y4
-	VMAXPD         2048(AX), Y4, Y4
-	VMOVUPD        1536(AX), Y6
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
-	VSUBPD         1536(AX), Y6, Y7
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
-	VPSLLQ         $0x04, Y6, Y7
-	VPAND          low4Pairs<>+0(SB), Y7, Y7
-	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R14
-	VBROADCASTF128 (R9)(R14*1), Y9
-	VMOVQ          X8, R14
-	VINSERTF128    $0x01, (R9)(R14*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R14
-	VBROADCASTF128 (R9)(R14*1), Y7
-	VPEXTRQ        $0x01, X8, R14
-	VINSERTF128    $0x01, (R9)(R14*1), Y7, Y7
-	VUNPCKLPD      Y7, Y9, Y8
-	VUNPCKHPD      Y7, Y9, Y7
-	VPSLLQ         $0x30, Y6, Y6
-	VPADDQ         Y6, Y8, Y6
-	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y8
-	VFMADD213PD    exp5<>+0(SB), Y4, Y8
-	VFMADD213PD    exp4<>+0(SB), Y4, Y8
-	VFMADD213PD    exp3<>+0(SB), Y4, Y8
-	VFMADD213PD    exp2<>+0(SB), Y4, Y8
-	VFMADD213PD    one<>+0(SB), Y4, Y8
-	VFMADD231PD    Y4, Y8, Y7
-	VFMADD231PD    Y7, Y6, Y6
-	VMOVUPD        Y6, (R12)
-	VFMADD231PD    Y7, Y5, Y3
-	VMAXPD         Y5, Y2, Y4
-	VMINPD         Y5, Y2, Y6
-	VADDPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y2, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y3, Y3
-	LEAQ           (R10)(DX*1), R10
-	LEAQ           (R12)(R8*1), R12
-	SUBQ           $0x01, R13
-	JMP            oneShifted
-
-oneShiftedDone:
-	VADDPD       Y3, Y1, Y1
-	TESTQ        R11, R11
-	JNZ          eightShifted
-	VMOVUPD      Y2, 4608(AX)
-	VMOVUPD      Y1, 8704(AX)
-	VMOVQ        BX, X1
-	VPBROADCASTQ X1, Y1
-	VPSUBQ       Y0, Y1, Y0
-	VPADDQ       two52<>+0(SB), Y0, Y0
-	VSUBPD       two52<>+0(SB), Y0, Y0
-	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DI
-	DECQ         SI
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, R8
+	DECQ         BX
 	JNZ          vectors
 	VZEROUPPER
 	RET

@@ -107,10 +107,11 @@ func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, s
 //go:noescape
 func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
-// panelTotalTermsAVX512 is Panel.totalGo with dst.
+// panelTotalTermsAVX512 is Panel.totalGo with dst. It prefetches as many rows
+// at next and out bytes from there.
 //
 //go:noescape
-func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX512 is Panel.joinLanesGo.
 //

@@ -2802,12 +2802,10 @@ TEXT ·panelTotalAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
-	MOVQ         n+24(FP), BX
-	MOVQ         groups+32(FP), SI
-	MOVQ         next+40(FP), DI
-	MOVQ         nextStride+48(FP), R8
-	MOVQ         out+56(FP), R9
-	SHLQ         $0x03, R8
+	MOVQ         groups+32(FP), BX
+	MOVQ         next+40(FP), SI
+	MOVQ         out+56(FP), DI
+	SHLQ         $0x03, nextStride+48(FP)
 	SHLQ         $0x03, DX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
@@ -2849,39 +2847,40 @@ vectors:
 	VXORPD       Z18, Z18, Z18
 	VXORPD       Z19, Z19, Z19
 	VXORPD       Z20, Z20, Z20
-	MOVQ         CX, R10
-	MOVQ         BX, R11
-	MOVQ         DI, R12
-	LEAQ         (DI)(R9*1), R13
+	MOVQ         CX, R8
+	MOVQ         n+24(FP), R9
+	MOVQ         SI, R10
 	VXORPD       Z21, Z21, Z21
 	VCMPPD       $0x04, Z21, Z15, K1
-	KMOVB        K1, R14
-	TESTL        R14, R14
+	KMOVB        K1, R11
+	TESTL        R11, R11
 	JNZ          shifted
 
 eight:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R11, R14
-	MOVQ    $0x00000008, R15
-	CMPQ    R11, R15
-	CMOVQGT R15, R14
-	SUBQ    R14, R11
+	MOVQ    R9, R11
+	MOVQ    $0x00000008, R12
+	CMPQ    R9, R12
+	CMOVQGT R12, R11
+	SUBQ    R11, R9
 
 several:
-	CMPQ         R14, $0x02
+	CMPQ         R11, $0x02
 	JLT          severalDone
-	VMOVUPD      (R10), Z15
+	VMOVUPD      (R8), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R13)
-	VMOVUPD      (R10)(DX*1), Z22
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(DI*1)
+	ADDQ         nextStride+48(FP), R10
+	VMOVUPD      (R8)(DX*1), Z22
 	VCMPPD       $0x04, Z17, Z22, K2
 	VPADDQ       Z9, Z18, K2, Z18
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R12)(R8*1)
-	PREFETCHT0   (R13)(R8*1)
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(DI*1)
+	ADDQ         nextStride+48(FP), R10
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z15, Z23
 	VMOVAPD      Z16, Z24
@@ -2932,22 +2931,21 @@ several:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R10)(DX*2), R10
-	LEAQ         (R12)(R8*2), R12
-	LEAQ         (R13)(R8*2), R13
-	SUBQ         $0x02, R14
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, R11
 	JMP          several
 
 severalDone:
 one:
-	CMPQ         R14, $0x01
+	CMPQ         R11, $0x01
 	JLT          oneDone
-	VMOVUPD      (R10), Z15
+	VMOVUPD      (R8), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(DI*1)
+	ADDQ         nextStride+48(FP), R10
 	VMOVAPD      Z16, Z22
 	VFMADD231PD  Z0, Z15, Z22
 	VSUBPD       Z16, Z22, Z23
@@ -2973,37 +2971,36 @@ one:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z23, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	LEAQ         (R13)(R8*1), R13
-	SUBQ         $0x01, R14
+	LEAQ         (R8)(DX*1), R8
+	SUBQ         $0x01, R11
 	JMP          one
 
 oneDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R11, R11
+	TESTQ  R9, R9
 	JNZ    eight
 	JMP    summed
 
 shifted:
 eightShifted:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R11, R14
-	MOVQ    $0x00000008, R15
-	CMPQ    R11, R15
-	CMOVQGT R15, R14
-	SUBQ    R14, R11
+	MOVQ    R9, R11
+	MOVQ    $0x00000008, R12
+	CMPQ    R9, R12
+	CMOVQGT R12, R11
+	SUBQ    R11, R9
 
 oneShifted:
-	CMPQ         R14, $0x01
+	CMPQ         R11, $0x01
 	JLT          oneShiftedDone
-	VMOVUPD      (R10), Z22
+	VMOVUPD      (R8), Z22
 	VCMPPD       $0x04, Z17, Z22, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VSUBPD       Z15, Z22, Z22
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R13)
+	PREFETCHT0   (R10)
+	PREFETCHT0   (R10)(DI*1)
+	ADDQ         nextStride+48(FP), R10
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z22, Z23
 	VSUBPD       Z16, Z23, Z24
@@ -3029,21 +3026,19 @@ oneShifted:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z24, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R12)(R8*1), R12
-	LEAQ         (R13)(R8*1), R13
-	SUBQ         $0x01, R14
+	LEAQ         (R8)(DX*1), R8
+	SUBQ         $0x01, R11
 	JMP          oneShifted
 
 oneShiftedDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R11, R11
+	TESTQ  R9, R9
 	JNZ    eightShifted
 
 summed:
 	VMOVUPD      Z20, 4608(AX)
 	VMOVUPD      Z19, 8704(AX)
-	VMOVQ        BX, X14
+	VMOVQ        n+24(FP), X14
 	VPBROADCASTQ X14, Z14
 	VBROADCASTSD two52<>+0(SB), Z15
 	VPSUBQ       Z18, Z14, Z14
@@ -3052,23 +3047,25 @@ summed:
 	VMOVUPD      Z14, 512(AX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, DI
-	DECQ         SI
+	ADDQ         $0x40, SI
+	DECQ         BX
 	JNZ          vectors
 	VZEROUPPER
 	RET
 
-// func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·panelTotalTermsAVX512(SB), NOSPLIT, $0-56
+// func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+TEXT ·panelTotalTermsAVX512(SB), NOSPLIT, $0-80
 	MOVQ         c+0(FP), AX
 	MOVQ         x+24(FP), CX
 	MOVQ         stride+32(FP), DX
-	MOVQ         n+40(FP), BX
-	MOVQ         groups+48(FP), SI
-	MOVQ         dst+8(FP), DI
-	MOVQ         dstStride+16(FP), R8
-	SHLQ         $0x03, R8
+	MOVQ         groups+48(FP), BX
+	MOVQ         next+56(FP), SI
+	MOVQ         out+72(FP), DI
+	SHLQ         $0x03, nextStride+64(FP)
+	MOVQ         dst+8(FP), R8
+	MOVQ         dstStride+16(FP), R9
+	SHLQ         $0x03, R9
 	SHLQ         $0x03, DX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
@@ -3110,34 +3107,41 @@ vectors:
 	VXORPD       Z18, Z18, Z18
 	VXORPD       Z19, Z19, Z19
 	VXORPD       Z20, Z20, Z20
-	MOVQ         CX, R9
-	MOVQ         BX, R10
-	MOVQ         DI, R11
+	MOVQ         CX, R10
+	MOVQ         n+40(FP), R11
+	MOVQ         SI, R12
+	MOVQ         R8, R13
 	VXORPD       Z21, Z21, Z21
 	VCMPPD       $0x04, Z21, Z15, K1
-	KMOVB        K1, R12
-	TESTL        R12, R12
+	KMOVB        K1, R14
+	TESTL        R14, R14
 	JNZ          shifted
 
 eight:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R10, R12
-	MOVQ    $0x00000008, R13
-	CMPQ    R10, R13
-	CMOVQGT R13, R12
-	SUBQ    R12, R10
+	MOVQ    R11, R14
+	MOVQ    $0x00000008, R15
+	CMPQ    R11, R15
+	CMOVQGT R15, R14
+	SUBQ    R14, R11
 
 several:
-	CMPQ         R12, $0x02
+	CMPQ         R14, $0x02
 	JLT          severalDone
-	VMOVUPD      (R9), Z15
+	VMOVUPD      (R10), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	VMOVUPD      (R9)(DX*1), Z22
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(DI*1)
+	ADDQ         nextStride+64(FP), R12
+	VMOVUPD      (R10)(DX*1), Z22
 	VCMPPD       $0x04, Z17, Z22, K2
 	VPADDQ       Z9, Z18, K2, Z18
 	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(DI*1)
+	ADDQ         nextStride+64(FP), R12
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z15, Z23
 	VMOVAPD      Z16, Z24
@@ -3177,9 +3181,9 @@ several:
 	VFMADD231PD  Z15, Z29, Z26
 	VFMADD231PD  Z22, Z30, Z28
 	VFMADD231PD  Z26, Z23, Z23
-	VMOVUPD      Z23, (R11)
+	VMOVUPD      Z23, (R13)
 	VFMADD231PD  Z28, Z24, Z24
-	VMOVUPD      Z24, (R11)(R8*1)
+	VMOVUPD      Z24, (R13)(R9*1)
 	VFMADD231PD  Z26, Z25, Z21
 	VMAXPD       Z25, Z20, Z15
 	VMINPD       Z25, Z20, Z22
@@ -3194,19 +3198,22 @@ several:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R9)(DX*2), R9
-	LEAQ         (R11)(R8*2), R11
-	SUBQ         $0x02, R12
+	LEAQ         (R10)(DX*2), R10
+	LEAQ         (R13)(R9*2), R13
+	SUBQ         $0x02, R14
 	JMP          several
 
 severalDone:
 one:
-	CMPQ         R12, $0x01
+	CMPQ         R14, $0x01
 	JLT          oneDone
-	VMOVUPD      (R9), Z15
+	VMOVUPD      (R10), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(DI*1)
+	ADDQ         nextStride+64(FP), R12
 	VMOVAPD      Z16, Z22
 	VFMADD231PD  Z0, Z15, Z22
 	VSUBPD       Z16, Z22, Z23
@@ -3227,7 +3234,7 @@ one:
 	VFMADD213PD  Z3, Z15, Z25
 	VFMADD231PD  Z15, Z25, Z24
 	VFMADD231PD  Z24, Z22, Z22
-	VMOVUPD      Z22, (R11)
+	VMOVUPD      Z22, (R13)
 	VFMADD231PD  Z24, Z23, Z21
 	VMAXPD       Z23, Z20, Z15
 	VMINPD       Z23, Z20, Z22
@@ -3235,34 +3242,37 @@ one:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R9)(DX*1), R9
-	LEAQ         (R11)(R8*1), R11
-	SUBQ         $0x01, R12
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R13)(R9*1), R13
+	SUBQ         $0x01, R14
 	JMP          one
 
 oneDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JNZ    eight
 	JMP    summed
 
 shifted:
 eightShifted:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R10, R12
-	MOVQ    $0x00000008, R13
-	CMPQ    R10, R13
-	CMOVQGT R13, R12
-	SUBQ    R12, R10
+	MOVQ    R11, R14
+	MOVQ    $0x00000008, R15
+	CMPQ    R11, R15
+	CMOVQGT R15, R14
+	SUBQ    R14, R11
 
 oneShifted:
-	CMPQ         R12, $0x01
+	CMPQ         R14, $0x01
 	JLT          oneShiftedDone
-	VMOVUPD      (R9), Z22
+	VMOVUPD      (R10), Z22
 	VCMPPD       $0x04, Z17, Z22, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VSUBPD       Z15, Z22, Z22
 	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (R12)
+	PREFETCHT0   (R12)(DI*1)
+	ADDQ         nextStride+64(FP), R12
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z22, Z23
 	VSUBPD       Z16, Z23, Z24
@@ -3283,7 +3293,7 @@ oneShifted:
 	VFMADD213PD  Z3, Z22, Z26
 	VFMADD231PD  Z22, Z26, Z25
 	VFMADD231PD  Z25, Z23, Z23
-	VMOVUPD      Z23, (R11)
+	VMOVUPD      Z23, (R13)
 	VFMADD231PD  Z25, Z24, Z21
 	VMAXPD       Z24, Z20, Z22
 	VMINPD       Z24, Z20, Z23
@@ -3291,20 +3301,20 @@ oneShifted:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R9)(DX*1), R9
-	LEAQ         (R11)(R8*1), R11
-	SUBQ         $0x01, R12
+	LEAQ         (R10)(DX*1), R10
+	LEAQ         (R13)(R9*1), R13
+	SUBQ         $0x01, R14
 	JMP          oneShifted
 
 oneShiftedDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R10, R10
+	TESTQ  R11, R11
 	JNZ    eightShifted
 
 summed:
 	VMOVUPD      Z20, 4608(AX)
 	VMOVUPD      Z19, 8704(AX)
-	VMOVQ        BX, X14
+	VMOVQ        n+40(FP), X14
 	VPBROADCASTQ X14, Z14
 	VBROADCASTSD two52<>+0(SB), Z15
 	VPSUBQ       Z18, Z14, Z14
@@ -3313,8 +3323,9 @@ summed:
 	VMOVUPD      Z14, 512(AX)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, DI
-	DECQ         SI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R8
+	DECQ         BX
 	JNZ          vectors
 	VZEROUPPER
 	RET

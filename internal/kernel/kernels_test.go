@@ -62,7 +62,12 @@ var kernels = []kernelRow{
 	{"Panel.JoinLanes", ofStrip, func(o *operands) { o.panel.JoinLanes(o.groups) }, finite, "", "", "sum"},
 	{"Panel.Total without dst", ofStrip, func(o *operands) { o.panel.Total(nil, 0, o.x, o.stride, o.n, o.groups) }, finite, "x", "", "count sum"},
 	{"Panel.Total", ofStrip, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sum"},
-	{"Panel.TotalAhead", ofStrip, func(o *operands) { o.panel.TotalAhead(o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride) }, finite, "x", "", "count sum"},
+	{"Panel.TotalAhead without dst", ofStrip, func(o *operands) {
+		o.panel.TotalAhead(nil, 0, o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride)
+	}, finite, "x", "", "count sum"},
+	{"Panel.TotalAhead", ofStrip, func(o *operands) {
+		o.panel.TotalAhead(o.dst, o.stride, o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride)
+	}, finite, "x", "dst", "count sum"},
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
 	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "negLogSum logSumLow inverse inverseLow complement complementLow"},
 	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},

@@ -117,21 +117,23 @@ func scaled(x, factor float64) float64 {
 }
 
 // SumRows concludes n rows of at most FewCols entries, which it packs. With
-// keep the tile then holds their terms, else the rows themselves.
-func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool) {
+// keep the tile then holds their terms, else the rows themselves. It prefetches
+// as SumTile does.
+func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool, next, out []float64) {
 	c.PackLogits(t, x, stride, n, cols)
+	var terms []float64
 	if keep {
-		c.SumTile(t, t[:], cols, GroupsFor(n))
-	} else {
-		c.SumTile(t, nil, cols, GroupsFor(n))
+		terms = t[:]
 	}
+	c.SumTile(t, terms, cols, GroupsFor(n), next, out)
 }
 
 // SumTile concludes the slices in the tile, of cols entries, whose maxima are
 // set. Where terms is not nil it is a tile that receives the terms; it may be
-// that one.
-func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int) {
-	c.Total(terms, Width, t[:], Width, cols, groups)
+// that one. Of next and out, unless nil, it prefetches as many entries as the
+// tile has: the rows that are packed next, and where the results of these go.
+func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []float64) {
+	c.TotalAhead(terms, Width, t[:], Width, cols, groups, next, out, groups*Group)
 	c.Conclude(groups, terms != nil)
 }
 
