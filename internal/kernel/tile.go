@@ -133,6 +133,10 @@ func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool, ne
 // that one. Of next and out, unless nil, it prefetches as many entries as the
 // tile has: the rows that are packed next, and where the results of these go.
 func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []float64) {
+	if cols <= Group {
+		// What fills a tile is so little that the processor does it by itself.
+		next, out = nil, nil
+	}
 	c.TotalAhead(terms, Width, t[:], Width, cols, groups, next, out, groups*Group)
 	c.Conclude(groups, terms != nil)
 }
