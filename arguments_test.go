@@ -496,14 +496,14 @@ func TestLabelsThatChange(t *testing.T) {
 					},
 					"another goroutine": func() {
 						// As crossEntropy does it, with labels that change in between.
-						s, err := resolveLabels("F", opts, good, shape.rows, shape.cols, true)
-						if err != nil {
+						var s settings
+						if err := s.resolveLabels("F", opts, good, shape.rows, shape.cols, true); err != nil {
 							t.Fatal(err)
 						}
 						weight, ignored := s.lossWeight(good)
 						change()
 						e := &entropy{settings: s, target: target, logits: newSource(logits), out: dst.RawMatrix(), each: each}
-						e.run(weight, ignored)
+						e.run(new(Loss), &weight, ignored)
 					},
 				} {
 					copy(target, good)

@@ -215,53 +215,57 @@ func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
 }
 
 // crossEntropy is the functions with labels.
-func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *Options) (Loss, []float64, error) {
-	var x source
-	inPlace, small := out.small(&x, logits)
-	if !small || len(target) != x.rows {
+func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *Options) (loss Loss, each []float64, err error) {
+	t := entropies.Get().(*entropy)
+	inPlace, small := out.small(&t.logits, logits)
+	if !small || len(target) != t.logits.rows {
 		rows, cols := checkLabelled(fn, "logits", logits, target)
 		out.check(fn, rows, cols, argument{"logits", logits})
-		x = newSource(logits)
+		t.logits = newSource(logits)
 		inPlace = out.grad != nil && sameRegion(out.grad, logits)
 	}
-	s, err := resolveLabels(fn, opts, target, x.rows, x.cols, out.grad != nil)
-	if err != nil {
+	if err := t.settings.resolveLabels(fn, opts, target, t.logits.rows, t.logits.cols, out.grad != nil); err != nil {
+		t.release()
 		return Loss{}, nil, err
 	}
-	t := newEntropy(&s, &x, &out)
 	t.target, t.inPlace = target, inPlace
-	loss, each := t.run(s.lossWeight(target))
+	t.setOutput(&out)
+	weight, ignored := t.settings.lossWeight(target)
+	each = t.run(&loss, &weight, ignored)
 	return loss, each, nil
 }
 
 // softCrossEntropy is the functions with distributions.
-func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Options) (Loss, []float64, error) {
-	var x, soft source
-	inPlace, small := out.small(&x, logits)
-	softInPlace, softSmall := out.small(&soft, target)
+func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Options) (loss Loss, each []float64, err error) {
+	t := entropies.Get().(*entropy)
+	x, soft := &t.logits, &t.soft
+	inPlace, small := out.small(x, logits)
+	softInPlace, softSmall := out.small(soft, target)
 	if !small || !softSmall || soft.rows != x.rows || soft.cols != x.cols {
 		checkMatrix(fn, "logits", logits)
 		checkMatrix(fn, "target", target)
 		rows, cols := checkNotEmpty(logits)
 		checkShape(target, rows, cols)
 		out.check(fn, rows, cols, argument{"logits", logits}, argument{"target", target})
-		x, soft = newSource(logits), newSource(target)
+		*x, *soft = newSource(logits), newSource(target)
 		inPlace = out.grad != nil && sameRegion(out.grad, logits)
 		softInPlace = out.grad != nil && sameRegion(out.grad, target)
 	}
-	s, err := resolve(fn, opts, x.rows, x.cols, out.grad != nil)
+	err = t.settings.resolve(fn, opts, x.rows, x.cols, out.grad != nil)
+	if err == nil {
+		err = t.settings.checkSoftTargets(soft)
+	}
+	if err == nil {
+		err = t.settings.checkSoftProducts(soft)
+	}
 	if err != nil {
+		t.release()
 		return Loss{}, nil, err
 	}
-	if err := s.checkSoftTargets(&soft); err != nil {
-		return Loss{}, nil, err
-	}
-	if err := s.checkSoftProducts(&soft); err != nil {
-		return Loss{}, nil, err
-	}
-	t := newEntropy(&s, &x, &out)
-	t.soft, t.inPlace = soft, inPlace || softInPlace
-	loss, each := t.run(s.softLossWeight(x.rows))
+	t.inPlace = inPlace || softInPlace
+	t.setOutput(&out)
+	weight, ignored := t.settings.softLossWeight(x.rows)
+	each = t.run(&loss, &weight, ignored)
 	return loss, each, nil
 }
 
@@ -293,25 +297,22 @@ func (t *entropy) release() {
 	entropies.Put(t)
 }
 
-// newEntropy returns the work on logits, with nothing more to go wrong: it sizes
-// or allocates the output.
-func newEntropy(s *settings, logits *source, out *output) *entropy {
-	t := entropies.Get().(*entropy)
-	t.settings, t.logits = *s, *logits
+// setOutput sizes or allocates the output, now that nothing more can go wrong.
+func (t *entropy) setOutput(out *output) {
 	if out.wantsEach {
 		t.each = prepareSlice(out.each, t.logits.rows)
 	}
 	if out.grad != nil {
 		t.out = sizeDst(out.grad, t.logits.rows, t.logits.cols)
 	}
-	return t
 }
 
-// run computes the loss, of the given weight and number of rows that do not
-// count, and whatever else t asks for, and ends t.
-func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
+// run sets loss, of the given weight and number of rows that do not count,
+// computes whatever else t asks for, and ends t. It returns the losses of the
+// rows where these are wanted.
+func (t *entropy) run(loss *Loss, weight *kernel.ExactSum, ignored int) (each []float64) {
 	rows, cols := t.logits.rows, t.logits.cols
-	t.divisor = newDivisor(t.settings.reduction, &weight)
+	t.divisor = newDivisor(t.settings.reduction, weight)
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
 	var sum kernel.ExactSum
 	correct := 0
@@ -345,13 +346,13 @@ func (t *entropy) run(weight kernel.ExactSum, ignored int) (Loss, []float64) {
 		sum.Merge(&t.sums[u])
 		correct += t.correct[u]
 	}
-	loss := newLoss(&sum, &weight, rows, ignored)
+	loss.set(&sum, weight, rows, ignored)
 	if t.target != nil {
 		loss.judge(correct)
 	}
-	each := t.each
+	each = t.each
 	t.release()
-	return loss, each
+	return each
 }
 
 // unitRows is how many rows a unit has.
@@ -381,7 +382,7 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 		b.weighted(n)
 		return w.sum.Total(), b.correct
 	}
-	if t.sideBySide(n) {
+	if t.settings.weight != nil && t.sideBySide(n) {
 		b.setClassWeights()
 	}
 	for i := 0; i < n; i += step {

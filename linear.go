@@ -132,8 +132,8 @@ func linearCrossEntropy(fn string, out linearOutput, x, w mat.Matrix, b []float6
 		checkSlice(out.each, rows)
 	}
 	out.check(fn, x, w, b)
-	s, err := resolveLabels(fn, opts, target, rows, classes, out.wantsGrad)
-	if err != nil {
+	var s settings
+	if err := s.resolveLabels(fn, opts, target, rows, classes, out.wantsGrad); err != nil {
 		return Loss{}, nil, err
 	}
 	t := linears.Get().(*linear)

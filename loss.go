@@ -42,10 +42,16 @@ type Loss struct {
 }
 
 // newLoss returns the Loss of a batch without a word on which rows are correct.
-func newLoss(sum, weight *kernel.ExactSum, rows, ignored int) Loss {
-	s, sRest := sum.Split()
-	w, wRest := weight.Split()
-	return Loss{Sum: s, Weight: w, Rows: rows, Ignored: ignored, sum: sRest, weight: wRest, unjudged: rows - ignored}
+func newLoss(sum, weight *kernel.ExactSum, rows, ignored int) (l Loss) {
+	l.set(sum, weight, rows, ignored)
+	return l
+}
+
+// set is newLoss for an l that is zero.
+func (l *Loss) set(sum, weight *kernel.ExactSum, rows, ignored int) {
+	l.Sum, l.sum = sum.Split()
+	l.Weight, l.weight = weight.Split()
+	l.Rows, l.Ignored, l.unjudged = rows, ignored, rows-ignored
 }
 
 // judge sets the number of correct rows.
@@ -76,6 +82,10 @@ func (l *Loss) exact() (sum, weight kernel.ExactSum) {
 // doubles, and where Sum or Weight is too large for a double. It is NaN when
 // Weight is 0, as where every row is ignored.
 func (l Loss) Mean() float64 {
+	// Of two doubles division itself is rounded once.
+	if l.sum == (kernel.ExactRest{}) && l.weight == (kernel.ExactRest{}) && l.Weight != 0 {
+		return kernel.Canonical(l.Sum / l.Weight)
+	}
 	sum, weight := l.exact()
 	s, sExponent := sum.Pair()
 	w, wExponent := weight.Pair()

@@ -47,8 +47,8 @@ import (
 // Loss is then zero.
 func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
 	rows, cols := checkLabelled("NLL", "logp", logp, target)
-	s, err := resolveLabels("NLL", opts, target, rows, cols, false)
-	if err != nil {
+	var s settings
+	if err := s.resolveLabels("NLL", opts, target, rows, cols, false); err != nil {
 		return Loss{}, err
 	}
 	x := newSource(logp)
@@ -65,8 +65,8 @@ func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
 func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]float64, error) {
 	rows, cols := checkLabelled("NLLEach", "logp", logp, target)
 	checkSlice(dst, rows)
-	s, err := resolveLabels("NLLEach", opts, target, rows, cols, false)
-	if err != nil {
+	var s settings
+	if err := s.resolveLabels("NLLEach", opts, target, rows, cols, false); err != nil {
 		return nil, err
 	}
 	dst = prepareSlice(dst, rows)
@@ -103,8 +103,8 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 	checkDense("NLLGrad", "dst", dst)
 	rows, cols := checkLabelled("NLLGrad", "logp", logp, target)
 	checkDst("NLLGrad", "dst", dst, rows, cols, argument{"logp", logp})
-	s, err := resolveLabels("NLLGrad", opts, target, rows, cols, true)
-	if err != nil {
+	var s settings
+	if err := s.resolveLabels("NLLGrad", opts, target, rows, cols, true); err != nil {
 		return Loss{}, err
 	}
 	x := newSource(logp)

@@ -90,14 +90,14 @@ func (o *Options) ignore() []int {
 	return o.Ignore
 }
 
-// resolve checks the options of the function named fn for a batch of the
-// given size. First come the lengths and the reduction, which are the
+// resolve sets s, which is empty, to the options of the function named fn for a
+// batch of the given size, which it checks. First come the lengths and the reduction, which are the
 // caller's mistakes and panic, then the values, which are data and are
 // returned as a *ValueError; each in the order of the struct, and of the
 // slices. The reduction matters only where grad is set.
-func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, error) {
+func (s *settings) resolve(fn string, opts *Options, rows, classes int, grad bool) error {
 	if opts == nil {
-		return settings{}, nil
+		return nil
 	}
 	if opts.Weight != nil && len(opts.Weight) != classes {
 		panic(mat.ErrShape)
@@ -109,24 +109,17 @@ func resolve(fn string, opts *Options, rows, classes int, grad bool) (settings, 
 		panic(mistake(fn, "opts.Reduction", fmt.Sprintf("is %d", opts.Reduction), "Mean or Sum"))
 	}
 	if err := checkClassWeight(opts.Weight); err != nil {
-		return settings{}, err
+		return err
 	}
 	if err := checkSampleWeight(opts.SampleWeight, grad && opts.Reduction == Mean); err != nil {
-		return settings{}, err
+		return err
 	}
 	if e := opts.LabelSmoothing; !(e >= 0 && e <= 1) {
-		return settings{}, &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
+		return &ValueError{Name: "LabelSmoothing", Row: -1, Col: -1, Value: e}
 	}
-	s := settings{
-		weight:       opts.Weight,
-		sampleWeight: opts.SampleWeight,
-		smoothing:    opts.LabelSmoothing,
-		reduction:    opts.Reduction,
-	}
-	if err := s.setShift(classes); err != nil {
-		return settings{}, err
-	}
-	return s, nil
+	s.weight, s.sampleWeight = opts.Weight, opts.SampleWeight
+	s.smoothing, s.reduction = opts.LabelSmoothing, opts.Reduction
+	return s.setShift(classes)
 }
 
 // checkClassWeight returns a *ValueError for the first class weight that is
@@ -156,18 +149,14 @@ func checkSampleWeight(weight []float64, notNegative bool) error {
 
 // resolveLabels is resolve, and then the check of the labels, for the function
 // named fn that has labels for a batch of the given size.
-func resolveLabels(fn string, opts *Options, target []int, rows, classes int, grad bool) (settings, error) {
-	s, err := resolve(fn, opts, rows, classes, grad)
-	if err == nil {
-		s.ignored, err = checkTargets(target, classes, opts.ignore())
+func (s *settings) resolveLabels(fn string, opts *Options, target []int, rows, classes int, grad bool) error {
+	if err := s.resolve(fn, opts, rows, classes, grad); err != nil {
+		return err
 	}
-	if err == nil {
-		err = s.checkProducts(target)
+	if err := s.ignored.check(target, classes, opts.ignore()); err != nil {
+		return err
 	}
-	if err != nil {
-		return settings{}, err
-	}
-	return s, nil
+	return s.checkProducts(target)
 }
 
 // sampleWeightAt returns the sample weight of row i.

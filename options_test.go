@@ -73,7 +73,7 @@ func TestResolve(t *testing.T) {
 	} {
 		var s settings
 		var err error
-		p := panicValue(func() { s, err = resolve("F", test.opts, rows, classes, test.grad) })
+		p := panicValue(func() { err = s.resolve("F", test.opts, rows, classes, test.grad) })
 		if p != test.panic {
 			t.Errorf("%s: panic %v, want %v", test.name, p, test.panic)
 		}
@@ -123,7 +123,7 @@ func TestCheckTargets(t *testing.T) {
 		{target: []int{-1, 9, 2}, opts: &Options{Ignore: []int{9, 2, -1}}, row: -1},
 		{target: []int{1, 7, 2}, opts: &Options{SampleWeight: []float64{0, 0, 0}}, row: 1},
 	} {
-		_, err := checkTargets(test.target, 5, test.opts.ignore())
+		err := new(ignoredLabels).check(test.target, 5, test.opts.ignore())
 		var bad *TargetError
 		switch {
 		case test.row < 0:
@@ -145,7 +145,8 @@ func TestIgnoredLabels(t *testing.T) {
 	for _, classes := range []int{1, 2, 5, 63, 64, 65, 128, 300} {
 		for _, ignore := range [][]int{nil, {-100}, {0}, {63}, {64}, {0, 64, 299, 300}, labels} {
 			for _, y := range labels {
-				g, err := checkTargets([]int{0, y}, classes, ignore)
+				var g ignoredLabels
+				err := g.check([]int{0, y}, classes, ignore)
 				listed, class := slices.Contains(ignore, y), y >= 0 && y < classes
 				if (err != nil) != (!class && !listed) {
 					t.Errorf("%d of %d classes, %v ignored: error %v", y, classes, ignore, err)
@@ -178,7 +179,8 @@ func TestLossWeight(t *testing.T) {
 		{&Options{Weight: []float64{1, 2, 0}, SampleWeight: []float64{3, 5, 0, -1, 0.5}, LabelSmoothing: 0.3}, 1, 2},
 		{&Options{Weight: []float64{1, 2, 4}, Ignore: []int{0, 1, 2, -100}}, 0, 5},
 	} {
-		s, err := resolveLabels("F", test.opts, target, len(target), 3, false)
+		var s settings
+		err := s.resolveLabels("F", test.opts, target, len(target), 3, false)
 		if err != nil {
 			t.Fatal(err)
 		}

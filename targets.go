@@ -81,11 +81,11 @@ func (g *ignoredLabels) oneBeyond(y int) int {
 	return int(g.all[y/64] >> (y % 64) & 1)
 }
 
-// checkTargets returns which labels are ignored, those of the given list, or a
+// check sets g, which is empty, to the labels of the given list, or returns a
 // *TargetError for the first label that is neither a class nor ignored. A row
 // whose sample weight is 0 is checked as any other.
-func checkTargets(target []int, classes int, ignore []int) (ignoredLabels, error) {
-	g := ignoredLabels{classes: classes}
+func (g *ignoredLabels) check(target []int, classes int, ignore []int) error {
+	g.classes = classes
 	if classes < 64 {
 		g.first = math.MaxUint64 << classes
 	}
@@ -102,7 +102,7 @@ func checkTargets(target []int, classes int, ignore []int) (ignoredLabels, error
 		}
 	}
 	if areClasses(target, classes) {
-		return g, nil
+		return nil
 	}
 	g.outside = true
 	if len(ignore) > 8 {
@@ -119,10 +119,10 @@ func checkTargets(target []int, classes int, ignore []int) (ignoredLabels, error
 			found = slices.Contains(ignore, y)
 		}
 		if !found {
-			return ignoredLabels{}, &TargetError{Row: i, Target: y, Classes: classes}
+			return &TargetError{Row: i, Target: y, Classes: classes}
 		}
 	}
-	return g, nil
+	return nil
 }
 
 // areClasses reports whether all labels are classes.

@@ -46,12 +46,13 @@ func ClassCounts(target []int, classes int, opts *Options) ([]float64, error) {
 }
 
 // resolveRows is resolveLabels of SampleWeight and Ignore alone.
-func resolveRows(target []int, classes int, opts *Options) (settings, error) {
+func resolveRows(target []int, classes int, opts *Options) (s settings, err error) {
 	var some Options
 	if opts != nil {
 		some.SampleWeight, some.Ignore = opts.SampleWeight, opts.Ignore
 	}
-	return resolveLabels("", &some, target, len(target), classes, false)
+	err = s.resolveLabels("", &some, target, len(target), classes, false)
+	return s, err
 }
 
 // BalancedWeights returns class weights that make every class count the same
