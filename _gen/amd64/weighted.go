@@ -8,6 +8,8 @@ import (
 
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"example.org/logsoftmax/_gen/numbers"
 )
 
 // weightedKernels are those of losses and gradients that have a coefficient
@@ -633,26 +635,12 @@ func (g *generator) panelJoinLow() {
 	c, s, groups := g.param("c"), g.param("s"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.eachVector(c, groups, []reg.GPVirtual{s}, func() {
-		g.setSum(field, lanesTree(g.joinWords, 0, 8, func(l int) words {
+		g.setSum(field, numbers.JoinLanes(g.joinWords, 8, func(l int) words {
 			mid, low := g.lowSums(s, l)
 			return words{g.load(field("Hi").Offset(g.rowBytes * l)), g.load(mid), g.load(low)}
 		}))
 	})
 	g.finish()
-}
-
-// lanesTree joins the first so many lanes, in the order of joinLanes: depth
-// first, to have few sums at a time.
-func lanesTree[T any](join func(a, b T) T, l, count int, lane func(l int) T) T {
-	var tree func(l, step int) T
-	tree = func(l, step int) T {
-		if step == count {
-			return lane(l)
-		}
-		a := tree(l, 2*step)
-		return join(a, tree(l+step, 2*step))
-	}
-	return tree(l, 1)
 }
 
 // setSum is Panel.setSum of sumAndRest.
@@ -722,7 +710,7 @@ func (g *generator) panelSumSlices() {
 	field := g.fieldsAt(c)
 	g.keep("zero")
 	g.eachLane(c, n, groups, []reg.GPVirtual{x}, func(lanes int, entries func(l int, take func(at []Mem))) {
-		g.setSum(field, lanesTree(g.joinWords, 0, lanes, func(l int) words {
+		g.setSum(field, numbers.JoinLanes(g.joinWords, lanes, func(l int) words {
 			sum := words{g.zero(), g.zero(), g.loaded("zero")}
 			entries(l, func(at []Mem) {
 				hi, rest := g.twoSum(sum.hi, g.load(at[0]))
@@ -747,7 +735,7 @@ func (g *generator) panelWeightedLoss() {
 	}
 	g.eachLane(c, n, groups, []reg.GPVirtual{q, x}, func(lanes int, entries func(l int, take func(at []Mem))) {
 		max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
-		total := lanesTree(join, 0, lanes, func(l int) sum {
+		total := numbers.JoinLanes(join, lanes, func(l int) sum {
 			s := sum{g.zero(), g.zero()}
 			entries(l, func(at []Mem) {
 				hi, lo := g.addLossTerm(s.hi, s.lo, g.load(at[0]), g.load(at[1]), max, negLogSum)

@@ -42,6 +42,7 @@ func Files(p *source.Package, c *constants.Constants) map[string][]byte {
 	g.pack()
 	g.unpack()
 	g.labelKernels()
+	g.weightedKernels()
 	g.gradientKernels()
 	g.products()
 	g.flush()

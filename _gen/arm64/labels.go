@@ -30,10 +30,8 @@ type rightLabels struct{ single, tied vector }
 func (g *generator) eachEightLabels() *rightLabels {
 	g.raw("MOVD R1, R4")
 	r := &rightLabels{g.pin(4), g.pin(4)}
-	for i := range 4 {
-		g.emit(r.single[i:i+1], "FMOVQ "+displaced("Labels_Single", 16*i)+"(R4), F%[1]d", false)
-		g.emit(r.tied[i:i+1], "FMOVQ "+displaced("Labels_Tied", 16*i)+"(R4), F%[1]d", false)
-	}
+	g.loadPinned(r.single, "Labels_Single", "R4")
+	g.loadPinned(r.tied, "Labels_Tied", "R4")
 	g.label("group")
 	return r
 }
@@ -172,7 +170,7 @@ func (g *generator) labelsWeigh() {
 	least, most := g.keep(g.constant("leastCombined")), g.keep(g.constant("mostCombined"))
 	undivided, combine, coefficient := g.pin(1), g.pin(1), g.pin(1)
 	g.emit(undivided, "FCMEQ2DZERO(%[2]d, %[1]d)", false, divisor)
-	g.emit(combine, "VMOV V%[2]d.B16, V%[1]d.B16", false, noClass)
+	g.assign(combine, noClass)
 	rows := func(count int) {
 		read := func(from string) vector {
 			if count == 1 {
@@ -185,7 +183,7 @@ func (g *generator) labelsWeigh() {
 			y = g.low(y, noClass)
 		}
 		weighted, sampled := fmt.Sprintf("weighted%d", count), fmt.Sprintf("sampled%d", count)
-		g.emit(coefficient, "VMOV V%[2]d.B16, V%[1]d.B16", false, one)
+		g.assign(coefficient, one)
 		g.raw("CBZ R2, " + weighted)
 		var weights vector
 		for i := range 2 {
@@ -230,11 +228,5 @@ func (g *generator) labelsWeigh() {
 	g.store(zero, "Labels_Coefficient", "R1")
 	g.store(zero, "Labels_Gradient", "R1")
 	g.raw("ADD $16, R1\nB rest\ndone:")
-	g.consume("VMOV V%[2]d.D[0], R5", combine[0])
-	g.consume("VMOV V%[2]d.D[1], R6", combine[0])
-	g.raw(`
-		AND R6, R5
-		AND $1, R5
-		MOVB R5, ` + g.place("combine") + `
-		RET`)
+	g.returnMask(combine, "combine")
 }

@@ -23,9 +23,7 @@ func (g *generator) panelRaiseMax() {
 		n := 4 * groups
 		g.raw(fmt.Sprintf("SUBS $%d, R4\nBLT %s", groups, done))
 		g.label(label)
-		for i, v := range m[:n] {
-			g.emit(vector{v}, fmt.Sprintf("FMOVQ %s(R0), F%%[1]d", displaced(panel+"_Max", 16*i)), false)
-		}
+		g.loadPinned(m[:n], panel+"_Max", "R0")
 		g.raw("MOVD R1, R5\nMOVD R3, R6")
 		g.label(label + "Row")
 		for i := 0; i < n; i += 4 {
@@ -48,16 +46,18 @@ func (g *generator) panelRaiseMax() {
 	g.raw("done:\nRET")
 }
 
-// eachFour begins a loop over four slices at a time, whose numbers are at
-// fields of R0, for as many groups as R1 says. What it returns ends the loop
-// and the function.
-func (g *generator) eachFour() (end func()) {
-	g.raw("LSL $1, R1")
+// eachFour begins a loop over four slices at a time, whose numbers are at fields
+// of R0, and of other pointers, for as many groups as a register says. What it
+// returns ends the loop and the function.
+func (g *generator) eachFour(groups string, others ...string) (end func()) {
+	g.raw("LSL $1, " + groups)
 	g.label("four")
 	return func() {
+		for _, p := range append([]string{"R0"}, others...) {
+			g.raw("ADD $32, " + p)
+		}
 		g.raw(`
-			ADD $32, R0
-			SUBS $1, R1
+			SUBS $1, ` + groups + `
 			BNE four
 			RET`)
 	}
@@ -71,7 +71,7 @@ func (g *generator) panelSetFrames() {
 		"does what Panel.setFramesGo does, for groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
-	end := g.eachFour()
+	end := g.eachFour("R1")
 	shift, top := numbers.Frame(g, g.Field("Max"))
 	g.SetField("shift", shift)
 	g.SetField("magic", numbers.FrameMagic(g, top))
@@ -141,9 +141,7 @@ func (g *generator) panelSum(name, does string, byLane bool) {
 			MOVD $8, R12
 			runLength:`)
 	}
-	for i := range sum {
-		g.emit(sum[i:i+1], "FMOVQ "+displaced(panel+"_Hi", 16*i)+"(R8), F%[1]d", false)
-	}
+	g.loadPinned(sum, panel+"_Hi", "R8")
 	g.clear(low)
 	g.label("entry")
 	field := func(name string) vector { return g.load(4, panel+"_"+name, "R0") }
@@ -195,29 +193,39 @@ func (g *generator) panelJoinLanes() {
 	g.function("panelJoinLanes", "func(c *Panel, groups int)",
 		"does what Panel.joinLanesGo does, for groups > 0.")
 	g.loadArguments("c", "groups")
-	end := g.eachFour()
-	// join adds up lanes l, l+step, l+2·step and so on.
-	var join func(l, step int) (sum, rest vector)
-	join = func(l, step int) (sum, rest vector) {
-		if step == 8 {
-			return g.Field(lane("Hi", l)), g.Field(lane("Lo", l))
-		}
-		a, aRest := join(l, 2*step)
-		b, bRest := join(l+step, 2*step)
-		sum, rest = numbers.TwoSum(g, a, b)
-		return sum, g.add(g.add(aRest, bRest), rest)
-	}
-	sum, rest := join(0, 1)
-	g.SetField("Hi", sum)
-	g.SetField("Lo", rest)
+	end := g.eachFour("R1")
+	g.joinLanes(8)
 	end()
+}
+
+// joinLanes joins so many lanes of four slices.
+func (g *generator) joinLanes(lanes int) {
+	sum := numbers.JoinLanes(g.joinWords, lanes, func(l int) words {
+		return words{g.Field(lane("Hi", l)), g.Field(lane("Lo", l))}
+	})
+	g.SetField("Hi", sum[0])
+	g.SetField("Lo", sum[1])
+}
+
+// words are the two or three of a sum in lanes.
+type words []vector
+
+// joinWords is a step of joinLanes, or of CoefficientSum.joined.
+func (g *generator) joinWords(a, b words) words {
+	hi, rest := numbers.TwoSum(g, a[0], b[0])
+	if len(a) == 2 {
+		return words{hi, g.add(g.add(a[1], b[1]), rest)}
+	}
+	mid, ofLanes := numbers.TwoSum(g, a[1], b[1])
+	mid, ofRest := numbers.TwoSum(g, mid, rest)
+	return words{hi, mid, g.add(g.add(a[2], b[2]), g.add(ofLanes, ofRest))}
 }
 
 func (g *generator) panelConclude(name, of string, all bool) {
 	g.function(name, "func(c *Panel, groups int)", "does what Panel."+of+" does, for groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
-	end := g.eachFour()
+	end := g.eachFour("R1")
 	numbers.Conclude(g, g, all)
 	end()
 }

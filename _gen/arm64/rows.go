@@ -64,12 +64,10 @@ func (g *generator) expSum() {
 	g.loadArguments("s", "dst", "x", "n")
 	g.keepTermConstants()
 	magic := g.pin(1)
-	g.emit(magic, "FMOVQ rowSums_magic(R0), F%[1]d", false)
+	g.loadPinned(magic, "rowSums_magic", "R0")
 	frame := func(field string) vector { return g.load(1, "rowSums_"+field, "R0") }
 	sum, low, count := g.pin(4), g.pin(4), g.pin(1)
-	for i := range sum {
-		g.emit(sum[i:i+1], "FMOVQ "+displaced("rowSums_sum", 16*i)+"(R0), F%[1]d", false)
-	}
+	g.loadPinned(sum, "rowSums_sum", "R0")
 	g.clear(count)
 
 	g.label("block")
@@ -131,7 +129,7 @@ func (g *generator) addParts(sum, low, s, q vector) {
 	}
 	newSum, rest := numbers.TwoSum(g, sum, s)
 	g.binary(low, "FADD2D", low, rest)
-	g.emit(sum, "VMOV V%[2]d.B16, V%[1]d.B16", false, newSum)
+	g.assign(sum, newSum)
 }
 
 func (g *generator) shiftBy() {
@@ -160,8 +158,11 @@ func (g *generator) scaleBy() {
 // eachEntry sets entries at dst to functions of those at from, as many as n says,
 // in turn so many registers at a time, and ends the function with what end says.
 func (g *generator) eachEntry(dst, from []string, n string, registers []int, f func(of []vector) []vector, end string) {
+	pointers := slices.Concat(dst, from)
+	slices.Sort(pointers)
+	pointers = slices.Compact(pointers)
 	advance := func(bytes int) {
-		for _, p := range slices.Concat(dst, from) {
+		for _, p := range pointers {
 			g.raw(fmt.Sprintf("ADD $%d, %s", bytes, p))
 		}
 	}

@@ -3,7 +3,11 @@
 
 package arm64
 
-import "example.org/logsoftmax/_gen/numbers"
+import (
+	"strings"
+
+	"example.org/logsoftmax/_gen/numbers"
+)
 
 // gradientKernels are those of the vector-Jacobian products of LogSoftmax and
 // Softmax.
@@ -17,12 +21,24 @@ func (g *generator) gradientKernels() {
 
 // stopUnless goes to the end if a lane of good is not set.
 func (g *generator) stopUnless(good vector) {
-	for len(good) > 1 {
-		good = append(g.bitwise(nil, "VAND", good[:1], good[1:2]), good[2:]...)
+	g.test("VAND", good)
+	g.raw("CBZ R19, end")
+}
+
+// stopIf goes to the end if a lane of found is set.
+func (g *generator) stopIf(found vector) {
+	g.test("VORR", found)
+	g.raw("CBNZ R19, end")
+}
+
+// test joins the lanes of a mask by VAND or VORR, in R19.
+func (g *generator) test(by string, mask vector) {
+	for len(mask) > 1 {
+		mask = append(g.bitwise(nil, by, mask[:1], mask[1:2]), mask[2:]...)
 	}
-	g.consume("VMOV V%[2]d.D[0], R19", good[0])
-	g.consume("VMOV V%[2]d.D[1], R20", good[0])
-	g.raw("AND R20, R19\nCBZ R19, end")
+	g.consume("VMOV V%[2]d.D[0], R19", mask[0])
+	g.consume("VMOV V%[2]d.D[1], R20", mask[0])
+	g.raw(strings.TrimPrefix(by, "V") + " R20, R19")
 }
 
 // returnDone returns how many entries are before R0, from R17 on.

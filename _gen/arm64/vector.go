@@ -50,6 +50,7 @@ var encodings = []encoding{
 	{"FACGE2D", 0x6e60ec00, []field{rm, rn, rd}, "facge v{d}.2d, v{n}.2d, v{m}.2d"},
 	// Compared to 0: as numbers, and as integers.
 	{"FCMEQ2DZERO", 0x4ee0d800, []field{rn, rd}, "fcmeq v{d}.2d, v{n}.2d, #0"},
+	{"FCMGE2DZERO", 0x6ee0c800, []field{rn, rd}, "fcmge v{d}.2d, v{n}.2d, #0"},
 	{"FCMLE2DZERO", 0x6ee0d800, []field{rn, rd}, "fcmle v{d}.2d, v{n}.2d, #0"},
 	{"CMLT2DZERO", 0x4ee0a800, []field{rn, rd}, "cmlt v{d}.2d, v{n}.2d, #0"},
 	{"SCVTF2D", 0x4e61d800, []field{rn, rd}, "scvtf v{d}.2d, v{n}.2d"},
@@ -127,8 +128,10 @@ func (a *assembler) function(name, signature string, bytes int) {
 
 // raw adds instructions, one a line, without vector values.
 func (a *assembler) raw(lines string) {
-	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {
-		a.block = append(a.block, instruction{format: strings.TrimSpace(line), result: -1})
+	for line := range strings.Lines(lines) {
+		if line = strings.TrimSpace(line); line != "" {
+			a.block = append(a.block, instruction{format: line, result: -1})
+		}
 	}
 }
 
@@ -149,6 +152,19 @@ func (a *assembler) pin(n int) vector {
 		a.pinned[a.values] = a.take()
 	}
 	return v
+}
+
+// overwriting has f use the registers of pinned values too, which are lost by it.
+func (a *assembler) overwriting(pinned vector, f func()) {
+	a.flush()
+	var registers []int
+	for _, v := range pinned {
+		registers = append(registers, a.pinned[v])
+	}
+	a.free = append(a.free, registers...)
+	f()
+	a.flush()
+	a.free = slices.DeleteFunc(a.free, func(r int) bool { return slices.Contains(registers, r) })
 }
 
 func (a *assembler) take() int {
@@ -371,6 +387,18 @@ func (a *assembler) load(n int, offset, base string) vector {
 		v[i] = a.read(fmt.Sprintf("FMOVQ %s(%s), F%%[1]d", displaced(offset, 16*i), base))
 	}
 	return v
+}
+
+// assign sets pinned values.
+func (a *assembler) assign(to, v vector) {
+	a.emit(to, "VMOV V%[2]d.B16, V%[1]d.B16", false, v)
+}
+
+// loadPinned loads pinned values.
+func (a *assembler) loadPinned(to vector, offset, base string) {
+	for i := range to {
+		a.emit(to[i:i+1], fmt.Sprintf("FMOVQ %s(%s), F%%[1]d", displaced(offset, 16*i), base), false)
+	}
 }
 
 func (a *assembler) store(v vector, offset, base string) {

@@ -101,6 +101,20 @@ func FastTwoSum[V, M any](m Machine[V, M], a, b V) (sum, rest V) {
 	return sum, m.Sub(b, m.Sub(sum, a))
 }
 
+// JoinLanes joins the first so many lanes, in the order of the function joinLanes:
+// depth first, to have few sums at a time.
+func JoinLanes[T any](join func(a, b T) T, count int, lane func(l int) T) T {
+	var tree func(l, step int) T
+	tree = func(l, step int) T {
+		if step == count {
+			return lane(l)
+		}
+		a := tree(l, 2*step)
+		return join(a, tree(l+step, 2*step))
+	}
+	return tree(0, 1)
+}
+
 // isFinite is the mask of |x| < +Inf.
 func isFinite[V, M any](m Machine[V, M], x V) M { return m.Less(m.Abs(x), m.Constant("inf")) }
 

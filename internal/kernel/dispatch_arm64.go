@@ -362,41 +362,127 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, 
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
-	s.addLossGo(q, x, max, negLogSum)
-	return s.joined()
+	raceReadSlice(q)
+	raceReadSlice(x[:len(q)])
+	if active == tierGo || len(q) == 0 {
+		s.addLossGo(q, x, max, negLogSum)
+		return s.joined()
+	}
+	return weightedLossNEON(s, &q[0], &x[0], len(q), max, negLogSum)
 }
 
 func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
-	return s.addGo(q, x, max, negLogSum)
+	raceReadSlice(q)
+	raceReadSlice(x[:len(q)])
+	if active == tierGo || len(q) == 0 {
+		return s.addGo(q, x, max, negLogSum)
+	}
+	return weightedLossSumsNEON(s, &q[0], &x[0], len(q), max, negLogSum)
 }
 
 func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
-	s.addGo(x)
-	return s.joined()
+	raceReadSlice(x)
+	if active == tierGo || len(x) == 0 {
+		s.addGo(x)
+		return s.joined()
+	}
+	return coefficientSumNEON(s, &x[0], len(x))
 }
 
-func weightedGradient(dst, terms, q []float64, w *weighting) { weightedGradientGo(dst, terms, q, w) }
+func weightedGradient(dst, terms, q []float64, w *weighting) {
+	terms, dst = terms[:len(q)], dst[:len(q)]
+	raceReadSlice(terms)
+	raceReadSlice(q)
+	raceWriteSlice(dst)
+	if active == tierGo || len(q) == 0 {
+		weightedGradientGo(dst, terms, q, w)
+		return
+	}
+	weightedGradientNEON(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+}
 
-func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
+func addLanes(s *laneSums, x, rest []float64) bool {
+	if active == tierGo || len(x) == 0 {
+		return addLanesGo(s, x, rest)
+	}
+	raceReadSlice(x)
+	raceWriteSlice(rest[:len(x)])
+	return !addLanesNEON(s, &x[0], &rest[0], len(x)/Lanes)
+}
 
-func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
+func AreSoftTargets(x []float64) bool {
+	raceReadSlice(x)
+	if active == tierGo || len(x) == 0 {
+		return areSoftTargetsGo(x)
+	}
+	return areSoftTargetsNEON(&x[0], len(x))
+}
 
-func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
+func IndexOf(x []float64, v float64) int {
+	raceReadSlice(x)
+	before := 0
+	if active != tierGo && len(x) > 0 {
+		before = indexOfNEON(&x[0], len(x), v)
+	}
+	if i := indexOfGo(x[before:], v); i >= 0 {
+		return before + i
+	}
+	return -1
+}
 
-func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }
+func (c *Panel) Add(x []float64, stride, n, width int) {
+	raceReadRows(x, stride, n, width)
+	if active == tierGo || n <= 0 || width <= 0 {
+		c.addGo(x, stride, n, width)
+		return
+	}
+	panelAddNEON(c, &x[0], stride, n, width)
+}
 
-func (c *Panel) SumSlices(x []float64, n, groups int) { c.sumSlicesGo(x, n, groups) }
+func (c *Panel) SumSlices(x []float64, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.sumSlicesGo(x, n, groups)
+		return
+	}
+	checkStrip(x, Width, n, groups)
+	panelSumSlicesNEON(c, &x[0], n, groups)
+}
 
-func (c *Panel) TakeLow(s *LowSums, groups int) { c.takeLowGo(s, groups) }
+func (c *Panel) TakeLow(s *LowSums, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.takeLowGo(s, groups)
+		return
+	}
+	panelTakeLowNEON(c, s, groups)
+}
 
-func (c *Panel) JoinLow(s *LowSums, groups int) { c.joinLowGo(s, groups) }
+func (c *Panel) JoinLow(s *LowSums, groups int) {
+	if active == tierGo || groups <= 0 {
+		c.joinLowGo(s, groups)
+		return
+	}
+	panelJoinLowNEON(c, s, groups)
+}
 
 func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
-	c.weightedLossGo(q, x, n, groups)
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.weightedLossGo(q, x, n, groups)
+		return
+	}
+	checkStrip(q, Width, n, groups)
+	checkStrip(x, Width, n, groups)
+	panelWeightedLossNEON(c, &q[0], &x[0], n, groups)
 }
 
 func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
-	c.weightedGradientGo(terms, q, x, n, groups)
+	if active == tierGo || n <= 0 || groups <= 0 {
+		c.weightedGradientGo(terms, q, x, n, groups)
+		return
+	}
+	checkStrip(terms, Width, n, groups)
+	checkStrip(q, Width, n, groups)
+	checkStrip(x, Width, n, groups)
+	panelWeightedGradientNEON(c, &terms[0], &q[0], &x[0], n, groups)
 }
 
 // tileSize returns the size of the tile that a product of rows by cols begins

@@ -121,6 +121,76 @@ func panelDistributionLabelNEON(c *Panel, l *Labels, groups int)
 //go:noescape
 func labelsWeighNEON(l *Labels, weight *float64, sample *float64, n int, divisor float64) (combine bool)
 
+// weightedLossNEON is LaneSum.addLossGo for n > 0 entries, and the lanes
+// joined.
+//
+//go:noescape
+func weightedLossNEON(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+
+// weightedLossSumsNEON is LossAndSum.addGo for n > 0 entries.
+//
+//go:noescape
+func weightedLossSumsNEON(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+
+// coefficientSumNEON is CoefficientSum.addGo for n > 0 entries, and the lanes
+// joined.
+//
+//go:noescape
+func coefficientSumNEON(sums *CoefficientSum, q *float64, n int) (sumHi float64, sumLo float64)
+
+// weightedGradientNEON is weightedGradientGo for n > 0 entries. dst may be
+// terms or q.
+//
+//go:noescape
+func weightedGradientNEON(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+
+// areSoftTargetsNEON is areSoftTargetsGo for n > 0 entries.
+//
+//go:noescape
+func areSoftTargetsNEON(x *float64, n int) (all bool)
+
+// indexOfNEON returns how many of n > 0 entries there are before some, at most
+// 8, of which one is v: n if there are none.
+//
+//go:noescape
+func indexOfNEON(x *float64, n int, v float64) (done int)
+
+// addLanesNEON is addLanesGo for 8·groups > 0 terms, but that it returns
+// whether every rest is 0.
+//
+//go:noescape
+func addLanesNEON(s *laneSums, x *float64, rest *float64, groups int) (nothing bool)
+
+// panelAddNEON is Panel.addGo for n > 0 rows of width > 0.
+//
+//go:noescape
+func panelAddNEON(c *Panel, x *float64, stride int, n int, width int)
+
+// panelTakeLowNEON is Panel.takeLowGo for groups > 0.
+//
+//go:noescape
+func panelTakeLowNEON(c *Panel, s *LowSums, groups int)
+
+// panelJoinLowNEON is Panel.joinLowGo for groups > 0.
+//
+//go:noescape
+func panelJoinLowNEON(c *Panel, s *LowSums, groups int)
+
+// panelSumSlicesNEON is Panel.sumSlicesGo for n > 0 entries.
+//
+//go:noescape
+func panelSumSlicesNEON(c *Panel, x *float64, n int, groups int)
+
+// panelWeightedLossNEON is Panel.weightedLossGo for n > 0 entries.
+//
+//go:noescape
+func panelWeightedLossNEON(c *Panel, q *float64, x *float64, n int, groups int)
+
+// panelWeightedGradientNEON is Panel.weightedGradientGo for n > 0 entries.
+//
+//go:noescape
+func panelWeightedGradientNEON(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
+
 // vectorJacobianNEON is vectorJacobianGo for n > 0 entries. It returns how
 // many it did: all, or those before some that have a special entry. dst may be
 // logp or u.

@@ -24,6 +24,7 @@
 #define FCMGT2D(m, n, d) WORD $(0x6ee0e400 | (m)<<16 | (n)<<5 | (d)) // fcmgt v{d}.2d, v{n}.2d, v{m}.2d
 #define FACGE2D(m, n, d) WORD $(0x6e60ec00 | (m)<<16 | (n)<<5 | (d)) // facge v{d}.2d, v{n}.2d, v{m}.2d
 #define FCMEQ2DZERO(n, d) WORD $(0x4ee0d800 | (n)<<5 | (d)) // fcmeq v{d}.2d, v{n}.2d, #0
+#define FCMGE2DZERO(n, d) WORD $(0x6ee0c800 | (n)<<5 | (d)) // fcmge v{d}.2d, v{n}.2d, #0
 #define FCMLE2DZERO(n, d) WORD $(0x6ee0d800 | (n)<<5 | (d)) // fcmle v{d}.2d, v{n}.2d, #0
 #define CMLT2DZERO(n, d) WORD $(0x4ee0a800 | (n)<<5 | (d)) // cmlt v{d}.2d, v{n}.2d, #0
 #define SCVTF2D(n, d) WORD $(0x4e61d800 | (n)<<5 | (d)) // scvtf v{d}.2d, v{n}.2d
@@ -144,26 +145,26 @@ DATA numbers<>+832(SB)/8, $0x2d30000000000000 // leastCombined
 DATA numbers<>+840(SB)/8, $0x2d30000000000000
 DATA numbers<>+848(SB)/8, $0x43f0000000000000 // mostCombined
 DATA numbers<>+856(SB)/8, $0x43f0000000000000
-DATA numbers<>+864(SB)/8, $0xc088b00000000000 // minusFarthest
-DATA numbers<>+872(SB)/8, $0xc088b00000000000
-DATA numbers<>+880(SB)/8, $0x4338000000000800 // scaledMagic
-DATA numbers<>+888(SB)/8, $0x4338000000000800
-DATA numbers<>+896(SB)/8, $0xbfa2492492492492 // minusSeriesEnd
-DATA numbers<>+904(SB)/8, $0xbfa2492492492492
-DATA numbers<>+912(SB)/8, $0x3efa01a01a01a01a // factorial8
-DATA numbers<>+920(SB)/8, $0x3efa01a01a01a01a
-DATA numbers<>+928(SB)/8, $0x3f2a01a01a01a01a // factorial7
-DATA numbers<>+936(SB)/8, $0x3f2a01a01a01a01a
-DATA numbers<>+944(SB)/8, $0x3f56c16c16c16c17 // factorial6
-DATA numbers<>+952(SB)/8, $0x3f56c16c16c16c17
-DATA numbers<>+960(SB)/8, $0x3f81111111111111 // factorial5
-DATA numbers<>+968(SB)/8, $0x3f81111111111111
-DATA numbers<>+976(SB)/8, $0x3fa5555555555555 // factorial4
-DATA numbers<>+984(SB)/8, $0x3fa5555555555555
-DATA numbers<>+992(SB)/8, $0x3fc5555555555555 // factorial3
-DATA numbers<>+1000(SB)/8, $0x3fc5555555555555
-DATA numbers<>+1008(SB)/8, $0x3fe0000000000000 // half
-DATA numbers<>+1016(SB)/8, $0x3fe0000000000000
+DATA numbers<>+864(SB)/8, $0x3fe0000000000000 // half
+DATA numbers<>+872(SB)/8, $0x3fe0000000000000
+DATA numbers<>+880(SB)/8, $0xc088b00000000000 // minusFarthest
+DATA numbers<>+888(SB)/8, $0xc088b00000000000
+DATA numbers<>+896(SB)/8, $0x4338000000000800 // scaledMagic
+DATA numbers<>+904(SB)/8, $0x4338000000000800
+DATA numbers<>+912(SB)/8, $0xbfa2492492492492 // minusSeriesEnd
+DATA numbers<>+920(SB)/8, $0xbfa2492492492492
+DATA numbers<>+928(SB)/8, $0x3efa01a01a01a01a // factorial8
+DATA numbers<>+936(SB)/8, $0x3efa01a01a01a01a
+DATA numbers<>+944(SB)/8, $0x3f2a01a01a01a01a // factorial7
+DATA numbers<>+952(SB)/8, $0x3f2a01a01a01a01a
+DATA numbers<>+960(SB)/8, $0x3f56c16c16c16c17 // factorial6
+DATA numbers<>+968(SB)/8, $0x3f56c16c16c16c17
+DATA numbers<>+976(SB)/8, $0x3f81111111111111 // factorial5
+DATA numbers<>+984(SB)/8, $0x3f81111111111111
+DATA numbers<>+992(SB)/8, $0x3fa5555555555555 // factorial4
+DATA numbers<>+1000(SB)/8, $0x3fa5555555555555
+DATA numbers<>+1008(SB)/8, $0x3fc5555555555555 // factorial3
+DATA numbers<>+1016(SB)/8, $0x3fc5555555555555
 DATA numbers<>+1024(SB)/8, $0x4082c00000000000 // mostLogp
 DATA numbers<>+1032(SB)/8, $0x4082c00000000000
 DATA numbers<>+1040(SB)/8, $0x3fe8000000000000 // dominant
@@ -2696,12 +2697,12 @@ TEXT ·panelLabelNEON(SB), 0, $0-24
 	FMOVQ	384(R16), F2
 	MOVD	R1, R4
 	FMOVQ	Labels_Single(R4), F3
-	FMOVQ	Labels_Tied(R4), F7
 	FMOVQ	Labels_Single+16(R4), F4
-	FMOVQ	Labels_Tied+16(R4), F8
 	FMOVQ	Labels_Single+32(R4), F5
-	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Tied+48(R4), F10
 
 group:
@@ -2811,7 +2812,6 @@ group:
 	VSUB	V17.D2, V6.D2, V6.D2
 	ADD	$64, R0
 	ADD	$64, R1
-	
 	SUBS	$1, R2
 	BNE	group
 	FMOVQ	F3, Labels_Single(R4)
@@ -2836,12 +2836,12 @@ TEXT ·panelLabelGradientNEON(SB), 0, $0-32
 	FMOVQ	384(R16), F2
 	MOVD	R1, R4
 	FMOVQ	Labels_Single(R4), F3
-	FMOVQ	Labels_Tied(R4), F7
 	FMOVQ	Labels_Single+16(R4), F4
-	FMOVQ	Labels_Tied+16(R4), F8
 	FMOVQ	Labels_Single+32(R4), F5
-	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Tied+48(R4), F10
 
 group:
@@ -3087,12 +3087,12 @@ TEXT ·panelWeightedLabelNEON(SB), 0, $0-24
 	FMOVQ	384(R16), F2
 	MOVD	R1, R4
 	FMOVQ	Labels_Single(R4), F3
-	FMOVQ	Labels_Tied(R4), F7
 	FMOVQ	Labels_Single+16(R4), F4
-	FMOVQ	Labels_Tied+16(R4), F8
 	FMOVQ	Labels_Single+32(R4), F5
-	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Tied+48(R4), F10
 
 group:
@@ -3202,7 +3202,6 @@ group:
 	FMOVQ	F12, Labels_Loss+32+16(R1)
 	ADD	$64, R0
 	ADD	$64, R1
-	
 	SUBS	$1, R2
 	BNE	group
 	FMOVQ	F3, Labels_Single(R4)
@@ -3226,12 +3225,12 @@ TEXT ·panelDistributionLabelNEON(SB), 0, $0-24
 	FMOVQ	384(R16), F2
 	MOVD	R1, R4
 	FMOVQ	Labels_Single(R4), F3
-	FMOVQ	Labels_Tied(R4), F7
 	FMOVQ	Labels_Single+16(R4), F4
-	FMOVQ	Labels_Tied+16(R4), F8
 	FMOVQ	Labels_Single+32(R4), F5
-	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Single+48(R4), F6
+	FMOVQ	Labels_Tied(R4), F7
+	FMOVQ	Labels_Tied+16(R4), F8
+	FMOVQ	Labels_Tied+32(R4), F9
 	FMOVQ	Labels_Tied+48(R4), F10
 
 group:
@@ -3421,7 +3420,6 @@ group:
 	FMOVQ	F14, Labels_Loss+32+16(R1)
 	ADD	$64, R0
 	ADD	$64, R1
-	
 	SUBS	$1, R2
 	BNE	group
 	FMOVQ	F3, Labels_Single(R4)
@@ -3550,6 +3548,3242 @@ done:
 	MOVB	R5, combine+40(FP)
 	RET
 
+// func weightedLossNEON(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+TEXT ·weightedLossNEON(SB), 0, $0-64
+	MOVD	sums+0(FP), R0
+	MOVD	q+8(FP), R1
+	MOVD	x+16(FP), R2
+	MOVD	n+24(FP), R3
+	FMOVD	max+32(FP), F0
+	VDUP	V0.D[0], V0.D2
+	FMOVD	negLogSum+40(FP), F1
+	VDUP	V1.D[0], V1.D2
+	FMOVQ	LaneSum_hi(R0), F2
+	FMOVQ	LaneSum_hi+16(R0), F3
+	FMOVQ	LaneSum_hi+32(R0), F4
+	FMOVQ	LaneSum_hi+48(R0), F5
+	FMOVQ	LaneSum_lo(R0), F6
+	FMOVQ	LaneSum_lo+16(R0), F7
+	FMOVQ	LaneSum_lo+32(R0), F8
+	FMOVQ	LaneSum_lo+48(R0), F9
+	MOVD	$const_BlockLen, R4
+	SUBS	$8, R3
+	BLT	pairs
+
+eight:
+	FMOVQ	0(R2), F10
+	FSUB2D(10, 0, 10)
+	FMOVQ	0+16(R2), F11
+	FSUB2D(11, 0, 11)
+	FSUB2D(1, 10, 10)
+	FSUB2D(1, 11, 11)
+	FMOVQ	0(R1), F12
+	FCMEQ2DZERO(12, 13)
+	FMOVQ	0+16(R1), F14
+	FCMEQ2DZERO(14, 15)
+	FMUL2D(10, 12, 16)
+	FMUL2D(11, 14, 17)
+	BIC16B(13, 16, 16)
+	BIC16B(15, 17, 17)
+	VMOV	V16.B16, V18.B16
+	VFMLS	V10.D2, V12.D2, V18.D2
+	VMOV	V17.B16, V10.B16
+	VFMLS	V11.D2, V14.D2, V10.D2
+	BIC16B(13, 18, 13)
+	BIC16B(15, 10, 15)
+	FADD2D(16, 2, 10)
+	FADD2D(17, 3, 18)
+	FSUB2D(2, 10, 11)
+	FSUB2D(3, 18, 14)
+	FSUB2D(11, 10, 12)
+	FSUB2D(14, 18, 19)
+	FSUB2D(12, 2, 12)
+	FSUB2D(19, 3, 19)
+	FSUB2D(11, 16, 11)
+	FSUB2D(14, 17, 14)
+	FADD2D(11, 12, 11)
+	FADD2D(14, 19, 14)
+	FSUB2D(13, 11, 13)
+	FSUB2D(15, 14, 15)
+	FADD2D(13, 6, 6)
+	FADD2D(15, 7, 7)
+	VMOV	V10.B16, V2.B16
+	VMOV	V18.B16, V3.B16
+	FMOVQ	32(R2), F18
+	FSUB2D(18, 0, 18)
+	FMOVQ	32+16(R2), F10
+	FSUB2D(10, 0, 10)
+	FSUB2D(1, 18, 18)
+	FSUB2D(1, 10, 10)
+	FMOVQ	32(R1), F15
+	FCMEQ2DZERO(15, 13)
+	FMOVQ	32+16(R1), F14
+	FCMEQ2DZERO(14, 11)
+	FMUL2D(18, 15, 19)
+	FMUL2D(10, 14, 12)
+	BIC16B(13, 19, 19)
+	BIC16B(11, 12, 12)
+	VMOV	V19.B16, V17.B16
+	VFMLS	V18.D2, V15.D2, V17.D2
+	VMOV	V12.B16, V18.B16
+	VFMLS	V10.D2, V14.D2, V18.D2
+	BIC16B(13, 17, 13)
+	BIC16B(11, 18, 11)
+	FADD2D(19, 4, 18)
+	FADD2D(12, 5, 17)
+	FSUB2D(4, 18, 10)
+	FSUB2D(5, 17, 14)
+	FSUB2D(10, 18, 15)
+	FSUB2D(14, 17, 16)
+	FSUB2D(15, 4, 15)
+	FSUB2D(16, 5, 16)
+	FSUB2D(10, 19, 10)
+	FSUB2D(14, 12, 14)
+	FADD2D(10, 15, 10)
+	FADD2D(14, 16, 14)
+	FSUB2D(13, 10, 13)
+	FSUB2D(11, 14, 11)
+	FADD2D(13, 8, 8)
+	FADD2D(11, 9, 9)
+	VMOV	V18.B16, V4.B16
+	VMOV	V17.B16, V5.B16
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$8, R3
+	BGE	eight
+
+pairs:
+	ADD	$8, R3
+	SUBS	$2, R3
+	BGE	both0
+	TBZ	$0, R3, join
+	FMOVD	0(R1), F17
+	FMOVD	0(R2), F18
+	MOVD	$0, R3
+	B	take0
+
+both0:
+	FMOVQ	0(R1), F17
+	FMOVQ	0(R2), F18
+
+take0:
+	FSUB2D(18, 0, 11)
+	FSUB2D(1, 11, 11)
+	FCMEQ2DZERO(17, 13)
+	FMUL2D(11, 17, 14)
+	BIC16B(13, 14, 14)
+	VMOV	V14.B16, V10.B16
+	VFMLS	V11.D2, V17.D2, V10.D2
+	BIC16B(13, 10, 13)
+	FADD2D(14, 2, 10)
+	FSUB2D(2, 10, 11)
+	FSUB2D(11, 10, 16)
+	FSUB2D(16, 2, 16)
+	FSUB2D(11, 14, 11)
+	FADD2D(11, 16, 11)
+	FSUB2D(13, 11, 13)
+	FADD2D(13, 6, 6)
+	VMOV	V10.B16, V2.B16
+	SUBS	$2, R3
+	BGE	both1
+	TBZ	$0, R3, join
+	FMOVD	16(R1), F17
+	FMOVD	16(R2), F18
+	MOVD	$0, R3
+	B	take1
+
+both1:
+	FMOVQ	16(R1), F17
+	FMOVQ	16(R2), F18
+
+take1:
+	FSUB2D(18, 0, 10)
+	FSUB2D(1, 10, 10)
+	FCMEQ2DZERO(17, 13)
+	FMUL2D(10, 17, 11)
+	BIC16B(13, 11, 11)
+	VMOV	V11.B16, V16.B16
+	VFMLS	V10.D2, V17.D2, V16.D2
+	BIC16B(13, 16, 13)
+	FADD2D(11, 3, 16)
+	FSUB2D(3, 16, 10)
+	FSUB2D(10, 16, 14)
+	FSUB2D(14, 3, 14)
+	FSUB2D(10, 11, 10)
+	FADD2D(10, 14, 10)
+	FSUB2D(13, 10, 13)
+	FADD2D(13, 7, 7)
+	VMOV	V16.B16, V3.B16
+	SUBS	$2, R3
+	BGE	both2
+	TBZ	$0, R3, join
+	FMOVD	32(R1), F17
+	FMOVD	32(R2), F18
+	MOVD	$0, R3
+	B	take2
+
+both2:
+	FMOVQ	32(R1), F17
+	FMOVQ	32(R2), F18
+
+take2:
+	FSUB2D(18, 0, 16)
+	FSUB2D(1, 16, 16)
+	FCMEQ2DZERO(17, 13)
+	FMUL2D(16, 17, 10)
+	BIC16B(13, 10, 10)
+	VMOV	V10.B16, V14.B16
+	VFMLS	V16.D2, V17.D2, V14.D2
+	BIC16B(13, 14, 13)
+	FADD2D(10, 4, 14)
+	FSUB2D(4, 14, 16)
+	FSUB2D(16, 14, 11)
+	FSUB2D(11, 4, 11)
+	FSUB2D(16, 10, 16)
+	FADD2D(16, 11, 16)
+	FSUB2D(13, 16, 13)
+	FADD2D(13, 8, 8)
+	VMOV	V14.B16, V4.B16
+	SUBS	$2, R3
+	BGE	both3
+	TBZ	$0, R3, join
+	FMOVD	48(R1), F17
+	FMOVD	48(R2), F18
+	MOVD	$0, R3
+	B	take3
+
+both3:
+	FMOVQ	48(R1), F17
+	FMOVQ	48(R2), F18
+
+take3:
+	FSUB2D(18, 0, 14)
+	FSUB2D(1, 14, 14)
+	FCMEQ2DZERO(17, 13)
+	FMUL2D(14, 17, 16)
+	BIC16B(13, 16, 16)
+	VMOV	V16.B16, V11.B16
+	VFMLS	V14.D2, V17.D2, V11.D2
+	BIC16B(13, 11, 13)
+	FADD2D(16, 5, 11)
+	FSUB2D(5, 11, 14)
+	FSUB2D(14, 11, 10)
+	FSUB2D(10, 5, 10)
+	FSUB2D(14, 16, 14)
+	FADD2D(14, 10, 14)
+	FSUB2D(13, 14, 13)
+	FADD2D(13, 9, 9)
+	VMOV	V11.B16, V5.B16
+
+join:
+	FMOVQ	F2, LaneSum_hi(R0)
+	FMOVQ	F3, LaneSum_hi+16(R0)
+	FMOVQ	F4, LaneSum_hi+32(R0)
+	FMOVQ	F5, LaneSum_hi+48(R0)
+	FMOVQ	F6, LaneSum_lo(R0)
+	FMOVQ	F7, LaneSum_lo+16(R0)
+	FMOVQ	F8, LaneSum_lo+32(R0)
+	FMOVQ	F9, LaneSum_lo+48(R0)
+	FADD2D(4, 2, 11)
+	FSUB2D(2, 11, 13)
+	FSUB2D(13, 11, 14)
+	FSUB2D(14, 2, 14)
+	FSUB2D(13, 4, 13)
+	FADD2D(13, 14, 13)
+	FADD2D(8, 6, 14)
+	FADD2D(13, 14, 13)
+	FADD2D(5, 3, 14)
+	FSUB2D(3, 14, 10)
+	FSUB2D(10, 14, 16)
+	FSUB2D(16, 3, 16)
+	FSUB2D(10, 5, 10)
+	FADD2D(10, 16, 10)
+	FADD2D(9, 7, 16)
+	FADD2D(10, 16, 10)
+	FADD2D(14, 11, 16)
+	FSUB2D(11, 16, 15)
+	FSUB2D(15, 16, 12)
+	FSUB2D(12, 11, 12)
+	FSUB2D(15, 14, 15)
+	FADD2D(15, 12, 15)
+	FADD2D(10, 13, 10)
+	FADD2D(15, 10, 15)
+	VZIP2	V16.D2, V16.D2, V10.D2
+	VZIP2	V15.D2, V15.D2, V13.D2
+	FADD2D(10, 16, 12)
+	FSUB2D(16, 12, 14)
+	FSUB2D(14, 12, 11)
+	FSUB2D(11, 16, 11)
+	FSUB2D(14, 10, 14)
+	FADD2D(14, 11, 14)
+	FADD2D(13, 15, 13)
+	FADD2D(14, 13, 14)
+	FMOVD	F12, hi+48(FP)
+	FMOVD	F14, lo+56(FP)
+	RET
+
+// func weightedLossSumsNEON(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+TEXT ·weightedLossSumsNEON(SB), 0, $0-80
+	MOVD	sums+0(FP), R0
+	MOVD	q+8(FP), R1
+	MOVD	x+16(FP), R2
+	MOVD	n+24(FP), R3
+	FMOVD	max+32(FP), F0
+	VDUP	V0.D[0], V0.D2
+	FMOVD	negLogSum+40(FP), F1
+	VDUP	V1.D[0], V1.D2
+	FMOVQ	LossAndSum_loss+LaneSum_hi(R0), F2
+	FMOVQ	LossAndSum_loss+LaneSum_hi+16(R0), F3
+	FMOVQ	LossAndSum_loss+LaneSum_hi+32(R0), F4
+	FMOVQ	LossAndSum_loss+LaneSum_hi+48(R0), F5
+	FMOVQ	LossAndSum_loss+LaneSum_lo(R0), F6
+	FMOVQ	LossAndSum_loss+LaneSum_lo+16(R0), F7
+	FMOVQ	LossAndSum_loss+LaneSum_lo+32(R0), F8
+	FMOVQ	LossAndSum_loss+LaneSum_lo+48(R0), F9
+	FMOVQ	LossAndSum_sum+CoefficientSum_hi(R0), F10
+	FMOVQ	LossAndSum_sum+CoefficientSum_hi+16(R0), F11
+	FMOVQ	LossAndSum_sum+CoefficientSum_hi+32(R0), F12
+	FMOVQ	LossAndSum_sum+CoefficientSum_hi+48(R0), F13
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	MOVD	$const_BlockLen, R4
+	SUBS	$8, R3
+	BLT	pairs
+
+eight:
+	FMOVQ	0(R2), F18
+	FSUB2D(18, 0, 18)
+	FMOVQ	0+16(R2), F19
+	FSUB2D(19, 0, 19)
+	FSUB2D(1, 18, 18)
+	FSUB2D(1, 19, 19)
+	FMOVQ	0(R1), F20
+	FCMEQ2DZERO(20, 21)
+	FMOVQ	0+16(R1), F22
+	FCMEQ2DZERO(22, 23)
+	FMUL2D(18, 20, 24)
+	FMUL2D(19, 22, 25)
+	BIC16B(21, 24, 24)
+	BIC16B(23, 25, 25)
+	VMOV	V24.B16, V26.B16
+	VFMLS	V18.D2, V20.D2, V26.D2
+	VMOV	V25.B16, V18.B16
+	VFMLS	V19.D2, V22.D2, V18.D2
+	BIC16B(21, 26, 21)
+	BIC16B(23, 18, 23)
+	FADD2D(24, 2, 18)
+	FADD2D(25, 3, 26)
+	FSUB2D(2, 18, 19)
+	FSUB2D(3, 26, 27)
+	FSUB2D(19, 18, 28)
+	FSUB2D(27, 26, 29)
+	FSUB2D(28, 2, 28)
+	FSUB2D(29, 3, 29)
+	FSUB2D(19, 24, 19)
+	FSUB2D(27, 25, 27)
+	FADD2D(19, 28, 19)
+	FADD2D(27, 29, 27)
+	FSUB2D(21, 19, 21)
+	FSUB2D(23, 27, 23)
+	FADD2D(21, 6, 6)
+	FADD2D(23, 7, 7)
+	VMOV	V18.B16, V2.B16
+	VMOV	V26.B16, V3.B16
+	FADD2D(20, 10, 26)
+	FADD2D(22, 11, 18)
+	FSUB2D(10, 26, 23)
+	FSUB2D(11, 18, 21)
+	FSUB2D(23, 26, 27)
+	FSUB2D(21, 18, 19)
+	FSUB2D(27, 10, 27)
+	FSUB2D(19, 11, 19)
+	FSUB2D(23, 20, 23)
+	FSUB2D(21, 22, 21)
+	FADD2D(23, 27, 23)
+	FADD2D(21, 19, 21)
+	FADD2D(23, 14, 14)
+	FADD2D(21, 15, 15)
+	VMOV	V26.B16, V10.B16
+	VMOV	V18.B16, V11.B16
+	FMOVQ	32(R2), F18
+	FSUB2D(18, 0, 18)
+	FMOVQ	32+16(R2), F26
+	FSUB2D(26, 0, 26)
+	FSUB2D(1, 18, 18)
+	FSUB2D(1, 26, 26)
+	FMOVQ	32(R1), F21
+	FCMEQ2DZERO(21, 23)
+	FMOVQ	32+16(R1), F19
+	FCMEQ2DZERO(19, 27)
+	FMUL2D(18, 21, 22)
+	FMUL2D(26, 19, 20)
+	BIC16B(23, 22, 22)
+	BIC16B(27, 20, 20)
+	VMOV	V22.B16, V29.B16
+	VFMLS	V18.D2, V21.D2, V29.D2
+	VMOV	V20.B16, V18.B16
+	VFMLS	V26.D2, V19.D2, V18.D2
+	BIC16B(23, 29, 23)
+	BIC16B(27, 18, 27)
+	FADD2D(22, 4, 18)
+	FADD2D(20, 5, 29)
+	FSUB2D(4, 18, 26)
+	FSUB2D(5, 29, 28)
+	FSUB2D(26, 18, 25)
+	FSUB2D(28, 29, 24)
+	FSUB2D(25, 4, 25)
+	FSUB2D(24, 5, 24)
+	FSUB2D(26, 22, 26)
+	FSUB2D(28, 20, 28)
+	FADD2D(26, 25, 26)
+	FADD2D(28, 24, 28)
+	FSUB2D(23, 26, 23)
+	FSUB2D(27, 28, 27)
+	FADD2D(23, 8, 8)
+	FADD2D(27, 9, 9)
+	VMOV	V18.B16, V4.B16
+	VMOV	V29.B16, V5.B16
+	FADD2D(21, 12, 29)
+	FADD2D(19, 13, 18)
+	FSUB2D(12, 29, 27)
+	FSUB2D(13, 18, 23)
+	FSUB2D(27, 29, 28)
+	FSUB2D(23, 18, 26)
+	FSUB2D(28, 12, 28)
+	FSUB2D(26, 13, 26)
+	FSUB2D(27, 21, 27)
+	FSUB2D(23, 19, 23)
+	FADD2D(27, 28, 27)
+	FADD2D(23, 26, 23)
+	FADD2D(27, 16, 16)
+	FADD2D(23, 17, 17)
+	VMOV	V29.B16, V12.B16
+	VMOV	V18.B16, V13.B16
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$8, R4
+	BNE	within
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid(R0), F18
+	FADD2D(14, 18, 29)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+16(R0), F23
+	FADD2D(15, 23, 27)
+	FSUB2D(18, 29, 26)
+	FSUB2D(23, 27, 28)
+	FSUB2D(26, 29, 19)
+	FSUB2D(28, 27, 21)
+	FSUB2D(19, 18, 19)
+	FSUB2D(21, 23, 21)
+	FSUB2D(26, 14, 26)
+	FSUB2D(28, 15, 28)
+	FADD2D(26, 19, 26)
+	FADD2D(28, 21, 28)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low(R0), F21
+	FADD2D(26, 21, 26)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+16(R0), F21
+	FADD2D(28, 21, 28)
+	FMOVQ	F29, LossAndSum_sum+CoefficientSum_mid(R0)
+	FMOVQ	F27, LossAndSum_sum+CoefficientSum_mid+16(R0)
+	FMOVQ	F26, LossAndSum_sum+CoefficientSum_low(R0)
+	FMOVQ	F28, LossAndSum_sum+CoefficientSum_low+16(R0)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+32(R0), F28
+	FADD2D(16, 28, 26)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+32+16(R0), F27
+	FADD2D(17, 27, 29)
+	FSUB2D(28, 26, 21)
+	FSUB2D(27, 29, 19)
+	FSUB2D(21, 26, 23)
+	FSUB2D(19, 29, 18)
+	FSUB2D(23, 28, 23)
+	FSUB2D(18, 27, 18)
+	FSUB2D(21, 16, 21)
+	FSUB2D(19, 17, 19)
+	FADD2D(21, 23, 21)
+	FADD2D(19, 18, 19)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+32(R0), F18
+	FADD2D(21, 18, 21)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+32+16(R0), F18
+	FADD2D(19, 18, 19)
+	FMOVQ	F26, LossAndSum_sum+CoefficientSum_mid+32(R0)
+	FMOVQ	F29, LossAndSum_sum+CoefficientSum_mid+32+16(R0)
+	FMOVQ	F21, LossAndSum_sum+CoefficientSum_low+32(R0)
+	FMOVQ	F19, LossAndSum_sum+CoefficientSum_low+32+16(R0)
+	VEOR	V14.B16, V14.B16, V14.B16
+	VEOR	V15.B16, V15.B16, V15.B16
+	VEOR	V16.B16, V16.B16, V16.B16
+	VEOR	V17.B16, V17.B16, V17.B16
+	MOVD	$const_BlockLen, R4
+
+within:
+	SUBS	$8, R3
+	BGE	eight
+
+pairs:
+	ADD	$8, R3
+	SUBS	$2, R3
+	BGE	both0
+	TBZ	$0, R3, join
+	FMOVD	0(R1), F19
+	FMOVD	0(R2), F21
+	MOVD	$0, R3
+	B	take0
+
+both0:
+	FMOVQ	0(R1), F19
+	FMOVQ	0(R2), F21
+
+take0:
+	FSUB2D(21, 0, 29)
+	FSUB2D(1, 29, 29)
+	FCMEQ2DZERO(19, 26)
+	FMUL2D(29, 19, 18)
+	BIC16B(26, 18, 18)
+	VMOV	V18.B16, V23.B16
+	VFMLS	V29.D2, V19.D2, V23.D2
+	BIC16B(26, 23, 26)
+	FADD2D(18, 2, 23)
+	FSUB2D(2, 23, 29)
+	FSUB2D(29, 23, 27)
+	FSUB2D(27, 2, 27)
+	FSUB2D(29, 18, 29)
+	FADD2D(29, 27, 29)
+	FSUB2D(26, 29, 26)
+	FADD2D(26, 6, 6)
+	VMOV	V23.B16, V2.B16
+	FADD2D(19, 10, 23)
+	FSUB2D(10, 23, 26)
+	FSUB2D(26, 23, 29)
+	FSUB2D(29, 10, 29)
+	FSUB2D(26, 19, 26)
+	FADD2D(26, 29, 26)
+	FADD2D(26, 14, 14)
+	VMOV	V23.B16, V10.B16
+	SUBS	$2, R3
+	BGE	both1
+	TBZ	$0, R3, join
+	FMOVD	16(R1), F19
+	FMOVD	16(R2), F21
+	MOVD	$0, R3
+	B	take1
+
+both1:
+	FMOVQ	16(R1), F19
+	FMOVQ	16(R2), F21
+
+take1:
+	FSUB2D(21, 0, 23)
+	FSUB2D(1, 23, 23)
+	FCMEQ2DZERO(19, 26)
+	FMUL2D(23, 19, 29)
+	BIC16B(26, 29, 29)
+	VMOV	V29.B16, V27.B16
+	VFMLS	V23.D2, V19.D2, V27.D2
+	BIC16B(26, 27, 26)
+	FADD2D(29, 3, 27)
+	FSUB2D(3, 27, 23)
+	FSUB2D(23, 27, 18)
+	FSUB2D(18, 3, 18)
+	FSUB2D(23, 29, 23)
+	FADD2D(23, 18, 23)
+	FSUB2D(26, 23, 26)
+	FADD2D(26, 7, 7)
+	VMOV	V27.B16, V3.B16
+	FADD2D(19, 11, 27)
+	FSUB2D(11, 27, 26)
+	FSUB2D(26, 27, 23)
+	FSUB2D(23, 11, 23)
+	FSUB2D(26, 19, 26)
+	FADD2D(26, 23, 26)
+	FADD2D(26, 15, 15)
+	VMOV	V27.B16, V11.B16
+	SUBS	$2, R3
+	BGE	both2
+	TBZ	$0, R3, join
+	FMOVD	32(R1), F19
+	FMOVD	32(R2), F21
+	MOVD	$0, R3
+	B	take2
+
+both2:
+	FMOVQ	32(R1), F19
+	FMOVQ	32(R2), F21
+
+take2:
+	FSUB2D(21, 0, 27)
+	FSUB2D(1, 27, 27)
+	FCMEQ2DZERO(19, 26)
+	FMUL2D(27, 19, 23)
+	BIC16B(26, 23, 23)
+	VMOV	V23.B16, V18.B16
+	VFMLS	V27.D2, V19.D2, V18.D2
+	BIC16B(26, 18, 26)
+	FADD2D(23, 4, 18)
+	FSUB2D(4, 18, 27)
+	FSUB2D(27, 18, 29)
+	FSUB2D(29, 4, 29)
+	FSUB2D(27, 23, 27)
+	FADD2D(27, 29, 27)
+	FSUB2D(26, 27, 26)
+	FADD2D(26, 8, 8)
+	VMOV	V18.B16, V4.B16
+	FADD2D(19, 12, 18)
+	FSUB2D(12, 18, 26)
+	FSUB2D(26, 18, 27)
+	FSUB2D(27, 12, 27)
+	FSUB2D(26, 19, 26)
+	FADD2D(26, 27, 26)
+	FADD2D(26, 16, 16)
+	VMOV	V18.B16, V12.B16
+	SUBS	$2, R3
+	BGE	both3
+	TBZ	$0, R3, join
+	FMOVD	48(R1), F19
+	FMOVD	48(R2), F21
+	MOVD	$0, R3
+	B	take3
+
+both3:
+	FMOVQ	48(R1), F19
+	FMOVQ	48(R2), F21
+
+take3:
+	FSUB2D(21, 0, 18)
+	FSUB2D(1, 18, 18)
+	FCMEQ2DZERO(19, 26)
+	FMUL2D(18, 19, 27)
+	BIC16B(26, 27, 27)
+	VMOV	V27.B16, V29.B16
+	VFMLS	V18.D2, V19.D2, V29.D2
+	BIC16B(26, 29, 26)
+	FADD2D(27, 5, 29)
+	FSUB2D(5, 29, 18)
+	FSUB2D(18, 29, 23)
+	FSUB2D(23, 5, 23)
+	FSUB2D(18, 27, 18)
+	FADD2D(18, 23, 18)
+	FSUB2D(26, 18, 26)
+	FADD2D(26, 9, 9)
+	VMOV	V29.B16, V5.B16
+	FADD2D(19, 13, 29)
+	FSUB2D(13, 29, 26)
+	FSUB2D(26, 29, 18)
+	FSUB2D(18, 13, 18)
+	FSUB2D(26, 19, 26)
+	FADD2D(26, 18, 26)
+	FADD2D(26, 17, 17)
+	VMOV	V29.B16, V13.B16
+
+join:
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid(R0), F29
+	FADD2D(14, 29, 26)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+16(R0), F18
+	FADD2D(15, 18, 23)
+	FSUB2D(29, 26, 27)
+	FSUB2D(18, 23, 28)
+	FSUB2D(27, 26, 24)
+	FSUB2D(28, 23, 25)
+	FSUB2D(24, 29, 24)
+	FSUB2D(25, 18, 25)
+	FSUB2D(27, 14, 27)
+	FSUB2D(28, 15, 28)
+	FADD2D(27, 24, 27)
+	FADD2D(28, 25, 28)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low(R0), F25
+	FADD2D(27, 25, 27)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+16(R0), F25
+	FADD2D(28, 25, 28)
+	FMOVQ	F26, LossAndSum_sum+CoefficientSum_mid(R0)
+	FMOVQ	F23, LossAndSum_sum+CoefficientSum_mid+16(R0)
+	FMOVQ	F27, LossAndSum_sum+CoefficientSum_low(R0)
+	FMOVQ	F28, LossAndSum_sum+CoefficientSum_low+16(R0)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+32(R0), F28
+	FADD2D(16, 28, 27)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+32+16(R0), F23
+	FADD2D(17, 23, 26)
+	FSUB2D(28, 27, 25)
+	FSUB2D(23, 26, 24)
+	FSUB2D(25, 27, 18)
+	FSUB2D(24, 26, 29)
+	FSUB2D(18, 28, 18)
+	FSUB2D(29, 23, 29)
+	FSUB2D(25, 16, 25)
+	FSUB2D(24, 17, 24)
+	FADD2D(25, 18, 25)
+	FADD2D(24, 29, 24)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+32(R0), F29
+	FADD2D(25, 29, 25)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+32+16(R0), F29
+	FADD2D(24, 29, 24)
+	FMOVQ	F27, LossAndSum_sum+CoefficientSum_mid+32(R0)
+	FMOVQ	F26, LossAndSum_sum+CoefficientSum_mid+32+16(R0)
+	FMOVQ	F25, LossAndSum_sum+CoefficientSum_low+32(R0)
+	FMOVQ	F24, LossAndSum_sum+CoefficientSum_low+32+16(R0)
+	FMOVQ	F2, LossAndSum_loss+LaneSum_hi(R0)
+	FMOVQ	F3, LossAndSum_loss+LaneSum_hi+16(R0)
+	FMOVQ	F4, LossAndSum_loss+LaneSum_hi+32(R0)
+	FMOVQ	F5, LossAndSum_loss+LaneSum_hi+48(R0)
+	FMOVQ	F6, LossAndSum_loss+LaneSum_lo(R0)
+	FMOVQ	F7, LossAndSum_loss+LaneSum_lo+16(R0)
+	FMOVQ	F8, LossAndSum_loss+LaneSum_lo+32(R0)
+	FMOVQ	F9, LossAndSum_loss+LaneSum_lo+48(R0)
+	FADD2D(4, 2, 24)
+	FSUB2D(2, 24, 25)
+	FSUB2D(25, 24, 26)
+	FSUB2D(26, 2, 26)
+	FSUB2D(25, 4, 25)
+	FADD2D(25, 26, 25)
+	FADD2D(8, 6, 26)
+	FADD2D(25, 26, 25)
+	FADD2D(5, 3, 26)
+	FSUB2D(3, 26, 27)
+	FSUB2D(27, 26, 29)
+	FSUB2D(29, 3, 29)
+	FSUB2D(27, 5, 27)
+	FADD2D(27, 29, 27)
+	FADD2D(9, 7, 29)
+	FADD2D(27, 29, 27)
+	FADD2D(26, 24, 29)
+	FSUB2D(24, 29, 18)
+	FSUB2D(18, 29, 23)
+	FSUB2D(23, 24, 23)
+	FSUB2D(18, 26, 18)
+	FADD2D(18, 23, 18)
+	FADD2D(27, 25, 27)
+	FADD2D(18, 27, 18)
+	VZIP2	V29.D2, V29.D2, V27.D2
+	VZIP2	V18.D2, V18.D2, V25.D2
+	FADD2D(27, 29, 23)
+	FSUB2D(29, 23, 26)
+	FSUB2D(26, 23, 24)
+	FSUB2D(24, 29, 24)
+	FSUB2D(26, 27, 26)
+	FADD2D(26, 24, 26)
+	FADD2D(25, 18, 25)
+	FADD2D(26, 25, 26)
+	FMOVD	F23, hi+48(FP)
+	FMOVD	F26, lo+56(FP)
+	FMOVQ	F10, LossAndSum_sum+CoefficientSum_hi(R0)
+	FMOVQ	F11, LossAndSum_sum+CoefficientSum_hi+16(R0)
+	FMOVQ	F12, LossAndSum_sum+CoefficientSum_hi+32(R0)
+	FMOVQ	F13, LossAndSum_sum+CoefficientSum_hi+48(R0)
+	FADD2D(12, 10, 26)
+	FSUB2D(10, 26, 23)
+	FSUB2D(23, 26, 25)
+	FSUB2D(25, 10, 25)
+	FSUB2D(23, 12, 23)
+	FADD2D(23, 25, 23)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid(R0), F25
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+32(R0), F18
+	FADD2D(18, 25, 24)
+	FSUB2D(25, 24, 27)
+	FSUB2D(27, 24, 29)
+	FSUB2D(29, 25, 29)
+	FSUB2D(27, 18, 27)
+	FADD2D(27, 29, 27)
+	FADD2D(23, 24, 29)
+	FSUB2D(24, 29, 18)
+	FSUB2D(18, 29, 25)
+	FSUB2D(25, 24, 25)
+	FSUB2D(18, 23, 18)
+	FADD2D(18, 25, 18)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low(R0), F25
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+32(R0), F23
+	FADD2D(23, 25, 23)
+	FADD2D(18, 27, 18)
+	FADD2D(18, 23, 18)
+	FADD2D(13, 11, 23)
+	FSUB2D(11, 23, 27)
+	FSUB2D(27, 23, 25)
+	FSUB2D(25, 11, 25)
+	FSUB2D(27, 13, 27)
+	FADD2D(27, 25, 27)
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+16(R0), F25
+	FMOVQ	LossAndSum_sum+CoefficientSum_mid+48(R0), F24
+	FADD2D(24, 25, 28)
+	FSUB2D(25, 28, 20)
+	FSUB2D(20, 28, 22)
+	FSUB2D(22, 25, 22)
+	FSUB2D(20, 24, 20)
+	FADD2D(20, 22, 20)
+	FADD2D(27, 28, 22)
+	FSUB2D(28, 22, 24)
+	FSUB2D(24, 22, 25)
+	FSUB2D(25, 28, 25)
+	FSUB2D(24, 27, 24)
+	FADD2D(24, 25, 24)
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+16(R0), F25
+	FMOVQ	LossAndSum_sum+CoefficientSum_low+48(R0), F27
+	FADD2D(27, 25, 27)
+	FADD2D(24, 20, 24)
+	FADD2D(24, 27, 24)
+	FADD2D(23, 26, 27)
+	FSUB2D(26, 27, 20)
+	FSUB2D(20, 27, 25)
+	FSUB2D(25, 26, 25)
+	FSUB2D(20, 23, 20)
+	FADD2D(20, 25, 20)
+	FADD2D(22, 29, 25)
+	FSUB2D(29, 25, 23)
+	FSUB2D(23, 25, 26)
+	FSUB2D(26, 29, 26)
+	FSUB2D(23, 22, 23)
+	FADD2D(23, 26, 23)
+	FADD2D(20, 25, 26)
+	FSUB2D(25, 26, 22)
+	FSUB2D(22, 26, 29)
+	FSUB2D(29, 25, 29)
+	FSUB2D(22, 20, 22)
+	FADD2D(22, 29, 22)
+	FADD2D(24, 18, 24)
+	FADD2D(22, 23, 22)
+	FADD2D(22, 24, 22)
+	VZIP2	V27.D2, V27.D2, V24.D2
+	VZIP2	V26.D2, V26.D2, V23.D2
+	VZIP2	V22.D2, V22.D2, V18.D2
+	FADD2D(24, 27, 29)
+	FSUB2D(27, 29, 20)
+	FSUB2D(20, 29, 25)
+	FSUB2D(25, 27, 25)
+	FSUB2D(20, 24, 20)
+	FADD2D(20, 25, 20)
+	FADD2D(23, 26, 25)
+	FSUB2D(26, 25, 24)
+	FSUB2D(24, 25, 27)
+	FSUB2D(27, 26, 27)
+	FSUB2D(24, 23, 24)
+	FADD2D(24, 27, 24)
+	FADD2D(20, 25, 27)
+	FSUB2D(25, 27, 23)
+	FSUB2D(23, 27, 26)
+	FSUB2D(26, 25, 26)
+	FSUB2D(23, 20, 23)
+	FADD2D(23, 26, 23)
+	FADD2D(18, 22, 18)
+	FADD2D(23, 24, 23)
+	FADD2D(23, 18, 23)
+	FMOVD	F29, sumHi+64(FP)
+	FADD2D(23, 27, 23)
+	FMOVD	F23, sumLo+72(FP)
+	RET
+
+// func coefficientSumNEON(sums *CoefficientSum, q *float64, n int) (sumHi float64, sumLo float64)
+TEXT ·coefficientSumNEON(SB), 0, $0-40
+	MOVD	sums+0(FP), R0
+	MOVD	q+8(FP), R1
+	MOVD	n+16(FP), R2
+	FMOVQ	CoefficientSum_hi(R0), F0
+	FMOVQ	CoefficientSum_hi+16(R0), F1
+	FMOVQ	CoefficientSum_hi+32(R0), F2
+	FMOVQ	CoefficientSum_hi+48(R0), F3
+	VEOR	V4.B16, V4.B16, V4.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	MOVD	$const_BlockLen, R4
+	SUBS	$8, R2
+	BLT	pairs
+
+eight:
+	FMOVQ	0(R1), F8
+	FADD2D(8, 0, 9)
+	FMOVQ	0+16(R1), F10
+	FADD2D(10, 1, 11)
+	FSUB2D(0, 9, 12)
+	FSUB2D(1, 11, 13)
+	FSUB2D(12, 9, 14)
+	FSUB2D(13, 11, 15)
+	FSUB2D(14, 0, 14)
+	FSUB2D(15, 1, 15)
+	FSUB2D(12, 8, 12)
+	FSUB2D(13, 10, 13)
+	FADD2D(12, 14, 12)
+	FADD2D(13, 15, 13)
+	FADD2D(12, 4, 4)
+	FADD2D(13, 5, 5)
+	VMOV	V9.B16, V0.B16
+	VMOV	V11.B16, V1.B16
+	FMOVQ	32(R1), F11
+	FADD2D(11, 2, 9)
+	FMOVQ	32+16(R1), F13
+	FADD2D(13, 3, 12)
+	FSUB2D(2, 9, 15)
+	FSUB2D(3, 12, 14)
+	FSUB2D(15, 9, 10)
+	FSUB2D(14, 12, 8)
+	FSUB2D(10, 2, 10)
+	FSUB2D(8, 3, 8)
+	FSUB2D(15, 11, 15)
+	FSUB2D(14, 13, 14)
+	FADD2D(15, 10, 15)
+	FADD2D(14, 8, 14)
+	FADD2D(15, 6, 6)
+	FADD2D(14, 7, 7)
+	VMOV	V9.B16, V2.B16
+	VMOV	V12.B16, V3.B16
+	ADD	$64, R1
+	SUBS	$8, R4
+	BNE	within
+	FMOVQ	CoefficientSum_mid(R0), F12
+	FADD2D(4, 12, 9)
+	FMOVQ	CoefficientSum_mid+16(R0), F14
+	FADD2D(5, 14, 15)
+	FSUB2D(12, 9, 8)
+	FSUB2D(14, 15, 10)
+	FSUB2D(8, 9, 13)
+	FSUB2D(10, 15, 11)
+	FSUB2D(13, 12, 13)
+	FSUB2D(11, 14, 11)
+	FSUB2D(8, 4, 8)
+	FSUB2D(10, 5, 10)
+	FADD2D(8, 13, 8)
+	FADD2D(10, 11, 10)
+	FMOVQ	CoefficientSum_low(R0), F11
+	FADD2D(8, 11, 8)
+	FMOVQ	CoefficientSum_low+16(R0), F11
+	FADD2D(10, 11, 10)
+	FMOVQ	F9, CoefficientSum_mid(R0)
+	FMOVQ	F15, CoefficientSum_mid+16(R0)
+	FMOVQ	F8, CoefficientSum_low(R0)
+	FMOVQ	F10, CoefficientSum_low+16(R0)
+	FMOVQ	CoefficientSum_mid+32(R0), F10
+	FADD2D(6, 10, 8)
+	FMOVQ	CoefficientSum_mid+32+16(R0), F15
+	FADD2D(7, 15, 9)
+	FSUB2D(10, 8, 11)
+	FSUB2D(15, 9, 13)
+	FSUB2D(11, 8, 14)
+	FSUB2D(13, 9, 12)
+	FSUB2D(14, 10, 14)
+	FSUB2D(12, 15, 12)
+	FSUB2D(11, 6, 11)
+	FSUB2D(13, 7, 13)
+	FADD2D(11, 14, 11)
+	FADD2D(13, 12, 13)
+	FMOVQ	CoefficientSum_low+32(R0), F12
+	FADD2D(11, 12, 11)
+	FMOVQ	CoefficientSum_low+32+16(R0), F12
+	FADD2D(13, 12, 13)
+	FMOVQ	F8, CoefficientSum_mid+32(R0)
+	FMOVQ	F9, CoefficientSum_mid+32+16(R0)
+	FMOVQ	F11, CoefficientSum_low+32(R0)
+	FMOVQ	F13, CoefficientSum_low+32+16(R0)
+	VEOR	V4.B16, V4.B16, V4.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	MOVD	$const_BlockLen, R4
+
+within:
+	SUBS	$8, R2
+	BGE	eight
+
+pairs:
+	ADD	$8, R2
+	SUBS	$2, R2
+	BGE	both0
+	TBZ	$0, R2, join
+	FMOVD	0(R1), F13
+	MOVD	$0, R2
+	B	take0
+
+both0:
+	FMOVQ	0(R1), F13
+
+take0:
+	FADD2D(13, 0, 11)
+	FSUB2D(0, 11, 9)
+	FSUB2D(9, 11, 8)
+	FSUB2D(8, 0, 8)
+	FSUB2D(9, 13, 9)
+	FADD2D(9, 8, 9)
+	FADD2D(9, 4, 4)
+	VMOV	V11.B16, V0.B16
+	SUBS	$2, R2
+	BGE	both1
+	TBZ	$0, R2, join
+	FMOVD	16(R1), F13
+	MOVD	$0, R2
+	B	take1
+
+both1:
+	FMOVQ	16(R1), F13
+
+take1:
+	FADD2D(13, 1, 11)
+	FSUB2D(1, 11, 9)
+	FSUB2D(9, 11, 8)
+	FSUB2D(8, 1, 8)
+	FSUB2D(9, 13, 9)
+	FADD2D(9, 8, 9)
+	FADD2D(9, 5, 5)
+	VMOV	V11.B16, V1.B16
+	SUBS	$2, R2
+	BGE	both2
+	TBZ	$0, R2, join
+	FMOVD	32(R1), F13
+	MOVD	$0, R2
+	B	take2
+
+both2:
+	FMOVQ	32(R1), F13
+
+take2:
+	FADD2D(13, 2, 11)
+	FSUB2D(2, 11, 9)
+	FSUB2D(9, 11, 8)
+	FSUB2D(8, 2, 8)
+	FSUB2D(9, 13, 9)
+	FADD2D(9, 8, 9)
+	FADD2D(9, 6, 6)
+	VMOV	V11.B16, V2.B16
+	SUBS	$2, R2
+	BGE	both3
+	TBZ	$0, R2, join
+	FMOVD	48(R1), F13
+	MOVD	$0, R2
+	B	take3
+
+both3:
+	FMOVQ	48(R1), F13
+
+take3:
+	FADD2D(13, 3, 11)
+	FSUB2D(3, 11, 9)
+	FSUB2D(9, 11, 8)
+	FSUB2D(8, 3, 8)
+	FSUB2D(9, 13, 9)
+	FADD2D(9, 8, 9)
+	FADD2D(9, 7, 7)
+	VMOV	V11.B16, V3.B16
+
+join:
+	FMOVQ	CoefficientSum_mid(R0), F11
+	FADD2D(4, 11, 9)
+	FMOVQ	CoefficientSum_mid+16(R0), F8
+	FADD2D(5, 8, 12)
+	FSUB2D(11, 9, 14)
+	FSUB2D(8, 12, 15)
+	FSUB2D(14, 9, 10)
+	FSUB2D(15, 12, 16)
+	FSUB2D(10, 11, 10)
+	FSUB2D(16, 8, 16)
+	FSUB2D(14, 4, 14)
+	FSUB2D(15, 5, 15)
+	FADD2D(14, 10, 14)
+	FADD2D(15, 16, 15)
+	FMOVQ	CoefficientSum_low(R0), F16
+	FADD2D(14, 16, 14)
+	FMOVQ	CoefficientSum_low+16(R0), F16
+	FADD2D(15, 16, 15)
+	FMOVQ	F9, CoefficientSum_mid(R0)
+	FMOVQ	F12, CoefficientSum_mid+16(R0)
+	FMOVQ	F14, CoefficientSum_low(R0)
+	FMOVQ	F15, CoefficientSum_low+16(R0)
+	FMOVQ	CoefficientSum_mid+32(R0), F15
+	FADD2D(6, 15, 14)
+	FMOVQ	CoefficientSum_mid+32+16(R0), F12
+	FADD2D(7, 12, 9)
+	FSUB2D(15, 14, 16)
+	FSUB2D(12, 9, 10)
+	FSUB2D(16, 14, 8)
+	FSUB2D(10, 9, 11)
+	FSUB2D(8, 15, 8)
+	FSUB2D(11, 12, 11)
+	FSUB2D(16, 6, 16)
+	FSUB2D(10, 7, 10)
+	FADD2D(16, 8, 16)
+	FADD2D(10, 11, 10)
+	FMOVQ	CoefficientSum_low+32(R0), F11
+	FADD2D(16, 11, 16)
+	FMOVQ	CoefficientSum_low+32+16(R0), F11
+	FADD2D(10, 11, 10)
+	FMOVQ	F14, CoefficientSum_mid+32(R0)
+	FMOVQ	F9, CoefficientSum_mid+32+16(R0)
+	FMOVQ	F16, CoefficientSum_low+32(R0)
+	FMOVQ	F10, CoefficientSum_low+32+16(R0)
+	FMOVQ	F0, CoefficientSum_hi(R0)
+	FMOVQ	F1, CoefficientSum_hi+16(R0)
+	FMOVQ	F2, CoefficientSum_hi+32(R0)
+	FMOVQ	F3, CoefficientSum_hi+48(R0)
+	FADD2D(2, 0, 10)
+	FSUB2D(0, 10, 16)
+	FSUB2D(16, 10, 9)
+	FSUB2D(9, 0, 9)
+	FSUB2D(16, 2, 16)
+	FADD2D(16, 9, 16)
+	FMOVQ	CoefficientSum_mid(R0), F9
+	FMOVQ	CoefficientSum_mid+32(R0), F14
+	FADD2D(14, 9, 11)
+	FSUB2D(9, 11, 8)
+	FSUB2D(8, 11, 12)
+	FSUB2D(12, 9, 12)
+	FSUB2D(8, 14, 8)
+	FADD2D(8, 12, 8)
+	FADD2D(16, 11, 12)
+	FSUB2D(11, 12, 14)
+	FSUB2D(14, 12, 9)
+	FSUB2D(9, 11, 9)
+	FSUB2D(14, 16, 14)
+	FADD2D(14, 9, 14)
+	FMOVQ	CoefficientSum_low(R0), F9
+	FMOVQ	CoefficientSum_low+32(R0), F16
+	FADD2D(16, 9, 16)
+	FADD2D(14, 8, 14)
+	FADD2D(14, 16, 14)
+	FADD2D(3, 1, 16)
+	FSUB2D(1, 16, 8)
+	FSUB2D(8, 16, 9)
+	FSUB2D(9, 1, 9)
+	FSUB2D(8, 3, 8)
+	FADD2D(8, 9, 8)
+	FMOVQ	CoefficientSum_mid+16(R0), F9
+	FMOVQ	CoefficientSum_mid+48(R0), F11
+	FADD2D(11, 9, 15)
+	FSUB2D(9, 15, 17)
+	FSUB2D(17, 15, 18)
+	FSUB2D(18, 9, 18)
+	FSUB2D(17, 11, 17)
+	FADD2D(17, 18, 17)
+	FADD2D(8, 15, 18)
+	FSUB2D(15, 18, 11)
+	FSUB2D(11, 18, 9)
+	FSUB2D(9, 15, 9)
+	FSUB2D(11, 8, 11)
+	FADD2D(11, 9, 11)
+	FMOVQ	CoefficientSum_low+16(R0), F9
+	FMOVQ	CoefficientSum_low+48(R0), F8
+	FADD2D(8, 9, 8)
+	FADD2D(11, 17, 11)
+	FADD2D(11, 8, 11)
+	FADD2D(16, 10, 8)
+	FSUB2D(10, 8, 17)
+	FSUB2D(17, 8, 9)
+	FSUB2D(9, 10, 9)
+	FSUB2D(17, 16, 17)
+	FADD2D(17, 9, 17)
+	FADD2D(18, 12, 9)
+	FSUB2D(12, 9, 16)
+	FSUB2D(16, 9, 10)
+	FSUB2D(10, 12, 10)
+	FSUB2D(16, 18, 16)
+	FADD2D(16, 10, 16)
+	FADD2D(17, 9, 10)
+	FSUB2D(9, 10, 18)
+	FSUB2D(18, 10, 12)
+	FSUB2D(12, 9, 12)
+	FSUB2D(18, 17, 18)
+	FADD2D(18, 12, 18)
+	FADD2D(11, 14, 11)
+	FADD2D(18, 16, 18)
+	FADD2D(18, 11, 18)
+	VZIP2	V8.D2, V8.D2, V11.D2
+	VZIP2	V10.D2, V10.D2, V16.D2
+	VZIP2	V18.D2, V18.D2, V14.D2
+	FADD2D(11, 8, 12)
+	FSUB2D(8, 12, 17)
+	FSUB2D(17, 12, 9)
+	FSUB2D(9, 8, 9)
+	FSUB2D(17, 11, 17)
+	FADD2D(17, 9, 17)
+	FADD2D(16, 10, 9)
+	FSUB2D(10, 9, 11)
+	FSUB2D(11, 9, 8)
+	FSUB2D(8, 10, 8)
+	FSUB2D(11, 16, 11)
+	FADD2D(11, 8, 11)
+	FADD2D(17, 9, 8)
+	FSUB2D(9, 8, 16)
+	FSUB2D(16, 8, 10)
+	FSUB2D(10, 9, 10)
+	FSUB2D(16, 17, 16)
+	FADD2D(16, 10, 16)
+	FADD2D(14, 18, 14)
+	FADD2D(16, 11, 16)
+	FADD2D(16, 14, 16)
+	FMOVD	F12, sumHi+24(FP)
+	FADD2D(16, 8, 16)
+	FMOVD	F16, sumLo+32(FP)
+	RET
+
+// func weightedGradientNEON(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+TEXT ·weightedGradientNEON(SB), 0, $0-80
+	MOVD	$numbers<>(SB), R16
+	MOVD	dst+0(FP), R0
+	MOVD	terms+8(FP), R1
+	MOVD	q+16(FP), R2
+	MOVD	n+24(FP), R3
+	FMOVD	first+32(FP), F0
+	VDUP	V0.D[0], V0.D2
+	FMOVD	firstLow+40(FP), F1
+	VDUP	V1.D[0], V1.D2
+	FMOVD	hi+48(FP), F2
+	VDUP	V2.D[0], V2.D2
+	FMOVD	lo+56(FP), F3
+	VDUP	V3.D[0], V3.D2
+	FMOVD	one+64(FP), F4
+	VDUP	V4.D[0], V4.D2
+	FMOVD	factor+72(FP), F6
+	VDUP	V6.D[0], V6.D2
+	FSUB2D(4, 4, 5)
+	FMOVQ	512(R16), F7
+	FMOVQ	384(R16), F8
+	SUBS	$8, R3
+	BLT	by8Done
+
+by8:
+	FMOVQ	0(R1), F9
+	FMUL2D(0, 9, 10)
+	FMOVQ	16(R1), F11
+	FMUL2D(0, 11, 12)
+	FMOVQ	32(R1), F13
+	FMUL2D(0, 13, 14)
+	FMOVQ	48(R1), F15
+	FMUL2D(0, 15, 16)
+	VMOV	V10.B16, V17.B16
+	VFMLS	V0.D2, V9.D2, V17.D2
+	VMOV	V12.B16, V18.B16
+	VFMLS	V0.D2, V11.D2, V18.D2
+	VMOV	V14.B16, V19.B16
+	VFMLS	V0.D2, V13.D2, V19.D2
+	VMOV	V16.B16, V20.B16
+	VFMLS	V0.D2, V15.D2, V20.D2
+	VFMLS	V1.D2, V9.D2, V17.D2
+	VFMLS	V1.D2, V11.D2, V18.D2
+	VFMLS	V1.D2, V13.D2, V19.D2
+	VFMLS	V1.D2, V15.D2, V20.D2
+	FMOVQ	0(R2), F15
+	FCMEQ2D(4, 15, 13)
+	FMOVQ	16(R2), F11
+	FCMEQ2D(4, 11, 9)
+	FMOVQ	32(R2), F21
+	FCMEQ2D(4, 21, 22)
+	FMOVQ	48(R2), F23
+	FCMEQ2D(4, 23, 24)
+	BIC16B(13, 17, 13)
+	BIC16B(9, 18, 9)
+	BIC16B(22, 19, 22)
+	BIC16B(24, 20, 24)
+	FCMEQ2D(5, 15, 20)
+	FCMEQ2D(5, 11, 19)
+	FCMEQ2D(5, 21, 18)
+	FCMEQ2D(5, 23, 17)
+	BIC16B(20, 13, 20)
+	BIC16B(19, 9, 19)
+	BIC16B(18, 22, 18)
+	BIC16B(17, 24, 17)
+	FMUL2D(3, 10, 24)
+	FMUL2D(3, 12, 22)
+	FMUL2D(3, 14, 9)
+	FMUL2D(3, 16, 13)
+	VFMLS	V2.D2, V20.D2, V24.D2
+	VFMLS	V2.D2, V19.D2, V22.D2
+	VFMLS	V2.D2, V18.D2, V9.D2
+	VFMLS	V2.D2, V17.D2, V13.D2
+	VFMLS	V2.D2, V10.D2, V15.D2
+	VFMLS	V2.D2, V12.D2, V11.D2
+	VFMLS	V2.D2, V14.D2, V21.D2
+	VFMLS	V2.D2, V16.D2, V23.D2
+	FSUB2D(15, 24, 15)
+	FSUB2D(11, 22, 11)
+	FSUB2D(21, 9, 21)
+	FSUB2D(23, 13, 23)
+	FMUL2D(6, 15, 15)
+	FMUL2D(6, 11, 11)
+	FMUL2D(6, 21, 21)
+	FMUL2D(6, 23, 23)
+	FADD2D(7, 15, 15)
+	FADD2D(7, 11, 11)
+	FADD2D(7, 21, 21)
+	FADD2D(7, 23, 23)
+	FCMEQ2D(15, 15, 13)
+	FCMEQ2D(11, 11, 9)
+	FCMEQ2D(21, 21, 22)
+	FCMEQ2D(23, 23, 24)
+	VBIF	V13.B16, V8.B16, V15.B16
+	VBIF	V9.B16, V8.B16, V11.B16
+	VBIF	V22.B16, V8.B16, V21.B16
+	VBIF	V24.B16, V8.B16, V23.B16
+	FMOVQ	F15, 0(R0)
+	FMOVQ	F11, 16(R0)
+	FMOVQ	F21, 32(R0)
+	FMOVQ	F23, 48(R0)
+	ADD	$64, R0
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$8, R3
+	BGE	by8
+
+by8Done:
+	ADD	$8, R3
+	SUBS	$2, R3
+	BLT	by2Done
+
+by2:
+	FMOVQ	0(R1), F23
+	FMUL2D(0, 23, 21)
+	VMOV	V21.B16, V11.B16
+	VFMLS	V0.D2, V23.D2, V11.D2
+	VFMLS	V1.D2, V23.D2, V11.D2
+	FMOVQ	0(R2), F23
+	FCMEQ2D(4, 23, 15)
+	BIC16B(15, 11, 15)
+	FCMEQ2D(5, 23, 11)
+	BIC16B(11, 15, 11)
+	FMUL2D(3, 21, 15)
+	VFMLS	V2.D2, V11.D2, V15.D2
+	VFMLS	V2.D2, V21.D2, V23.D2
+	FSUB2D(23, 15, 23)
+	FMUL2D(6, 23, 23)
+	FADD2D(7, 23, 23)
+	FCMEQ2D(23, 23, 15)
+	VBIF	V15.B16, V8.B16, V23.B16
+	FMOVQ	F23, 0(R0)
+	ADD	$16, R0
+	ADD	$16, R1
+	ADD	$16, R2
+	SUBS	$2, R3
+	BGE	by2
+
+by2Done:
+	ADD	$2, R3
+	CBZ	R3, end
+	VLD1R	(R1), [V23.D2]
+	VLD1R	(R2), [V15.D2]
+	FMUL2D(0, 23, 21)
+	VMOV	V21.B16, V11.B16
+	VFMLS	V0.D2, V23.D2, V11.D2
+	VFMLS	V1.D2, V23.D2, V11.D2
+	FCMEQ2D(4, 15, 23)
+	BIC16B(23, 11, 23)
+	FCMEQ2D(5, 15, 11)
+	BIC16B(11, 23, 11)
+	FMUL2D(3, 21, 23)
+	VFMLS	V2.D2, V11.D2, V23.D2
+	VFMLS	V2.D2, V21.D2, V15.D2
+	FSUB2D(15, 23, 15)
+	FMUL2D(6, 15, 15)
+	FADD2D(7, 15, 15)
+	FCMEQ2D(15, 15, 23)
+	VBIF	V23.B16, V8.B16, V15.B16
+	FMOVD	F15, (R0)
+	ADD	$8, R0
+	ADD	$8, R1
+	ADD	$8, R2
+
+end:
+	RET
+
+// func areSoftTargetsNEON(x *float64, n int) (all bool)
+TEXT ·areSoftTargetsNEON(SB), 0, $0-17
+	MOVD	$numbers<>(SB), R16
+	MOVD	x+0(FP), R0
+	MOVD	n+8(FP), R1
+	FMOVQ	400(R16), F0
+	VCMEQ	V1.D2, V1.D2, V1.D2
+	SUBS	$8, R1
+	BLT	by8Done
+
+by8:
+	FMOVQ	0(R0), F2
+	FCMGE2DZERO(2, 3)
+	FMOVQ	16(R0), F4
+	FCMGE2DZERO(4, 5)
+	FMOVQ	32(R0), F6
+	FCMGE2DZERO(6, 7)
+	FMOVQ	48(R0), F8
+	FCMGE2DZERO(8, 9)
+	FCMGT2D(2, 0, 2)
+	FCMGT2D(4, 0, 4)
+	FCMGT2D(6, 0, 6)
+	FCMGT2D(8, 0, 8)
+	VAND	V2.B16, V3.B16, V2.B16
+	VAND	V4.B16, V5.B16, V4.B16
+	VAND	V6.B16, V7.B16, V6.B16
+	VAND	V8.B16, V9.B16, V8.B16
+	VAND	V2.B16, V1.B16, V1.B16
+	VAND	V4.B16, V1.B16, V1.B16
+	VAND	V6.B16, V1.B16, V1.B16
+	VAND	V8.B16, V1.B16, V1.B16
+	ADD	$64, R0
+	SUBS	$8, R1
+	BGE	by8
+
+by8Done:
+	ADD	$8, R1
+	SUBS	$2, R1
+	BLT	by2Done
+
+by2:
+	FMOVQ	0(R0), F8
+	FCMGE2DZERO(8, 6)
+	FCMGT2D(8, 0, 8)
+	VAND	V8.B16, V6.B16, V8.B16
+	VAND	V8.B16, V1.B16, V1.B16
+	ADD	$16, R0
+	SUBS	$2, R1
+	BGE	by2
+
+by2Done:
+	ADD	$2, R1
+	CBZ	R1, end
+	VLD1R	(R0), [V8.D2]
+	FCMGE2DZERO(8, 6)
+	FCMGT2D(8, 0, 8)
+	VAND	V8.B16, V6.B16, V8.B16
+	VAND	V8.B16, V1.B16, V1.B16
+	ADD	$8, R0
+
+end:
+	VMOV	V1.D[0], R5
+	VMOV	V1.D[1], R6
+	AND	R6, R5
+	AND	$1, R5
+	MOVB	R5, all+16(FP)
+	RET
+
+// func indexOfNEON(x *float64, n int, v float64) (done int)
+TEXT ·indexOfNEON(SB), 0, $0-32
+	MOVD	x+0(FP), R0
+	MOVD	n+8(FP), R1
+	FMOVD	v+16(FP), F0
+	VDUP	V0.D[0], V0.D2
+	MOVD	R0, R17
+	SUBS	$8, R1
+	BLT	by8Done
+
+by8:
+	FMOVQ	0(R0), F1
+	FCMEQ2D(0, 1, 1)
+	FMOVQ	16(R0), F2
+	FCMEQ2D(0, 2, 2)
+	FMOVQ	32(R0), F3
+	FCMEQ2D(0, 3, 3)
+	FMOVQ	48(R0), F4
+	FCMEQ2D(0, 4, 4)
+	VORR	V2.B16, V1.B16, V2.B16
+	VORR	V3.B16, V2.B16, V3.B16
+	VORR	V4.B16, V3.B16, V4.B16
+	VMOV	V4.D[0], R19
+	VMOV	V4.D[1], R20
+	ORR	R20, R19
+	CBNZ	R19, end
+	ADD	$64, R0
+	SUBS	$8, R1
+	BGE	by8
+
+by8Done:
+	ADD	$8, R1
+	SUBS	$2, R1
+	BLT	by2Done
+
+by2:
+	FMOVQ	0(R0), F4
+	FCMEQ2D(0, 4, 4)
+	VMOV	V4.D[0], R19
+	VMOV	V4.D[1], R20
+	ORR	R20, R19
+	CBNZ	R19, end
+	ADD	$16, R0
+	SUBS	$2, R1
+	BGE	by2
+
+by2Done:
+	ADD	$2, R1
+	CBZ	R1, end
+	VLD1R	(R0), [V4.D2]
+	FCMEQ2D(0, 4, 4)
+	VMOV	V4.D[0], R19
+	VMOV	V4.D[1], R20
+	ORR	R20, R19
+	CBNZ	R19, end
+	ADD	$8, R0
+
+end:
+	SUB	R17, R0
+	LSR	$3, R0
+	MOVD	R0, done+24(FP)
+	RET
+
+// func addLanesNEON(s *laneSums, x *float64, rest *float64, groups int) (nothing bool)
+TEXT ·addLanesNEON(SB), 0, $0-33
+	MOVD	s+0(FP), R0
+	MOVD	x+8(FP), R1
+	MOVD	rest+16(FP), R2
+	MOVD	groups+24(FP), R3
+	FMOVQ	laneSums_hi(R0), F0
+	FMOVQ	laneSums_hi+16(R0), F1
+	FMOVQ	laneSums_hi+32(R0), F2
+	FMOVQ	laneSums_hi+48(R0), F3
+	FMOVQ	laneSums_lo(R0), F4
+	FMOVQ	laneSums_lo+16(R0), F5
+	FMOVQ	laneSums_lo+32(R0), F6
+	FMOVQ	laneSums_lo+48(R0), F7
+	VCMEQ	V8.D2, V8.D2, V8.D2
+
+group:
+	FMOVQ	0(R1), F9
+	FADD2D(9, 0, 10)
+	FMOVQ	16(R1), F11
+	FADD2D(11, 1, 12)
+	FMOVQ	32(R1), F13
+	FADD2D(13, 2, 14)
+	FMOVQ	48(R1), F15
+	FADD2D(15, 3, 16)
+	FSUB2D(0, 10, 17)
+	FSUB2D(1, 12, 18)
+	FSUB2D(2, 14, 19)
+	FSUB2D(3, 16, 20)
+	FSUB2D(17, 10, 21)
+	FSUB2D(18, 12, 22)
+	FSUB2D(19, 14, 23)
+	FSUB2D(20, 16, 24)
+	FSUB2D(21, 0, 21)
+	FSUB2D(22, 1, 22)
+	FSUB2D(23, 2, 23)
+	FSUB2D(24, 3, 24)
+	FSUB2D(17, 9, 17)
+	FSUB2D(18, 11, 18)
+	FSUB2D(19, 13, 19)
+	FSUB2D(20, 15, 20)
+	FADD2D(17, 21, 17)
+	FADD2D(18, 22, 18)
+	FADD2D(19, 23, 19)
+	FADD2D(20, 24, 20)
+	VMOV	V10.B16, V0.B16
+	VMOV	V12.B16, V1.B16
+	VMOV	V14.B16, V2.B16
+	VMOV	V16.B16, V3.B16
+	FADD2D(17, 4, 16)
+	FADD2D(18, 5, 14)
+	FADD2D(19, 6, 12)
+	FADD2D(20, 7, 10)
+	FSUB2D(4, 16, 24)
+	FSUB2D(5, 14, 23)
+	FSUB2D(6, 12, 22)
+	FSUB2D(7, 10, 21)
+	FSUB2D(24, 16, 15)
+	FSUB2D(23, 14, 13)
+	FSUB2D(22, 12, 11)
+	FSUB2D(21, 10, 9)
+	FSUB2D(15, 4, 15)
+	FSUB2D(13, 5, 13)
+	FSUB2D(11, 6, 11)
+	FSUB2D(9, 7, 9)
+	FSUB2D(24, 17, 24)
+	FSUB2D(23, 18, 23)
+	FSUB2D(22, 19, 22)
+	FSUB2D(21, 20, 21)
+	FADD2D(24, 15, 24)
+	FADD2D(23, 13, 23)
+	FADD2D(22, 11, 22)
+	FADD2D(21, 9, 21)
+	VMOV	V16.B16, V4.B16
+	VMOV	V14.B16, V5.B16
+	VMOV	V12.B16, V6.B16
+	VMOV	V10.B16, V7.B16
+	FMOVQ	F24, 0(R2)
+	FMOVQ	F23, 16(R2)
+	FMOVQ	F22, 32(R2)
+	FMOVQ	F21, 48(R2)
+	FCMEQ2DZERO(24, 24)
+	FCMEQ2DZERO(23, 23)
+	FCMEQ2DZERO(22, 22)
+	FCMEQ2DZERO(21, 21)
+	VAND	V24.B16, V8.B16, V8.B16
+	VAND	V23.B16, V8.B16, V8.B16
+	VAND	V22.B16, V8.B16, V8.B16
+	VAND	V21.B16, V8.B16, V8.B16
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$1, R3
+	BNE	group
+	FMOVQ	F0, laneSums_hi(R0)
+	FMOVQ	F1, laneSums_hi+16(R0)
+	FMOVQ	F2, laneSums_hi+32(R0)
+	FMOVQ	F3, laneSums_hi+48(R0)
+	FMOVQ	F4, laneSums_lo(R0)
+	FMOVQ	F5, laneSums_lo+16(R0)
+	FMOVQ	F6, laneSums_lo+32(R0)
+	FMOVQ	F7, laneSums_lo+48(R0)
+	VMOV	V8.D[0], R5
+	VMOV	V8.D[1], R6
+	AND	R6, R5
+	AND	$1, R5
+	MOVB	R5, nothing+32(FP)
+	RET
+
+// func panelAddNEON(c *Panel, x *float64, stride int, n int, width int)
+TEXT ·panelAddNEON(SB), 0, $0-40
+	MOVD	c+0(FP), R0
+	MOVD	x+8(FP), R1
+	MOVD	stride+16(FP), R2
+	MOVD	n+24(FP), R3
+	MOVD	width+32(FP), R4
+	LSL	$3, R2
+	MOVD	$0, R5
+
+row:
+	ADD	R5, R0, R7
+	ADD	$Panel_Lo, R7, R8
+	ADD	$Panel_Hi, R7
+	MOVD	R1, R9
+	MOVD	R4, R10
+	SUBS	$8, R10
+	BLT	by8Done
+
+by8:
+	FMOVQ	0(R7), F0
+	FMOVQ	0(R9), F1
+	FADD2D(1, 0, 2)
+	FMOVQ	16(R7), F3
+	FMOVQ	16(R9), F4
+	FADD2D(4, 3, 5)
+	FMOVQ	32(R7), F6
+	FMOVQ	32(R9), F7
+	FADD2D(7, 6, 8)
+	FMOVQ	48(R7), F9
+	FMOVQ	48(R9), F10
+	FADD2D(10, 9, 11)
+	FSUB2D(0, 2, 12)
+	FSUB2D(3, 5, 13)
+	FSUB2D(6, 8, 14)
+	FSUB2D(9, 11, 15)
+	FSUB2D(12, 2, 16)
+	FSUB2D(13, 5, 17)
+	FSUB2D(14, 8, 18)
+	FSUB2D(15, 11, 19)
+	FSUB2D(16, 0, 16)
+	FSUB2D(17, 3, 17)
+	FSUB2D(18, 6, 18)
+	FSUB2D(19, 9, 19)
+	FSUB2D(12, 1, 12)
+	FSUB2D(13, 4, 13)
+	FSUB2D(14, 7, 14)
+	FSUB2D(15, 10, 15)
+	FADD2D(12, 16, 12)
+	FADD2D(13, 17, 13)
+	FADD2D(14, 18, 14)
+	FADD2D(15, 19, 15)
+	FMOVQ	0(R8), F19
+	FADD2D(12, 19, 12)
+	FMOVQ	16(R8), F19
+	FADD2D(13, 19, 13)
+	FMOVQ	32(R8), F19
+	FADD2D(14, 19, 14)
+	FMOVQ	48(R8), F19
+	FADD2D(15, 19, 15)
+	FMOVQ	F2, 0(R7)
+	FMOVQ	F5, 16(R7)
+	FMOVQ	F8, 32(R7)
+	FMOVQ	F11, 48(R7)
+	FMOVQ	F12, 0(R8)
+	FMOVQ	F13, 16(R8)
+	FMOVQ	F14, 32(R8)
+	FMOVQ	F15, 48(R8)
+	ADD	$64, R7
+	ADD	$64, R8
+	ADD	$64, R9
+	SUBS	$8, R10
+	BGE	by8
+
+by8Done:
+	ADD	$8, R10
+	SUBS	$2, R10
+	BLT	by2Done
+
+by2:
+	FMOVQ	0(R7), F15
+	FMOVQ	0(R9), F14
+	FADD2D(14, 15, 13)
+	FSUB2D(15, 13, 12)
+	FSUB2D(12, 13, 11)
+	FSUB2D(11, 15, 11)
+	FSUB2D(12, 14, 12)
+	FADD2D(12, 11, 12)
+	FMOVQ	0(R8), F11
+	FADD2D(12, 11, 12)
+	FMOVQ	F13, 0(R7)
+	FMOVQ	F12, 0(R8)
+	ADD	$16, R7
+	ADD	$16, R8
+	ADD	$16, R9
+	SUBS	$2, R10
+	BGE	by2
+
+by2Done:
+	ADD	$2, R10
+	CBZ	R10, end
+	VLD1R	(R7), [V12.D2]
+	VLD1R	(R8), [V13.D2]
+	VLD1R	(R9), [V11.D2]
+	FADD2D(11, 12, 14)
+	FSUB2D(12, 14, 15)
+	FSUB2D(15, 14, 8)
+	FSUB2D(8, 12, 8)
+	FSUB2D(15, 11, 15)
+	FADD2D(15, 8, 15)
+	FADD2D(15, 13, 15)
+	FMOVD	F14, (R7)
+	FMOVD	F15, (R8)
+	ADD	$8, R7
+	ADD	$8, R8
+	ADD	$8, R9
+
+end:
+	ADD	R2, R1
+	ADD	$const_Width*8, R5
+	AND	$(const_Lanes*const_Width*8-1), R5
+	SUBS	$1, R3
+	BNE	row
+	RET
+
+// func panelTakeLowNEON(c *Panel, s *LowSums, groups int)
+TEXT ·panelTakeLowNEON(SB), 0, $0-24
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R3
+	MOVD	s+8(FP), R1
+	MOVD	groups+16(FP), R6
+	MOVD	$const_Width, R2
+	MOVD	R2, R4
+	MOVD	$const_Lanes, R5
+	FMOVQ	512(R16), F0
+	LSL	$3, R2
+	LSL	$3, R4
+
+row:
+	MOVD	R0, R7
+	MOVD	R3, R8
+	MOVD	R1, R9
+	MOVD	R6, R10
+
+group:
+	FMOVQ	LowSums_mid(R9), F1
+	FMOVQ	Panel_Lo(R8), F2
+	FADD2D(2, 1, 3)
+	FMOVQ	LowSums_mid+16(R9), F4
+	FMOVQ	Panel_Lo+16(R8), F5
+	FADD2D(5, 4, 6)
+	FMOVQ	LowSums_mid+32(R9), F7
+	FMOVQ	Panel_Lo+32(R8), F8
+	FADD2D(8, 7, 9)
+	FMOVQ	LowSums_mid+48(R9), F10
+	FMOVQ	Panel_Lo+48(R8), F11
+	FADD2D(11, 10, 12)
+	FSUB2D(1, 3, 13)
+	FSUB2D(4, 6, 14)
+	FSUB2D(7, 9, 15)
+	FSUB2D(10, 12, 16)
+	FSUB2D(13, 3, 17)
+	FSUB2D(14, 6, 18)
+	FSUB2D(15, 9, 19)
+	FSUB2D(16, 12, 20)
+	FSUB2D(17, 1, 17)
+	FSUB2D(18, 4, 18)
+	FSUB2D(19, 7, 19)
+	FSUB2D(20, 10, 20)
+	FSUB2D(13, 2, 13)
+	FSUB2D(14, 5, 14)
+	FSUB2D(15, 8, 15)
+	FSUB2D(16, 11, 16)
+	FADD2D(13, 17, 13)
+	FADD2D(14, 18, 14)
+	FADD2D(15, 19, 15)
+	FADD2D(16, 20, 16)
+	FMOVQ	LowSums_low(R9), F20
+	FADD2D(13, 20, 13)
+	FMOVQ	LowSums_low+16(R9), F20
+	FADD2D(14, 20, 14)
+	FMOVQ	LowSums_low+32(R9), F20
+	FADD2D(15, 20, 15)
+	FMOVQ	LowSums_low+48(R9), F20
+	FADD2D(16, 20, 16)
+	FMOVQ	F3, LowSums_mid(R9)
+	FMOVQ	F6, LowSums_mid+16(R9)
+	FMOVQ	F9, LowSums_mid+32(R9)
+	FMOVQ	F12, LowSums_mid+48(R9)
+	FMOVQ	F13, LowSums_low(R9)
+	FMOVQ	F14, LowSums_low+16(R9)
+	FMOVQ	F15, LowSums_low+32(R9)
+	FMOVQ	F16, LowSums_low+48(R9)
+	FMOVQ	F0, Panel_Lo(R8)
+	FMOVQ	F0, Panel_Lo+16(R8)
+	FMOVQ	F0, Panel_Lo+32(R8)
+	FMOVQ	F0, Panel_Lo+48(R8)
+	ADD	$64, R7
+	ADD	$64, R8
+	ADD	$64, R9
+	SUBS	$1, R10
+	BNE	group
+	ADD	R4, R3
+	ADD	R2, R1
+	SUBS	$1, R5
+	BNE	row
+	RET
+
+// func panelJoinLowNEON(c *Panel, s *LowSums, groups int)
+TEXT ·panelJoinLowNEON(SB), 0, $0-24
+	MOVD	c+0(FP), R0
+	MOVD	s+8(FP), R1
+	MOVD	groups+16(FP), R2
+	LSL	$1, R2
+
+four:
+	FMOVQ	Panel_Hi+0*const_Width*8(R0), F0
+	FMOVQ	Panel_Hi+4*const_Width*8(R0), F1
+	FADD2D(1, 0, 2)
+	FMOVQ	Panel_Hi+0*const_Width*8+16(R0), F3
+	FMOVQ	Panel_Hi+4*const_Width*8+16(R0), F4
+	FADD2D(4, 3, 5)
+	FSUB2D(0, 2, 6)
+	FSUB2D(3, 5, 7)
+	FSUB2D(6, 2, 8)
+	FSUB2D(7, 5, 9)
+	FSUB2D(8, 0, 8)
+	FSUB2D(9, 3, 9)
+	FSUB2D(6, 1, 6)
+	FSUB2D(7, 4, 7)
+	FADD2D(6, 8, 6)
+	FADD2D(7, 9, 7)
+	FMOVQ	LowSums_mid+0*const_Width*8(R1), F9
+	FMOVQ	LowSums_mid+4*const_Width*8(R1), F8
+	FADD2D(8, 9, 4)
+	FMOVQ	LowSums_mid+0*const_Width*8+16(R1), F1
+	FMOVQ	LowSums_mid+4*const_Width*8+16(R1), F3
+	FADD2D(3, 1, 0)
+	FSUB2D(9, 4, 10)
+	FSUB2D(1, 0, 11)
+	FSUB2D(10, 4, 12)
+	FSUB2D(11, 0, 13)
+	FSUB2D(12, 9, 12)
+	FSUB2D(13, 1, 13)
+	FSUB2D(10, 8, 10)
+	FSUB2D(11, 3, 11)
+	FADD2D(10, 12, 10)
+	FADD2D(11, 13, 11)
+	FADD2D(6, 4, 13)
+	FADD2D(7, 0, 12)
+	FSUB2D(4, 13, 3)
+	FSUB2D(0, 12, 8)
+	FSUB2D(3, 13, 1)
+	FSUB2D(8, 12, 9)
+	FSUB2D(1, 4, 1)
+	FSUB2D(9, 0, 9)
+	FSUB2D(3, 6, 3)
+	FSUB2D(8, 7, 8)
+	FADD2D(3, 1, 3)
+	FADD2D(8, 9, 8)
+	FMOVQ	LowSums_low+0*const_Width*8(R1), F9
+	FMOVQ	LowSums_low+4*const_Width*8(R1), F1
+	FADD2D(1, 9, 1)
+	FMOVQ	LowSums_low+0*const_Width*8+16(R1), F9
+	FMOVQ	LowSums_low+4*const_Width*8+16(R1), F7
+	FADD2D(7, 9, 7)
+	FADD2D(3, 10, 3)
+	FADD2D(8, 11, 8)
+	FADD2D(3, 1, 3)
+	FADD2D(8, 7, 8)
+	FMOVQ	Panel_Hi+2*const_Width*8(R0), F7
+	FMOVQ	Panel_Hi+6*const_Width*8(R0), F1
+	FADD2D(1, 7, 11)
+	FMOVQ	Panel_Hi+2*const_Width*8+16(R0), F10
+	FMOVQ	Panel_Hi+6*const_Width*8+16(R0), F9
+	FADD2D(9, 10, 6)
+	FSUB2D(7, 11, 0)
+	FSUB2D(10, 6, 4)
+	FSUB2D(0, 11, 14)
+	FSUB2D(4, 6, 15)
+	FSUB2D(14, 7, 14)
+	FSUB2D(15, 10, 15)
+	FSUB2D(0, 1, 0)
+	FSUB2D(4, 9, 4)
+	FADD2D(0, 14, 0)
+	FADD2D(4, 15, 4)
+	FMOVQ	LowSums_mid+2*const_Width*8(R1), F15
+	FMOVQ	LowSums_mid+6*const_Width*8(R1), F14
+	FADD2D(14, 15, 9)
+	FMOVQ	LowSums_mid+2*const_Width*8+16(R1), F1
+	FMOVQ	LowSums_mid+6*const_Width*8+16(R1), F10
+	FADD2D(10, 1, 7)
+	FSUB2D(15, 9, 16)
+	FSUB2D(1, 7, 17)
+	FSUB2D(16, 9, 18)
+	FSUB2D(17, 7, 19)
+	FSUB2D(18, 15, 18)
+	FSUB2D(19, 1, 19)
+	FSUB2D(16, 14, 16)
+	FSUB2D(17, 10, 17)
+	FADD2D(16, 18, 16)
+	FADD2D(17, 19, 17)
+	FADD2D(0, 9, 19)
+	FADD2D(4, 7, 18)
+	FSUB2D(9, 19, 10)
+	FSUB2D(7, 18, 14)
+	FSUB2D(10, 19, 1)
+	FSUB2D(14, 18, 15)
+	FSUB2D(1, 9, 1)
+	FSUB2D(15, 7, 15)
+	FSUB2D(10, 0, 10)
+	FSUB2D(14, 4, 14)
+	FADD2D(10, 1, 10)
+	FADD2D(14, 15, 14)
+	FMOVQ	LowSums_low+2*const_Width*8(R1), F15
+	FMOVQ	LowSums_low+6*const_Width*8(R1), F1
+	FADD2D(1, 15, 1)
+	FMOVQ	LowSums_low+2*const_Width*8+16(R1), F15
+	FMOVQ	LowSums_low+6*const_Width*8+16(R1), F4
+	FADD2D(4, 15, 4)
+	FADD2D(10, 16, 10)
+	FADD2D(14, 17, 14)
+	FADD2D(10, 1, 10)
+	FADD2D(14, 4, 14)
+	FADD2D(11, 2, 4)
+	FADD2D(6, 5, 1)
+	FSUB2D(2, 4, 17)
+	FSUB2D(5, 1, 16)
+	FSUB2D(17, 4, 15)
+	FSUB2D(16, 1, 0)
+	FSUB2D(15, 2, 15)
+	FSUB2D(0, 5, 0)
+	FSUB2D(17, 11, 17)
+	FSUB2D(16, 6, 16)
+	FADD2D(17, 15, 17)
+	FADD2D(16, 0, 16)
+	FADD2D(19, 13, 0)
+	FADD2D(18, 12, 15)
+	FSUB2D(13, 0, 6)
+	FSUB2D(12, 15, 11)
+	FSUB2D(6, 0, 5)
+	FSUB2D(11, 15, 2)
+	FSUB2D(5, 13, 5)
+	FSUB2D(2, 12, 2)
+	FSUB2D(6, 19, 6)
+	FSUB2D(11, 18, 11)
+	FADD2D(6, 5, 6)
+	FADD2D(11, 2, 11)
+	FADD2D(17, 0, 2)
+	FADD2D(16, 15, 5)
+	FSUB2D(0, 2, 18)
+	FSUB2D(15, 5, 19)
+	FSUB2D(18, 2, 12)
+	FSUB2D(19, 5, 13)
+	FSUB2D(12, 0, 12)
+	FSUB2D(13, 15, 13)
+	FSUB2D(18, 17, 18)
+	FSUB2D(19, 16, 19)
+	FADD2D(18, 12, 18)
+	FADD2D(19, 13, 19)
+	FADD2D(10, 3, 10)
+	FADD2D(14, 8, 14)
+	FADD2D(18, 6, 18)
+	FADD2D(19, 11, 19)
+	FADD2D(18, 10, 18)
+	FADD2D(19, 14, 19)
+	FMOVQ	Panel_Hi+1*const_Width*8(R0), F14
+	FMOVQ	Panel_Hi+5*const_Width*8(R0), F10
+	FADD2D(10, 14, 11)
+	FMOVQ	Panel_Hi+1*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Hi+5*const_Width*8+16(R0), F8
+	FADD2D(8, 6, 3)
+	FSUB2D(14, 11, 13)
+	FSUB2D(6, 3, 12)
+	FSUB2D(13, 11, 16)
+	FSUB2D(12, 3, 17)
+	FSUB2D(16, 14, 16)
+	FSUB2D(17, 6, 17)
+	FSUB2D(13, 10, 13)
+	FSUB2D(12, 8, 12)
+	FADD2D(13, 16, 13)
+	FADD2D(12, 17, 12)
+	FMOVQ	LowSums_mid+1*const_Width*8(R1), F17
+	FMOVQ	LowSums_mid+5*const_Width*8(R1), F16
+	FADD2D(16, 17, 8)
+	FMOVQ	LowSums_mid+1*const_Width*8+16(R1), F10
+	FMOVQ	LowSums_mid+5*const_Width*8+16(R1), F6
+	FADD2D(6, 10, 14)
+	FSUB2D(17, 8, 15)
+	FSUB2D(10, 14, 0)
+	FSUB2D(15, 8, 7)
+	FSUB2D(0, 14, 9)
+	FSUB2D(7, 17, 7)
+	FSUB2D(9, 10, 9)
+	FSUB2D(15, 16, 15)
+	FSUB2D(0, 6, 0)
+	FADD2D(15, 7, 15)
+	FADD2D(0, 9, 0)
+	FADD2D(13, 8, 9)
+	FADD2D(12, 14, 7)
+	FSUB2D(8, 9, 6)
+	FSUB2D(14, 7, 16)
+	FSUB2D(6, 9, 10)
+	FSUB2D(16, 7, 17)
+	FSUB2D(10, 8, 10)
+	FSUB2D(17, 14, 17)
+	FSUB2D(6, 13, 6)
+	FSUB2D(16, 12, 16)
+	FADD2D(6, 10, 6)
+	FADD2D(16, 17, 16)
+	FMOVQ	LowSums_low+1*const_Width*8(R1), F17
+	FMOVQ	LowSums_low+5*const_Width*8(R1), F10
+	FADD2D(10, 17, 10)
+	FMOVQ	LowSums_low+1*const_Width*8+16(R1), F17
+	FMOVQ	LowSums_low+5*const_Width*8+16(R1), F12
+	FADD2D(12, 17, 12)
+	FADD2D(6, 15, 6)
+	FADD2D(16, 0, 16)
+	FADD2D(6, 10, 6)
+	FADD2D(16, 12, 16)
+	FMOVQ	Panel_Hi+3*const_Width*8(R0), F12
+	FMOVQ	Panel_Hi+7*const_Width*8(R0), F10
+	FADD2D(10, 12, 0)
+	FMOVQ	Panel_Hi+3*const_Width*8+16(R0), F15
+	FMOVQ	Panel_Hi+7*const_Width*8+16(R0), F17
+	FADD2D(17, 15, 13)
+	FSUB2D(12, 0, 14)
+	FSUB2D(15, 13, 8)
+	FSUB2D(14, 0, 20)
+	FSUB2D(8, 13, 21)
+	FSUB2D(20, 12, 20)
+	FSUB2D(21, 15, 21)
+	FSUB2D(14, 10, 14)
+	FSUB2D(8, 17, 8)
+	FADD2D(14, 20, 14)
+	FADD2D(8, 21, 8)
+	FMOVQ	LowSums_mid+3*const_Width*8(R1), F21
+	FMOVQ	LowSums_mid+7*const_Width*8(R1), F20
+	FADD2D(20, 21, 17)
+	FMOVQ	LowSums_mid+3*const_Width*8+16(R1), F10
+	FMOVQ	LowSums_mid+7*const_Width*8+16(R1), F15
+	FADD2D(15, 10, 12)
+	FSUB2D(21, 17, 22)
+	FSUB2D(10, 12, 23)
+	FSUB2D(22, 17, 24)
+	FSUB2D(23, 12, 25)
+	FSUB2D(24, 21, 24)
+	FSUB2D(25, 10, 25)
+	FSUB2D(22, 20, 22)
+	FSUB2D(23, 15, 23)
+	FADD2D(22, 24, 22)
+	FADD2D(23, 25, 23)
+	FADD2D(14, 17, 25)
+	FADD2D(8, 12, 24)
+	FSUB2D(17, 25, 15)
+	FSUB2D(12, 24, 20)
+	FSUB2D(15, 25, 10)
+	FSUB2D(20, 24, 21)
+	FSUB2D(10, 17, 10)
+	FSUB2D(21, 12, 21)
+	FSUB2D(15, 14, 15)
+	FSUB2D(20, 8, 20)
+	FADD2D(15, 10, 15)
+	FADD2D(20, 21, 20)
+	FMOVQ	LowSums_low+3*const_Width*8(R1), F21
+	FMOVQ	LowSums_low+7*const_Width*8(R1), F10
+	FADD2D(10, 21, 10)
+	FMOVQ	LowSums_low+3*const_Width*8+16(R1), F21
+	FMOVQ	LowSums_low+7*const_Width*8+16(R1), F8
+	FADD2D(8, 21, 8)
+	FADD2D(15, 22, 15)
+	FADD2D(20, 23, 20)
+	FADD2D(15, 10, 15)
+	FADD2D(20, 8, 20)
+	FADD2D(0, 11, 8)
+	FADD2D(13, 3, 10)
+	FSUB2D(11, 8, 23)
+	FSUB2D(3, 10, 22)
+	FSUB2D(23, 8, 21)
+	FSUB2D(22, 10, 14)
+	FSUB2D(21, 11, 21)
+	FSUB2D(14, 3, 14)
+	FSUB2D(23, 0, 23)
+	FSUB2D(22, 13, 22)
+	FADD2D(23, 21, 23)
+	FADD2D(22, 14, 22)
+	FADD2D(25, 9, 14)
+	FADD2D(24, 7, 21)
+	FSUB2D(9, 14, 13)
+	FSUB2D(7, 21, 0)
+	FSUB2D(13, 14, 3)
+	FSUB2D(0, 21, 11)
+	FSUB2D(3, 9, 3)
+	FSUB2D(11, 7, 11)
+	FSUB2D(13, 25, 13)
+	FSUB2D(0, 24, 0)
+	FADD2D(13, 3, 13)
+	FADD2D(0, 11, 0)
+	FADD2D(23, 14, 11)
+	FADD2D(22, 21, 3)
+	FSUB2D(14, 11, 24)
+	FSUB2D(21, 3, 25)
+	FSUB2D(24, 11, 7)
+	FSUB2D(25, 3, 9)
+	FSUB2D(7, 14, 7)
+	FSUB2D(9, 21, 9)
+	FSUB2D(24, 23, 24)
+	FSUB2D(25, 22, 25)
+	FADD2D(24, 7, 24)
+	FADD2D(25, 9, 25)
+	FADD2D(15, 6, 15)
+	FADD2D(20, 16, 20)
+	FADD2D(24, 13, 24)
+	FADD2D(25, 0, 25)
+	FADD2D(24, 15, 24)
+	FADD2D(25, 20, 25)
+	FADD2D(8, 4, 20)
+	FADD2D(10, 1, 15)
+	FSUB2D(4, 20, 0)
+	FSUB2D(1, 15, 13)
+	FSUB2D(0, 20, 16)
+	FSUB2D(13, 15, 6)
+	FSUB2D(16, 4, 16)
+	FSUB2D(6, 1, 6)
+	FSUB2D(0, 8, 0)
+	FSUB2D(13, 10, 13)
+	FADD2D(0, 16, 0)
+	FADD2D(13, 6, 13)
+	FADD2D(11, 2, 6)
+	FADD2D(3, 5, 16)
+	FSUB2D(2, 6, 10)
+	FSUB2D(5, 16, 8)
+	FSUB2D(10, 6, 1)
+	FSUB2D(8, 16, 4)
+	FSUB2D(1, 2, 1)
+	FSUB2D(4, 5, 4)
+	FSUB2D(10, 11, 10)
+	FSUB2D(8, 3, 8)
+	FADD2D(10, 1, 10)
+	FADD2D(8, 4, 8)
+	FADD2D(0, 6, 4)
+	FADD2D(13, 16, 1)
+	FSUB2D(6, 4, 3)
+	FSUB2D(16, 1, 11)
+	FSUB2D(3, 4, 5)
+	FSUB2D(11, 1, 2)
+	FSUB2D(5, 6, 5)
+	FSUB2D(2, 16, 2)
+	FSUB2D(3, 0, 3)
+	FSUB2D(11, 13, 11)
+	FADD2D(3, 5, 3)
+	FADD2D(11, 2, 11)
+	FADD2D(24, 18, 24)
+	FADD2D(25, 19, 25)
+	FADD2D(3, 10, 3)
+	FADD2D(11, 8, 11)
+	FADD2D(3, 24, 3)
+	FADD2D(11, 25, 11)
+	FADD2D(3, 4, 3)
+	FADD2D(11, 1, 11)
+	FADD2D(3, 20, 1)
+	FADD2D(11, 15, 4)
+	FSUB2D(20, 1, 25)
+	FSUB2D(15, 4, 24)
+	FSUB2D(25, 1, 8)
+	FSUB2D(24, 4, 10)
+	FSUB2D(8, 20, 8)
+	FSUB2D(10, 15, 10)
+	FSUB2D(25, 3, 25)
+	FSUB2D(24, 11, 24)
+	FADD2D(25, 8, 25)
+	FADD2D(24, 10, 24)
+	FSUB2D(20, 20, 10)
+	FSUB2D(15, 15, 8)
+	FSUB2D(3, 3, 3)
+	FSUB2D(11, 11, 11)
+	FADD2D(3, 10, 3)
+	FADD2D(11, 8, 11)
+	FCMEQ2D(3, 3, 3)
+	FCMEQ2D(11, 11, 11)
+	VBIT	V3.B16, V1.B16, V20.B16
+	VBIT	V11.B16, V4.B16, V15.B16
+	FMOVQ	F20, Panel_Hi(R0)
+	FMOVQ	F15, Panel_Hi+16(R0)
+	VAND	V3.B16, V25.B16, V3.B16
+	VAND	V11.B16, V24.B16, V11.B16
+	FMOVQ	F3, Panel_Lo(R0)
+	FMOVQ	F11, Panel_Lo+16(R0)
+	ADD	$32, R0
+	ADD	$32, R1
+	SUBS	$1, R2
+	BNE	four
+	RET
+
+// func panelSumSlicesNEON(c *Panel, x *float64, n int, groups int)
+TEXT ·panelSumSlicesNEON(SB), 0, $0-32
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	x+8(FP), R1
+	MOVD	x+8(FP), R2
+	MOVD	n+16(FP), R3
+	MOVD	groups+24(FP), R4
+	FMOVQ	512(R16), F8
+
+group:
+	MOVD	$const_Lanes, R5
+	CMP	$2, R3
+	BGT	lanes
+	MOVD	$2, R5
+
+lanes:
+	MOVD	R0, R6
+	MOVD	R1, R7
+	MOVD	R2, R8
+	MOVD	R3, R9
+
+lane:
+	VEOR	V0.B16, V0.B16, V0.B16
+	VEOR	V1.B16, V1.B16, V1.B16
+	VEOR	V2.B16, V2.B16, V2.B16
+	VEOR	V3.B16, V3.B16, V3.B16
+	VEOR	V4.B16, V4.B16, V4.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	MOVD	R7, R11
+	MOVD	R8, R12
+	SUBS	$0, R9, R10
+	BLE	added
+
+entry:
+	FMOVQ	0(R11), F9
+	FADD2D(9, 0, 10)
+	FMOVQ	16(R11), F11
+	FADD2D(11, 1, 12)
+	FMOVQ	32(R11), F13
+	FADD2D(13, 2, 14)
+	FMOVQ	48(R11), F15
+	FADD2D(15, 3, 16)
+	FSUB2D(0, 10, 17)
+	FSUB2D(1, 12, 18)
+	FSUB2D(2, 14, 19)
+	FSUB2D(3, 16, 20)
+	FSUB2D(17, 10, 21)
+	FSUB2D(18, 12, 22)
+	FSUB2D(19, 14, 23)
+	FSUB2D(20, 16, 24)
+	FSUB2D(21, 0, 21)
+	FSUB2D(22, 1, 22)
+	FSUB2D(23, 2, 23)
+	FSUB2D(24, 3, 24)
+	FSUB2D(17, 9, 17)
+	FSUB2D(18, 11, 18)
+	FSUB2D(19, 13, 19)
+	FSUB2D(20, 15, 20)
+	FADD2D(17, 21, 17)
+	FADD2D(18, 22, 18)
+	FADD2D(19, 23, 19)
+	FADD2D(20, 24, 20)
+	FADD2D(17, 4, 4)
+	FADD2D(18, 5, 5)
+	FADD2D(19, 6, 6)
+	FADD2D(20, 7, 7)
+	VMOV	V10.B16, V0.B16
+	VMOV	V12.B16, V1.B16
+	VMOV	V14.B16, V2.B16
+	VMOV	V16.B16, V3.B16
+	ADD	$const_Lanes*const_Width*8, R11
+	ADD	$const_Lanes*const_Width*8, R12
+	SUBS	$8, R10
+	BGT	entry
+
+added:
+	FMOVQ	F0, Panel_Hi(R6)
+	FMOVQ	F1, Panel_Hi+16(R6)
+	FMOVQ	F2, Panel_Hi+32(R6)
+	FMOVQ	F3, Panel_Hi+48(R6)
+	FMOVQ	F4, Panel_Lo(R6)
+	FMOVQ	F5, Panel_Lo+16(R6)
+	FMOVQ	F6, Panel_Lo+32(R6)
+	FMOVQ	F7, Panel_Lo+48(R6)
+	ADD	$const_Width*8, R6
+	ADD	$const_Width*8, R7
+	ADD	$const_Width*8, R8
+	SUB	$1, R9
+	SUBS	$1, R5
+	BNE	lane
+	MOVD	$2, R5
+	CMP	$2, R3
+	BLE	joinTwo
+
+joinEight:
+	FMOVQ	Panel_Hi+0*const_Width*8(R0), F7
+	FMOVQ	Panel_Hi+4*const_Width*8(R0), F6
+	FADD2D(6, 7, 5)
+	FMOVQ	Panel_Hi+0*const_Width*8+16(R0), F4
+	FMOVQ	Panel_Hi+4*const_Width*8+16(R0), F3
+	FADD2D(3, 4, 2)
+	FSUB2D(7, 5, 1)
+	FSUB2D(4, 2, 0)
+	FSUB2D(1, 5, 16)
+	FSUB2D(0, 2, 14)
+	FSUB2D(16, 7, 16)
+	FSUB2D(14, 4, 14)
+	FSUB2D(1, 6, 1)
+	FSUB2D(0, 3, 0)
+	FADD2D(1, 16, 1)
+	FADD2D(0, 14, 0)
+	FMOVQ	Panel_Lo+0*const_Width*8(R0), F14
+	FMOVQ	Panel_Lo+4*const_Width*8(R0), F16
+	FADD2D(16, 14, 3)
+	FMOVQ	Panel_Lo+0*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Lo+4*const_Width*8+16(R0), F4
+	FADD2D(4, 6, 7)
+	FSUB2D(14, 3, 12)
+	FSUB2D(6, 7, 10)
+	FSUB2D(12, 3, 20)
+	FSUB2D(10, 7, 19)
+	FSUB2D(20, 14, 20)
+	FSUB2D(19, 6, 19)
+	FSUB2D(12, 16, 12)
+	FSUB2D(10, 4, 10)
+	FADD2D(12, 20, 12)
+	FADD2D(10, 19, 10)
+	FADD2D(1, 3, 19)
+	FADD2D(0, 7, 20)
+	FSUB2D(3, 19, 4)
+	FSUB2D(7, 20, 16)
+	FSUB2D(4, 19, 6)
+	FSUB2D(16, 20, 14)
+	FSUB2D(6, 3, 6)
+	FSUB2D(14, 7, 14)
+	FSUB2D(4, 1, 4)
+	FSUB2D(16, 0, 16)
+	FADD2D(4, 6, 4)
+	FADD2D(16, 14, 16)
+	FADD2D(8, 8, 14)
+	FADD2D(4, 12, 4)
+	FADD2D(16, 10, 16)
+	FADD2D(4, 14, 4)
+	FADD2D(16, 14, 16)
+	FMOVQ	Panel_Hi+2*const_Width*8(R0), F14
+	FMOVQ	Panel_Hi+6*const_Width*8(R0), F10
+	FADD2D(10, 14, 12)
+	FMOVQ	Panel_Hi+2*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Hi+6*const_Width*8+16(R0), F0
+	FADD2D(0, 6, 1)
+	FSUB2D(14, 12, 7)
+	FSUB2D(6, 1, 3)
+	FSUB2D(7, 12, 18)
+	FSUB2D(3, 1, 17)
+	FSUB2D(18, 14, 18)
+	FSUB2D(17, 6, 17)
+	FSUB2D(7, 10, 7)
+	FSUB2D(3, 0, 3)
+	FADD2D(7, 18, 7)
+	FADD2D(3, 17, 3)
+	FMOVQ	Panel_Lo+2*const_Width*8(R0), F17
+	FMOVQ	Panel_Lo+6*const_Width*8(R0), F18
+	FADD2D(18, 17, 0)
+	FMOVQ	Panel_Lo+2*const_Width*8+16(R0), F10
+	FMOVQ	Panel_Lo+6*const_Width*8+16(R0), F6
+	FADD2D(6, 10, 14)
+	FSUB2D(17, 0, 24)
+	FSUB2D(10, 14, 23)
+	FSUB2D(24, 0, 22)
+	FSUB2D(23, 14, 21)
+	FSUB2D(22, 17, 22)
+	FSUB2D(21, 10, 21)
+	FSUB2D(24, 18, 24)
+	FSUB2D(23, 6, 23)
+	FADD2D(24, 22, 24)
+	FADD2D(23, 21, 23)
+	FADD2D(7, 0, 21)
+	FADD2D(3, 14, 22)
+	FSUB2D(0, 21, 6)
+	FSUB2D(14, 22, 18)
+	FSUB2D(6, 21, 10)
+	FSUB2D(18, 22, 17)
+	FSUB2D(10, 0, 10)
+	FSUB2D(17, 14, 17)
+	FSUB2D(6, 7, 6)
+	FSUB2D(18, 3, 18)
+	FADD2D(6, 10, 6)
+	FADD2D(18, 17, 18)
+	FADD2D(8, 8, 17)
+	FADD2D(6, 24, 6)
+	FADD2D(18, 23, 18)
+	FADD2D(6, 17, 6)
+	FADD2D(18, 17, 18)
+	FADD2D(12, 5, 17)
+	FADD2D(1, 2, 23)
+	FSUB2D(5, 17, 24)
+	FSUB2D(2, 23, 10)
+	FSUB2D(24, 17, 3)
+	FSUB2D(10, 23, 7)
+	FSUB2D(3, 5, 3)
+	FSUB2D(7, 2, 7)
+	FSUB2D(24, 12, 24)
+	FSUB2D(10, 1, 10)
+	FADD2D(24, 3, 24)
+	FADD2D(10, 7, 10)
+	FADD2D(21, 19, 7)
+	FADD2D(22, 20, 3)
+	FSUB2D(19, 7, 1)
+	FSUB2D(20, 3, 12)
+	FSUB2D(1, 7, 2)
+	FSUB2D(12, 3, 5)
+	FSUB2D(2, 19, 2)
+	FSUB2D(5, 20, 5)
+	FSUB2D(1, 21, 1)
+	FSUB2D(12, 22, 12)
+	FADD2D(1, 2, 1)
+	FADD2D(12, 5, 12)
+	FADD2D(24, 7, 5)
+	FADD2D(10, 3, 2)
+	FSUB2D(7, 5, 22)
+	FSUB2D(3, 2, 21)
+	FSUB2D(22, 5, 20)
+	FSUB2D(21, 2, 19)
+	FSUB2D(20, 7, 20)
+	FSUB2D(19, 3, 19)
+	FSUB2D(22, 24, 22)
+	FSUB2D(21, 10, 21)
+	FADD2D(22, 20, 22)
+	FADD2D(21, 19, 21)
+	FADD2D(6, 4, 6)
+	FADD2D(18, 16, 18)
+	FADD2D(22, 1, 22)
+	FADD2D(21, 12, 21)
+	FADD2D(22, 6, 22)
+	FADD2D(21, 18, 21)
+	FMOVQ	Panel_Hi+1*const_Width*8(R0), F18
+	FMOVQ	Panel_Hi+5*const_Width*8(R0), F6
+	FADD2D(6, 18, 12)
+	FMOVQ	Panel_Hi+1*const_Width*8+16(R0), F1
+	FMOVQ	Panel_Hi+5*const_Width*8+16(R0), F16
+	FADD2D(16, 1, 4)
+	FSUB2D(18, 12, 19)
+	FSUB2D(1, 4, 20)
+	FSUB2D(19, 12, 10)
+	FSUB2D(20, 4, 24)
+	FSUB2D(10, 18, 10)
+	FSUB2D(24, 1, 24)
+	FSUB2D(19, 6, 19)
+	FSUB2D(20, 16, 20)
+	FADD2D(19, 10, 19)
+	FADD2D(20, 24, 20)
+	FMOVQ	Panel_Lo+1*const_Width*8(R0), F24
+	FMOVQ	Panel_Lo+5*const_Width*8(R0), F10
+	FADD2D(10, 24, 16)
+	FMOVQ	Panel_Lo+1*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Lo+5*const_Width*8+16(R0), F1
+	FADD2D(1, 6, 18)
+	FSUB2D(24, 16, 3)
+	FSUB2D(6, 18, 7)
+	FSUB2D(3, 16, 14)
+	FSUB2D(7, 18, 0)
+	FSUB2D(14, 24, 14)
+	FSUB2D(0, 6, 0)
+	FSUB2D(3, 10, 3)
+	FSUB2D(7, 1, 7)
+	FADD2D(3, 14, 3)
+	FADD2D(7, 0, 7)
+	FADD2D(19, 16, 0)
+	FADD2D(20, 18, 14)
+	FSUB2D(16, 0, 1)
+	FSUB2D(18, 14, 10)
+	FSUB2D(1, 0, 6)
+	FSUB2D(10, 14, 24)
+	FSUB2D(6, 16, 6)
+	FSUB2D(24, 18, 24)
+	FSUB2D(1, 19, 1)
+	FSUB2D(10, 20, 10)
+	FADD2D(1, 6, 1)
+	FADD2D(10, 24, 10)
+	FADD2D(8, 8, 24)
+	FADD2D(1, 3, 1)
+	FADD2D(10, 7, 10)
+	FADD2D(1, 24, 1)
+	FADD2D(10, 24, 10)
+	FMOVQ	Panel_Hi+3*const_Width*8(R0), F24
+	FMOVQ	Panel_Hi+7*const_Width*8(R0), F7
+	FADD2D(7, 24, 3)
+	FMOVQ	Panel_Hi+3*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Hi+7*const_Width*8+16(R0), F20
+	FADD2D(20, 6, 19)
+	FSUB2D(24, 3, 18)
+	FSUB2D(6, 19, 16)
+	FSUB2D(18, 3, 15)
+	FSUB2D(16, 19, 13)
+	FSUB2D(15, 24, 15)
+	FSUB2D(13, 6, 13)
+	FSUB2D(18, 7, 18)
+	FSUB2D(16, 20, 16)
+	FADD2D(18, 15, 18)
+	FADD2D(16, 13, 16)
+	FMOVQ	Panel_Lo+3*const_Width*8(R0), F13
+	FMOVQ	Panel_Lo+7*const_Width*8(R0), F15
+	FADD2D(15, 13, 20)
+	FMOVQ	Panel_Lo+3*const_Width*8+16(R0), F7
+	FMOVQ	Panel_Lo+7*const_Width*8+16(R0), F6
+	FADD2D(6, 7, 24)
+	FSUB2D(13, 20, 11)
+	FSUB2D(7, 24, 9)
+	FSUB2D(11, 20, 25)
+	FSUB2D(9, 24, 26)
+	FSUB2D(25, 13, 25)
+	FSUB2D(26, 7, 26)
+	FSUB2D(11, 15, 11)
+	FSUB2D(9, 6, 9)
+	FADD2D(11, 25, 11)
+	FADD2D(9, 26, 9)
+	FADD2D(18, 20, 26)
+	FADD2D(16, 24, 25)
+	FSUB2D(20, 26, 6)
+	FSUB2D(24, 25, 15)
+	FSUB2D(6, 26, 7)
+	FSUB2D(15, 25, 13)
+	FSUB2D(7, 20, 7)
+	FSUB2D(13, 24, 13)
+	FSUB2D(6, 18, 6)
+	FSUB2D(15, 16, 15)
+	FADD2D(6, 7, 6)
+	FADD2D(15, 13, 15)
+	FADD2D(8, 8, 13)
+	FADD2D(6, 11, 6)
+	FADD2D(15, 9, 15)
+	FADD2D(6, 13, 6)
+	FADD2D(15, 13, 15)
+	FADD2D(3, 12, 13)
+	FADD2D(19, 4, 9)
+	FSUB2D(12, 13, 11)
+	FSUB2D(4, 9, 7)
+	FSUB2D(11, 13, 16)
+	FSUB2D(7, 9, 18)
+	FSUB2D(16, 12, 16)
+	FSUB2D(18, 4, 18)
+	FSUB2D(11, 3, 11)
+	FSUB2D(7, 19, 7)
+	FADD2D(11, 16, 11)
+	FADD2D(7, 18, 7)
+	FADD2D(26, 0, 18)
+	FADD2D(25, 14, 16)
+	FSUB2D(0, 18, 19)
+	FSUB2D(14, 16, 3)
+	FSUB2D(19, 18, 4)
+	FSUB2D(3, 16, 12)
+	FSUB2D(4, 0, 4)
+	FSUB2D(12, 14, 12)
+	FSUB2D(19, 26, 19)
+	FSUB2D(3, 25, 3)
+	FADD2D(19, 4, 19)
+	FADD2D(3, 12, 3)
+	FADD2D(11, 18, 12)
+	FADD2D(7, 16, 4)
+	FSUB2D(18, 12, 25)
+	FSUB2D(16, 4, 26)
+	FSUB2D(25, 12, 14)
+	FSUB2D(26, 4, 0)
+	FSUB2D(14, 18, 14)
+	FSUB2D(0, 16, 0)
+	FSUB2D(25, 11, 25)
+	FSUB2D(26, 7, 26)
+	FADD2D(25, 14, 25)
+	FADD2D(26, 0, 26)
+	FADD2D(6, 1, 6)
+	FADD2D(15, 10, 15)
+	FADD2D(25, 19, 25)
+	FADD2D(26, 3, 26)
+	FADD2D(25, 6, 25)
+	FADD2D(26, 15, 26)
+	FADD2D(13, 17, 15)
+	FADD2D(9, 23, 6)
+	FSUB2D(17, 15, 3)
+	FSUB2D(23, 6, 19)
+	FSUB2D(3, 15, 10)
+	FSUB2D(19, 6, 1)
+	FSUB2D(10, 17, 10)
+	FSUB2D(1, 23, 1)
+	FSUB2D(3, 13, 3)
+	FSUB2D(19, 9, 19)
+	FADD2D(3, 10, 3)
+	FADD2D(19, 1, 19)
+	FADD2D(12, 5, 1)
+	FADD2D(4, 2, 10)
+	FSUB2D(5, 1, 9)
+	FSUB2D(2, 10, 13)
+	FSUB2D(9, 1, 23)
+	FSUB2D(13, 10, 17)
+	FSUB2D(23, 5, 23)
+	FSUB2D(17, 2, 17)
+	FSUB2D(9, 12, 9)
+	FSUB2D(13, 4, 13)
+	FADD2D(9, 23, 9)
+	FADD2D(13, 17, 13)
+	FADD2D(3, 1, 17)
+	FADD2D(19, 10, 23)
+	FSUB2D(1, 17, 4)
+	FSUB2D(10, 23, 12)
+	FSUB2D(4, 17, 2)
+	FSUB2D(12, 23, 5)
+	FSUB2D(2, 1, 2)
+	FSUB2D(5, 10, 5)
+	FSUB2D(4, 3, 4)
+	FSUB2D(12, 19, 12)
+	FADD2D(4, 2, 4)
+	FADD2D(12, 5, 12)
+	FADD2D(25, 22, 25)
+	FADD2D(26, 21, 26)
+	FADD2D(4, 9, 4)
+	FADD2D(12, 13, 12)
+	FADD2D(4, 25, 4)
+	FADD2D(12, 26, 12)
+	FADD2D(4, 17, 4)
+	FADD2D(12, 23, 12)
+	FADD2D(4, 15, 23)
+	FADD2D(12, 6, 17)
+	FSUB2D(15, 23, 26)
+	FSUB2D(6, 17, 25)
+	FSUB2D(26, 23, 13)
+	FSUB2D(25, 17, 9)
+	FSUB2D(13, 15, 13)
+	FSUB2D(9, 6, 9)
+	FSUB2D(26, 4, 26)
+	FSUB2D(25, 12, 25)
+	FADD2D(26, 13, 26)
+	FADD2D(25, 9, 25)
+	FSUB2D(15, 15, 9)
+	FSUB2D(6, 6, 13)
+	FSUB2D(4, 4, 4)
+	FSUB2D(12, 12, 12)
+	FADD2D(4, 9, 4)
+	FADD2D(12, 13, 12)
+	FCMEQ2D(4, 4, 4)
+	FCMEQ2D(12, 12, 12)
+	VBIT	V4.B16, V23.B16, V15.B16
+	VBIT	V12.B16, V17.B16, V6.B16
+	FMOVQ	F15, Panel_Hi(R0)
+	FMOVQ	F6, Panel_Hi+16(R0)
+	VAND	V4.B16, V26.B16, V4.B16
+	VAND	V12.B16, V25.B16, V12.B16
+	FMOVQ	F4, Panel_Lo(R0)
+	FMOVQ	F12, Panel_Lo+16(R0)
+	ADD	$32, R0
+	SUBS	$1, R5
+	BNE	joinEight
+	B	joined
+
+joinTwo:
+	FMOVQ	Panel_Hi+0*const_Width*8(R0), F7
+	FMOVQ	Panel_Hi+1*const_Width*8(R0), F6
+	FADD2D(6, 7, 5)
+	FMOVQ	Panel_Hi+0*const_Width*8+16(R0), F4
+	FMOVQ	Panel_Hi+1*const_Width*8+16(R0), F3
+	FADD2D(3, 4, 2)
+	FSUB2D(7, 5, 1)
+	FSUB2D(4, 2, 0)
+	FSUB2D(1, 5, 12)
+	FSUB2D(0, 2, 25)
+	FSUB2D(12, 7, 12)
+	FSUB2D(25, 4, 25)
+	FSUB2D(1, 6, 1)
+	FSUB2D(0, 3, 0)
+	FADD2D(1, 12, 1)
+	FADD2D(0, 25, 0)
+	FMOVQ	Panel_Lo+0*const_Width*8(R0), F25
+	FMOVQ	Panel_Lo+1*const_Width*8(R0), F12
+	FADD2D(12, 25, 3)
+	FMOVQ	Panel_Lo+0*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Lo+1*const_Width*8+16(R0), F4
+	FADD2D(4, 6, 7)
+	FSUB2D(25, 3, 26)
+	FSUB2D(6, 7, 15)
+	FSUB2D(26, 3, 17)
+	FSUB2D(15, 7, 23)
+	FSUB2D(17, 25, 17)
+	FSUB2D(23, 6, 23)
+	FSUB2D(26, 12, 26)
+	FSUB2D(15, 4, 15)
+	FADD2D(26, 17, 26)
+	FADD2D(15, 23, 15)
+	FADD2D(1, 3, 23)
+	FADD2D(0, 7, 17)
+	FSUB2D(3, 23, 4)
+	FSUB2D(7, 17, 12)
+	FSUB2D(4, 23, 6)
+	FSUB2D(12, 17, 25)
+	FSUB2D(6, 3, 6)
+	FSUB2D(25, 7, 25)
+	FSUB2D(4, 1, 4)
+	FSUB2D(12, 0, 12)
+	FADD2D(4, 6, 4)
+	FADD2D(12, 25, 12)
+	FADD2D(8, 8, 25)
+	FADD2D(4, 26, 4)
+	FADD2D(12, 15, 12)
+	FADD2D(4, 25, 4)
+	FADD2D(12, 25, 12)
+	FADD2D(4, 23, 4)
+	FADD2D(12, 17, 12)
+	FADD2D(4, 5, 17)
+	FADD2D(12, 2, 23)
+	FSUB2D(5, 17, 25)
+	FSUB2D(2, 23, 15)
+	FSUB2D(25, 17, 26)
+	FSUB2D(15, 23, 6)
+	FSUB2D(26, 5, 26)
+	FSUB2D(6, 2, 6)
+	FSUB2D(25, 4, 25)
+	FSUB2D(15, 12, 15)
+	FADD2D(25, 26, 25)
+	FADD2D(15, 6, 15)
+	FSUB2D(5, 5, 6)
+	FSUB2D(2, 2, 26)
+	FSUB2D(4, 4, 4)
+	FSUB2D(12, 12, 12)
+	FADD2D(4, 6, 4)
+	FADD2D(12, 26, 12)
+	FCMEQ2D(4, 4, 4)
+	FCMEQ2D(12, 12, 12)
+	VBIT	V4.B16, V17.B16, V5.B16
+	VBIT	V12.B16, V23.B16, V2.B16
+	FMOVQ	F5, Panel_Hi(R0)
+	FMOVQ	F2, Panel_Hi+16(R0)
+	VAND	V4.B16, V25.B16, V4.B16
+	VAND	V12.B16, V15.B16, V12.B16
+	FMOVQ	F4, Panel_Lo(R0)
+	FMOVQ	F12, Panel_Lo+16(R0)
+	ADD	$32, R0
+	SUBS	$1, R5
+	BNE	joinTwo
+
+joined:
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$1, R4
+	BNE	group
+	RET
+
+// func panelWeightedLossNEON(c *Panel, q *float64, x *float64, n int, groups int)
+TEXT ·panelWeightedLossNEON(SB), 0, $0-40
+	MOVD	c+0(FP), R0
+	MOVD	q+8(FP), R1
+	MOVD	x+16(FP), R2
+	MOVD	n+24(FP), R3
+	MOVD	groups+32(FP), R4
+
+group:
+	MOVD	$const_Lanes, R5
+	CMP	$2, R3
+	BGT	lanes
+	MOVD	$2, R5
+
+lanes:
+	MOVD	R0, R6
+	MOVD	R1, R7
+	MOVD	R2, R8
+	MOVD	R3, R9
+
+lane:
+	VEOR	V0.B16, V0.B16, V0.B16
+	VEOR	V1.B16, V1.B16, V1.B16
+	VEOR	V2.B16, V2.B16, V2.B16
+	VEOR	V3.B16, V3.B16, V3.B16
+	VEOR	V4.B16, V4.B16, V4.B16
+	VEOR	V5.B16, V5.B16, V5.B16
+	VEOR	V6.B16, V6.B16, V6.B16
+	VEOR	V7.B16, V7.B16, V7.B16
+	MOVD	R7, R11
+	MOVD	R8, R12
+	SUBS	$0, R9, R10
+	BLE	added
+
+entry:
+	FMOVQ	0(R12), F8
+	FMOVQ	Panel_Max(R0), F9
+	FSUB2D(8, 9, 8)
+	FMOVQ	0+16(R12), F9
+	FMOVQ	Panel_Max+16(R0), F10
+	FSUB2D(9, 10, 9)
+	FMOVQ	Panel_NegLogSum(R0), F10
+	FSUB2D(10, 8, 10)
+	FMOVQ	Panel_NegLogSum+16(R0), F8
+	FSUB2D(8, 9, 8)
+	FMOVQ	0(R11), F9
+	FCMEQ2DZERO(9, 11)
+	FMOVQ	0+16(R11), F12
+	FCMEQ2DZERO(12, 13)
+	FMUL2D(10, 9, 14)
+	FMUL2D(8, 12, 15)
+	BIC16B(11, 14, 14)
+	BIC16B(13, 15, 15)
+	VMOV	V14.B16, V16.B16
+	VFMLS	V10.D2, V9.D2, V16.D2
+	VMOV	V15.B16, V10.B16
+	VFMLS	V8.D2, V12.D2, V10.D2
+	BIC16B(11, 16, 11)
+	BIC16B(13, 10, 13)
+	FADD2D(14, 0, 10)
+	FADD2D(15, 1, 16)
+	FSUB2D(0, 10, 8)
+	FSUB2D(1, 16, 12)
+	FSUB2D(8, 10, 9)
+	FSUB2D(12, 16, 17)
+	FSUB2D(9, 0, 9)
+	FSUB2D(17, 1, 17)
+	FSUB2D(8, 14, 8)
+	FSUB2D(12, 15, 12)
+	FADD2D(8, 9, 8)
+	FADD2D(12, 17, 12)
+	FSUB2D(11, 8, 11)
+	FSUB2D(13, 12, 13)
+	FADD2D(11, 4, 4)
+	FADD2D(13, 5, 5)
+	VMOV	V10.B16, V0.B16
+	VMOV	V16.B16, V1.B16
+	FMOVQ	32(R12), F16
+	FMOVQ	Panel_Max+32(R0), F10
+	FSUB2D(16, 10, 16)
+	FMOVQ	32+16(R12), F10
+	FMOVQ	Panel_Max+32+16(R0), F13
+	FSUB2D(10, 13, 10)
+	FMOVQ	Panel_NegLogSum+32(R0), F13
+	FSUB2D(13, 16, 13)
+	FMOVQ	Panel_NegLogSum+32+16(R0), F16
+	FSUB2D(16, 10, 16)
+	FMOVQ	32(R11), F10
+	FCMEQ2DZERO(10, 11)
+	FMOVQ	32+16(R11), F12
+	FCMEQ2DZERO(12, 8)
+	FMUL2D(13, 10, 17)
+	FMUL2D(16, 12, 9)
+	BIC16B(11, 17, 17)
+	BIC16B(8, 9, 9)
+	VMOV	V17.B16, V15.B16
+	VFMLS	V13.D2, V10.D2, V15.D2
+	VMOV	V9.B16, V13.B16
+	VFMLS	V16.D2, V12.D2, V13.D2
+	BIC16B(11, 15, 11)
+	BIC16B(8, 13, 8)
+	FADD2D(17, 2, 13)
+	FADD2D(9, 3, 15)
+	FSUB2D(2, 13, 16)
+	FSUB2D(3, 15, 12)
+	FSUB2D(16, 13, 10)
+	FSUB2D(12, 15, 14)
+	FSUB2D(10, 2, 10)
+	FSUB2D(14, 3, 14)
+	FSUB2D(16, 17, 16)
+	FSUB2D(12, 9, 12)
+	FADD2D(16, 10, 16)
+	FADD2D(12, 14, 12)
+	FSUB2D(11, 16, 11)
+	FSUB2D(8, 12, 8)
+	FADD2D(11, 6, 6)
+	FADD2D(8, 7, 7)
+	VMOV	V13.B16, V2.B16
+	VMOV	V15.B16, V3.B16
+	ADD	$const_Lanes*const_Width*8, R11
+	ADD	$const_Lanes*const_Width*8, R12
+	SUBS	$8, R10
+	BGT	entry
+
+added:
+	FMOVQ	F0, Panel_Hi(R6)
+	FMOVQ	F1, Panel_Hi+16(R6)
+	FMOVQ	F2, Panel_Hi+32(R6)
+	FMOVQ	F3, Panel_Hi+48(R6)
+	FMOVQ	F4, Panel_Lo(R6)
+	FMOVQ	F5, Panel_Lo+16(R6)
+	FMOVQ	F6, Panel_Lo+32(R6)
+	FMOVQ	F7, Panel_Lo+48(R6)
+	ADD	$const_Width*8, R6
+	ADD	$const_Width*8, R7
+	ADD	$const_Width*8, R8
+	SUB	$1, R9
+	SUBS	$1, R5
+	BNE	lane
+	MOVD	$2, R5
+	CMP	$2, R3
+	BLE	joinTwo
+
+joinEight:
+	FMOVQ	Panel_Hi+0*const_Width*8(R0), F7
+	FMOVQ	Panel_Hi+4*const_Width*8(R0), F6
+	FADD2D(6, 7, 5)
+	FMOVQ	Panel_Hi+0*const_Width*8+16(R0), F4
+	FMOVQ	Panel_Hi+4*const_Width*8+16(R0), F3
+	FADD2D(3, 4, 2)
+	FSUB2D(7, 5, 1)
+	FSUB2D(4, 2, 0)
+	FSUB2D(1, 5, 15)
+	FSUB2D(0, 2, 13)
+	FSUB2D(15, 7, 15)
+	FSUB2D(13, 4, 13)
+	FSUB2D(1, 6, 1)
+	FSUB2D(0, 3, 0)
+	FADD2D(1, 15, 1)
+	FADD2D(0, 13, 0)
+	FMOVQ	Panel_Lo+0*const_Width*8(R0), F13
+	FMOVQ	Panel_Lo+4*const_Width*8(R0), F15
+	FADD2D(15, 13, 15)
+	FMOVQ	Panel_Lo+0*const_Width*8+16(R0), F13
+	FMOVQ	Panel_Lo+4*const_Width*8+16(R0), F3
+	FADD2D(3, 13, 3)
+	FADD2D(1, 15, 1)
+	FADD2D(0, 3, 0)
+	FMOVQ	Panel_Hi+2*const_Width*8(R0), F3
+	FMOVQ	Panel_Hi+6*const_Width*8(R0), F15
+	FADD2D(15, 3, 13)
+	FMOVQ	Panel_Hi+2*const_Width*8+16(R0), F6
+	FMOVQ	Panel_Hi+6*const_Width*8+16(R0), F4
+	FADD2D(4, 6, 7)
+	FSUB2D(3, 13, 8)
+	FSUB2D(6, 7, 11)
+	FSUB2D(8, 13, 12)
+	FSUB2D(11, 7, 16)
+	FSUB2D(12, 3, 12)
+	FSUB2D(16, 6, 16)
+	FSUB2D(8, 15, 8)
+	FSUB2D(11, 4, 11)
+	FADD2D(8, 12, 8)
+	FADD2D(11, 16, 11)
+	FMOVQ	Panel_Lo+2*const_Width*8(R0), F16
+	FMOVQ	Panel_Lo+6*const_Width*8(R0), F12
+	FADD2D(12, 16, 12)
+	FMOVQ	Panel_Lo+2*const_Width*8+16(R0), F16
+	FMOVQ	Panel_Lo+6*const_Width*8+16(R0), F4
+	FADD2D(4, 16, 4)
+	FADD2D(8, 12, 8)
+	FADD2D(11, 4, 11)
+	FADD2D(13, 5, 4)
+	FADD2D(7, 2, 12)
+	FSUB2D(5, 4, 16)
+	FSUB2D(2, 12, 15)
+	FSUB2D(16, 4, 6)
+	FSUB2D(15, 12, 3)
+	FSUB2D(6, 5, 6)
+	FSUB2D(3, 2, 3)
+	FSUB2D(16, 13, 16)
+	FSUB2D(15, 7, 15)
+	FADD2D(16, 6, 16)
+	FADD2D(15, 3, 15)
+	FADD2D(8, 1, 8)
+	FADD2D(11, 0, 11)
+	FADD2D(16, 8, 16)
+	FADD2D(15, 11, 15)
+	FMOVQ	Panel_Hi+1*const_Width*8(R0), F11
+	FMOVQ	Panel_Hi+5*const_Width*8(R0), F8
+	FADD2D(8, 11, 0)
+	FMOVQ	Panel_Hi+1*const_Width*8+16(R0), F1
+	FMOVQ	Panel_Hi+5*const_Width*8+16(R0), F3
+	FADD2D(3, 1, 6)
+	FSUB2D(11, 0, 7)
+	FSUB2D(1, 6, 13)
+	FSUB2D(7, 0, 2)
+	FSUB2D(13, 6, 5)
+	FSUB2D(2, 11, 2)
+	FSUB2D(5, 1, 5)
+	FSUB2D(7, 8, 7)
+	FSUB2D(13, 3, 13)
+	FADD2D(7, 2, 7)
+	FADD2D(13, 5, 13)
+	FMOVQ	Panel_Lo+1*const_Width*8(R0), F5
+	FMOVQ	Panel_Lo+5*const_Width*8(R0), F2
+	FADD2D(2, 5, 2)
+	FMOVQ	Panel_Lo+1*const_Width*8+16(R0), F5
+	FMOVQ	Panel_Lo+5*const_Width*8+16(R0), F3
+	FADD2D(3, 5, 3)
+	FADD2D(7, 2, 7)
+	FADD2D(13, 3, 13)
+	FMOVQ	Panel_Hi+3*const_Width*8(R0), F3
+	FMOVQ	Panel_Hi+7*const_Width*8(R0), F2
+	FADD2D(2, 3, 5)
+	FMOVQ	Panel_Hi+3*const_Width*8+16(R0), F8
+	FMOVQ	Panel_Hi+7*const_Width*8+16(R0), F1
+	FADD2D(1, 8, 11)
+	FSUB2D(3, 5, 14)
+	FSUB2D(8, 11, 10)
+	FSUB2D(14, 5, 9)
+	FSUB2D(10, 11, 17)
+	FSUB2D(9, 3, 9)
+	FSUB2D(17, 8, 17)
+	FSUB2D(14, 2, 14)
+	FSUB2D(10, 1, 10)
+	FADD2D(14, 9, 14)
+	FADD2D(10, 17, 10)
+	FMOVQ	Panel_Lo+3*const_Width*8(R0), F17
+	FMOVQ	Panel_Lo+7*const_Width*8(R0), F9
+	FADD2D(9, 17, 9)
+	FMOVQ	Panel_Lo+3*const_Width*8+16(R0), F17
+	FMOVQ	Panel_Lo+7*const_Width*8+16(R0), F1
+	FADD2D(1, 17, 1)
+	FADD2D(14, 9, 14)
+	FADD2D(10, 1, 10)
+	FADD2D(5, 0, 1)
+	FADD2D(11, 6, 9)
+	FSUB2D(0, 1, 17)
+	FSUB2D(6, 9, 2)
+	FSUB2D(17, 1, 8)
+	FSUB2D(2, 9, 3)
+	FSUB2D(8, 0, 8)
+	FSUB2D(3, 6, 3)
+	FSUB2D(17, 5, 17)
+	FSUB2D(2, 11, 2)
+	FADD2D(17, 8, 17)
+	FADD2D(2, 3, 2)
+	FADD2D(14, 7, 14)
+	FADD2D(10, 13, 10)
+	FADD2D(17, 14, 17)
+	FADD2D(2, 10, 2)
+	FADD2D(1, 4, 10)
+	FADD2D(9, 12, 14)
+	FSUB2D(4, 10, 13)
+	FSUB2D(12, 14, 7)
+	FSUB2D(13, 10, 3)
+	FSUB2D(7, 14, 8)
+	FSUB2D(3, 4, 3)
+	FSUB2D(8, 12, 8)
+	FSUB2D(13, 1, 13)
+	FSUB2D(7, 9, 7)
+	FADD2D(13, 3, 13)
+	FADD2D(7, 8, 7)
+	FADD2D(17, 16, 17)
+	FADD2D(2, 15, 2)
+	FADD2D(13, 17, 13)
+	FADD2D(7, 2, 7)
+	FMOVQ	F10, Panel_Hi(R0)
+	FMOVQ	F14, Panel_Hi+16(R0)
+	FMOVQ	F13, Panel_Lo(R0)
+	FMOVQ	F7, Panel_Lo+16(R0)
+	ADD	$32, R0
+	SUBS	$1, R5
+	BNE	joinEight
+	B	joined
+
+joinTwo:
+	FMOVQ	Panel_Hi+0*const_Width*8(R0), F7
+	FMOVQ	Panel_Hi+1*const_Width*8(R0), F6
+	FADD2D(6, 7, 5)
+	FMOVQ	Panel_Hi+0*const_Width*8+16(R0), F4
+	FMOVQ	Panel_Hi+1*const_Width*8+16(R0), F3
+	FADD2D(3, 4, 2)
+	FSUB2D(7, 5, 1)
+	FSUB2D(4, 2, 0)
+	FSUB2D(1, 5, 13)
+	FSUB2D(0, 2, 14)
+	FSUB2D(13, 7, 13)
+	FSUB2D(14, 4, 14)
+	FSUB2D(1, 6, 1)
+	FSUB2D(0, 3, 0)
+	FADD2D(1, 13, 1)
+	FADD2D(0, 14, 0)
+	FMOVQ	Panel_Lo+0*const_Width*8(R0), F14
+	FMOVQ	Panel_Lo+1*const_Width*8(R0), F13
+	FADD2D(13, 14, 13)
+	FMOVQ	Panel_Lo+0*const_Width*8+16(R0), F14
+	FMOVQ	Panel_Lo+1*const_Width*8+16(R0), F3
+	FADD2D(3, 14, 3)
+	FADD2D(1, 13, 1)
+	FADD2D(0, 3, 0)
+	FMOVQ	F5, Panel_Hi(R0)
+	FMOVQ	F2, Panel_Hi+16(R0)
+	FMOVQ	F1, Panel_Lo(R0)
+	FMOVQ	F0, Panel_Lo+16(R0)
+	ADD	$32, R0
+	SUBS	$1, R5
+	BNE	joinTwo
+
+joined:
+	ADD	$64, R1
+	ADD	$64, R2
+	SUBS	$1, R4
+	BNE	group
+	RET
+
+// func panelWeightedGradientNEON(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
+TEXT ·panelWeightedGradientNEON(SB), 0, $0-48
+	MOVD	$numbers<>(SB), R16
+	MOVD	c+0(FP), R0
+	MOVD	terms+8(FP), R1
+	MOVD	q+16(FP), R2
+	MOVD	x+24(FP), R3
+	MOVD	n+32(FP), R4
+	MOVD	groups+40(FP), R5
+	FMOVQ	512(R16), F0
+	FMOVQ	384(R16), F1
+	LSL	$1, R5
+
+four:
+	FMOVQ	Panel_Hi(R0), F12
+	FMOVQ	368(R16), F13
+	FCMEQ2D(13, 12, 12)
+	FMOVQ	Panel_Hi+16(R0), F14
+	FCMEQ2D(13, 14, 13)
+	FMOVQ	Panel_Lo(R0), F14
+	FCMEQ2DZERO(14, 14)
+	FMOVQ	Panel_Lo+16(R0), F15
+	FCMEQ2DZERO(15, 15)
+	VAND	V14.B16, V12.B16, V14.B16
+	VAND	V15.B16, V13.B16, V15.B16
+	FMOVQ	368(R16), F13
+	VMOV	V1.B16, V12.B16
+	VBIT	V14.B16, V13.B16, V12.B16
+	VMOV	V1.B16, V14.B16
+	VBIT	V15.B16, V13.B16, V14.B16
+	VMOV	V12.B16, V2.B16
+	VMOV	V14.B16, V3.B16
+	FSUB2D(2, 2, 4)
+	FSUB2D(3, 3, 5)
+	FMOVQ	Panel_Hi(R0), F14
+	FCMEQ2DZERO(14, 14)
+	FMOVQ	Panel_Hi+16(R0), F12
+	FCMEQ2DZERO(12, 12)
+	FMOVQ	Panel_Factor(R0), F15
+	FCMEQ2DZERO(15, 15)
+	FMOVQ	Panel_Factor+16(R0), F13
+	FCMEQ2DZERO(13, 13)
+	VORR	V15.B16, V14.B16, V6.B16
+	VORR	V13.B16, V12.B16, V7.B16
+	FMOVQ	Panel_Count(R0), F13
+	FMOVQ	368(R16), F12
+	FCMEQ2D(12, 13, 13)
+	FMOVQ	Panel_Count+16(R0), F15
+	FCMEQ2D(12, 15, 12)
+	FMOVQ	Panel_Max(R0), F15
+	VMOV	V1.B16, V14.B16
+	VBIT	V13.B16, V15.B16, V14.B16
+	FMOVQ	Panel_Max+16(R0), F13
+	VMOV	V1.B16, V15.B16
+	VBIT	V12.B16, V13.B16, V15.B16
+	VMOV	V14.B16, V8.B16
+	VMOV	V15.B16, V9.B16
+	MOVD	R1, R6
+	MOVD	R2, R7
+	MOVD	R3, R8
+	MOVD	R4, R9
+
+entry:
+	FMOVQ	Panel_Inverse(R0), F15
+	FMOVQ	0(R6), F14
+	FMUL2D(15, 14, 12)
+	FMOVQ	Panel_Inverse+16(R0), F13
+	FMOVQ	16(R6), F16
+	FMUL2D(13, 16, 17)
+	VMOV	V12.B16, V18.B16
+	VFMLS	V15.D2, V14.D2, V18.D2
+	VMOV	V17.B16, V15.B16
+	VFMLS	V13.D2, V16.D2, V15.D2
+	FMOVQ	Panel_InverseLow(R0), F13
+	VFMLS	V13.D2, V14.D2, V18.D2
+	FMOVQ	Panel_InverseLow+16(R0), F13
+	VFMLS	V13.D2, V16.D2, V15.D2
+	FMOVQ	0(R7), F13
+	FCMEQ2D(2, 13, 16)
+	FMOVQ	16(R7), F14
+	FCMEQ2D(3, 14, 19)
+	BIC16B(16, 18, 16)
+	BIC16B(19, 15, 19)
+	FCMEQ2D(4, 13, 15)
+	FCMEQ2D(5, 14, 18)
+	BIC16B(15, 16, 15)
+	BIC16B(18, 19, 18)
+	FMOVQ	Panel_Lo(R0), F19
+	FMUL2D(19, 12, 19)
+	FMOVQ	Panel_Lo+16(R0), F16
+	FMUL2D(16, 17, 16)
+	FMOVQ	Panel_Hi(R0), F20
+	VFMLS	V20.D2, V15.D2, V19.D2
+	FMOVQ	Panel_Hi+16(R0), F21
+	VFMLS	V21.D2, V18.D2, V16.D2
+	VFMLS	V20.D2, V12.D2, V13.D2
+	VFMLS	V21.D2, V17.D2, V14.D2
+	FSUB2D(13, 19, 13)
+	FSUB2D(14, 16, 14)
+	VMOV	V13.B16, V10.B16
+	VMOV	V14.B16, V11.B16
+	FMOVQ	0(R8), F14
+	FCMEQ2D(8, 14, 14)
+	FMOVQ	16(R8), F13
+	FCMEQ2D(9, 13, 13)
+	VORR	V13.B16, V14.B16, V16.B16
+	VMOV	V16.D[0], R19
+	VMOV	V16.D[1], R20
+	ORR	R20, R19
+	CBZ	R19, made
+	FMOVQ	864(R16), F16
+	FCMGT2D(16, 12, 19)
+	FCMGT2D(16, 17, 16)
+	FMOVQ	0(R7), F21
+	FMOVQ	Panel_Hi(R0), F20
+	FCMEQ2D(20, 21, 22)
+	FMOVQ	16(R7), F23
+	FMOVQ	Panel_Hi+16(R0), F24
+	FCMEQ2D(24, 23, 25)
+	VORR	V22.B16, V19.B16, V22.B16
+	VORR	V25.B16, V16.B16, V25.B16
+	VAND	V14.B16, V22.B16, V14.B16
+	VAND	V13.B16, V25.B16, V13.B16
+	FSUB2D(21, 20, 25)
+	FSUB2D(23, 24, 22)
+	FSUB2D(25, 20, 20)
+	FSUB2D(22, 24, 24)
+	FSUB2D(21, 20, 20)
+	FSUB2D(23, 24, 24)
+	FMOVQ	Panel_Lo(R0), F16
+	FADD2D(16, 20, 16)
+	FMOVQ	Panel_Lo+16(R0), F20
+	FADD2D(20, 24, 20)
+	FADD2D(16, 25, 24)
+	FADD2D(20, 22, 19)
+	FSUB2D(25, 24, 25)
+	FSUB2D(22, 19, 22)
+	FSUB2D(25, 16, 25)
+	FSUB2D(22, 20, 22)
+	FMOVQ	Panel_Complement(R0), F20
+	FMUL2D(20, 21, 16)
+	FMOVQ	Panel_Complement+16(R0), F26
+	FMUL2D(26, 23, 27)
+	FCMEQ2D(2, 21, 28)
+	FCMEQ2D(3, 23, 29)
+	FMOVQ	Panel_ComplementLow(R0), F30
+	BIC16B(28, 30, 28)
+	FMOVQ	Panel_ComplementLow+16(R0), F30
+	BIC16B(29, 30, 29)
+	VMOV	V16.B16, V30.B16
+	VFMLS	V20.D2, V21.D2, V30.D2
+	VMOV	V27.B16, V20.B16
+	VFMLS	V26.D2, V23.D2, V20.D2
+	VFMLS	V28.D2, V21.D2, V30.D2
+	VFMLS	V29.D2, V23.D2, V20.D2
+	VFMLA	V25.D2, V12.D2, V30.D2
+	VFMLA	V22.D2, V17.D2, V20.D2
+	VFMLS	V24.D2, V15.D2, V30.D2
+	VFMLS	V19.D2, V18.D2, V20.D2
+	VFMLS	V24.D2, V12.D2, V16.D2
+	VFMLS	V19.D2, V17.D2, V27.D2
+	FSUB2D(16, 30, 16)
+	FSUB2D(27, 20, 27)
+	VBIT	V14.B16, V16.B16, V10.B16
+	VBIT	V13.B16, V27.B16, V11.B16
+
+made:
+	FMOVQ	Panel_Factor(R0), F13
+	FMUL2D(13, 10, 13)
+	FMOVQ	Panel_Factor+16(R0), F27
+	FMUL2D(27, 11, 27)
+	FADD2D(0, 13, 13)
+	FADD2D(0, 27, 27)
+	FCMEQ2D(13, 13, 14)
+	FCMEQ2D(27, 27, 16)
+	VBIF	V14.B16, V1.B16, V13.B16
+	VBIF	V16.B16, V1.B16, V27.B16
+	BIC16B(6, 13, 13)
+	BIC16B(7, 27, 27)
+	FMOVQ	F13, 0(R6)
+	FMOVQ	F27, 16(R6)
+	ADD	$const_Width*8, R6
+	ADD	$const_Width*8, R7
+	ADD	$const_Width*8, R8
+	SUBS	$1, R9
+	BNE	entry
+	ADD	$32, R0
+	ADD	$32, R1
+	ADD	$32, R2
+	ADD	$32, R3
+	SUBS	$1, R5
+	BNE	four
+	RET
+
 // func vectorJacobianNEON(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) (done int)
 TEXT ·vectorJacobianNEON(SB), 0, $0-56
 	MOVD	$numbers<>(SB), R16
@@ -3571,24 +6805,24 @@ TEXT ·vectorJacobianNEON(SB), 0, $0-56
 
 by4:
 	FMOVQ	0(R1), F6
-	FMOVQ	864(R16), F7
+	FMOVQ	880(R16), F7
 	FCMGE2D(7, 6, 8)
 	FMOVQ	16(R1), F9
 	FCMGE2D(7, 9, 7)
-	FMOVQ	864(R16), F10
+	FMOVQ	880(R16), F10
 	FMAXNM2D(10, 6, 11)
 	FMAXNM2D(10, 9, 10)
-	FMOVQ	880(R16), F12
+	FMOVQ	896(R16), F12
 	VMOV	V12.B16, V13.B16
 	FMLA2D0(2, 11, 13)
 	FMLA2D0(2, 10, 12)
-	FMOVQ	896(R16), F14
+	FMOVQ	912(R16), F14
 	FCMGT2D(14, 11, 15)
 	FCMGT2D(14, 10, 14)
-	FMOVQ	880(R16), F16
+	FMOVQ	896(R16), F16
 	VBIT	V15.B16, V16.B16, V13.B16
 	VBIT	V14.B16, V16.B16, V12.B16
-	FMOVQ	880(R16), F14
+	FMOVQ	896(R16), F14
 	FSUB2D(14, 13, 16)
 	FSUB2D(14, 12, 14)
 	FMLS2D0(3, 16, 11)
@@ -3619,30 +6853,30 @@ by4:
 	VADD	V12.D2, V20.D2, V12.D2
 	VAND	V8.B16, V13.B16, V8.B16
 	VAND	V7.B16, V12.B16, V7.B16
-	FMOVQ	912(R16), F12
-	FMOVQ	928(R16), F13
-	VFMLA	V11.D2, V12.D2, V13.D2
-	FMOVQ	928(R16), F20
-	VFMLA	V10.D2, V12.D2, V20.D2
-	FMOVQ	944(R16), F12
-	VFMLA	V11.D2, V13.D2, V12.D2
+	FMOVQ	928(R16), F12
 	FMOVQ	944(R16), F13
-	VFMLA	V10.D2, V20.D2, V13.D2
-	FMOVQ	960(R16), F20
-	VFMLA	V11.D2, V12.D2, V20.D2
-	FMOVQ	960(R16), F12
-	VFMLA	V10.D2, V13.D2, V12.D2
-	FMOVQ	976(R16), F13
-	VFMLA	V11.D2, V20.D2, V13.D2
-	FMOVQ	976(R16), F20
+	VFMLA	V11.D2, V12.D2, V13.D2
+	FMOVQ	944(R16), F20
 	VFMLA	V10.D2, V12.D2, V20.D2
-	FMOVQ	992(R16), F12
+	FMOVQ	960(R16), F12
 	VFMLA	V11.D2, V13.D2, V12.D2
-	FMOVQ	992(R16), F13
+	FMOVQ	960(R16), F13
 	VFMLA	V10.D2, V20.D2, V13.D2
-	FMOVQ	1008(R16), F20
+	FMOVQ	976(R16), F20
 	VFMLA	V11.D2, V12.D2, V20.D2
+	FMOVQ	976(R16), F12
+	VFMLA	V10.D2, V13.D2, V12.D2
+	FMOVQ	992(R16), F13
+	VFMLA	V11.D2, V20.D2, V13.D2
+	FMOVQ	992(R16), F20
+	VFMLA	V10.D2, V12.D2, V20.D2
 	FMOVQ	1008(R16), F12
+	VFMLA	V11.D2, V13.D2, V12.D2
+	FMOVQ	1008(R16), F13
+	VFMLA	V10.D2, V20.D2, V13.D2
+	FMOVQ	864(R16), F20
+	VFMLA	V11.D2, V12.D2, V20.D2
+	FMOVQ	864(R16), F12
 	VFMLA	V10.D2, V13.D2, V12.D2
 	FMUL2D(11, 11, 13)
 	FMUL2D(10, 10, 18)
@@ -3723,17 +6957,17 @@ by4Done:
 
 by2:
 	FMOVQ	0(R1), F23
-	FMOVQ	864(R16), F22
+	FMOVQ	880(R16), F22
 	FCMGE2D(22, 23, 22)
-	FMOVQ	864(R16), F15
+	FMOVQ	880(R16), F15
 	FMAXNM2D(15, 23, 15)
-	FMOVQ	880(R16), F21
+	FMOVQ	896(R16), F21
 	FMLA2D0(2, 15, 21)
-	FMOVQ	896(R16), F9
+	FMOVQ	912(R16), F9
 	FCMGT2D(9, 15, 9)
-	FMOVQ	880(R16), F6
+	FMOVQ	896(R16), F6
 	VBIT	V9.B16, V6.B16, V21.B16
-	FMOVQ	880(R16), F9
+	FMOVQ	896(R16), F9
 	FSUB2D(9, 21, 9)
 	FMLS2D0(3, 9, 15)
 	FMLS2D1(3, 9, 15)
@@ -3749,18 +6983,18 @@ by2:
 	VSHL	$48, V21.D2, V21.D2
 	VADD	V21.D2, V16.D2, V21.D2
 	VAND	V22.B16, V21.B16, V22.B16
-	FMOVQ	912(R16), F21
-	FMOVQ	928(R16), F16
+	FMOVQ	928(R16), F21
+	FMOVQ	944(R16), F16
 	VFMLA	V15.D2, V21.D2, V16.D2
-	FMOVQ	944(R16), F21
+	FMOVQ	960(R16), F21
 	VFMLA	V15.D2, V16.D2, V21.D2
-	FMOVQ	960(R16), F16
+	FMOVQ	976(R16), F16
 	VFMLA	V15.D2, V21.D2, V16.D2
-	FMOVQ	976(R16), F21
+	FMOVQ	992(R16), F21
 	VFMLA	V15.D2, V16.D2, V21.D2
-	FMOVQ	992(R16), F16
+	FMOVQ	1008(R16), F16
 	VFMLA	V15.D2, V21.D2, V16.D2
-	FMOVQ	1008(R16), F21
+	FMOVQ	864(R16), F21
 	VFMLA	V15.D2, V16.D2, V21.D2
 	FMUL2D(15, 15, 16)
 	VFMLA	V16.D2, V21.D2, V19.D2
@@ -3808,17 +7042,17 @@ by2Done:
 	CBZ	R3, end
 	VLD1R	(R1), [V17.D2]
 	VLD1R	(R2), [V6.D2]
-	FMOVQ	864(R16), F23
+	FMOVQ	880(R16), F23
 	FCMGE2D(23, 17, 23)
-	FMOVQ	864(R16), F19
+	FMOVQ	880(R16), F19
 	FMAXNM2D(19, 17, 19)
-	FMOVQ	880(R16), F9
+	FMOVQ	896(R16), F9
 	FMLA2D0(2, 19, 9)
-	FMOVQ	896(R16), F21
+	FMOVQ	912(R16), F21
 	FCMGT2D(21, 19, 21)
-	FMOVQ	880(R16), F15
+	FMOVQ	896(R16), F15
 	VBIT	V21.B16, V15.B16, V9.B16
-	FMOVQ	880(R16), F21
+	FMOVQ	896(R16), F21
 	FSUB2D(21, 9, 21)
 	FMLS2D0(3, 21, 19)
 	FMLS2D1(3, 21, 19)
@@ -3833,18 +7067,18 @@ by2Done:
 	VSHL	$48, V9.D2, V9.D2
 	VADD	V9.D2, V22.D2, V9.D2
 	VAND	V23.B16, V9.B16, V23.B16
-	FMOVQ	912(R16), F9
-	FMOVQ	928(R16), F22
+	FMOVQ	928(R16), F9
+	FMOVQ	944(R16), F22
 	VFMLA	V19.D2, V9.D2, V22.D2
-	FMOVQ	944(R16), F9
+	FMOVQ	960(R16), F9
 	VFMLA	V19.D2, V22.D2, V9.D2
-	FMOVQ	960(R16), F22
+	FMOVQ	976(R16), F22
 	VFMLA	V19.D2, V9.D2, V22.D2
-	FMOVQ	976(R16), F9
+	FMOVQ	992(R16), F9
 	VFMLA	V19.D2, V22.D2, V9.D2
-	FMOVQ	992(R16), F22
+	FMOVQ	1008(R16), F22
 	VFMLA	V19.D2, V9.D2, V22.D2
-	FMOVQ	1008(R16), F9
+	FMOVQ	864(R16), F9
 	VFMLA	V19.D2, V22.D2, V9.D2
 	FMUL2D(19, 19, 22)
 	VFMLA	V22.D2, V9.D2, V15.D2
@@ -3910,24 +7144,24 @@ TEXT ·columnsVectorJacobianNEON(SB), 0, $0-56
 
 by4:
 	FMOVQ	0(R1), F4
-	FMOVQ	864(R16), F5
+	FMOVQ	880(R16), F5
 	FCMGE2D(5, 4, 6)
 	FMOVQ	16(R1), F7
 	FCMGE2D(5, 7, 5)
-	FMOVQ	864(R16), F8
+	FMOVQ	880(R16), F8
 	FMAXNM2D(8, 4, 9)
 	FMAXNM2D(8, 7, 8)
-	FMOVQ	880(R16), F10
+	FMOVQ	896(R16), F10
 	VMOV	V10.B16, V11.B16
 	FMLA2D0(0, 9, 11)
 	FMLA2D0(0, 8, 10)
-	FMOVQ	896(R16), F12
+	FMOVQ	912(R16), F12
 	FCMGT2D(12, 9, 13)
 	FCMGT2D(12, 8, 12)
-	FMOVQ	880(R16), F14
+	FMOVQ	896(R16), F14
 	VBIT	V13.B16, V14.B16, V11.B16
 	VBIT	V12.B16, V14.B16, V10.B16
-	FMOVQ	880(R16), F12
+	FMOVQ	896(R16), F12
 	FSUB2D(12, 11, 14)
 	FSUB2D(12, 10, 12)
 	FMLS2D0(1, 14, 9)
@@ -3962,30 +7196,30 @@ by4:
 	VADD	V10.D2, V22.D2, V10.D2
 	VAND	V6.B16, V11.B16, V6.B16
 	VAND	V5.B16, V10.B16, V5.B16
-	FMOVQ	912(R16), F10
-	FMOVQ	928(R16), F11
-	VFMLA	V9.D2, V10.D2, V11.D2
-	FMOVQ	928(R16), F22
-	VFMLA	V8.D2, V10.D2, V22.D2
-	FMOVQ	944(R16), F10
-	VFMLA	V9.D2, V11.D2, V10.D2
+	FMOVQ	928(R16), F10
 	FMOVQ	944(R16), F11
-	VFMLA	V8.D2, V22.D2, V11.D2
-	FMOVQ	960(R16), F22
-	VFMLA	V9.D2, V10.D2, V22.D2
-	FMOVQ	960(R16), F10
-	VFMLA	V8.D2, V11.D2, V10.D2
-	FMOVQ	976(R16), F11
-	VFMLA	V9.D2, V22.D2, V11.D2
-	FMOVQ	976(R16), F22
+	VFMLA	V9.D2, V10.D2, V11.D2
+	FMOVQ	944(R16), F22
 	VFMLA	V8.D2, V10.D2, V22.D2
-	FMOVQ	992(R16), F10
+	FMOVQ	960(R16), F10
 	VFMLA	V9.D2, V11.D2, V10.D2
-	FMOVQ	992(R16), F11
+	FMOVQ	960(R16), F11
 	VFMLA	V8.D2, V22.D2, V11.D2
-	FMOVQ	1008(R16), F22
+	FMOVQ	976(R16), F22
 	VFMLA	V9.D2, V10.D2, V22.D2
+	FMOVQ	976(R16), F10
+	VFMLA	V8.D2, V11.D2, V10.D2
+	FMOVQ	992(R16), F11
+	VFMLA	V9.D2, V22.D2, V11.D2
+	FMOVQ	992(R16), F22
+	VFMLA	V8.D2, V10.D2, V22.D2
 	FMOVQ	1008(R16), F10
+	VFMLA	V9.D2, V11.D2, V10.D2
+	FMOVQ	1008(R16), F11
+	VFMLA	V8.D2, V22.D2, V11.D2
+	FMOVQ	864(R16), F22
+	VFMLA	V9.D2, V10.D2, V22.D2
+	FMOVQ	864(R16), F10
 	VFMLA	V8.D2, V11.D2, V10.D2
 	FMUL2D(9, 9, 11)
 	FMUL2D(8, 8, 20)
@@ -4068,17 +7302,17 @@ by4Done:
 
 by2:
 	FMOVQ	0(R1), F23
-	FMOVQ	864(R16), F18
+	FMOVQ	880(R16), F18
 	FCMGE2D(18, 23, 18)
-	FMOVQ	864(R16), F5
+	FMOVQ	880(R16), F5
 	FMAXNM2D(5, 23, 5)
-	FMOVQ	880(R16), F6
+	FMOVQ	896(R16), F6
 	FMLA2D0(0, 5, 6)
-	FMOVQ	896(R16), F7
+	FMOVQ	912(R16), F7
 	FCMGT2D(7, 5, 7)
-	FMOVQ	880(R16), F4
+	FMOVQ	896(R16), F4
 	VBIT	V7.B16, V4.B16, V6.B16
-	FMOVQ	880(R16), F7
+	FMOVQ	896(R16), F7
 	FSUB2D(7, 6, 7)
 	FMLS2D0(1, 7, 5)
 	FMLS2D1(1, 7, 5)
@@ -4096,18 +7330,18 @@ by2:
 	VSHL	$48, V6.D2, V6.D2
 	VADD	V6.D2, V12.D2, V6.D2
 	VAND	V18.B16, V6.B16, V18.B16
-	FMOVQ	912(R16), F6
-	FMOVQ	928(R16), F12
+	FMOVQ	928(R16), F6
+	FMOVQ	944(R16), F12
 	VFMLA	V5.D2, V6.D2, V12.D2
-	FMOVQ	944(R16), F6
+	FMOVQ	960(R16), F6
 	VFMLA	V5.D2, V12.D2, V6.D2
-	FMOVQ	960(R16), F12
+	FMOVQ	976(R16), F12
 	VFMLA	V5.D2, V6.D2, V12.D2
-	FMOVQ	976(R16), F6
+	FMOVQ	992(R16), F6
 	VFMLA	V5.D2, V12.D2, V6.D2
-	FMOVQ	992(R16), F12
+	FMOVQ	1008(R16), F12
 	VFMLA	V5.D2, V6.D2, V12.D2
-	FMOVQ	1008(R16), F6
+	FMOVQ	864(R16), F6
 	VFMLA	V5.D2, V12.D2, V6.D2
 	FMUL2D(5, 5, 12)
 	VFMLA	V12.D2, V6.D2, V19.D2
@@ -4159,17 +7393,17 @@ by2Done:
 	VLD1R	(R2), [V18.D2]
 	VLD1R	(R3), [V23.D2]
 	VLD1R	(R4), [V19.D2]
-	FMOVQ	864(R16), F7
+	FMOVQ	880(R16), F7
 	FCMGE2D(7, 14, 7)
-	FMOVQ	864(R16), F6
+	FMOVQ	880(R16), F6
 	FMAXNM2D(6, 14, 6)
-	FMOVQ	880(R16), F21
+	FMOVQ	896(R16), F21
 	FMLA2D0(0, 6, 21)
-	FMOVQ	896(R16), F5
+	FMOVQ	912(R16), F5
 	FCMGT2D(5, 6, 5)
-	FMOVQ	880(R16), F4
+	FMOVQ	896(R16), F4
 	VBIT	V5.B16, V4.B16, V21.B16
-	FMOVQ	880(R16), F5
+	FMOVQ	896(R16), F5
 	FSUB2D(5, 21, 5)
 	FMLS2D0(1, 5, 6)
 	FMLS2D1(1, 5, 6)
@@ -4184,18 +7418,18 @@ by2Done:
 	VSHL	$48, V21.D2, V21.D2
 	VADD	V21.D2, V12.D2, V21.D2
 	VAND	V7.B16, V21.B16, V7.B16
-	FMOVQ	912(R16), F21
-	FMOVQ	928(R16), F12
+	FMOVQ	928(R16), F21
+	FMOVQ	944(R16), F12
 	VFMLA	V6.D2, V21.D2, V12.D2
-	FMOVQ	944(R16), F21
+	FMOVQ	960(R16), F21
 	VFMLA	V6.D2, V12.D2, V21.D2
-	FMOVQ	960(R16), F12
+	FMOVQ	976(R16), F12
 	VFMLA	V6.D2, V21.D2, V12.D2
-	FMOVQ	976(R16), F21
+	FMOVQ	992(R16), F21
 	VFMLA	V6.D2, V12.D2, V21.D2
-	FMOVQ	992(R16), F12
+	FMOVQ	1008(R16), F12
 	VFMLA	V6.D2, V21.D2, V12.D2
-	FMOVQ	1008(R16), F21
+	FMOVQ	864(R16), F21
 	VFMLA	V6.D2, V12.D2, V21.D2
 	FMUL2D(6, 6, 12)
 	VFMLA	V12.D2, V21.D2, V4.D2
@@ -4272,14 +7506,14 @@ by4:
 	VMOV	V4.D[1], R20
 	AND	R20, R19
 	CBZ	R19, end
-	FMOVQ	864(R16), F4
+	FMOVQ	880(R16), F4
 	FMAXNM2D(4, 3, 3)
 	FMAXNM2D(4, 6, 4)
-	FMOVQ	880(R16), F6
+	FMOVQ	896(R16), F6
 	VMOV	V6.B16, V8.B16
 	FMLA2D0(0, 3, 8)
 	FMLA2D0(0, 4, 6)
-	FMOVQ	880(R16), F9
+	FMOVQ	896(R16), F9
 	FSUB2D(9, 8, 10)
 	FSUB2D(9, 6, 9)
 	FMLS2D0(1, 10, 3)
@@ -4368,11 +7602,11 @@ by2:
 	VMOV	V5.D[1], R20
 	AND	R20, R19
 	CBZ	R19, end
-	FMOVQ	864(R16), F5
+	FMOVQ	880(R16), F5
 	FMAXNM2D(5, 7, 5)
-	FMOVQ	880(R16), F7
+	FMOVQ	896(R16), F7
 	FMLA2D0(0, 5, 7)
-	FMOVQ	880(R16), F8
+	FMOVQ	896(R16), F8
 	FSUB2D(8, 7, 8)
 	FMLS2D0(1, 8, 5)
 	FMLS2D1(1, 8, 5)
@@ -4425,11 +7659,11 @@ by2Done:
 	VMOV	V10.D[1], R20
 	AND	R20, R19
 	CBZ	R19, end
-	FMOVQ	864(R16), F10
+	FMOVQ	880(R16), F10
 	FMAXNM2D(10, 6, 10)
-	FMOVQ	880(R16), F6
+	FMOVQ	896(R16), F6
 	FMLA2D0(0, 10, 6)
-	FMOVQ	880(R16), F5
+	FMOVQ	896(R16), F5
 	FSUB2D(5, 6, 5)
 	FMLS2D0(1, 5, 10)
 	FMLS2D1(1, 5, 10)
