@@ -216,6 +216,16 @@ func (g *generator) mulWhere(m mask, a, b reg.VecVirtual) reg.VecVirtual {
 	return v
 }
 
+// fmsWhere is a·b - z where m is set, else +0.
+func (g *generator) fmsWhere(m mask, a, b, z reg.VecVirtual) reg.VecVirtual {
+	if !g.wide {
+		return g.zeroUnless(m, g.fms(a, b, z))
+	}
+	v := g.copyOf(z)
+	g.VFMSUB231PD_Z(b, a, m, v)
+	return v
+}
+
 // countUp adds 1 to the integers of n where m is set.
 func (g *generator) countUp(m mask, n reg.VecVirtual) {
 	if g.wide {

@@ -51,11 +51,11 @@ func (g *generator) sharedTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
 }
 
 // addLossTerm is the function of that name, and adds nothing where q is 0.
-func (g *generator) addLossTerm(hi, lo, q, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
+func (g *generator) addLossTerm(hi, lo, q reg.VecVirtual, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
 	l := g.sub(g.fnma(x, g.constant("one"), max), negLogSum)
 	weighted := g.compare(notEqual, q, g.loaded("zero"))
-	product := g.zeroUnless(weighted, g.mul(q, l))
-	lost := g.zeroUnless(weighted, g.fms(q, l, product))
+	product := g.mulWhere(weighted, q, l)
+	lost := g.fmsWhere(weighted, q, l, product)
 	sum, rest = g.sharedTwoSum(hi, product)
 	return sum, g.add(g.add(rest, lost), lo)
 }
@@ -151,7 +151,7 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			sums = append(sums, wordSum{g.load(part("hi")), g.zero(), part("mid"), part("low")})
 		}
 	}
-	take := func(i int, v []Op) {
+	take := func(i int, v []reg.VecVirtual) {
 		if loss != none {
 			sum, rest := g.addLossTerm(hi[i], lo[i], v[0], v[1], max, negLogSum)
 			g.VMOVAPD(sum, hi[i])
@@ -176,7 +176,7 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			g.PREFETCHT0(Mem{Base: b, Disp: farAhead})
 		}
 		for i := range 8 / w {
-			var v []Op
+			var v []reg.VecVirtual
 			for _, b := range base {
 				v = append(v, g.load(at(b, i)))
 			}
@@ -201,7 +201,7 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			g.SUBQ(imm(w), n)
 		}
 		m := g.remaining(n)
-		var v []Op
+		var v []reg.VecVirtual
 		for _, b := range base {
 			v = append(v, g.loadMasked(at(b, i), m, g.loaded("zero")))
 		}
@@ -250,10 +250,13 @@ type weighting struct {
 	firstLow, lo, factor Op
 }
 
-// probability is weighting.probability.
+// probability is weighting.probability, where one may be nil if it is NaN.
 func (g *generator) probability(w *weighting, term, q Op) (p, low reg.VecVirtual) {
 	p = g.mul(term, w.first)
 	low = g.fma(term, w.firstLow, g.fms(term, w.first, p))
+	if w.one == nil {
+		return p, low
+	}
 	rounded := g.both(g.compare(notEqual, q, w.one), g.compare(notEqual, q, w.none))
 	return p, g.zeroUnless(rounded, low)
 }
@@ -283,6 +286,11 @@ func (g *generator) gradientOfLargest(w *weighting, p, low, q, complement, compl
 
 // timesFactor is v·factor, with the one NaN and without -0.
 func (g *generator) timesFactor(v, factor Op) reg.VecVirtual {
+	if g.wide {
+		made := g.copyOf(g.loaded("nan"))
+		g.VFIXUPIMMPD(Imm(0), g.loaded("canonicalClasses"), g.mul(v, factor), made)
+		return made
+	}
 	v = g.add(g.mul(v, factor), g.loaded("zero"))
 	return g.choose(g.compare(unordered, v, v), v, g.constant("nan"))
 }
@@ -301,38 +309,57 @@ func (g *generator) weightedGradient() {
 	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, hi, lo, one, factor float64)",
 		"is weightedGradientGo for n entries. dst may be terms or q.")
 	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
-	g.keep("nan", "zero")
+	g.keepForFactor()
 	p := func(name string) reg.VecVirtual { return g.broadcast(address(g.Param(name))) }
-	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), one: p("one"), factor: p("factor")}
-	of.none = g.sub(of.one, of.one)
+	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), factor: p("factor")}
+	one := p("one")
 	w := g.width()
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
-	entry := func(e, q Op) reg.VecVirtual {
-		p, low := g.probability(of, e, q)
-		return g.timesFactor(g.gradientEntry(of, p, low, q), of.factor)
-	}
-	step := func(count int) func() {
-		return func() {
-			for i := 0; i < w*count/8; i++ {
-				g.PREFETCHT0(Mem{Base: terms, Disp: farAhead + 64*i})
-				g.PREFETCHT0(Mem{Base: q, Disp: farAhead + 64*i})
-			}
-			for i := range count {
-				g.store(entry(g.load(at(terms, i)), g.load(at(q, i))), at(dst, i))
-			}
-			for _, b := range []reg.GPVirtual{dst, terms, q} {
-				g.ADDQ(imm(8*w*count), b)
+	entries := func(suffix string) {
+		entry := func(e, q Op) reg.VecVirtual {
+			p, low := g.probability(of, e, q)
+			return g.timesFactor(g.gradientEntry(of, p, low, q), of.factor)
+		}
+		step := func(count int) func() {
+			return func() {
+				for i := 0; i < w*count/8; i++ {
+					g.PREFETCHT0(Mem{Base: terms, Disp: farAhead + 64*i})
+					g.PREFETCHT0(Mem{Base: q, Disp: farAhead + 64*i})
+				}
+				for i := range count {
+					g.store(entry(g.load(at(terms, i)), g.load(at(q, i))), at(dst, i))
+				}
+				for _, b := range []reg.GPVirtual{dst, terms, q} {
+					g.ADDQ(imm(8*w*count), b)
+				}
 			}
 		}
+		g.loop("two"+suffix, n, 2*w, step(2))
+		g.loop("one"+suffix, n, w, step(1))
+		g.TESTQ(n, n)
+		g.JZ(LabelRef("done"))
+		m := g.remaining(n)
+		g.storeMasked(entry(g.loadMasked(at(terms, 0), m, g.loaded("zero")), g.loadMasked(at(q, 0), m, g.loaded("zero"))), m, at(dst, 0))
 	}
-	g.loop("two", n, 2*w, step(2))
-	g.loop("one", n, w, step(1))
-	g.TESTQ(n, n)
-	g.JZ(LabelRef("done"))
-	m := g.remaining(n)
-	g.storeMasked(entry(g.loadMasked(at(terms, 0), m, g.loaded("zero")), g.loadMasked(at(q, 0), m, g.loaded("zero"))), m, at(dst, 0))
+	// Most coefficients do not add up to exactly 1: none of them is looked at.
+	g.test(g.compare(unordered, one, one))
+	g.JZ(LabelRef("exactlyOne"))
+	entries("")
+	g.JMP(LabelRef("done"))
+	g.Label("exactlyOne")
+	of.one, of.none = one, g.sub(one, one)
+	entries("OfOne")
 	g.Label("done")
 	g.finish()
+}
+
+// keepForFactor keeps what timesFactor needs.
+func (g *generator) keepForFactor() {
+	if g.wide {
+		g.keep("nan", "zero", "canonicalClasses")
+	} else {
+		g.keep("nan", "zero")
+	}
 }
 
 // test sets the flags for the lanes of m: zero where there are none.
@@ -347,24 +374,22 @@ func (g *generator) test(m mask) reg.GPVirtual {
 	return bits
 }
 
+// areSoftTargets goes by the bits: of what is infinite or NaN the exponent has no
+// bit that is 0, and one more carries into the sign. Adding +0 leaves no -0.
 func (g *generator) areSoftTargets() {
 	g.function("areSoftTargets", "func(x *float64, n int) bool", "is areSoftTargetsGo for n > 0 entries.")
 	x, n := g.param("x"), g.param("n")
-	g.keep("inf", "zero")
-	good := g.newMask()
-	if g.wide {
-		g.KXNORB(good, good, good)
-	} else {
-		g.VPCMPEQD(good, good, good)
-	}
+	g.keep("exponentOne", "zero")
+	signs := g.zero()
 	w := g.width()
 	entry := func(v Op) {
-		for _, m := range []mask{g.compare(greaterEqual, v, g.constant("zero")), g.compare(lessThan, v, g.constant("inf"))} {
-			if g.wide {
-				g.KANDB(m, good, good)
-			} else {
-				g.VANDPD(m, good, good)
-			}
+		u := g.add(g.loaded("zero"), v)
+		carried := g.intAdd(u, g.loaded("exponentOne"))
+		if g.wide {
+			g.VPTERNLOGQ(Imm(0xfe), u, carried, signs)
+		} else {
+			g.VORPD(u, carried, carried)
+			g.VORPD(carried, signs, signs)
 		}
 	}
 	g.loop("four", n, 4*w, func() {
@@ -372,20 +397,26 @@ func (g *generator) areSoftTargets() {
 			g.PREFETCHT0(Mem{Base: x, Disp: farAhead + 64*i})
 		}
 		for i := range 4 {
-			entry(g.load(Mem{Base: x, Disp: 8 * w * i}))
+			entry(Mem{Base: x, Disp: 8 * w * i})
 		}
 		g.ADDQ(imm(32*w), x)
 	})
 	g.loop("one", n, w, func() {
-		entry(g.load(Mem{Base: x}))
+		entry(Mem{Base: x})
 		g.ADDQ(imm(8*w), x)
 	})
 	g.TESTQ(n, n)
 	g.JZ(LabelRef("done"))
 	entry(g.loadMasked(Mem{Base: x}, g.remaining(n), g.loaded("zero")))
 	g.Label("done")
-	bits := g.test(good)
-	g.CMPB(bits.As8(), U8(1<<w-1))
+	var bits reg.GPVirtual
+	if g.wide {
+		m := g.K()
+		g.VPMOVQ2M(signs, m)
+		bits = g.test(m)
+	} else {
+		bits = g.test(signs)
+	}
 	g.SETEQ(bits.As8())
 	g.MOVB(bits.As8(), address(g.ReturnIndex(0)))
 	g.finish()

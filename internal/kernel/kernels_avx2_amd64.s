@@ -261,6 +261,12 @@ DATA ln2Lo<>+16(SB)/8, $0x3d2ef35793c76730
 DATA ln2Lo<>+24(SB)/8, $0x3d2ef35793c76730
 GLOBL ln2Lo<>(SB), RODATA|NOPTR, $32
 
+DATA exponentOne<>+0(SB)/8, $0x0010000000000000
+DATA exponentOne<>+8(SB)/8, $0x0010000000000000
+DATA exponentOne<>+16(SB)/8, $0x0010000000000000
+DATA exponentOne<>+24(SB)/8, $0x0010000000000000
+GLOBL exponentOne<>(SB), RODATA|NOPTR, $32
+
 DATA minusFarthest<>+0(SB)/8, $0xc088b00000000000
 DATA minusFarthest<>+8(SB)/8, $0xc088b00000000000
 DATA minusFarthest<>+16(SB)/8, $0xc088b00000000000
@@ -4671,53 +4677,50 @@ TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSD firstLow+40(FP), Y3
 	VBROADCASTSD hi+48(FP), Y4
 	VBROADCASTSD lo+56(FP), Y5
-	VBROADCASTSD one+64(FP), Y6
-	VBROADCASTSD factor+72(FP), Y7
-	VSUBPD       Y6, Y6, Y8
+	VBROADCASTSD factor+72(FP), Y6
+	VBROADCASTSD one+64(FP), Y7
+	VCMPPD       $0x03, Y7, Y7, Y8
+	VMOVMSKPD    Y8, SI
+	TESTL        SI, SI
+	JZ           exactlyOne
 
 two:
 	CMPQ        BX, $0x08
 	JLT         twoDone
 	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y9
-	VMOVUPD     (DX), Y10
-	VMULPD      Y2, Y9, Y11
-	VMOVAPD     Y11, Y12
-	VFMSUB231PD Y2, Y9, Y12
-	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y6, Y10, Y9
-	VCMPPD      $0x04, Y8, Y10, Y13
-	VANDPD      Y13, Y9, Y9
-	VANDPD      Y12, Y9, Y9
-	VFMSUB231PD Y4, Y11, Y10
-	VMULPD      Y5, Y11, Y11
-	VFMADD231PD Y4, Y9, Y11
-	VADDPD      Y11, Y10, Y9
-	VMULPD      Y7, Y9, Y9
-	VADDPD      Y1, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, (AX)
-	VMOVUPD     32(CX), Y9
-	VMOVUPD     32(DX), Y10
-	VMULPD      Y2, Y9, Y11
-	VMOVAPD     Y11, Y12
-	VFMSUB231PD Y2, Y9, Y12
-	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y6, Y10, Y9
-	VCMPPD      $0x04, Y8, Y10, Y13
-	VANDPD      Y13, Y9, Y9
-	VANDPD      Y12, Y9, Y9
-	VFMSUB231PD Y4, Y11, Y10
-	VMULPD      Y5, Y11, Y11
-	VFMADD231PD Y4, Y9, Y11
-	VADDPD      Y11, Y10, Y9
-	VMULPD      Y7, Y9, Y9
-	VADDPD      Y1, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, 32(AX)
+	VMOVUPD     (CX), Y7
+	VMOVUPD     (DX), Y8
+	VMULPD      Y2, Y7, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y2, Y7, Y10
+	VFMADD231PD Y3, Y7, Y10
+	VMOVAPD     Y8, Y7
+	VFMSUB231PD Y4, Y9, Y7
+	VMULPD      Y5, Y9, Y8
+	VFMADD231PD Y4, Y10, Y8
+	VADDPD      Y8, Y7, Y7
+	VMULPD      Y6, Y7, Y7
+	VADDPD      Y1, Y7, Y7
+	VCMPPD      $0x03, Y7, Y7, Y8
+	VBLENDVPD   Y8, Y0, Y7, Y7
+	VMOVUPD     Y7, (AX)
+	VMOVUPD     32(CX), Y7
+	VMOVUPD     32(DX), Y8
+	VMULPD      Y2, Y7, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y2, Y7, Y10
+	VFMADD231PD Y3, Y7, Y10
+	VMOVAPD     Y8, Y7
+	VFMSUB231PD Y4, Y9, Y7
+	VMULPD      Y5, Y9, Y8
+	VFMADD231PD Y4, Y10, Y8
+	VADDPD      Y8, Y7, Y7
+	VMULPD      Y6, Y7, Y7
+	VADDPD      Y1, Y7, Y7
+	VCMPPD      $0x03, Y7, Y7, Y8
+	VBLENDVPD   Y8, Y0, Y7, Y7
+	VMOVUPD     Y7, 32(AX)
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
@@ -4728,13 +4731,73 @@ twoDone:
 one:
 	CMPQ        BX, $0x04
 	JLT         oneDone
+	VMOVUPD     (CX), Y7
+	VMOVUPD     (DX), Y8
+	VMULPD      Y2, Y7, Y9
+	VMOVAPD     Y9, Y10
+	VFMSUB231PD Y2, Y7, Y10
+	VFMADD231PD Y3, Y7, Y10
+	VMOVAPD     Y8, Y7
+	VFMSUB231PD Y4, Y9, Y7
+	VMULPD      Y5, Y9, Y8
+	VFMADD231PD Y4, Y10, Y8
+	VADDPD      Y8, Y7, Y7
+	VMULPD      Y6, Y7, Y7
+	VADDPD      Y1, Y7, Y7
+	VCMPPD      $0x03, Y7, Y7, Y8
+	VBLENDVPD   Y8, Y0, Y7, Y7
+	VMOVUPD     Y7, (AX)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	SUBQ        $0x04, BX
+	JMP         one
+
+oneDone:
+	TESTQ       BX, BX
+	JZ          done
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        laneMasks<>+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y7
+	VMASKMOVPD  (CX), Y7, Y8
+	VBLENDVPD   Y7, Y8, Y1, Y8
+	VMASKMOVPD  (DX), Y7, Y9
+	VBLENDVPD   Y7, Y9, Y1, Y9
+	VMULPD      Y2, Y8, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y2, Y8, Y11
+	VMOVAPD     Y11, Y2
+	VFMADD231PD Y3, Y8, Y2
+	VMOVAPD     Y9, Y3
+	VFMSUB231PD Y4, Y10, Y3
+	VMULPD      Y5, Y10, Y5
+	VFMADD231PD Y4, Y2, Y5
+	VADDPD      Y5, Y3, Y2
+	VMULPD      Y6, Y2, Y2
+	VADDPD      Y1, Y2, Y1
+	VCMPPD      $0x03, Y1, Y1, Y2
+	VBLENDVPD   Y2, Y0, Y1, Y0
+	VMASKMOVPD  Y0, Y7, (AX)
+	JMP         done
+
+exactlyOne:
+	VSUBPD Y7, Y7, Y8
+
+twoOfOne:
+	CMPQ        BX, $0x08
+	JLT         twoOfOneDone
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (DX), Y10
 	VMULPD      Y2, Y9, Y11
 	VMOVAPD     Y11, Y12
 	VFMSUB231PD Y2, Y9, Y12
 	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y6, Y10, Y9
+	VCMPPD      $0x04, Y7, Y10, Y9
 	VCMPPD      $0x04, Y8, Y10, Y13
 	VANDPD      Y13, Y9, Y9
 	VANDPD      Y12, Y9, Y9
@@ -4742,7 +4805,55 @@ one:
 	VMULPD      Y5, Y11, Y11
 	VFMADD231PD Y4, Y9, Y11
 	VADDPD      Y11, Y10, Y9
-	VMULPD      Y7, Y9, Y9
+	VMULPD      Y6, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	VMOVUPD     Y9, (AX)
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(DX), Y10
+	VMULPD      Y2, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y2, Y9, Y12
+	VFMADD231PD Y3, Y9, Y12
+	VCMPPD      $0x04, Y7, Y10, Y9
+	VCMPPD      $0x04, Y8, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y4, Y11, Y10
+	VMULPD      Y5, Y11, Y11
+	VFMADD231PD Y4, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y6, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	VMOVUPD     Y9, 32(AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	SUBQ        $0x08, BX
+	JMP         twoOfOne
+
+twoOfOneDone:
+oneOfOne:
+	CMPQ        BX, $0x04
+	JLT         oneOfOneDone
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (DX), Y10
+	VMULPD      Y2, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y2, Y9, Y12
+	VFMADD231PD Y3, Y9, Y12
+	VCMPPD      $0x04, Y7, Y10, Y9
+	VCMPPD      $0x04, Y8, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y4, Y11, Y10
+	VMULPD      Y5, Y11, Y11
+	VFMADD231PD Y4, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y6, Y9, Y9
 	VADDPD      Y1, Y9, Y9
 	VCMPPD      $0x03, Y9, Y9, Y10
 	VBLENDVPD   Y10, Y0, Y9, Y9
@@ -4751,9 +4862,9 @@ one:
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
 	SUBQ        $0x04, BX
-	JMP         one
+	JMP         oneOfOne
 
-oneDone:
+oneOfOneDone:
 	TESTQ       BX, BX
 	JZ          done
 	MOVQ        $0x00000004, SI
@@ -4771,16 +4882,16 @@ oneDone:
 	VFMSUB231PD Y2, Y10, Y13
 	VMOVAPD     Y13, Y2
 	VFMADD231PD Y3, Y10, Y2
-	VCMPPD      $0x04, Y6, Y11, Y3
-	VCMPPD      $0x04, Y8, Y11, Y6
-	VANDPD      Y6, Y3, Y3
+	VCMPPD      $0x04, Y7, Y11, Y3
+	VCMPPD      $0x04, Y8, Y11, Y7
+	VANDPD      Y7, Y3, Y3
 	VANDPD      Y2, Y3, Y2
 	VMOVAPD     Y11, Y3
 	VFMSUB231PD Y4, Y12, Y3
 	VMULPD      Y5, Y12, Y5
 	VFMADD231PD Y4, Y2, Y5
 	VADDPD      Y5, Y3, Y2
-	VMULPD      Y7, Y2, Y2
+	VMULPD      Y6, Y2, Y2
 	VADDPD      Y1, Y2, Y1
 	VCMPPD      $0x03, Y1, Y1, Y2
 	VBLENDVPD   Y2, Y0, Y1, Y0
@@ -4795,51 +4906,46 @@ done:
 TEXT ·areSoftTargetsAVX2(SB), NOSPLIT, $0-17
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	VBROADCASTSD inf<>+0(SB), Y0
+	VBROADCASTSD exponentOne<>+0(SB), Y0
 	VXORPD       Y1, Y1, Y1
-	VPCMPEQD     Y2, Y2, Y2
+	VXORPD       Y2, Y2, Y2
 
 four:
 	CMPQ       CX, $0x10
 	JLT        fourDone
 	PREFETCHT0 2048(AX)
 	PREFETCHT0 2112(AX)
-	VMOVUPD    (AX), Y3
-	VCMPPD     $0x1d, Y1, Y3, Y4
-	VCMPPD     $0x11, Y0, Y3, Y3
-	VANDPD     Y4, Y2, Y2
-	VANDPD     Y3, Y2, Y2
-	VMOVUPD    32(AX), Y3
-	VCMPPD     $0x1d, Y1, Y3, Y4
-	VCMPPD     $0x11, Y0, Y3, Y3
-	VANDPD     Y4, Y2, Y2
-	VANDPD     Y3, Y2, Y2
-	VMOVUPD    64(AX), Y3
-	VCMPPD     $0x1d, Y1, Y3, Y4
-	VCMPPD     $0x11, Y0, Y3, Y3
-	VANDPD     Y4, Y2, Y2
-	VANDPD     Y3, Y2, Y2
-	VMOVUPD    96(AX), Y3
-	VCMPPD     $0x1d, Y1, Y3, Y4
-	VCMPPD     $0x11, Y0, Y3, Y3
-	VANDPD     Y4, Y2, Y2
-	VANDPD     Y3, Y2, Y2
+	VADDPD     (AX), Y1, Y3
+	VPADDQ     Y0, Y3, Y4
+	VORPD      Y3, Y4, Y4
+	VORPD      Y4, Y2, Y2
+	VADDPD     32(AX), Y1, Y3
+	VPADDQ     Y0, Y3, Y4
+	VORPD      Y3, Y4, Y4
+	VORPD      Y4, Y2, Y2
+	VADDPD     64(AX), Y1, Y3
+	VPADDQ     Y0, Y3, Y4
+	VORPD      Y3, Y4, Y4
+	VORPD      Y4, Y2, Y2
+	VADDPD     96(AX), Y1, Y3
+	VPADDQ     Y0, Y3, Y4
+	VORPD      Y3, Y4, Y4
+	VORPD      Y4, Y2, Y2
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x10, CX
 	JMP        four
 
 fourDone:
 one:
-	CMPQ    CX, $0x04
-	JLT     oneDone
-	VMOVUPD (AX), Y3
-	VCMPPD  $0x1d, Y1, Y3, Y4
-	VCMPPD  $0x11, Y0, Y3, Y3
-	VANDPD  Y4, Y2, Y2
-	VANDPD  Y3, Y2, Y2
-	ADDQ    $0x20, AX
-	SUBQ    $0x04, CX
-	JMP     one
+	CMPQ   CX, $0x04
+	JLT    oneDone
+	VADDPD (AX), Y1, Y3
+	VPADDQ Y0, Y3, Y4
+	VORPD  Y3, Y4, Y4
+	VORPD  Y4, Y2, Y2
+	ADDQ   $0x20, AX
+	SUBQ   $0x04, CX
+	JMP    one
 
 oneDone:
 	TESTQ      CX, CX
@@ -4852,15 +4958,14 @@ oneDone:
 	VMOVUPD    (DX)(CX*8), Y3
 	VMASKMOVPD (AX), Y3, Y4
 	VBLENDVPD  Y3, Y4, Y1, Y3
-	VCMPPD     $0x1d, Y1, Y3, Y1
-	VCMPPD     $0x11, Y0, Y3, Y0
-	VANDPD     Y1, Y2, Y2
-	VANDPD     Y0, Y2, Y2
+	VADDPD     Y3, Y1, Y1
+	VPADDQ     Y0, Y1, Y0
+	VORPD      Y1, Y0, Y0
+	VORPD      Y0, Y2, Y2
 
 done:
 	VMOVMSKPD Y2, AX
 	TESTL     AX, AX
-	CMPB      AL, $0x0f
 	SETEQ     AL
 	MOVB      AL, ret+16(FP)
 	VZEROUPPER
