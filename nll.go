@@ -46,13 +46,18 @@ import (
 // *TargetError for the first label that is neither in [0, C) nor ignored; the
 // Loss is then zero.
 func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
-	rows, cols := checkLabelled("NLL", "logp", logp, target)
+	var loss Loss
+	var x source
+	if !x.smallDense(logp) || len(target) != x.rows {
+		checkLabelled("NLL", "logp", logp, target)
+		x = newSource(logp)
+	}
 	var s settings
-	if err := s.resolveLabels("NLL", opts, target, rows, cols, false); err != nil {
+	if err := s.resolveLabels("NLL", opts, target, x.rows, x.cols, false); err != nil {
 		return Loss{}, err
 	}
-	x := newSource(logp)
-	return nll(nil, &x, target, &s), nil
+	nll(&loss, nil, &x, target, &s)
+	return loss, nil
 }
 
 // NLLEach sets dst[i] to the loss of row i, the l[i] of NLL, which is 0 for a
@@ -71,7 +76,7 @@ func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]flo
 	}
 	dst = prepareSlice(dst, rows)
 	x := newSource(logp)
-	nll(dst, &x, target, &s)
+	nll(new(Loss), dst, &x, target, &s)
 	return dst, nil
 }
 
@@ -109,14 +114,15 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 	}
 	x := newSource(logp)
 	// All of the loss first: dst may be where logp is kept.
-	loss := nll(nil, &x, target, &s)
+	var loss Loss
+	nll(&loss, nil, &x, target, &s)
 	nllGrad(sizeDst(dst, rows, cols), target, &s)
 	return loss, nil
 }
 
-// nll returns the Loss of arguments that have been checked, and sets each,
-// if it is not nil, to the losses of the rows.
-func nll(each []float64, x *source, target []int, s *settings) Loss {
+// nll sets loss to the Loss of arguments that have been checked, and each, if it
+// is not nil, to the losses of the rows.
+func nll(loss *Loss, each []float64, x *source, target []int, s *settings) {
 	weight, ignored := s.lossWeight(target)
 	var sum kernel.ExactSum
 	if s.smoothing > 0 {
@@ -124,7 +130,7 @@ func nll(each []float64, x *source, target []int, s *settings) Loss {
 	} else {
 		sum = nllHard(each, x, target, s)
 	}
-	return newLoss(&sum, &weight, x.rows, ignored)
+	loss.set(&sum, &weight, x.rows, ignored)
 }
 
 // nllHard adds up the losses without smoothing.
@@ -195,8 +201,12 @@ type smoothTask struct {
 var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
 
 func (t *smoothTask) do(w *workspace, unit int) {
-	q := t.coefficients.clone()
-	defer q.release()
+	q := &t.coefficients
+	if len(t.sums) > 1 {
+		own := q.clone()
+		defer own.release()
+		q = &own
+	}
 	cols := t.x.cols
 	group := t.x.together(groupRows(cols))
 	begin := unit * group
@@ -204,7 +214,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	if t.settings.byChunks(&t.x) {
 		w.sum.Reset()
 		for i := range n {
-			t.doLong(w, &q, begin+i)
+			t.doLong(w, q, begin+i)
 		}
 		t.sums[unit] = w.sum.Total()
 		return
@@ -227,7 +237,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	w.sum.Reset()
 	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign {
 		for i := 0; i < n; i += kernel.Width {
-			t.doFew(w, &q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
+			t.doFew(w, q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
 		t.sums[unit] = w.sum.Total()
 		return

@@ -148,6 +148,9 @@ func (s *ExactSum) normalize() {
 		return
 	}
 	hi, mid, low := s.hi, s.mid, s.low
+	if mid == 0 && low == 0 {
+		return
+	}
 	if low == 0 {
 		if hi, mid = TwoSum(hi, mid); IsFinite(mid) {
 			s.hi, s.mid = hi, mid
