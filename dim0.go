@@ -32,7 +32,7 @@ func (t *normalization) runColumns() {
 		t.in.Rows, t.in.Cols, t.in.Stride = 1, rows, rows
 		t.out.Rows, t.out.Cols, t.out.Stride = 1, rows, rows
 		t.run(1)
-	case rows <= kernel.ChunkLen && (cols >= kernel.Group || rows <= kernel.BlockLen):
+	case t.inTiles():
 		t.part = partTiles
 		run(t, (cols+tilesWidth(rows)-1)/tilesWidth(rows), elements(rows, cols))
 	default:
@@ -78,6 +78,13 @@ func (t *normalization) doSingleRow() {
 	}
 }
 
+// inTiles reports whether columns are done in tiles: those of one chunk, unless
+// they are few and long.
+func (t *normalization) inTiles() bool {
+	rows, cols := t.in.Rows, t.in.Cols
+	return rows <= kernel.ChunkLen && (cols >= kernel.Group || rows <= kernel.BlockLen)
+}
+
 // tileWidth is the number of columns of a tile: some 2^14 entries, which stay in
 // the second cache, but four lines of memory at least.
 func tileWidth(rows int) int {
@@ -90,12 +97,10 @@ func tilesWidth(rows int) int {
 	return width * max(1, parallelWork/(rows*width))
 }
 
-// doTiles does a unit of columns of one chunk, tile by tile.
-func (t *normalization) doTiles(w *workspace, unit int) {
-	rows, size := t.in.Rows, tilesWidth(t.in.Rows)
-	end := min(t.in.Cols, (unit+1)*size)
-	for first := unit * size; first < end; first += tileWidth(rows) {
-		t.doTile(w, first, min(tileWidth(rows), end-first))
+// doTiles does columns of one chunk, tile by tile.
+func (t *normalization) doTiles(w *workspace, first, end int) {
+	for width := tileWidth(t.in.Rows); first < end; first += width {
+		t.doTile(w, first, min(width, end-first))
 	}
 }
 
@@ -225,7 +230,8 @@ func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
 // doColumns does a unit of the part of the work in hand.
 func (t *normalization) doColumns(w *workspace, unit int) {
 	if t.part == partTiles {
-		t.doTiles(w, unit)
+		size := tilesWidth(t.in.Rows)
+		t.doTiles(w, unit*size, min(t.in.Cols, (unit+1)*size))
 		return
 	}
 	full := t.in.Cols / kernel.Group * kernel.Group

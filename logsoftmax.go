@@ -139,11 +139,11 @@ const (
 
 // normalize is LogSoftmax and Softmax.
 func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
-	if dim == 1 || dim == -1 {
-		var in source
-		if in.smallDense(x) {
-			if out, _, ok := smallDst(dst, &in.raw); ok {
-				t := normalization{op: op, in: in.raw, out: out, dim: 1}
+	var in source
+	if in.smallDense(x) {
+		if out, _, ok := smallDst(dst, &in.raw); ok {
+			t := normalization{op: op, in: in.raw, out: out, dim: checkDim(fn, dim)}
+			if t.dim == 1 || min(in.rows, in.cols) > 1 && t.inTiles() {
 				t.runSmall()
 				return
 			}
@@ -231,9 +231,14 @@ func (t *normalization) run(dim int) {
 	run(t, (rows+size-1)/size, work)
 }
 
-// runSmall is run along the rows of a small matrix.
+// runSmall is run for a small matrix, along t.dim: of columns, those in tiles.
 func (t *normalization) runSmall() {
 	w := workspaces.Get().(*workspace)
+	if t.dim == 0 {
+		t.doTiles(w, 0, t.in.Cols)
+		workspaces.Put(w)
+		return
+	}
 	step := panelRows(t.in.Cols)
 	for i := 0; i < t.in.Rows; i += step {
 		t.doRows(w, i, min(step, t.in.Rows-i))
