@@ -37,7 +37,7 @@ func main() {
 	sizes := flag.String("sizes", "", "numbers of elements, with commas, \"small\" for small calls; all by default")
 	layouts := flag.String("layouts", "", "names of layouts, with commas; all by default")
 	samples := flag.Int("samples", 5, "samples of which the fastest counts")
-	threads := flag.Int("threads", runtime.NumCPU(), "threads for the gain by more than one; 1: none")
+	threads := flag.Int("threads", runtime.NumCPU(), "threads for the gain by more than one, beside that of bare goroutines; 1: none")
 	list := flag.Int("list", 40, "findings to print of each kind")
 	save := flag.String("save", "", "file to write the cells to")
 	against := flag.String("against", "", "file of an earlier run: prints what differs by 10 % or more")

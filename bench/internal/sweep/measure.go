@@ -11,6 +11,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	Widths  []int
 	Threads int // of which the package's times are taken too, for 2^17 elements and more; 1 for none
 	Samples int
+
+	bare map[int]float64 // bareGain by the logarithm of the time
 }
 
 // Cell is what was measured for one job on one shape, in ns per element.
@@ -58,6 +61,9 @@ type Cell struct {
 	Rows, Cols int
 	Ours, Loop float64
 	Threaded   float64 `json:",omitempty"` // ours on all processors
+	// How many times as fast work that takes as long gets when goroutines share
+	// it that do nothing but count.
+	Bare float64 `json:",omitempty"`
 }
 
 // Ratio is how many times the loop takes as long.
@@ -143,6 +149,7 @@ func (c *Config) cell(j *Job, d *data, size int) Cell {
 	}
 	if c.Threads > 1 && size >= 1<<17 {
 		r.Threaded = rounded(c.threaded(ours) / n)
+		r.Bare = rounded(c.bareGain(ours.least()))
 	}
 	return r
 }
@@ -159,6 +166,56 @@ func (c *Config) threaded(one *timer) float64 {
 		t.sample()
 	}
 	return t.least()
+}
+
+// bareGain returns how many times as fast work of so many nanoseconds gets when as
+// many goroutines as threads share it that do nothing but count. A processor that
+// has to be woken comes late: what that leaves to be gained is the machine's.
+func (c *Config) bareGain(ns float64) float64 {
+	k := int(math.Round(math.Log2(ns)))
+	if g, ok := c.bare[k]; ok {
+		return g
+	}
+	const step = 1 << 10
+	one := &timer{f: func() { count(step) }}
+	one.calibrate()
+	one.sample()
+	n := int(math.Exp2(float64(k))/one.least()*step) + 1
+	alone := &timer{f: func() { count(n) }}
+	alone.calibrate()
+	shared := &timer{f: func() {
+		var others sync.WaitGroup
+		for range c.Threads - 1 {
+			others.Go(func() { count(n / c.Threads) })
+		}
+		count(n / c.Threads)
+		others.Wait()
+	}, calls: alone.calls}
+	for range max(3, c.Samples) {
+		alone.sample()
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Threads))
+	for start := time.Now(); time.Since(start) < wakeTime; {
+		shared.time()
+	}
+	for range max(3, c.Samples) {
+		shared.sample()
+	}
+	if c.bare == nil {
+		c.bare = make(map[int]float64)
+	}
+	c.bare[k] = alone.least() / shared.least()
+	return c.bare[k]
+}
+
+// count takes a time proportional to n.
+//
+//go:noinline
+func count(n int) (x float64) {
+	for range n {
+		x = x*0.5 + 1
+	}
+	return x
 }
 
 // timer times a function.

@@ -20,7 +20,7 @@ const (
 	LayoutCost   = 2.0 // times the dense call
 	Step         = 1.3 // from one width to the next, from StepFrom on
 	StepFrom     = 8
-	ThreadsFloor = 1.8 // times as fast with two threads
+	ThreadsFloor = 0.9 // of what goroutines gain that do nothing but count
 )
 
 // Floor is how many times as fast as its loop a cell should be.
@@ -99,8 +99,8 @@ func Findings(cells []Cell) [][]Finding {
 			}
 			last[k] = c
 		}
-		if c.Threaded > 0 && c.Ours < ThreadsFloor*c.Threaded {
-			threads = append(threads, Finding{*c, fmt.Sprintf("%.2f ns, on all processors %.2f: %.2f times, floor %g", c.Ours, c.Threaded, c.Ours/c.Threaded, ThreadsFloor), ThreadsFloor * c.Threaded / c.Ours})
+		if gain := c.Ours / c.Threaded; c.Threaded > 0 && gain < ThreadsFloor*c.Bare {
+			threads = append(threads, Finding{*c, fmt.Sprintf("%.2f ns, on all processors %.2f: %.2f times, floor %g of %.2f", c.Ours, c.Threaded, gain, ThreadsFloor, c.Bare), ThreadsFloor * c.Bare / gain})
 		}
 	}
 	all := [][]Finding{floor, option, layout, step, threads}

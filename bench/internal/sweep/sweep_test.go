@@ -76,7 +76,7 @@ func TestRun(t *testing.T) {
 
 func TestFindings(t *testing.T) {
 	cell := func(job string, layout Layout, cols int, ours, loop, threaded float64) Cell {
-		return Cell{job, layout, 1 << 17, 8, cols, ours, loop, threaded}
+		return Cell{job, layout, 1 << 17, 8, cols, ours, loop, threaded, 1.9}
 	}
 	all := Findings([]Cell{
 		cell("CrossEntropyGrad", Dense, 64, 1, 7, 0.5),
@@ -85,8 +85,10 @@ func TestFindings(t *testing.T) {
 		cell("CrossEntropyGrad", Transposed, 64, 2.5, 100, 0),
 		cell("CrossEntropyGrad, Weight", Dense, 64, 1.35, 7, 0),
 		cell("CrossEntropyGrad, Weight", Dense, 300, 9, 50, 0),
-		{"LogSoftmax", Dense, Small, 1, 10, 5, 4, 0},
-		{"LogSoftmax", Dense, Small, 8, 10, 5, 6, 0},
+		{"LogSoftmax", Dense, Small, 1, 10, 5, 4, 0, 0},
+		{"LogSoftmax", Dense, Small, 8, 10, 5, 6, 0, 0},
+		// No more is to be had.
+		{"LogSoftmax", Dense, 1 << 17, 8, 64, 1, 8, 1, 1},
 	})
 	want := [][]string{
 		{"LogSoftmax, dense, 1×10", "CrossEntropyGrad, dense, 8×65"},
@@ -109,9 +111,9 @@ func TestFindings(t *testing.T) {
 func TestTables(t *testing.T) {
 	var b strings.Builder
 	err := WriteTables(&b, []Cell{
-		{"LogSoftmax", Dense, 8, 1, 10, 0.5, 4, 0.25},
-		{"LogSoftmax, dim 0", Dense, 8, 2, 10, 3, 12, 0},
-		{"LogSoftmax", Dense, Small, 1, 10, 5, 4, 0},
+		{"LogSoftmax", Dense, 8, 1, 10, 0.5, 4, 0.25, 2},
+		{"LogSoftmax, dim 0", Dense, 8, 2, 10, 3, 12, 0, 0},
+		{"LogSoftmax", Dense, Small, 1, 10, 5, 4, 0, 0},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -120,5 +122,12 @@ func TestTables(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, &b)
 		}
+	}
+}
+
+func TestBareGain(t *testing.T) {
+	c := &Config{Threads: 2, Samples: 1}
+	if g := c.bareGain(1e6); !(g > 0 && g < 4) || c.bare[20] != g {
+		t.Errorf("two goroutines gain %v; kept: %v", g, c.bare)
 	}
 }
