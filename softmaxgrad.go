@@ -202,9 +202,7 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	logp, stride := t.logp.block(&w.rowsIn, i, 0, n, cols)
 	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
 	dst := t.out.Data[i*t.out.Stride:]
-	// Few rows take less one after the other: what rows side by side take for a
-	// class is much the same for one and for eight.
-	if cols > kernel.FewCols || n == 1 || n*(cols+18) < 16*cols {
+	if !worthPacking(n, cols) {
 		for k := range n {
 			u := u[k*uStride:][:cols]
 			sum := kernel.SumOf(u)
@@ -224,6 +222,13 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 		kernel.ColumnsVectorJacobian(row, row, w.coefficientTile[j*kernel.Width:][:groups*kernel.Group], w.panel.Hi[0][:], w.panel.Lo[0][:], 0, 0, 0)
 	}
 	w.tile.UnpackRows(dst, t.out.Stride, n, cols)
+}
+
+// worthPacking reports whether n rows take less side by side than one after the
+// other. What rows side by side take for a class is much the same for one and for
+// eight.
+func worthPacking(n, cols int) bool {
+	return cols <= kernel.FewCols && n > 1 && n*(cols+18) >= 16*cols
 }
 
 // doLong does a long row.
@@ -311,14 +316,14 @@ var momentsPool = sync.Pool{New: func() any { return new(kernel.Moments) }}
 // doSoftmax does a unit of SoftmaxGrad.
 func (t *vectorJacobian) doSoftmax(w *workspace, unit int) {
 	rows, cols := t.logp.rows, t.logp.cols
-	if t.dim == 1 && cols > kernel.FewCols {
+	if t.dim == 1 && isLong(cols) {
 		size := t.unitRows()
-		if isLong(cols) {
-			for i := unit * size; i < min(rows, (unit+1)*size); i++ {
-				t.doLongSoftmax(w, i)
-			}
-			return
+		for i := unit * size; i < min(rows, (unit+1)*size); i++ {
+			t.doLongSoftmax(w, i)
 		}
+		return
+	}
+	if size := t.unitRows(); t.dim == 1 && !worthPacking(min(size, rows-unit*size), cols) {
 		w.coefficients, w.terms = grow(w.coefficients, cols), grow(w.terms, cols)
 		step, end := t.together(1), min(rows, (unit+1)*size)
 		for i := unit * size; i < end; i += step {
