@@ -47,6 +47,7 @@ func (b *batch) weighted(n int) {
 		defer q.smoothed.release()
 		if b.task.sideBySide(n) {
 			b.setClassWeights()
+			b.work.labelSums.known = math.MaxUint64 << cols
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
 	} else {
@@ -122,10 +123,12 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	copy(l.Low[:], w.panel.Lo[0][:groups*kernel.Group])
 	w.panel.NegLogSum = negLogSum
 	switch {
-	case distribution || out.Data != nil && !b.task.hasUniformSmoothing():
+	case distribution || out.Data != nil && b.task.target == nil:
 		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
-	case out.Data != nil:
+	case out.Data != nil && b.task.hasUniformSmoothing():
 		w.panel.SetSums(q.smoothed.sum(), groups*kernel.Group)
+	case out.Data != nil:
+		w.labelSums.set(&w.panel, l.Class[:n], &q.smoothed)
 	}
 	if b.task.target == nil && b.anyOverflows(i, n) {
 		b.weightedPanel(i, n, q)
@@ -142,6 +145,27 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	}
 	if b.task.target != nil {
 		q.smoothed.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
+	}
+}
+
+// labelSums are the sums of the coefficients of labels of few classes, as far as
+// they are known: rows of the same label have the same.
+type labelSums struct {
+	known uint64 // a bit for each class, and set for what is none
+	of    [kernel.FewCols]kernel.Accumulator
+}
+
+// set sets the sums of slices of the panel whose labels are classes, of which -1
+// is none and gets any.
+func (s *labelSums) set(p *kernel.Panel, classes []int64, q *smoothing) {
+	for k, class := range classes {
+		y := int(class & (kernel.FewCols - 1))
+		if s.known>>y&1 == 0 {
+			s.of[y] = kernel.SumOf(q.target(y))
+			q.restore(y)
+			s.known |= 1 << y
+		}
+		p.Hi[0][k], p.Lo[0][k] = s.of[y].Hi, s.of[y].Lo
 	}
 }
 

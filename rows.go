@@ -20,6 +20,7 @@ type workspace struct {
 	sum    kernel.LossSum
 	// classWeights are those of at most FewCols classes.
 	classWeights [kernel.FewCols]float64
+	labelSums    labelSums
 	// lowSums are the low words of the sums of columns of many blocks.
 	lowSums kernel.LowSums
 	tile    kernel.Tile
