@@ -79,10 +79,10 @@ func (t *normalization) doSingleRow() {
 }
 
 // inTiles reports whether columns are done in tiles: those of one chunk, unless
-// they are few and long.
+// much of them would be a long copy.
 func (t *normalization) inTiles() bool {
 	rows, cols := t.in.Rows, t.in.Cols
-	return rows <= kernel.ChunkLen && (cols >= kernel.Group || rows <= kernel.BlockLen)
+	return rows <= kernel.BlockLen || rows <= kernel.ChunkLen && (cols%kernel.Group == 0 || cols > 3*kernel.Group)
 }
 
 // tileWidth is the number of columns of a tile: some 2^14 entries, which stay in
