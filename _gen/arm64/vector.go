@@ -389,18 +389,6 @@ func (a *assembler) load(n int, offset, base string) vector {
 	return v
 }
 
-// assign sets pinned values.
-func (a *assembler) assign(to, v vector) {
-	a.emit(to, "VMOV V%[2]d.B16, V%[1]d.B16", false, v)
-}
-
-// loadPinned loads pinned values.
-func (a *assembler) loadPinned(to vector, offset, base string) {
-	for i := range to {
-		a.emit(to[i:i+1], fmt.Sprintf("FMOVQ %s(%s), F%%[1]d", displaced(offset, 16*i), base), false)
-	}
-}
-
 func (a *assembler) store(v vector, offset, base string) {
 	for i, x := range v {
 		a.consume(fmt.Sprintf("FMOVQ F%%[2]d, %s(%s)", displaced(offset, 16*i), base), x)
