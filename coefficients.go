@@ -18,6 +18,9 @@ type coefficients struct {
 	soft     []float64
 	stride   int
 	smoothed smoothing
+	// together is how many rows the buffer of smoothed has coefficients for, where
+	// rows are done several to a call: they stay in the first cache.
+	together int
 }
 
 // of returns the coefficients of row i of the group, whose label is y, if it
@@ -44,6 +47,10 @@ func (b *batch) weighted(n int) {
 	var q coefficients
 	if b.task.target != nil {
 		q.smoothed = b.task.settings.newSmoothing(cols, false)
+		if several(cols) {
+			q.together = min(n, max(1, kernel.ChunkLen/cols))
+			q.smoothed.repeat(q.together)
+		}
 		defer q.smoothed.release()
 		if b.task.sideBySide(n) {
 			b.setClassWeights()
@@ -55,9 +62,12 @@ func (b *batch) weighted(n int) {
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {
-		if rows := min(step, n-i); b.task.sideBySide(rows) {
+		switch rows := min(step, n-i); {
+		case b.task.sideBySide(rows):
 			b.weightedFew(i, rows, &q)
-		} else {
+		case several(cols):
+			b.weightedSeveral(i, rows, &q)
+		default:
 			b.weightedPanel(i, rows, &q)
 		}
 	}
@@ -216,8 +226,9 @@ func (b *batch) packCoefficients(i, n int, q *coefficients) {
 	q.smoothed.packOnto(t, b.work.labels.Class[:n], &b.work.classWeights)
 }
 
-// weightedPanel does n rows from row i of the group, a panel, of more than
-// FewCols classes.
+// weightedPanel does n rows from row i of the group, a panel, one after the other:
+// of more than a chunk, or so few of FewCols classes that they are not done side
+// by side.
 func (b *batch) weightedPanel(i, n int, q *coefficients) {
 	w, cols := b.work, b.task.logits.cols
 	counts := func(k int) bool {
@@ -225,10 +236,6 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 		return counts
 	}
 	w.eachRun(n, counts, func(first, rows int) {
-		if several(cols) {
-			b.sumSeveralWeighted(i+first, first, rows)
-			return
-		}
 		for k := first; k < first+rows; k++ {
 			x, terms := b.row(i+k), b.weightedTerms(k, i+k)
 			if cols > kernel.ChunkLen {
@@ -242,6 +249,11 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 	if cols <= kernel.ChunkLen {
 		w.panel.Conclude(kernel.GroupsFor(n), b.task.out.Data != nil)
 	}
+	b.weightedRows(i, n, q)
+}
+
+// weightedRows does n rows from row i of the group, a panel that is concluded.
+func (b *batch) weightedRows(i, n int, q *coefficients) {
 	for k := range n {
 		y, counts := b.label(i + k)
 		if !counts {
@@ -251,6 +263,167 @@ func (b *batch) weightedPanel(i, n int, q *coefficients) {
 		}
 		b.weightedRow(k, i+k, y, q)
 		q.done(b, y)
+	}
+}
+
+// A severalRows is the state of a panel of rows that are done several to a call of
+// a kernel.
+type severalRows struct {
+	label [2 * kernel.Group]int // 0 of a distribution, -1 of a row that does not count
+	sums  [2 * kernel.Group]kernel.RowSums
+	// The only largest entry of a row, one more than its index, and what it gets.
+	largest   [2 * kernel.Group]int
+	atLargest [2 * kernel.Group]float64
+	of        [2 * kernel.Group]kernel.Weighting
+}
+
+// eachPart calls f for parts of rows from slice first of the panel, which is row i
+// of the group, with their coefficients and the stride of these.
+func (q *coefficients) eachPart(b *batch, i, first, rows int, label []int, f func(k, rows int, q []float64, stride int)) {
+	cols, s := b.task.logits.cols, &b.task.settings
+	switch {
+	case b.task.target == nil && s.weight == nil && s.smoothing == 0:
+		f(first, rows, q.soft[(i+first)*q.stride:], q.stride)
+		return
+	case b.task.target == nil:
+		f(first, rows, b.work.coefficients[first*cols:], cols)
+		return
+	}
+	buffer := *q.smoothed.buffer
+	for k := first; k < first+rows; k += q.together {
+		part := label[k:min(k+q.together, first+rows)]
+		for r, y := range part {
+			buffer[r*cols+y] = q.smoothed.weightAt(y, q.smoothed.on)
+		}
+		f(k, len(part), buffer, cols)
+		for r, y := range part {
+			buffer[r*cols+y] = q.smoothed.weightAt(y, q.smoothed.off)
+		}
+	}
+}
+
+// weightedSeveral does n rows from row i of the group, a panel, of one chunk that
+// are not of few classes.
+func (b *batch) weightedSeveral(i, n int, q *coefficients) {
+	w, t, cols := b.work, b.task, b.task.logits.cols
+	var r severalRows
+	for k := range n {
+		if y, counts := b.label(i + k); !counts {
+			r.label[k] = -1
+		} else {
+			r.label[k] = max(y, 0)
+		}
+	}
+	counts := func(k int) bool { return r.label[k] >= 0 }
+	w.eachRun(n, counts, func(first, rows int) { b.sumSeveralWeighted(i+first, first, rows) })
+	w.panel.Conclude(kernel.GroupsFor(n), t.out.Data != nil)
+	if t.settings.shift != 0 {
+		b.weightedRows(i, n, q)
+		return
+	}
+	if t.target == nil && (t.settings.weight != nil || t.settings.smoothing != 0) {
+		w.coefficients = grow(w.coefficients, panelEntries)
+		for k := range n {
+			if counts(k) {
+				b.softCoefficients(w.coefficients[k*cols:][:cols], q.soft[(i+k)*q.stride:][:cols], 0)
+			}
+		}
+	}
+
+	distribution, uniform := t.isDistribution(), t.hasUniformSmoothing()
+	negLogSum := w.panel.NegLogSum[:]
+	if distribution {
+		var none [2 * kernel.Group]float64
+		negLogSum = none[:]
+	}
+	eachRun(n, counts, func(first, rows int) {
+		q.eachPart(b, i, first, rows, r.label[:], func(k, rows int, q []float64, stride int) {
+			to, x := r.sums[k:][:rows], b.x[(i+k)*b.stride:]
+			if distribution || t.out.Data != nil && !uniform {
+				kernel.WeightedLossesAndSums(to, q, stride, x, b.stride, cols, w.panel.Max[k:], negLogSum[k:])
+			} else {
+				kernel.WeightedLosses(to, q, stride, x, b.stride, cols, w.panel.Max[k:], negLogSum[k:])
+			}
+		})
+	})
+	if t.target == nil {
+		for k := range n {
+			s := &r.sums[k]
+			if distribution {
+				s.Loss = kernel.DistributionLoss(s.Loss, s.Sum, w.panel.NegLogSum[k])
+			}
+			if counts(k) && t.overflows(s.Loss, s.Sum, t.settings.sampleWeightAt(b.begin+i+k)) {
+				b.weightedRows(i, n, q)
+				return
+			}
+		}
+	}
+	for k, y := range r.label[:n] {
+		if y < 0 {
+			b.add(i+k, 0)
+			continue
+		}
+		if t.target != nil {
+			if row := b.row(i + k); row[y] == w.panel.Max[k] && w.isFirst(k, row, y) {
+				b.correct++
+			}
+		}
+		b.add(i+k, scaledProduct(t.settings.sampleWeightAt(b.begin+i+k), r.sums[k].Loss.Value(), 0))
+	}
+	if t.out.Data != nil {
+		b.severalGradients(i, n, q, &r)
+	}
+}
+
+// severalGradients sets the gradients of n rows from row i of the group, of which
+// all sums are known.
+func (b *batch) severalGradients(i, n int, q *coefficients, r *severalRows) {
+	w, t, cols := b.work, b.task, b.task.logits.cols
+	if t.hasUniformSmoothing() {
+		sum := q.smoothed.sum()
+		for k := range n {
+			r.sums[k].Sum = sum
+		}
+	}
+	terms, stride := t.out.Data[(b.begin+i)*t.out.Stride:], t.out.Stride
+	if t.inPlace {
+		terms, stride = w.terms, cols
+	}
+	for k := range n {
+		if r.label[k] < 0 {
+			continue
+		}
+		g := t.divisor.over(t.settings.sampleWeightAt(b.begin + i + k))
+		if g == 0 || r.sums[k].Sum.Hi == 0 {
+			r.label[k] = -1
+			continue
+		}
+		r.of[k] = kernel.NewWeighting(w.panel.Factors(k), r.sums[k].Sum, g)
+		if w.panel.Count[k] == 1 && kernel.IsFinite(w.panel.Max[k]) {
+			r.largest[k] = kernel.IndexOf(b.row(i+k), w.panel.Max[k]) + 1
+		}
+	}
+	eachRun(n, func(k int) bool { return r.label[k] >= 0 }, func(first, rows int) {
+		q.eachPart(b, i, first, rows, r.label[:], func(first, rows int, q []float64, qStride int) {
+			for k := first; k < first+rows; k++ {
+				if j := r.largest[k] - 1; j >= 0 {
+					r.atLargest[k] = r.of[k].Largest(terms[k*stride+j], q[(k-first)*qStride+j], w.panel.Complement[k], w.panel.ComplementLow[k])
+				}
+			}
+			to := t.out.Data[(b.begin+i+first)*t.out.Stride:]
+			kernel.WeightedGradients(to, t.out.Stride, terms[first*stride:], stride, q, qStride, cols, r.of[first:][:rows])
+		})
+	})
+	for k := range n {
+		row := b.result(i + k)
+		switch {
+		case r.label[k] < 0:
+			clear(row)
+		case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
+			kernel.Fill(row, kernel.NaN)
+		case r.largest[k] > 0:
+			row[r.largest[k]-1] = r.atLargest[k]
+		}
 	}
 }
 

@@ -391,6 +391,16 @@ func (s *settings) newSmoothing(classes int, byChunks bool) smoothing {
 	return q
 }
 
+// repeat makes the buffer one of so many rows of coefficients, all the same.
+func (q *smoothing) repeat(rows int) {
+	one := q.buffer
+	q.buffer = getBuffer(rows * q.classes)
+	for k := range rows {
+		copy((*q.buffer)[k*q.classes:], *one)
+	}
+	putBuffer(one)
+}
+
 // clone returns coefficients for another goroutine, to be released.
 func (q *smoothing) clone() smoothing {
 	c := *q
@@ -401,7 +411,7 @@ func (q *smoothing) clone() smoothing {
 
 // target returns the coefficients of label y, which hold until restore(y).
 func (q *smoothing) target(y int) []float64 {
-	base := *q.buffer
+	base := (*q.buffer)[:q.classes]
 	base[y] = q.weightAt(y, q.on)
 	return base
 }

@@ -116,12 +116,10 @@ func (w *workspace) sumRow(i int, terms, x []float64) {
 	}
 }
 
-// eachRun calls f for every run of rows that count among n of a panel. The others
-// get a sum of 1.
-func (w *workspace) eachRun(n int, counts func(k int) bool, f func(first, rows int)) {
+// eachRun calls f for every run of rows that count among n.
+func eachRun(n int, counts func(k int) bool, f func(first, rows int)) {
 	for k := 0; k < n; k++ {
 		if !counts(k) {
-			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
 			continue
 		}
 		first := k
@@ -130,6 +128,17 @@ func (w *workspace) eachRun(n int, counts func(k int) bool, f func(first, rows i
 		}
 		f(first, k+1-first)
 	}
+}
+
+// eachRun calls f for every run of rows that count among n of a panel. The others
+// get a sum of 1.
+func (w *workspace) eachRun(n int, counts func(k int) bool, f func(first, rows int)) {
+	for k := range n {
+		if !counts(k) {
+			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
+		}
+	}
+	eachRun(n, counts, f)
 }
 
 // rowAfter returns row i of a matrix of rows of cols entries, nil beyond the

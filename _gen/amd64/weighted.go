@@ -16,10 +16,10 @@ import (
 // for every entry; weighted.go has the Go functions that they follow.
 func (g *generator) weightedKernels() {
 	both := func(field string) int { return g.source.Offset("LossAndSum", field) }
-	g.laneSums("weightedLoss", "func(sums *LaneSum, q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
-		"is LaneSum.addLossGo for n > 0 entries, and the lanes joined.", 0, none)
-	g.laneSums("weightedLossSums", "func(sums *LossAndSum, q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
-		"is LossAndSum.addGo for n > 0 entries.", both("loss"), both("sum"))
+	rows := ", to *RowSums, q *float64, qStride int, x *float64, stride, n, rows int, max, negLogSum *float64)"
+	does := " for n > 0 entries of rows > 0, and the lanes joined. Where sums is nil all begin at 0."
+	g.laneSums("weightedLoss", "func(sums *LaneSum"+rows, "is LaneSum.addLossGo"+does, 0, none)
+	g.laneSums("weightedLossSums", "func(sums *LossAndSum"+rows, "is LossAndSum.addGo"+does, both("loss"), both("sum"))
 	g.laneSums("coefficientSum", "func(sums *CoefficientSum, q *float64, n int) (hi, lo float64)",
 		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined.", none, 0)
 	g.weightedGradient()
@@ -118,39 +118,88 @@ const none = -1
 
 // laneSums is a kernel that adds losses, or coefficients, or both, to sums in
 // eight lanes, and joins them: to a LaneSum so many bytes from sums, and to a
-// CoefficientSum.
+// CoefficientSum. Where there are losses it does several rows.
 func (g *generator) laneSums(name, signature, does string, loss, coefficients int) {
 	g.function(name, signature, does)
 	w := g.width()
 	memory := g.param("sums")
-	base := []reg.GPVirtual{g.param("q")}
-	var max, negLogSum Op
-	if loss != none {
-		base = append(base, g.param("x"))
-		max = g.broadcast(address(g.Param("max")))
-		negLogSum = g.setAside(g.AllocLocal(32), 0, g.broadcast(address(g.Param("negLogSum"))))
+	// The sums of all lanes, or of four and four.
+	var hi, lo []reg.VecVirtual
+	var sums []wordSum
+	// Where their words are found, and left.
+	type kept struct {
+		word  reg.VecVirtual
+		place Mem
 	}
-	n := g.param("n")
+	var words []kept
 	if g.wide {
 		g.keep("zero", "one")
 	} else {
 		g.keep("zero")
 	}
-	// The sums of all lanes, or of four and four.
-	var hi, lo []reg.VecVirtual
-	var sums []wordSum
+	var negLogSumAside, low Mem
+	var to reg.GPVirtual
+	if loss != none {
+		negLogSumAside = g.AllocLocal(32)
+		to = g.param("to")
+		g.SHLQ(Imm(3), address(g.Param("qStride")))
+		g.SHLQ(Imm(3), address(g.Param("stride")))
+		if coefficients != none {
+			low = g.AllocLocal(128)
+		}
+		g.Label("row")
+	}
 	word := func(at int, of, name string, i int) Mem {
 		return Mem{Base: memory, Disp: at + g.source.Offset(of, name) + 8*w*i}
 	}
 	for i := range 8 / w {
 		if loss != none {
-			hi, lo = append(hi, g.load(word(loss, "LaneSum", "hi", i))), append(lo, g.load(word(loss, "LaneSum", "lo", i)))
+			hi, lo = append(hi, g.zero()), append(lo, g.zero())
+			words = append(words, kept{hi[i], word(loss, "LaneSum", "hi", i)}, kept{lo[i], word(loss, "LaneSum", "lo", i)})
 		}
 		if coefficients != none {
 			part := func(name string) Mem { return word(coefficients, "CoefficientSum", name, i) }
-			sums = append(sums, wordSum{g.load(part("hi")), g.zero(), part("mid"), part("low")})
+			s := wordSum{g.zero(), g.zero(), part("mid"), part("low")}
+			words = append(words, kept{s.hi, part("hi")})
+			if loss != none {
+				s.mid, s.low = low.Offset(8*w*i), low.Offset(64+8*w*i)
+				g.store(s.block, s.mid)
+				g.store(s.block, s.low)
+			}
+			sums = append(sums, s)
 		}
 	}
+	// lowWords copies the low words from where the sums are, or there.
+	lowWords := func(back bool) {
+		for i, s := range sums {
+			if loss == none {
+				break
+			}
+			for _, m := range [][2]Mem{{word(coefficients, "CoefficientSum", "mid", i), s.mid}, {word(coefficients, "CoefficientSum", "low", i), s.low}} {
+				if back {
+					m[0], m[1] = m[1], m[0]
+				}
+				g.store(g.load(m[0]), m[1])
+			}
+		}
+	}
+	g.TESTQ(memory, memory)
+	g.JZ(LabelRef("begun"))
+	for _, k := range words {
+		g.VMOVUPD(k.place, k.word)
+	}
+	lowWords(false)
+	g.Label("begun")
+	base := []reg.GPVirtual{g.param("q")}
+	var max, negLogSum Op
+	if loss != none {
+		base = append(base, g.param("x"))
+		p := g.param("max")
+		max = g.broadcast(Mem{Base: p})
+		p = g.param("negLogSum")
+		negLogSum = g.setAside(negLogSumAside, 0, g.broadcast(Mem{Base: p}))
+	}
+	n := g.param("n")
 	take := func(i int, v []reg.VecVirtual) {
 		if loss != none {
 			sum, rest := g.addLossTerm(hi[i], lo[i], v[0], v[1], max, negLogSum)
@@ -209,27 +258,38 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 	}
 	g.Label("join")
 	endBlock()
-	result := 0
-	put := func(h, l reg.VecVirtual) {
-		g.VMOVSD(h.AsX(), address(g.ReturnIndex(result)))
-		g.VMOVSD(l.AsX(), address(g.ReturnIndex(result+1)))
-		result += 2
+	g.TESTQ(memory, memory)
+	g.JZ(LabelRef("kept"))
+	for _, k := range words {
+		g.store(k.word, k.place)
 	}
-	for i := range 8 / w {
-		if loss != none {
-			g.store(hi[i], word(loss, "LaneSum", "hi", i))
-			g.store(lo[i], word(loss, "LaneSum", "lo", i))
-		}
-		if coefficients != none {
-			g.store(sums[i].hi, word(coefficients, "CoefficientSum", "hi", i))
-		}
+	lowWords(true)
+	g.Label("kept")
+	if loss == none {
+		h, l := g.joined(sums)
+		g.VMOVSD(h.AsX(), address(g.ReturnIndex(0)))
+		g.VMOVSD(l.AsX(), address(g.ReturnIndex(1)))
+		g.finish()
+		return
 	}
-	if loss != none {
-		put(g.joinLanes(hi, lo))
+	put := func(field string, h, l reg.VecVirtual) {
+		at := g.source.Offset("RowSums", field)
+		g.VMOVSD(h.AsX(), Mem{Base: to, Disp: at})
+		g.VMOVSD(l.AsX(), Mem{Base: to, Disp: at + 8})
 	}
+	h, l := g.joinLanes(hi, lo)
+	put("Loss", h, l)
 	if coefficients != none {
-		put(g.joined(sums))
+		h, l := g.joined(sums)
+		put("Sum", h, l)
 	}
+	g.nextRow("q", "qStride")
+	g.nextRow("x", "stride")
+	g.ADDQ(imm(8), address(g.Param("max")))
+	g.ADDQ(imm(8), address(g.Param("negLogSum")))
+	g.ADDQ(imm(g.source.Size("RowSums")), to)
+	g.DECQ(address(g.Param("rows")))
+	g.JNZ(LabelRef("row"))
 	g.finish()
 }
 
@@ -243,14 +303,14 @@ func (g *generator) both(a, b mask) mask {
 	return a
 }
 
-// A weighting is the type of that name.
+// A weighting is the type Weighting.
 type weighting struct {
 	first, hi, one       reg.VecVirtual
 	none                 Op // 0 where one is 1, else NaN
 	firstLow, lo, factor Op
 }
 
-// probability is weighting.probability, where one may be nil if it is NaN.
+// probability is Weighting.probability, where one may be nil if it is NaN.
 func (g *generator) probability(w *weighting, term, q Op) (p, low reg.VecVirtual) {
 	p = g.mul(term, w.first)
 	low = g.fma(term, w.firstLow, g.fms(term, w.first, p))
@@ -261,7 +321,7 @@ func (g *generator) probability(w *weighting, term, q Op) (p, low reg.VecVirtual
 	return p, g.zeroUnless(rounded, low)
 }
 
-// gradientEntry is weighting.entry before the factor.
+// gradientEntry is Weighting.entry before the factor.
 func (g *generator) gradientEntry(w *weighting, p, low, q Op) reg.VecVirtual {
 	return g.add(g.fms(p, w.hi, q), g.fma(low, w.hi, g.mul(p, w.lo)))
 }
@@ -272,7 +332,7 @@ func (g *generator) fastTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
 	return sum, g.sub(b, g.sub(sum, a))
 }
 
-// gradientOfLargest is what weighting.largest is of where 1-p counts, before the
+// gradientOfLargest is what Weighting.Largest is of where 1-p counts, before the
 // factor.
 func (g *generator) gradientOfLargest(w *weighting, p, low, q, complement, complementLow Op) reg.VecVirtual {
 	others := g.sub(w.hi, q)
@@ -306,12 +366,20 @@ func (g *generator) setAside(local Mem, slot int, v reg.VecVirtual) Op {
 }
 
 func (g *generator) weightedGradient() {
-	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, hi, lo, one, factor float64)",
-		"is weightedGradientGo for n entries. dst may be terms or q.")
-	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
+	g.function("weightedGradient", "func(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride, n, rows int, w *Weighting)",
+		"is weightedGradientsGo for n entries of rows > 0. dst may be terms or q.")
+	from := g.param("w")
 	g.keepForFactor()
-	p := func(name string) reg.VecVirtual { return g.broadcast(address(g.Param(name))) }
-	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), factor: p("factor")}
+	names := []string{"dst", "terms", "q"}
+	for _, name := range names {
+		g.SHLQ(Imm(3), address(g.Param(name+"Stride")))
+	}
+	g.Label("row")
+	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
+	p := func(name string) reg.VecVirtual {
+		return g.broadcast(Mem{Base: from, Disp: g.source.Offset("Weighting", name)})
+	}
+	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), factor: p("g")}
 	one := p("one")
 	w := g.width()
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
@@ -350,6 +418,12 @@ func (g *generator) weightedGradient() {
 	of.one, of.none = one, g.sub(one, one)
 	entries("OfOne")
 	g.Label("done")
+	for _, name := range names {
+		g.nextRow(name, name+"Stride")
+	}
+	g.ADDQ(imm(g.source.Size("Weighting")), from)
+	g.DECQ(address(g.Param("rows")))
+	g.JNZ(LabelRef("row"))
 	g.finish()
 }
 

@@ -175,21 +175,21 @@ func (g *generator) laneSums(name, signature, does, loss, sum string) {
 	g.raw("RET")
 }
 
-// A weighting is the Go type of that name.
+// A weighting is the Go type Weighting.
 type weighting struct {
 	first, firstLow, hi, lo, one vector
 	none                         vector // 0 where one is 1, else NaN
 	factor                       vector
 }
 
-// probability is weighting.probability, with the negative of low.
+// probability is Weighting.probability, with the negative of low.
 func (g *generator) probability(w *weighting, term, q vector) (p, low vector) {
 	p = g.mul(term, w.first)
 	low = g.FNMA(term, w.firstLow, g.FNMA(term, w.first, p))
 	return p, g.without(g.without(low, g.equal(q, w.one)), g.equal(q, w.none))
 }
 
-// gradientEntry is weighting.entry before the factor, given the negative of low.
+// gradientEntry is Weighting.entry before the factor, given the negative of low.
 func (g *generator) gradientEntry(w *weighting, p, low, q vector) vector {
 	rest := g.FNMA(low, w.hi, g.mul(p, w.lo))
 	return g.sub(rest, g.FNMA(p, w.hi, q))
@@ -197,7 +197,7 @@ func (g *generator) gradientEntry(w *weighting, p, low, q vector) vector {
 
 func (g *generator) weightedGradient() {
 	g.function("weightedGradient", "func(dst, terms, q *float64, n int, first, firstLow, hi, lo, one, factor float64)",
-		"is weightedGradientGo for n > 0 entries. dst may be terms or q.")
+		"is weightedGradientsGo of one row of n > 0 entries. dst may be terms or q.")
 	g.pointToNumbers()
 	g.loadArguments("dst", "terms", "q", "n")
 	w := &weighting{
@@ -435,7 +435,7 @@ func (g *generator) panelWeightedLoss() {
 	}, g.joinLanes)
 }
 
-// gradientOfLargest is what weighting.largest is of where 1-p counts, before the
+// gradientOfLargest is what Weighting.Largest is of where 1-p counts, before the
 // factor, given the negative of low.
 func (g *generator) gradientOfLargest(w *weighting, p, low, q, complement, complementLow vector) vector {
 	others := g.sub(w.hi, q)

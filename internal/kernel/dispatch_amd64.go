@@ -583,29 +583,65 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []floa
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
-	raceReadSlice(q)
-	raceReadSlice(x[:len(q)])
-	switch {
-	case active == tierGo || len(q) == 0:
+	if active == tierGo || len(q) == 0 {
 		s.addLossGo(q, x, max, negLogSum)
 		return s.joined()
-	case active == tierAVX512:
-		return weightedLossAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
-	default:
-		return weightedLossAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
 	}
+	var to [1]RowSums
+	addLosses(s, to[:], q, len(q), x, len(q), len(q), &max, &negLogSum)
+	return to[0].Loss.Hi, to[0].Loss.Lo
 }
 
 func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
-	raceReadSlice(q)
-	raceReadSlice(x[:len(q)])
-	switch {
-	case active == tierGo || len(q) == 0:
+	if active == tierGo || len(q) == 0 {
 		return s.addGo(q, x, max, negLogSum)
-	case active == tierAVX512:
-		return weightedLossSumsAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
-	default:
-		return weightedLossSumsAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
+	}
+	var to [1]RowSums
+	addLossesAndSums(s, to[:], q, len(q), x, len(q), len(q), &max, &negLogSum)
+	return to[0].Loss.Hi, to[0].Loss.Lo, to[0].Sum.Hi, to[0].Sum.Lo
+}
+
+// WeightedLosses is weightedLossesGo.
+func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	if active == tierGo || len(to) == 0 || n == 0 {
+		weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
+		return
+	}
+	_, _ = max[:len(to)], negLogSum[:len(to)]
+	addLosses(nil, to, q, qStride, x, stride, n, &max[0], &negLogSum[0])
+}
+
+func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	if active == tierGo || len(to) == 0 || n == 0 {
+		weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
+		return
+	}
+	_, _ = max[:len(to)], negLogSum[:len(to)]
+	addLossesAndSums(nil, to, q, qStride, x, stride, n, &max[0], &negLogSum[0])
+}
+
+// addLosses adds the losses of rows to s, or where it is nil to nothing, and sets
+// to to the sums.
+func addLosses(s *LaneSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
+	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
+	raceReadRows(q, qStride, len(to), n)
+	raceReadRows(x, stride, len(to), n)
+	if active == tierAVX512 {
+		weightedLossAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
+	} else {
+		weightedLossAVX2(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
+	}
+}
+
+// addLossesAndSums is addLosses of both.
+func addLossesAndSums(s *LossAndSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
+	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
+	raceReadRows(q, qStride, len(to), n)
+	raceReadRows(x, stride, len(to), n)
+	if active == tierAVX512 {
+		weightedLossSumsAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
+	} else {
+		weightedLossSumsAVX2(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
 	}
 }
 
@@ -622,18 +658,20 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	}
 }
 
-func weightedGradient(dst, terms, q []float64, w *weighting) {
-	terms, dst = terms[:len(q)], dst[:len(q)]
-	raceReadSlice(terms)
-	raceReadSlice(q)
-	raceWriteSlice(dst)
-	switch {
-	case active == tierGo || len(q) == 0:
-		weightedGradientGo(dst, terms, q, w)
-	case active == tierAVX512:
-		weightedGradientAVX512(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
-	default:
-		weightedGradientAVX2(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+// WeightedGradients is weightedGradientsGo.
+func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
+	if active == tierGo || len(w) == 0 || n == 0 {
+		weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
+		return
+	}
+	dst, terms, q = rowsOf(dst, dstStride, n, len(w)), rowsOf(terms, termsStride, n, len(w)), rowsOf(q, qStride, n, len(w))
+	raceReadRows(q, qStride, len(w), n)
+	raceReadRows(terms, termsStride, len(w), n)
+	raceWriteRows(dst, dstStride, len(w), n)
+	if active == tierAVX512 {
+		weightedGradientAVX512(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, len(w), &w[0])
+	} else {
+		weightedGradientAVX2(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, len(w), &w[0])
 	}
 }
 

@@ -389,16 +389,35 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	return coefficientSumNEON(s, &x[0], len(x))
 }
 
-func weightedGradient(dst, terms, q []float64, w *weighting) {
-	terms, dst = terms[:len(q)], dst[:len(q)]
-	raceReadSlice(terms)
-	raceReadSlice(q)
-	raceWriteSlice(dst)
-	if active == tierGo || len(q) == 0 {
-		weightedGradientGo(dst, terms, q, w)
+// WeightedLosses is weightedLossesGo.
+func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	for i := range to {
+		var s LaneSum
+		to[i].Loss.Hi, to[i].Loss.Lo = s.addLoss(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
+	}
+}
+
+func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	for i := range to {
+		var s LossAndSum
+		r := &to[i]
+		r.Loss.Hi, r.Loss.Lo, r.Sum.Hi, r.Sum.Lo = s.add(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
+	}
+}
+
+// WeightedGradients is weightedGradientsGo.
+func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
+	if active == tierGo || n == 0 {
+		weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
 		return
 	}
-	weightedGradientNEON(&dst[0], &terms[0], &q[0], len(q), w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+	for i := range w {
+		terms, dst, row, w := terms[i*termsStride:][:n], dst[i*dstStride:][:n], q[i*qStride:][:n], &w[i]
+		raceReadSlice(terms)
+		raceReadSlice(row)
+		raceWriteSlice(dst)
+		weightedGradientNEON(&dst[0], &terms[0], &row[0], n, w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+	}
 }
 
 func addLanes(s *laneSums, x, rest []float64) bool {

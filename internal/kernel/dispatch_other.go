@@ -113,7 +113,19 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	return s.joined()
 }
 
-func weightedGradient(dst, terms, q []float64, w *weighting) { weightedGradientGo(dst, terms, q, w) }
+// WeightedLosses is weightedLossesGo.
+func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
+}
+
+func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
+}
+
+// WeightedGradients is weightedGradientsGo.
+func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
+	weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
+}
 
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
 

@@ -138,8 +138,8 @@ func weightedLossSumsNEON(sums *LossAndSum, q *float64, x *float64, n int, max f
 //go:noescape
 func coefficientSumNEON(sums *CoefficientSum, q *float64, n int) (sumHi float64, sumLo float64)
 
-// weightedGradientNEON is weightedGradientGo for n > 0 entries. dst may be
-// terms or q.
+// weightedGradientNEON is weightedGradientsGo of one row of n > 0 entries. dst
+// may be terms or q.
 //
 //go:noescape
 func weightedGradientNEON(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)

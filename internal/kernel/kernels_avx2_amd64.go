@@ -159,16 +159,17 @@ func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries, and the lanes
-// joined.
+// weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries of rows > 0, and the
+// lanes joined. Where sums is nil all begin at 0.
 //
 //go:noescape
-func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+func weightedLossAVX2(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 
-// weightedLossSumsAVX2 is LossAndSum.addGo for n > 0 entries.
+// weightedLossSumsAVX2 is LossAndSum.addGo for n > 0 entries of rows > 0, and
+// the lanes joined. Where sums is nil all begin at 0.
 //
 //go:noescape
-func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+func weightedLossSumsAVX2(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 
 // coefficientSumAVX2 is CoefficientSum.addGo for n > 0 entries, and the lanes
 // joined.
@@ -176,11 +177,11 @@ func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max f
 //go:noescape
 func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX2 is weightedGradientGo for n entries. dst may be terms
-// or q.
+// weightedGradientAVX2 is weightedGradientsGo for n entries of rows > 0. dst
+// may be terms or q.
 //
 //go:noescape
-func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 
 // areSoftTargetsAVX2 is areSoftTargetsGo for n > 0 entries.
 //

@@ -3937,211 +3937,297 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// func weightedLossAVX2(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-64
-	MOVQ         sums+0(FP), AX
-	MOVQ         q+8(FP), CX
-	MOVQ         x+16(FP), DX
-	VBROADCASTSD max+32(FP), Y0
-	VBROADCASTSD negLogSum+40(FP), Y1
-	VMOVUPD      Y1, (SP)
-	MOVQ         n+24(FP), BX
-	VXORPD       Y1, Y1, Y1
-	VMOVUPD      (AX), Y2
-	VMOVUPD      64(AX), Y3
-	VMOVUPD      32(AX), Y4
-	VMOVUPD      96(AX), Y5
-	MOVQ         $0x00000008, SI
+TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-80
+	MOVQ   sums+0(FP), AX
+	VXORPD Y0, Y0, Y0
+	MOVQ   to+8(FP), CX
+	SHLQ   $0x03, qStride+24(FP)
+	SHLQ   $0x03, stride+40(FP)
+
+row:
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	TESTQ   AX, AX
+	JZ      begun
+	VMOVUPD (AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 32(AX), Y3
+	VMOVUPD 96(AX), Y4
+
+begun:
+	MOVQ         q+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         max+64(FP), SI
+	VBROADCASTSD (SI), Y5
+	MOVQ         negLogSum+72(FP), SI
+	VBROADCASTSD (SI), Y6
+	VMOVUPD      Y6, (SP)
+	MOVQ         n+48(FP), SI
+	MOVQ         $0x00000008, DI
 
 eight:
-	CMPQ         BX, $0x08
+	CMPQ         SI, $0x08
 	JLT          eightDone
-	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
-	VMOVUPD      (CX), Y6
-	VMOVUPD      (DX), Y7
-	VMOVAPD      Y0, Y8
+	PREFETCHT0   2048(BX)
+	VMOVUPD      (DX), Y6
+	VMOVUPD      (BX), Y7
+	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y7, Y8
 	VSUBPD       (SP), Y8, Y7
-	VCMPPD       $0x04, Y1, Y6, Y8
+	VCMPPD       $0x04, Y0, Y6, Y8
 	VMULPD       Y7, Y6, Y9
 	VANDPD       Y9, Y8, Y9
 	VMOVAPD      Y9, Y10
 	VFMSUB231PD  Y7, Y6, Y10
 	VANDPD       Y10, Y8, Y6
-	VADDPD       Y9, Y2, Y7
-	VMOVAPD      Y2, Y8
+	VADDPD       Y9, Y1, Y7
+	VMOVAPD      Y1, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
 	VSUBPD       Y8, Y7, Y10
-	VFNMADD231PD one<>+0(SB), Y10, Y2
+	VFNMADD231PD one<>+0(SB), Y10, Y1
 	VSUBPD       Y8, Y9, Y8
-	VFMADD231PD  one<>+0(SB), Y2, Y8
-	VADDPD       Y6, Y8, Y2
-	VADDPD       Y3, Y2, Y3
-	VMOVAPD      Y7, Y2
-	VMOVUPD      32(CX), Y6
-	VMOVUPD      32(DX), Y7
-	VMOVAPD      Y0, Y8
+	VFMADD231PD  one<>+0(SB), Y1, Y8
+	VADDPD       Y6, Y8, Y1
+	VADDPD       Y2, Y1, Y2
+	VMOVAPD      Y7, Y1
+	VMOVUPD      32(DX), Y6
+	VMOVUPD      32(BX), Y7
+	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y7, Y8
 	VSUBPD       (SP), Y8, Y7
-	VCMPPD       $0x04, Y1, Y6, Y8
+	VCMPPD       $0x04, Y0, Y6, Y8
 	VMULPD       Y7, Y6, Y9
 	VANDPD       Y9, Y8, Y9
 	VMOVAPD      Y9, Y10
 	VFMSUB231PD  Y7, Y6, Y10
 	VANDPD       Y10, Y8, Y6
-	VADDPD       Y9, Y4, Y7
-	VMOVAPD      Y4, Y8
+	VADDPD       Y9, Y3, Y7
+	VMOVAPD      Y3, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
 	VSUBPD       Y8, Y7, Y10
-	VFNMADD231PD one<>+0(SB), Y10, Y4
+	VFNMADD231PD one<>+0(SB), Y10, Y3
 	VSUBPD       Y8, Y9, Y8
-	VFMADD231PD  one<>+0(SB), Y4, Y8
-	VADDPD       Y6, Y8, Y4
-	VADDPD       Y5, Y4, Y5
-	VMOVAPD      Y7, Y4
-	ADDQ         $0x40, CX
+	VFMADD231PD  one<>+0(SB), Y3, Y8
+	VADDPD       Y6, Y8, Y3
+	VADDPD       Y4, Y3, Y4
+	VMOVAPD      Y7, Y3
 	ADDQ         $0x40, DX
-	SUBQ         $0x08, BX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, SI
 	JMP          eight
 
 eightDone:
-	CMPQ         BX, $0x00
+	CMPQ         SI, $0x00
 	JLE          join
-	MOVQ         $0x00000004, DI
-	CMPQ         BX, DI
-	MOVQ         BX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         laneMasks<>+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y6
-	VMASKMOVPD   (CX), Y6, Y7
-	VBLENDVPD    Y6, Y7, Y1, Y7
-	VMASKMOVPD   (DX), Y6, Y8
-	VBLENDVPD    Y6, Y8, Y1, Y6
-	VMOVAPD      Y0, Y8
+	MOVQ         $0x00000004, R8
+	CMPQ         SI, R8
+	MOVQ         SI, DI
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	LEAQ         laneMasks<>+32(SB), R8
+	VMOVUPD      (R8)(DI*8), Y6
+	VMASKMOVPD   (DX), Y6, Y7
+	VBLENDVPD    Y6, Y7, Y0, Y7
+	VMASKMOVPD   (BX), Y6, Y8
+	VBLENDVPD    Y6, Y8, Y0, Y6
+	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y6, Y8
 	VSUBPD       (SP), Y8, Y6
-	VCMPPD       $0x04, Y1, Y7, Y8
+	VCMPPD       $0x04, Y0, Y7, Y8
 	VMULPD       Y6, Y7, Y9
 	VANDPD       Y9, Y8, Y9
 	VMOVAPD      Y9, Y10
 	VFMSUB231PD  Y6, Y7, Y10
 	VANDPD       Y10, Y8, Y6
-	VADDPD       Y9, Y2, Y7
-	VMOVAPD      Y2, Y8
+	VADDPD       Y9, Y1, Y7
+	VMOVAPD      Y1, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
 	VSUBPD       Y8, Y7, Y10
-	VFNMADD231PD one<>+0(SB), Y10, Y2
+	VFNMADD231PD one<>+0(SB), Y10, Y1
 	VSUBPD       Y8, Y9, Y8
-	VFMADD231PD  one<>+0(SB), Y2, Y8
-	VADDPD       Y6, Y8, Y2
-	VADDPD       Y3, Y2, Y3
-	VMOVAPD      Y7, Y2
-	CMPQ         BX, $0x04
+	VFMADD231PD  one<>+0(SB), Y1, Y8
+	VADDPD       Y6, Y8, Y1
+	VADDPD       Y2, Y1, Y2
+	VMOVAPD      Y7, Y1
+	CMPQ         SI, $0x04
 	JLE          join
-	SUBQ         $0x04, BX
-	MOVQ         $0x00000004, SI
-	CMPQ         BX, SI
-	CMOVQGT      SI, BX
-	NEGQ         BX
-	LEAQ         laneMasks<>+32(SB), SI
-	VMOVUPD      (SI)(BX*8), Y6
-	VMASKMOVPD   32(CX), Y6, Y7
-	VBLENDVPD    Y6, Y7, Y1, Y7
-	VMASKMOVPD   32(DX), Y6, Y8
-	VBLENDVPD    Y6, Y8, Y1, Y6
-	VFNMADD231PD one<>+0(SB), Y6, Y0
-	VSUBPD       (SP), Y0, Y0
-	VCMPPD       $0x04, Y1, Y7, Y1
-	VMULPD       Y0, Y7, Y6
-	VANDPD       Y6, Y1, Y6
-	VMOVAPD      Y6, Y8
-	VFMSUB231PD  Y0, Y7, Y8
-	VANDPD       Y8, Y1, Y0
-	VADDPD       Y6, Y4, Y1
-	VMOVAPD      Y4, Y7
-	VFMSUB231PD  one<>+0(SB), Y1, Y7
-	VSUBPD       Y7, Y1, Y8
-	VFNMADD231PD one<>+0(SB), Y8, Y4
-	VSUBPD       Y7, Y6, Y6
-	VFMADD231PD  one<>+0(SB), Y4, Y6
-	VADDPD       Y0, Y6, Y0
-	VADDPD       Y5, Y0, Y0
-	VMOVAPD      Y1, Y4
-	VMOVAPD      Y0, Y5
+	SUBQ         $0x04, SI
+	MOVQ         $0x00000004, DI
+	CMPQ         SI, DI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y6
+	VMASKMOVPD   32(DX), Y6, Y7
+	VBLENDVPD    Y6, Y7, Y0, Y7
+	VMASKMOVPD   32(BX), Y6, Y8
+	VBLENDVPD    Y6, Y8, Y0, Y6
+	VFNMADD231PD one<>+0(SB), Y6, Y5
+	VSUBPD       (SP), Y5, Y5
+	VCMPPD       $0x04, Y0, Y7, Y6
+	VMULPD       Y5, Y7, Y8
+	VANDPD       Y8, Y6, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y7, Y9
+	VANDPD       Y9, Y6, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VADDPD       Y5, Y7, Y3
+	VADDPD       Y4, Y3, Y4
+	VMOVAPD      Y6, Y3
 
 join:
-	VMOVUPD      Y2, (AX)
-	VMOVUPD      Y3, 64(AX)
-	VMOVUPD      Y4, 32(AX)
-	VMOVUPD      Y5, 96(AX)
-	VADDPD       Y4, Y2, Y0
-	VSUBPD       Y2, Y0, Y1
-	VSUBPD       Y1, Y0, Y6
-	VSUBPD       Y6, Y2, Y6
-	VSUBPD       Y1, Y4, Y1
-	VADDPD       Y1, Y6, Y6
-	VADDPD       Y5, Y3, Y1
-	VADDPD       Y6, Y1, Y1
-	VEXTRACTF128 $0x01, Y0, X2
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, 64(AX)
+	VMOVUPD Y3, 32(AX)
+	VMOVUPD Y4, 96(AX)
+
+kept:
+	VADDPD       Y3, Y1, Y5
+	VSUBPD       Y1, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y1, Y7
+	VSUBPD       Y6, Y3, Y1
+	VADDPD       Y1, Y7, Y7
+	VADDPD       Y4, Y2, Y1
+	VADDPD       Y7, Y1, Y1
+	VEXTRACTF128 $0x01, Y5, X2
 	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X2, X0, X4
-	VSUBPD       X0, X4, X5
+	VADDPD       X2, X5, X4
 	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X0, X6
-	VSUBPD       X5, X2, X0
-	VADDPD       X0, X6, X6
-	VADDPD       X3, X1, X0
-	VADDPD       X6, X0, X0
-	VPERMILPD    $0x01, X4, X1
-	VPERMILPD    $0x01, X0, X2
-	VADDPD       X1, X4, X3
-	VSUBPD       X4, X3, X5
-	VSUBPD       X5, X3, X6
-	VSUBPD       X6, X4, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+48(FP)
-	VMOVSD       X0, lo+56(FP)
+	VSUBPD       X6, X4, X7
+	VSUBPD       X7, X5, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
+	VADDPD       X3, X1, X1
+	VADDPD       X7, X1, X1
+	VPERMILPD    $0x01, X4, X2
+	VPERMILPD    $0x01, X1, X3
+	VADDPD       X2, X4, X5
+	VSUBPD       X4, X5, X6
+	VSUBPD       X6, X5, X7
+	VSUBPD       X7, X4, X7
+	VSUBPD       X6, X2, X2
+	VADDPD       X2, X7, X7
+	VADDPD       X3, X1, X1
+	VADDPD       X7, X1, X1
+	VMOVSD       X5, (CX)
+	VMOVSD       X1, 8(CX)
+	MOVQ         qStride+24(FP), DX
+	ADDQ         DX, q+16(FP)
+	MOVQ         stride+40(FP), DX
+	ADDQ         DX, x+32(FP)
+	ADDQ         $0x08, max+64(FP)
+	ADDQ         $0x08, negLogSum+72(FP)
+	ADDQ         $0x20, CX
+	DECQ         rows+56(FP)
+	JNZ          row
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// func weightedLossSumsAVX2(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $32-80
-	MOVQ         sums+0(FP), AX
-	MOVQ         q+8(FP), CX
-	MOVQ         x+16(FP), DX
-	VBROADCASTSD max+32(FP), Y0
-	VBROADCASTSD negLogSum+40(FP), Y1
-	VMOVUPD      Y1, (SP)
-	MOVQ         n+24(FP), BX
-	VXORPD       Y1, Y1, Y1
-	VMOVUPD      (AX), Y5
-	VMOVUPD      64(AX), Y6
-	VMOVUPD      128(AX), Y7
-	VXORPD       Y8, Y8, Y8
-	VMOVUPD      32(AX), Y9
-	VMOVUPD      96(AX), Y10
-	VMOVUPD      160(AX), Y11
-	VXORPD       Y12, Y12, Y12
-	MOVQ         $0x00000008, SI
+TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $160-80
+	MOVQ   sums+0(FP), AX
+	VXORPD Y0, Y0, Y0
+	MOVQ   to+8(FP), CX
+	SHLQ   $0x03, qStride+24(FP)
+	SHLQ   $0x03, stride+40(FP)
+
+row:
+	VXORPD  Y1, Y1, Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VXORPD  Y4, Y4, Y4
+	VMOVUPD Y4, 32(SP)
+	VMOVUPD Y4, 96(SP)
+	VXORPD  Y5, Y5, Y5
+	VXORPD  Y6, Y6, Y6
+	VXORPD  Y7, Y7, Y7
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD Y8, 64(SP)
+	VMOVUPD Y8, 128(SP)
+	TESTQ   AX, AX
+	JZ      begun
+	VMOVUPD (AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 128(AX), Y3
+	VMOVUPD 32(AX), Y5
+	VMOVUPD 96(AX), Y6
+	VMOVUPD 160(AX), Y7
+	VMOVUPD 192(AX), Y9
+	VMOVUPD Y9, 32(SP)
+	VMOVUPD 256(AX), Y9
+	VMOVUPD Y9, 96(SP)
+	VMOVUPD 224(AX), Y9
+	VMOVUPD Y9, 64(SP)
+	VMOVUPD 288(AX), Y9
+	VMOVUPD Y9, 128(SP)
+
+begun:
+	MOVQ         q+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         max+64(FP), SI
+	VBROADCASTSD (SI), Y9
+	MOVQ         negLogSum+72(FP), SI
+	VBROADCASTSD (SI), Y13
+	VMOVUPD      Y13, (SP)
+	MOVQ         n+48(FP), SI
+	MOVQ         $0x00000008, DI
 
 eight:
-	CMPQ         BX, $0x08
+	CMPQ         SI, $0x08
 	JLT          eightDone
-	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
-	VMOVUPD      (CX), Y13
-	VMOVUPD      (DX), Y14
-	VMOVAPD      Y0, Y15
+	PREFETCHT0   2048(BX)
+	VMOVUPD      (DX), Y13
+	VMOVUPD      (BX), Y14
+	VMOVAPD      Y9, Y15
 	VFNMADD231PD one<>+0(SB), Y14, Y15
 	VSUBPD       (SP), Y15, Y14
-	VCMPPD       $0x04, Y1, Y13, Y15
+	VCMPPD       $0x04, Y0, Y13, Y15
+	VMULPD       Y14, Y13, Y16
+	VANDPD       Y16, Y15, Y16
+	VMOVAPD      Y16, Y17
+	VFMSUB231PD  Y14, Y13, Y17
+	VANDPD       Y17, Y15, Y14
+	VADDPD       Y16, Y1, Y15
+	VMOVAPD      Y1, Y17
+	VFMSUB231PD  one<>+0(SB), Y15, Y17
+	VSUBPD       Y17, Y15, Y18
+	VFNMADD231PD one<>+0(SB), Y18, Y1
+	VSUBPD       Y17, Y16, Y16
+	VFMADD231PD  one<>+0(SB), Y1, Y16
+	VADDPD       Y14, Y16, Y1
+	VADDPD       Y2, Y1, Y2
+	VMOVAPD      Y15, Y1
+	VADDPD       Y13, Y3, Y14
+	VMOVAPD      Y3, Y15
+	VFMSUB231PD  one<>+0(SB), Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y3
+	VSUBPD       Y15, Y13, Y13
+	VFMADD231PD  one<>+0(SB), Y3, Y13
+	VMOVAPD      Y14, Y3
+	VADDPD       Y13, Y4, Y4
+	VMOVUPD      32(DX), Y13
+	VMOVUPD      32(BX), Y14
+	VMOVAPD      Y9, Y15
+	VFNMADD231PD one<>+0(SB), Y14, Y15
+	VSUBPD       (SP), Y15, Y14
+	VCMPPD       $0x04, Y0, Y13, Y15
 	VMULPD       Y14, Y13, Y16
 	VANDPD       Y16, Y15, Y16
 	VMOVAPD      Y16, Y17
@@ -4166,287 +4252,277 @@ eight:
 	VFMADD231PD  one<>+0(SB), Y7, Y13
 	VMOVAPD      Y14, Y7
 	VADDPD       Y13, Y8, Y8
-	VMOVUPD      32(CX), Y13
-	VMOVUPD      32(DX), Y14
-	VMOVAPD      Y0, Y15
-	VFNMADD231PD one<>+0(SB), Y14, Y15
-	VSUBPD       (SP), Y15, Y14
-	VCMPPD       $0x04, Y1, Y13, Y15
-	VMULPD       Y14, Y13, Y16
-	VANDPD       Y16, Y15, Y16
-	VMOVAPD      Y16, Y17
-	VFMSUB231PD  Y14, Y13, Y17
-	VANDPD       Y17, Y15, Y14
-	VADDPD       Y16, Y9, Y15
-	VMOVAPD      Y9, Y17
-	VFMSUB231PD  one<>+0(SB), Y15, Y17
-	VSUBPD       Y17, Y15, Y18
-	VFNMADD231PD one<>+0(SB), Y18, Y9
-	VSUBPD       Y17, Y16, Y16
-	VFMADD231PD  one<>+0(SB), Y9, Y16
-	VADDPD       Y14, Y16, Y9
-	VADDPD       Y10, Y9, Y10
-	VMOVAPD      Y15, Y9
-	VADDPD       Y13, Y11, Y14
-	VMOVAPD      Y11, Y15
-	VFMSUB231PD  one<>+0(SB), Y14, Y15
-	VSUBPD       Y15, Y14, Y16
-	VFNMADD231PD one<>+0(SB), Y16, Y11
-	VSUBPD       Y15, Y13, Y13
-	VFMADD231PD  one<>+0(SB), Y11, Y13
-	VMOVAPD      Y14, Y11
-	VADDPD       Y13, Y12, Y12
-	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	DECQ         SI
+	ADDQ         $0x40, BX
+	DECQ         DI
 	JNZ          within
-	VMOVUPD      192(AX), Y13
+	VMOVUPD      32(SP), Y13
+	VADDPD       Y4, Y13, Y14
+	VSUBPD       Y13, Y14, Y15
+	VSUBPD       Y15, Y14, Y16
+	VSUBPD       Y16, Y13, Y13
+	VSUBPD       Y15, Y4, Y4
+	VADDPD       Y4, Y13, Y4
+	VMOVUPD      Y14, 32(SP)
+	VADDPD       96(SP), Y4, Y4
+	VMOVUPD      Y4, 96(SP)
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      64(SP), Y13
 	VADDPD       Y8, Y13, Y14
 	VSUBPD       Y13, Y14, Y15
 	VSUBPD       Y15, Y14, Y16
 	VSUBPD       Y16, Y13, Y13
 	VSUBPD       Y15, Y8, Y8
 	VADDPD       Y8, Y13, Y8
-	VMOVUPD      Y14, 192(AX)
-	VADDPD       256(AX), Y8, Y8
-	VMOVUPD      Y8, 256(AX)
+	VMOVUPD      Y14, 64(SP)
+	VADDPD       128(SP), Y8, Y8
+	VMOVUPD      Y8, 128(SP)
 	VXORPD       Y8, Y8, Y8
-	VMOVUPD      224(AX), Y13
-	VADDPD       Y12, Y13, Y14
-	VSUBPD       Y13, Y14, Y15
-	VSUBPD       Y15, Y14, Y16
-	VSUBPD       Y16, Y13, Y13
-	VSUBPD       Y15, Y12, Y12
-	VADDPD       Y12, Y13, Y12
-	VMOVUPD      Y14, 224(AX)
-	VADDPD       288(AX), Y12, Y12
-	VMOVUPD      Y12, 288(AX)
-	VXORPD       Y12, Y12, Y12
-	MOVQ         $0x00000008, SI
+	MOVQ         $0x00000008, DI
 
 within:
-	SUBQ $0x08, BX
+	SUBQ $0x08, SI
 	JMP  eight
 
 eightDone:
-	CMPQ         BX, $0x00
+	CMPQ         SI, $0x00
 	JLE          join
-	MOVQ         $0x00000004, DI
-	CMPQ         BX, DI
-	MOVQ         BX, SI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         laneMasks<>+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y13
-	VMASKMOVPD   (CX), Y13, Y14
-	VBLENDVPD    Y13, Y14, Y1, Y14
-	VMASKMOVPD   (DX), Y13, Y15
-	VBLENDVPD    Y13, Y15, Y1, Y13
-	VMOVAPD      Y0, Y15
+	MOVQ         $0x00000004, R8
+	CMPQ         SI, R8
+	MOVQ         SI, DI
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	LEAQ         laneMasks<>+32(SB), R8
+	VMOVUPD      (R8)(DI*8), Y13
+	VMASKMOVPD   (DX), Y13, Y14
+	VBLENDVPD    Y13, Y14, Y0, Y14
+	VMASKMOVPD   (BX), Y13, Y15
+	VBLENDVPD    Y13, Y15, Y0, Y13
+	VMOVAPD      Y9, Y15
 	VFNMADD231PD one<>+0(SB), Y13, Y15
 	VSUBPD       (SP), Y15, Y13
-	VCMPPD       $0x04, Y1, Y14, Y15
+	VCMPPD       $0x04, Y0, Y14, Y15
 	VMULPD       Y13, Y14, Y16
 	VANDPD       Y16, Y15, Y16
 	VMOVAPD      Y16, Y17
 	VFMSUB231PD  Y13, Y14, Y17
 	VANDPD       Y17, Y15, Y13
-	VADDPD       Y16, Y5, Y15
-	VMOVAPD      Y5, Y17
+	VADDPD       Y16, Y1, Y15
+	VMOVAPD      Y1, Y17
 	VFMSUB231PD  one<>+0(SB), Y15, Y17
 	VSUBPD       Y17, Y15, Y18
-	VFNMADD231PD one<>+0(SB), Y18, Y5
+	VFNMADD231PD one<>+0(SB), Y18, Y1
 	VSUBPD       Y17, Y16, Y16
-	VFMADD231PD  one<>+0(SB), Y5, Y16
-	VADDPD       Y13, Y16, Y5
-	VADDPD       Y6, Y5, Y6
-	VMOVAPD      Y15, Y5
-	VADDPD       Y14, Y7, Y13
-	VMOVAPD      Y7, Y15
+	VFMADD231PD  one<>+0(SB), Y1, Y16
+	VADDPD       Y13, Y16, Y1
+	VADDPD       Y2, Y1, Y2
+	VMOVAPD      Y15, Y1
+	VADDPD       Y14, Y3, Y13
+	VMOVAPD      Y3, Y15
 	VFMSUB231PD  one<>+0(SB), Y13, Y15
 	VSUBPD       Y15, Y13, Y16
-	VFNMADD231PD one<>+0(SB), Y16, Y7
+	VFNMADD231PD one<>+0(SB), Y16, Y3
 	VSUBPD       Y15, Y14, Y14
-	VFMADD231PD  one<>+0(SB), Y7, Y14
-	VMOVAPD      Y13, Y7
-	VADDPD       Y14, Y8, Y8
-	CMPQ         BX, $0x04
+	VFMADD231PD  one<>+0(SB), Y3, Y14
+	VMOVAPD      Y13, Y3
+	VADDPD       Y14, Y4, Y4
+	CMPQ         SI, $0x04
 	JLE          join
-	SUBQ         $0x04, BX
-	MOVQ         $0x00000004, SI
-	CMPQ         BX, SI
-	CMOVQGT      SI, BX
-	NEGQ         BX
-	LEAQ         laneMasks<>+32(SB), SI
-	VMOVUPD      (SI)(BX*8), Y13
-	VMASKMOVPD   32(CX), Y13, Y14
-	VBLENDVPD    Y13, Y14, Y1, Y14
-	VMASKMOVPD   32(DX), Y13, Y15
-	VBLENDVPD    Y13, Y15, Y1, Y13
-	VFNMADD231PD one<>+0(SB), Y13, Y0
-	VSUBPD       (SP), Y0, Y0
-	VCMPPD       $0x04, Y1, Y14, Y1
-	VMULPD       Y0, Y14, Y13
-	VANDPD       Y13, Y1, Y13
-	VMOVAPD      Y13, Y15
-	VFMSUB231PD  Y0, Y14, Y15
-	VANDPD       Y15, Y1, Y0
-	VADDPD       Y13, Y9, Y1
-	VMOVAPD      Y9, Y15
-	VFMSUB231PD  one<>+0(SB), Y1, Y15
-	VSUBPD       Y15, Y1, Y16
-	VFNMADD231PD one<>+0(SB), Y16, Y9
-	VSUBPD       Y15, Y13, Y13
-	VFMADD231PD  one<>+0(SB), Y9, Y13
-	VADDPD       Y0, Y13, Y0
-	VADDPD       Y10, Y0, Y0
-	VMOVAPD      Y1, Y9
-	VMOVAPD      Y0, Y10
-	VADDPD       Y14, Y11, Y0
-	VMOVAPD      Y11, Y1
-	VFMSUB231PD  one<>+0(SB), Y0, Y1
-	VSUBPD       Y1, Y0, Y13
-	VFNMADD231PD one<>+0(SB), Y13, Y11
-	VSUBPD       Y1, Y14, Y1
-	VFMADD231PD  one<>+0(SB), Y11, Y1
-	VMOVAPD      Y0, Y11
-	VADDPD       Y1, Y12, Y12
+	SUBQ         $0x04, SI
+	MOVQ         $0x00000004, DI
+	CMPQ         SI, DI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y13
+	VMASKMOVPD   32(DX), Y13, Y14
+	VBLENDVPD    Y13, Y14, Y0, Y14
+	VMASKMOVPD   32(BX), Y13, Y15
+	VBLENDVPD    Y13, Y15, Y0, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y9
+	VSUBPD       (SP), Y9, Y9
+	VCMPPD       $0x04, Y0, Y14, Y13
+	VMULPD       Y9, Y14, Y15
+	VANDPD       Y15, Y13, Y15
+	VMOVAPD      Y15, Y16
+	VFMSUB231PD  Y9, Y14, Y16
+	VANDPD       Y16, Y13, Y9
+	VADDPD       Y15, Y5, Y13
+	VMOVAPD      Y5, Y16
+	VFMSUB231PD  one<>+0(SB), Y13, Y16
+	VSUBPD       Y16, Y13, Y17
+	VFNMADD231PD one<>+0(SB), Y17, Y5
+	VSUBPD       Y16, Y15, Y15
+	VFMADD231PD  one<>+0(SB), Y5, Y15
+	VADDPD       Y9, Y15, Y5
+	VADDPD       Y6, Y5, Y6
+	VMOVAPD      Y13, Y5
+	VADDPD       Y14, Y7, Y9
+	VMOVAPD      Y7, Y13
+	VFMSUB231PD  one<>+0(SB), Y9, Y13
+	VSUBPD       Y13, Y9, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y7
+	VSUBPD       Y13, Y14, Y13
+	VFMADD231PD  one<>+0(SB), Y7, Y13
+	VMOVAPD      Y9, Y7
+	VADDPD       Y13, Y8, Y8
 
 join:
-	VMOVUPD      192(AX), Y0
-	VADDPD       Y8, Y0, Y1
-	VSUBPD       Y0, Y1, Y13
-	VSUBPD       Y13, Y1, Y14
-	VSUBPD       Y14, Y0, Y0
-	VSUBPD       Y13, Y8, Y8
-	VADDPD       Y8, Y0, Y0
-	VMOVUPD      Y1, 192(AX)
-	VADDPD       256(AX), Y0, Y0
-	VMOVUPD      Y0, 256(AX)
-	VXORPD       Y8, Y8, Y8
-	VMOVUPD      224(AX), Y0
-	VADDPD       Y12, Y0, Y1
-	VSUBPD       Y0, Y1, Y8
-	VSUBPD       Y8, Y1, Y13
-	VSUBPD       Y13, Y0, Y0
-	VSUBPD       Y8, Y12, Y8
-	VADDPD       Y8, Y0, Y0
-	VMOVUPD      Y1, 224(AX)
-	VADDPD       288(AX), Y0, Y0
-	VMOVUPD      Y0, 288(AX)
-	VXORPD       Y12, Y12, Y12
-	VMOVUPD      Y5, (AX)
-	VMOVUPD      Y6, 64(AX)
-	VMOVUPD      Y7, 128(AX)
-	VMOVUPD      Y9, 32(AX)
-	VMOVUPD      Y10, 96(AX)
-	VMOVUPD      Y11, 160(AX)
-	VADDPD       Y9, Y5, Y0
-	VSUBPD       Y5, Y0, Y1
-	VSUBPD       Y1, Y0, Y8
-	VSUBPD       Y8, Y5, Y8
-	VSUBPD       Y1, Y9, Y1
-	VADDPD       Y1, Y8, Y8
-	VADDPD       Y10, Y6, Y1
-	VADDPD       Y8, Y1, Y1
-	VEXTRACTF128 $0x01, Y0, X2
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X2, X0, X4
-	VSUBPD       X0, X4, X5
-	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X0, X6
-	VSUBPD       X5, X2, X0
-	VADDPD       X0, X6, X6
-	VADDPD       X3, X1, X0
-	VADDPD       X6, X0, X0
-	VPERMILPD    $0x01, X4, X1
-	VPERMILPD    $0x01, X0, X2
-	VADDPD       X1, X4, X3
-	VSUBPD       X4, X3, X5
-	VSUBPD       X5, X3, X6
-	VSUBPD       X6, X4, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VMOVSD       X3, hi+48(FP)
-	VMOVSD       X0, lo+56(FP)
-	VMOVUPD      192(AX), Y0
-	VMOVUPD      256(AX), Y1
-	VMOVUPD      224(AX), Y5
-	VMOVUPD      288(AX), Y6
-	VADDPD       Y11, Y7, Y8
-	VSUBPD       Y7, Y8, Y9
-	VSUBPD       Y9, Y8, Y10
-	VSUBPD       Y10, Y7, Y7
-	VSUBPD       Y9, Y11, Y9
-	VADDPD       Y9, Y7, Y7
-	VADDPD       Y5, Y0, Y9
-	VSUBPD       Y0, Y9, Y10
-	VSUBPD       Y10, Y9, Y11
-	VSUBPD       Y11, Y0, Y0
-	VSUBPD       Y10, Y5, Y5
-	VADDPD       Y5, Y0, Y0
-	VADDPD       Y7, Y9, Y5
-	VSUBPD       Y9, Y5, Y10
-	VSUBPD       Y10, Y5, Y11
-	VSUBPD       Y11, Y9, Y9
-	VSUBPD       Y10, Y7, Y7
-	VADDPD       Y7, Y9, Y7
-	VADDPD       Y6, Y1, Y1
-	VADDPD       Y7, Y0, Y0
-	VADDPD       Y0, Y1, Y0
-	VEXTRACTF128 $0x01, Y8, X2
-	VEXTRACTF128 $0x01, Y5, X3
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPD       Y2, Y8, Y1
-	VSUBPD       Y8, Y1, Y6
-	VSUBPD       Y6, Y1, Y7
-	VSUBPD       Y7, Y8, Y7
-	VSUBPD       Y6, Y2, Y6
-	VADDPD       Y6, Y7, Y6
-	VADDPD       Y3, Y5, Y7
-	VSUBPD       Y5, Y7, Y8
+	VMOVUPD 32(SP), Y9
+	VADDPD  Y4, Y9, Y13
+	VSUBPD  Y9, Y13, Y14
+	VSUBPD  Y14, Y13, Y15
+	VSUBPD  Y15, Y9, Y9
+	VSUBPD  Y14, Y4, Y4
+	VADDPD  Y4, Y9, Y4
+	VMOVUPD Y13, 32(SP)
+	VADDPD  96(SP), Y4, Y4
+	VMOVUPD Y4, 96(SP)
+	VXORPD  Y4, Y4, Y4
+	VMOVUPD 64(SP), Y4
+	VADDPD  Y8, Y4, Y9
+	VSUBPD  Y4, Y9, Y13
+	VSUBPD  Y13, Y9, Y14
+	VSUBPD  Y14, Y4, Y4
+	VSUBPD  Y13, Y8, Y8
+	VADDPD  Y8, Y4, Y4
+	VMOVUPD Y9, 64(SP)
+	VADDPD  128(SP), Y4, Y4
+	VMOVUPD Y4, 128(SP)
+	VXORPD  Y8, Y8, Y8
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, 64(AX)
+	VMOVUPD Y3, 128(AX)
+	VMOVUPD Y5, 32(AX)
+	VMOVUPD Y6, 96(AX)
+	VMOVUPD Y7, 160(AX)
+	VMOVUPD 32(SP), Y4
+	VMOVUPD Y4, 192(AX)
+	VMOVUPD 96(SP), Y4
+	VMOVUPD Y4, 256(AX)
+	VMOVUPD 64(SP), Y4
+	VMOVUPD Y4, 224(AX)
+	VMOVUPD 128(SP), Y4
+	VMOVUPD Y4, 288(AX)
+
+kept:
+	VADDPD       Y5, Y1, Y4
+	VSUBPD       Y1, Y4, Y8
+	VSUBPD       Y8, Y4, Y9
+	VSUBPD       Y9, Y1, Y9
+	VSUBPD       Y8, Y5, Y1
+	VADDPD       Y1, Y9, Y9
+	VADDPD       Y6, Y2, Y1
+	VADDPD       Y9, Y1, Y1
+	VEXTRACTF128 $0x01, Y4, X2
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPD       X2, X4, X6
+	VSUBPD       X4, X6, X8
+	VSUBPD       X8, X6, X9
+	VSUBPD       X9, X4, X9
+	VSUBPD       X8, X2, X2
+	VADDPD       X2, X9, X9
+	VADDPD       X5, X1, X1
+	VADDPD       X9, X1, X1
+	VPERMILPD    $0x01, X6, X2
+	VPERMILPD    $0x01, X1, X4
+	VADDPD       X2, X6, X5
+	VSUBPD       X6, X5, X8
+	VSUBPD       X8, X5, X9
+	VSUBPD       X9, X6, X9
+	VSUBPD       X8, X2, X2
+	VADDPD       X2, X9, X9
+	VADDPD       X4, X1, X1
+	VADDPD       X9, X1, X1
+	VMOVSD       X5, (CX)
+	VMOVSD       X1, 8(CX)
+	VMOVUPD      32(SP), Y1
+	VMOVUPD      96(SP), Y2
+	VMOVUPD      64(SP), Y4
+	VMOVUPD      128(SP), Y5
+	VADDPD       Y7, Y3, Y6
+	VSUBPD       Y3, Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VSUBPD       Y9, Y3, Y3
+	VSUBPD       Y8, Y7, Y7
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y4, Y1, Y7
+	VSUBPD       Y1, Y7, Y8
 	VSUBPD       Y8, Y7, Y9
-	VSUBPD       Y9, Y5, Y5
-	VSUBPD       Y8, Y3, Y8
-	VADDPD       Y8, Y5, Y5
-	VADDPD       Y6, Y7, Y8
-	VSUBPD       Y7, Y8, Y9
-	VSUBPD       Y9, Y8, Y10
-	VSUBPD       Y10, Y7, Y7
-	VSUBPD       Y9, Y6, Y6
-	VADDPD       Y6, Y7, Y6
-	VADDPD       Y4, Y0, Y0
-	VADDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y0, Y0
-	VPERMILPD    $0x01, X1, X2
-	VPERMILPD    $0x01, X8, X3
-	VPERMILPD    $0x01, X0, X4
-	VADDPD       Y2, Y1, Y5
-	VSUBPD       Y1, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y1, Y1
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y3, Y8, Y2
-	VSUBPD       Y8, Y2, Y6
-	VSUBPD       Y6, Y2, Y7
-	VSUBPD       Y7, Y8, Y7
-	VSUBPD       Y6, Y3, Y3
+	VSUBPD       Y9, Y1, Y1
+	VSUBPD       Y8, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y3, Y7, Y4
+	VSUBPD       Y7, Y4, Y8
+	VSUBPD       Y8, Y4, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       Y8, Y3, Y3
 	VADDPD       Y3, Y7, Y3
-	VADDPD       Y1, Y2, Y6
-	VSUBPD       Y2, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y2, Y2
-	VSUBPD       Y7, Y1, Y1
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y2, Y1
-	VADDPD       Y4, Y0, Y0
-	VADDPD       Y1, Y3, Y1
-	VADDPD       Y1, Y0, Y0
-	VADDPD       Y0, Y6, Y0
-	VMOVSD       X5, sumHi+64(FP)
-	VMOVSD       X0, sumLo+72(FP)
+	VEXTRACTF128 $0x01, Y6, X10
+	VEXTRACTF128 $0x01, Y4, X11
+	VEXTRACTF128 $0x01, Y1, X12
+	VADDPD       Y10, Y6, Y2
+	VSUBPD       Y6, Y2, Y3
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y5, Y6, Y5
+	VSUBPD       Y3, Y10, Y3
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y11, Y4, Y5
+	VSUBPD       Y4, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y4, Y4
+	VSUBPD       Y6, Y11, Y6
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y3, Y5, Y6
+	VSUBPD       Y5, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y5, Y5
+	VSUBPD       Y7, Y3, Y3
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y12, Y1, Y1
+	VADDPD       Y3, Y4, Y3
+	VADDPD       Y3, Y1, Y1
+	VPERMILPD    $0x01, X2, X10
+	VPERMILPD    $0x01, X6, X11
+	VPERMILPD    $0x01, X1, X12
+	VADDPD       Y10, Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y2
+	VSUBPD       Y4, Y10, Y4
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y11, Y6, Y4
+	VSUBPD       Y6, Y4, Y5
+	VSUBPD       Y5, Y4, Y7
+	VSUBPD       Y7, Y6, Y6
+	VSUBPD       Y5, Y11, Y5
+	VADDPD       Y5, Y6, Y5
+	VADDPD       Y2, Y4, Y6
+	VSUBPD       Y4, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y4, Y4
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y4, Y2
+	VADDPD       Y12, Y1, Y1
+	VADDPD       Y2, Y5, Y2
+	VADDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y6, Y1
+	VMOVSD       X3, 16(CX)
+	VMOVSD       X1, 24(CX)
+	MOVQ         qStride+24(FP), DX
+	ADDQ         DX, q+16(FP)
+	MOVQ         stride+40(FP), DX
+	ADDQ         DX, x+32(FP)
+	ADDQ         $0x08, max+64(FP)
+	ADDQ         $0x08, negLogSum+72(FP)
+	ADDQ         $0x20, CX
+	DECQ         rows+56(FP)
+	JNZ          row
 	VZEROUPPER
 	RET
 
@@ -4454,14 +4530,20 @@ join:
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·coefficientSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ    sums+0(FP), AX
-	MOVQ    q+8(FP), CX
-	MOVQ    n+16(FP), DX
 	VXORPD  Y0, Y0, Y0
-	VMOVUPD (AX), Y1
+	VXORPD  Y1, Y1, Y1
 	VXORPD  Y2, Y2, Y2
-	VMOVUPD 32(AX), Y3
+	VXORPD  Y3, Y3, Y3
 	VXORPD  Y4, Y4, Y4
-	MOVQ    $0x00000008, BX
+	TESTQ   AX, AX
+	JZ      begun
+	VMOVUPD (AX), Y1
+	VMOVUPD 32(AX), Y3
+
+begun:
+	MOVQ q+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ $0x00000008, BX
 
 eight:
 	CMPQ         DX, $0x08
@@ -4561,30 +4643,34 @@ eightDone:
 	VADDPD       Y0, Y4, Y4
 
 join:
-	VMOVUPD      64(AX), Y0
-	VADDPD       Y2, Y0, Y5
-	VSUBPD       Y0, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y0, Y0
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y5, 64(AX)
-	VADDPD       128(AX), Y0, Y0
-	VMOVUPD      Y0, 128(AX)
-	VXORPD       Y2, Y2, Y2
-	VMOVUPD      96(AX), Y0
-	VADDPD       Y4, Y0, Y2
-	VSUBPD       Y0, Y2, Y5
-	VSUBPD       Y5, Y2, Y6
-	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y5, Y4, Y4
-	VADDPD       Y4, Y0, Y0
-	VMOVUPD      Y2, 96(AX)
-	VADDPD       160(AX), Y0, Y0
-	VMOVUPD      Y0, 160(AX)
-	VXORPD       Y4, Y4, Y4
-	VMOVUPD      Y1, (AX)
-	VMOVUPD      Y3, 32(AX)
+	VMOVUPD 64(AX), Y0
+	VADDPD  Y2, Y0, Y5
+	VSUBPD  Y0, Y5, Y6
+	VSUBPD  Y6, Y5, Y7
+	VSUBPD  Y7, Y0, Y0
+	VSUBPD  Y6, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VMOVUPD Y5, 64(AX)
+	VADDPD  128(AX), Y0, Y0
+	VMOVUPD Y0, 128(AX)
+	VXORPD  Y2, Y2, Y2
+	VMOVUPD 96(AX), Y0
+	VADDPD  Y4, Y0, Y2
+	VSUBPD  Y0, Y2, Y5
+	VSUBPD  Y5, Y2, Y6
+	VSUBPD  Y6, Y0, Y0
+	VSUBPD  Y5, Y4, Y4
+	VADDPD  Y4, Y0, Y0
+	VMOVUPD Y2, 96(AX)
+	VADDPD  160(AX), Y0, Y0
+	VMOVUPD Y0, 160(AX)
+	VXORPD  Y4, Y4, Y4
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y3, 32(AX)
+
+kept:
 	VMOVUPD      64(AX), Y0
 	VMOVUPD      128(AX), Y2
 	VMOVUPD      96(AX), Y4
@@ -4664,33 +4750,39 @@ join:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX2(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+// func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         terms+8(FP), CX
-	MOVQ         q+16(FP), DX
-	MOVQ         n+24(FP), BX
+TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
+	MOVQ         w+64(FP), AX
 	VBROADCASTSD nan<>+0(SB), Y0
 	VXORPD       Y1, Y1, Y1
-	VBROADCASTSD first+32(FP), Y2
-	VBROADCASTSD firstLow+40(FP), Y3
-	VBROADCASTSD hi+48(FP), Y4
-	VBROADCASTSD lo+56(FP), Y5
-	VBROADCASTSD factor+72(FP), Y6
-	VBROADCASTSD one+64(FP), Y7
+	SHLQ         $0x03, dstStride+8(FP)
+	SHLQ         $0x03, termsStride+24(FP)
+	SHLQ         $0x03, qStride+40(FP)
+
+row:
+	MOVQ         dst+0(FP), CX
+	MOVQ         terms+16(FP), DX
+	MOVQ         q+32(FP), BX
+	MOVQ         n+48(FP), SI
+	VBROADCASTSD (AX), Y2
+	VBROADCASTSD 8(AX), Y3
+	VBROADCASTSD 16(AX), Y4
+	VBROADCASTSD 24(AX), Y5
+	VBROADCASTSD 40(AX), Y6
+	VBROADCASTSD 32(AX), Y7
 	VCMPPD       $0x03, Y7, Y7, Y8
-	VMOVMSKPD    Y8, SI
-	TESTL        SI, SI
+	VMOVMSKPD    Y8, DI
+	TESTL        DI, DI
 	JZ           exactlyOne
 
 two:
-	CMPQ        BX, $0x08
+	CMPQ        SI, $0x08
 	JLT         twoDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y7
-	VMOVUPD     (DX), Y8
+	PREFETCHT0  2048(BX)
+	VMOVUPD     (DX), Y7
+	VMOVUPD     (BX), Y8
 	VMULPD      Y2, Y7, Y9
 	VMOVAPD     Y9, Y10
 	VFMSUB231PD Y2, Y7, Y10
@@ -4704,9 +4796,9 @@ two:
 	VADDPD      Y1, Y7, Y7
 	VCMPPD      $0x03, Y7, Y7, Y8
 	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, (AX)
-	VMOVUPD     32(CX), Y7
-	VMOVUPD     32(DX), Y8
+	VMOVUPD     Y7, (CX)
+	VMOVUPD     32(DX), Y7
+	VMOVUPD     32(BX), Y8
 	VMULPD      Y2, Y7, Y9
 	VMOVAPD     Y9, Y10
 	VFMSUB231PD Y2, Y7, Y10
@@ -4720,19 +4812,19 @@ two:
 	VADDPD      Y1, Y7, Y7
 	VCMPPD      $0x03, Y7, Y7, Y8
 	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, 32(AX)
-	ADDQ        $0x40, AX
+	VMOVUPD     Y7, 32(CX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
+	ADDQ        $0x40, BX
+	SUBQ        $0x08, SI
 	JMP         two
 
 twoDone:
 one:
-	CMPQ        BX, $0x04
+	CMPQ        SI, $0x04
 	JLT         oneDone
-	VMOVUPD     (CX), Y7
-	VMOVUPD     (DX), Y8
+	VMOVUPD     (DX), Y7
+	VMOVUPD     (BX), Y8
 	VMULPD      Y2, Y7, Y9
 	VMOVAPD     Y9, Y10
 	VFMSUB231PD Y2, Y7, Y10
@@ -4746,25 +4838,25 @@ one:
 	VADDPD      Y1, Y7, Y7
 	VCMPPD      $0x03, Y7, Y7, Y8
 	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, (AX)
-	ADDQ        $0x20, AX
+	VMOVUPD     Y7, (CX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
-	SUBQ        $0x04, BX
+	ADDQ        $0x20, BX
+	SUBQ        $0x04, SI
 	JMP         one
 
 oneDone:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          done
-	MOVQ        $0x00000004, SI
-	CMPQ        BX, SI
-	CMOVQGT     SI, BX
-	NEGQ        BX
-	LEAQ        laneMasks<>+32(SB), SI
-	VMOVUPD     (SI)(BX*8), Y7
-	VMASKMOVPD  (CX), Y7, Y8
+	MOVQ        $0x00000004, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	NEGQ        SI
+	LEAQ        laneMasks<>+32(SB), DI
+	VMOVUPD     (DI)(SI*8), Y7
+	VMASKMOVPD  (DX), Y7, Y8
 	VBLENDVPD   Y7, Y8, Y1, Y8
-	VMASKMOVPD  (DX), Y7, Y9
+	VMASKMOVPD  (BX), Y7, Y9
 	VBLENDVPD   Y7, Y9, Y1, Y9
 	VMULPD      Y2, Y8, Y10
 	VMOVAPD     Y10, Y11
@@ -4777,22 +4869,22 @@ oneDone:
 	VFMADD231PD Y4, Y2, Y5
 	VADDPD      Y5, Y3, Y2
 	VMULPD      Y6, Y2, Y2
-	VADDPD      Y1, Y2, Y1
-	VCMPPD      $0x03, Y1, Y1, Y2
-	VBLENDVPD   Y2, Y0, Y1, Y0
-	VMASKMOVPD  Y0, Y7, (AX)
+	VADDPD      Y1, Y2, Y2
+	VCMPPD      $0x03, Y2, Y2, Y3
+	VBLENDVPD   Y3, Y0, Y2, Y2
+	VMASKMOVPD  Y2, Y7, (CX)
 	JMP         done
 
 exactlyOne:
 	VSUBPD Y7, Y7, Y8
 
 twoOfOne:
-	CMPQ        BX, $0x08
+	CMPQ        SI, $0x08
 	JLT         twoOfOneDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Y9
-	VMOVUPD     (DX), Y10
+	PREFETCHT0  2048(BX)
+	VMOVUPD     (DX), Y9
+	VMOVUPD     (BX), Y10
 	VMULPD      Y2, Y9, Y11
 	VMOVAPD     Y11, Y12
 	VFMSUB231PD Y2, Y9, Y12
@@ -4809,9 +4901,9 @@ twoOfOne:
 	VADDPD      Y1, Y9, Y9
 	VCMPPD      $0x03, Y9, Y9, Y10
 	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, (AX)
-	VMOVUPD     32(CX), Y9
-	VMOVUPD     32(DX), Y10
+	VMOVUPD     Y9, (CX)
+	VMOVUPD     32(DX), Y9
+	VMOVUPD     32(BX), Y10
 	VMULPD      Y2, Y9, Y11
 	VMOVAPD     Y11, Y12
 	VFMSUB231PD Y2, Y9, Y12
@@ -4828,19 +4920,19 @@ twoOfOne:
 	VADDPD      Y1, Y9, Y9
 	VCMPPD      $0x03, Y9, Y9, Y10
 	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, 32(AX)
-	ADDQ        $0x40, AX
+	VMOVUPD     Y9, 32(CX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
+	ADDQ        $0x40, BX
+	SUBQ        $0x08, SI
 	JMP         twoOfOne
 
 twoOfOneDone:
 oneOfOne:
-	CMPQ        BX, $0x04
+	CMPQ        SI, $0x04
 	JLT         oneOfOneDone
-	VMOVUPD     (CX), Y9
-	VMOVUPD     (DX), Y10
+	VMOVUPD     (DX), Y9
+	VMOVUPD     (BX), Y10
 	VMULPD      Y2, Y9, Y11
 	VMOVAPD     Y11, Y12
 	VFMSUB231PD Y2, Y9, Y12
@@ -4857,25 +4949,25 @@ oneOfOne:
 	VADDPD      Y1, Y9, Y9
 	VCMPPD      $0x03, Y9, Y9, Y10
 	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, (AX)
-	ADDQ        $0x20, AX
+	VMOVUPD     Y9, (CX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
-	SUBQ        $0x04, BX
+	ADDQ        $0x20, BX
+	SUBQ        $0x04, SI
 	JMP         oneOfOne
 
 oneOfOneDone:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          done
-	MOVQ        $0x00000004, SI
-	CMPQ        BX, SI
-	CMOVQGT     SI, BX
-	NEGQ        BX
-	LEAQ        laneMasks<>+32(SB), SI
-	VMOVUPD     (SI)(BX*8), Y9
-	VMASKMOVPD  (CX), Y9, Y10
+	MOVQ        $0x00000004, DI
+	CMPQ        SI, DI
+	CMOVQGT     DI, SI
+	NEGQ        SI
+	LEAQ        laneMasks<>+32(SB), DI
+	VMOVUPD     (DI)(SI*8), Y9
+	VMASKMOVPD  (DX), Y9, Y10
 	VBLENDVPD   Y9, Y10, Y1, Y10
-	VMASKMOVPD  (DX), Y9, Y11
+	VMASKMOVPD  (BX), Y9, Y11
 	VBLENDVPD   Y9, Y11, Y1, Y11
 	VMULPD      Y2, Y10, Y12
 	VMOVAPD     Y12, Y13
@@ -4892,12 +4984,21 @@ oneOfOneDone:
 	VFMADD231PD Y4, Y2, Y5
 	VADDPD      Y5, Y3, Y2
 	VMULPD      Y6, Y2, Y2
-	VADDPD      Y1, Y2, Y1
-	VCMPPD      $0x03, Y1, Y1, Y2
-	VBLENDVPD   Y2, Y0, Y1, Y0
-	VMASKMOVPD  Y0, Y9, (AX)
+	VADDPD      Y1, Y2, Y2
+	VCMPPD      $0x03, Y2, Y2, Y3
+	VBLENDVPD   Y3, Y0, Y2, Y2
+	VMASKMOVPD  Y2, Y9, (CX)
 
 done:
+	MOVQ dstStride+8(FP), CX
+	ADDQ CX, dst+0(FP)
+	MOVQ termsStride+24(FP), CX
+	ADDQ CX, terms+16(FP)
+	MOVQ qStride+40(FP), CX
+	ADDQ CX, q+32(FP)
+	ADDQ $0x30, AX
+	DECQ rows+56(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
 

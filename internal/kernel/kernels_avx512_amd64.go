@@ -167,16 +167,17 @@ func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries, and the lanes
-// joined.
+// weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries of rows > 0, and
+// the lanes joined. Where sums is nil all begin at 0.
 //
 //go:noescape
-func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+func weightedLossAVX512(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 
-// weightedLossSumsAVX512 is LossAndSum.addGo for n > 0 entries.
+// weightedLossSumsAVX512 is LossAndSum.addGo for n > 0 entries of rows > 0,
+// and the lanes joined. Where sums is nil all begin at 0.
 //
 //go:noescape
-func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+func weightedLossSumsAVX512(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 
 // coefficientSumAVX512 is CoefficientSum.addGo for n > 0 entries, and the
 // lanes joined.
@@ -184,11 +185,11 @@ func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max
 //go:noescape
 func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX512 is weightedGradientGo for n entries. dst may be terms
-// or q.
+// weightedGradientAVX512 is weightedGradientsGo for n entries of rows > 0. dst
+// may be terms or q.
 //
 //go:noescape
-func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 
 // areSoftTargetsAVX512 is areSoftTargetsGo for n > 0 entries.
 //

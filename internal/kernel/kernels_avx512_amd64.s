@@ -5019,348 +5019,409 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
+// func weightedLossAVX512(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-64
+TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-80
 	MOVQ         sums+0(FP), AX
-	MOVQ         q+8(FP), CX
-	MOVQ         x+16(FP), DX
-	VBROADCASTSD max+32(FP), Z0
-	VBROADCASTSD negLogSum+40(FP), Z1
-	MOVQ         n+24(FP), BX
-	VXORPD       Z2, Z2, Z2
-	VBROADCASTSD one<>+0(SB), Z3
-	VMOVUPD      (AX), Z4
-	VMOVUPD      64(AX), Z5
-	MOVQ         $0x00000008, SI
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         to+8(FP), CX
+	SHLQ         $0x03, qStride+24(FP)
+	SHLQ         $0x03, stride+40(FP)
+
+row:
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	TESTQ   AX, AX
+	JZ      begun
+	VMOVUPD (AX), Z2
+	VMOVUPD 64(AX), Z3
+
+begun:
+	MOVQ         q+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         max+64(FP), SI
+	VBROADCASTSD (SI), Z4
+	MOVQ         negLogSum+72(FP), SI
+	VBROADCASTSD (SI), Z5
+	MOVQ         n+48(FP), SI
+	MOVQ         $0x00000008, DI
 
 eight:
-	CMPQ          BX, $0x08
+	CMPQ          SI, $0x08
 	JLT           eightDone
-	PREFETCHT0    2048(CX)
 	PREFETCHT0    2048(DX)
-	VMOVUPD       (CX), Z6
-	VMOVUPD       (DX), Z7
-	VMOVAPD       Z0, Z8
-	VFNMADD231PD  Z3, Z7, Z8
-	VSUBPD        Z1, Z8, Z7
-	VCMPPD        $0x04, Z2, Z6, K1
+	PREFETCHT0    2048(BX)
+	VMOVUPD       (DX), Z6
+	VMOVUPD       (BX), Z7
+	VMOVAPD       Z4, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z5, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
 	VMULPD.Z      Z7, Z6, K1, Z8
 	VMOVAPD       Z8, Z9
 	VFMSUB231PD.Z Z7, Z6, K1, Z9
-	VADDPD        Z8, Z4, Z6
-	VMOVAPD       Z4, Z7
-	VFMSUB231PD   Z3, Z6, Z7
+	VADDPD        Z8, Z2, Z6
+	VMOVAPD       Z2, Z7
+	VFMSUB231PD   Z1, Z6, Z7
 	VSUBPD        Z7, Z6, Z10
-	VFNMADD231PD  Z3, Z10, Z4
+	VFNMADD231PD  Z1, Z10, Z2
 	VSUBPD        Z7, Z8, Z7
-	VFMADD231PD   Z3, Z4, Z7
-	VADDPD        Z9, Z7, Z4
-	VADDPD        Z5, Z4, Z5
-	VMOVAPD       Z6, Z4
-	ADDQ          $0x40, CX
+	VFMADD231PD   Z1, Z2, Z7
+	VADDPD        Z9, Z7, Z2
+	VADDPD        Z3, Z2, Z3
+	VMOVAPD       Z6, Z2
 	ADDQ          $0x40, DX
-	SUBQ          $0x08, BX
+	ADDQ          $0x40, BX
+	SUBQ          $0x08, SI
 	JMP           eight
 
 eightDone:
-	CMPQ          BX, $0x00
+	CMPQ          SI, $0x00
 	JLE           join
-	MOVQ          $0x000000ff, SI
-	BZHIQ         BX, SI, SI
-	KMOVB         SI, K1
+	MOVQ          $0x000000ff, DI
+	BZHIQ         SI, DI, DI
+	KMOVB         DI, K1
+	VMOVAPD       Z0, Z6
+	VMOVUPD       (DX), K1, Z6
+	VMOVAPD       Z0, Z7
+	VMOVUPD       (BX), K1, Z7
+	VFNMADD231PD  Z1, Z7, Z4
+	VSUBPD        Z5, Z4, Z4
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z4, Z6, K1, Z5
+	VMOVAPD       Z5, Z7
+	VFMSUB231PD.Z Z4, Z6, K1, Z7
+	VADDPD        Z5, Z2, Z4
 	VMOVAPD       Z2, Z6
-	VMOVUPD       (CX), K1, Z6
-	VMOVAPD       Z2, Z7
-	VMOVUPD       (DX), K1, Z7
-	VFNMADD231PD  Z3, Z7, Z0
-	VSUBPD        Z1, Z0, Z0
-	VCMPPD        $0x04, Z2, Z6, K1
-	VMULPD.Z      Z0, Z6, K1, Z1
-	VMOVAPD       Z1, Z2
-	VFMSUB231PD.Z Z0, Z6, K1, Z2
-	VADDPD        Z1, Z4, Z0
-	VMOVAPD       Z4, Z6
-	VFMSUB231PD   Z3, Z0, Z6
-	VSUBPD        Z6, Z0, Z7
-	VFNMADD231PD  Z3, Z7, Z4
-	VSUBPD        Z6, Z1, Z1
-	VFMADD231PD   Z3, Z4, Z1
-	VADDPD        Z2, Z1, Z1
-	VADDPD        Z5, Z1, Z1
-	VMOVAPD       Z0, Z4
-	VMOVAPD       Z1, Z5
+	VFMSUB231PD   Z1, Z4, Z6
+	VSUBPD        Z6, Z4, Z8
+	VFNMADD231PD  Z1, Z8, Z2
+	VSUBPD        Z6, Z5, Z5
+	VFMADD231PD   Z1, Z2, Z5
+	VADDPD        Z7, Z5, Z2
+	VADDPD        Z3, Z2, Z3
+	VMOVAPD       Z4, Z2
 
 join:
-	VMOVUPD       Z4, (AX)
-	VMOVUPD       Z5, 64(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VEXTRACTF64X4 $0x01, Z5, Y2
-	VADDPD        Y1, Y4, Y0
-	VSUBPD        Y4, Y0, Y3
-	VSUBPD        Y3, Y0, Y6
-	VSUBPD        Y6, Y4, Y6
-	VSUBPD        Y3, Y1, Y1
-	VADDPD        Y1, Y6, Y6
-	VADDPD        Y2, Y5, Y1
-	VADDPD        Y6, Y1, Y1
-	VEXTRACTF128  $0x01, Y0, X2
-	VEXTRACTF128  $0x01, Y1, X3
-	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X5
-	VSUBPD        X5, X4, X6
-	VSUBPD        X6, X0, X6
-	VSUBPD        X5, X2, X0
-	VADDPD        X0, X6, X6
-	VADDPD        X3, X1, X0
-	VADDPD        X6, X0, X0
-	VPERMILPD     $0x01, X4, X1
-	VPERMILPD     $0x01, X0, X2
-	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X5
-	VSUBPD        X5, X3, X6
-	VSUBPD        X6, X4, X6
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X6, X6
-	VADDPD        X2, X0, X0
-	VADDPD        X6, X0, X0
-	VMOVSD        X3, hi+48(FP)
-	VMOVSD        X0, lo+56(FP)
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Z2, (AX)
+	VMOVUPD Z3, 64(AX)
+
+kept:
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPD        Y5, Y2, Y4
+	VSUBPD        Y2, Y4, Y7
+	VSUBPD        Y7, Y4, Y8
+	VSUBPD        Y8, Y2, Y8
+	VSUBPD        Y7, Y5, Y2
+	VADDPD        Y2, Y8, Y8
+	VADDPD        Y6, Y3, Y2
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF128  $0x01, Y4, X3
+	VEXTRACTF128  $0x01, Y2, X5
+	VADDPD        X3, X4, X6
+	VSUBPD        X4, X6, X7
+	VSUBPD        X7, X6, X8
+	VSUBPD        X8, X4, X8
+	VSUBPD        X7, X3, X3
+	VADDPD        X3, X8, X8
+	VADDPD        X5, X2, X2
+	VADDPD        X8, X2, X2
+	VPERMILPD     $0x01, X6, X3
+	VPERMILPD     $0x01, X2, X4
+	VADDPD        X3, X6, X5
+	VSUBPD        X6, X5, X7
+	VSUBPD        X7, X5, X8
+	VSUBPD        X8, X6, X8
+	VSUBPD        X7, X3, X3
+	VADDPD        X3, X8, X8
+	VADDPD        X4, X2, X2
+	VADDPD        X8, X2, X2
+	VMOVSD        X5, (CX)
+	VMOVSD        X2, 8(CX)
+	MOVQ          qStride+24(FP), DX
+	ADDQ          DX, q+16(FP)
+	MOVQ          stride+40(FP), DX
+	ADDQ          DX, x+32(FP)
+	ADDQ          $0x08, max+64(FP)
+	ADDQ          $0x08, negLogSum+72(FP)
+	ADDQ          $0x20, CX
+	DECQ          rows+56(FP)
+	JNZ           row
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
+// func weightedLossSumsAVX512(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $32-80
+TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $160-80
 	MOVQ         sums+0(FP), AX
-	MOVQ         q+8(FP), CX
-	MOVQ         x+16(FP), DX
-	VBROADCASTSD max+32(FP), Z0
-	VBROADCASTSD negLogSum+40(FP), Z1
-	MOVQ         n+24(FP), BX
-	VXORPD       Z2, Z2, Z2
-	VBROADCASTSD one<>+0(SB), Z3
-	VMOVUPD      (AX), Z4
-	VMOVUPD      64(AX), Z5
-	VMOVUPD      128(AX), Z6
-	VXORPD       Z7, Z7, Z7
-	MOVQ         $0x00000008, SI
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         to+8(FP), CX
+	SHLQ         $0x03, qStride+24(FP)
+	SHLQ         $0x03, stride+40(FP)
+
+row:
+	VXORPD  Z2, Z2, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	VXORPD  Z5, Z5, Z5
+	VMOVUPD Z5, 32(SP)
+	VMOVUPD Z5, 96(SP)
+	TESTQ   AX, AX
+	JZ      begun
+	VMOVUPD (AX), Z2
+	VMOVUPD 64(AX), Z3
+	VMOVUPD 128(AX), Z4
+	VMOVUPD 192(AX), Z6
+	VMOVUPD Z6, 32(SP)
+	VMOVUPD 256(AX), Z6
+	VMOVUPD Z6, 96(SP)
+
+begun:
+	MOVQ         q+16(FP), DX
+	MOVQ         x+32(FP), BX
+	MOVQ         max+64(FP), SI
+	VBROADCASTSD (SI), Z6
+	MOVQ         negLogSum+72(FP), SI
+	VBROADCASTSD (SI), Z10
+	MOVQ         n+48(FP), SI
+	MOVQ         $0x00000008, DI
 
 eight:
-	CMPQ          BX, $0x08
+	CMPQ          SI, $0x08
 	JLT           eightDone
-	PREFETCHT0    2048(CX)
 	PREFETCHT0    2048(DX)
-	VMOVUPD       (CX), Z8
-	VMOVUPD       (DX), Z9
-	VMOVAPD       Z0, Z10
-	VFNMADD231PD  Z3, Z9, Z10
-	VSUBPD        Z1, Z10, Z9
-	VCMPPD        $0x04, Z2, Z8, K1
-	VMULPD.Z      Z9, Z8, K1, Z10
-	VMOVAPD       Z10, Z14
-	VFMSUB231PD.Z Z9, Z8, K1, Z14
-	VADDPD        Z10, Z4, Z9
-	VMOVAPD       Z4, Z15
-	VFMSUB231PD   Z3, Z9, Z15
-	VSUBPD        Z15, Z9, Z16
-	VFNMADD231PD  Z3, Z16, Z4
-	VSUBPD        Z15, Z10, Z10
-	VFMADD231PD   Z3, Z4, Z10
-	VADDPD        Z14, Z10, Z4
-	VADDPD        Z5, Z4, Z5
-	VMOVAPD       Z9, Z4
-	VADDPD        Z8, Z6, Z9
-	VMOVAPD       Z6, Z10
-	VFMSUB231PD   Z3, Z9, Z10
-	VSUBPD        Z10, Z9, Z14
-	VFNMADD231PD  Z3, Z14, Z6
-	VSUBPD        Z10, Z8, Z8
-	VFMADD231PD   Z3, Z6, Z8
-	VMOVAPD       Z9, Z6
-	VADDPD        Z8, Z7, Z7
-	ADDQ          $0x40, CX
+	PREFETCHT0    2048(BX)
+	VMOVUPD       (DX), Z11
+	VMOVUPD       (BX), Z12
+	VMOVAPD       Z6, Z13
+	VFNMADD231PD  Z1, Z12, Z13
+	VSUBPD        Z10, Z13, Z12
+	VCMPPD        $0x04, Z0, Z11, K1
+	VMULPD.Z      Z12, Z11, K1, Z13
+	VMOVAPD       Z13, Z14
+	VFMSUB231PD.Z Z12, Z11, K1, Z14
+	VADDPD        Z13, Z2, Z12
+	VMOVAPD       Z2, Z15
+	VFMSUB231PD   Z1, Z12, Z15
+	VSUBPD        Z15, Z12, Z16
+	VFNMADD231PD  Z1, Z16, Z2
+	VSUBPD        Z15, Z13, Z13
+	VFMADD231PD   Z1, Z2, Z13
+	VADDPD        Z14, Z13, Z2
+	VADDPD        Z3, Z2, Z3
+	VMOVAPD       Z12, Z2
+	VADDPD        Z11, Z4, Z12
+	VMOVAPD       Z4, Z13
+	VFMSUB231PD   Z1, Z12, Z13
+	VSUBPD        Z13, Z12, Z14
+	VFNMADD231PD  Z1, Z14, Z4
+	VSUBPD        Z13, Z11, Z11
+	VFMADD231PD   Z1, Z4, Z11
+	VMOVAPD       Z12, Z4
+	VADDPD        Z11, Z5, Z5
 	ADDQ          $0x40, DX
-	DECQ          SI
+	ADDQ          $0x40, BX
+	DECQ          DI
 	JNZ           within
-	VMOVUPD       192(AX), Z8
-	VADDPD        Z7, Z8, Z9
-	VSUBPD        Z8, Z9, Z10
-	VSUBPD        Z10, Z9, Z14
-	VSUBPD        Z14, Z8, Z8
-	VSUBPD        Z10, Z7, Z7
-	VADDPD        Z7, Z8, Z7
-	VMOVUPD       Z9, 192(AX)
-	VADDPD        256(AX), Z7, Z7
-	VMOVUPD       Z7, 256(AX)
-	VXORPD        Z7, Z7, Z7
-	MOVQ          $0x00000008, SI
+	VMOVUPD       32(SP), Z11
+	VADDPD        Z5, Z11, Z12
+	VSUBPD        Z11, Z12, Z13
+	VSUBPD        Z13, Z12, Z14
+	VSUBPD        Z14, Z11, Z11
+	VSUBPD        Z13, Z5, Z5
+	VADDPD        Z5, Z11, Z5
+	VMOVUPD       Z12, 32(SP)
+	VADDPD        96(SP), Z5, Z5
+	VMOVUPD       Z5, 96(SP)
+	VXORPD        Z5, Z5, Z5
+	MOVQ          $0x00000008, DI
 
 within:
-	SUBQ $0x08, BX
+	SUBQ $0x08, SI
 	JMP  eight
 
 eightDone:
-	CMPQ          BX, $0x00
+	CMPQ          SI, $0x00
 	JLE           join
-	MOVQ          $0x000000ff, SI
-	BZHIQ         BX, SI, SI
-	KMOVB         SI, K1
-	VMOVAPD       Z2, Z8
-	VMOVUPD       (CX), K1, Z8
-	VMOVAPD       Z2, Z9
-	VMOVUPD       (DX), K1, Z9
-	VFNMADD231PD  Z3, Z9, Z0
-	VSUBPD        Z1, Z0, Z0
-	VCMPPD        $0x04, Z2, Z8, K1
-	VMULPD.Z      Z0, Z8, K1, Z1
-	VMOVAPD       Z1, Z2
-	VFMSUB231PD.Z Z0, Z8, K1, Z2
-	VADDPD        Z1, Z4, Z0
-	VMOVAPD       Z4, Z9
-	VFMSUB231PD   Z3, Z0, Z9
-	VSUBPD        Z9, Z0, Z10
-	VFNMADD231PD  Z3, Z10, Z4
-	VSUBPD        Z9, Z1, Z1
-	VFMADD231PD   Z3, Z4, Z1
-	VADDPD        Z2, Z1, Z1
-	VADDPD        Z5, Z1, Z1
-	VMOVAPD       Z0, Z4
-	VMOVAPD       Z1, Z5
-	VADDPD        Z8, Z6, Z0
-	VMOVAPD       Z6, Z1
-	VFMSUB231PD   Z3, Z0, Z1
-	VSUBPD        Z1, Z0, Z2
-	VFNMADD231PD  Z3, Z2, Z6
-	VSUBPD        Z1, Z8, Z1
-	VFMADD231PD   Z3, Z6, Z1
-	VMOVAPD       Z0, Z6
-	VADDPD        Z1, Z7, Z7
+	MOVQ          $0x000000ff, DI
+	BZHIQ         SI, DI, DI
+	KMOVB         DI, K1
+	VMOVAPD       Z0, Z11
+	VMOVUPD       (DX), K1, Z11
+	VMOVAPD       Z0, Z12
+	VMOVUPD       (BX), K1, Z12
+	VFNMADD231PD  Z1, Z12, Z6
+	VSUBPD        Z10, Z6, Z6
+	VCMPPD        $0x04, Z0, Z11, K1
+	VMULPD.Z      Z6, Z11, K1, Z10
+	VMOVAPD       Z10, Z12
+	VFMSUB231PD.Z Z6, Z11, K1, Z12
+	VADDPD        Z10, Z2, Z6
+	VMOVAPD       Z2, Z13
+	VFMSUB231PD   Z1, Z6, Z13
+	VSUBPD        Z13, Z6, Z14
+	VFNMADD231PD  Z1, Z14, Z2
+	VSUBPD        Z13, Z10, Z10
+	VFMADD231PD   Z1, Z2, Z10
+	VADDPD        Z12, Z10, Z2
+	VADDPD        Z3, Z2, Z3
+	VMOVAPD       Z6, Z2
+	VADDPD        Z11, Z4, Z6
+	VMOVAPD       Z4, Z10
+	VFMSUB231PD   Z1, Z6, Z10
+	VSUBPD        Z10, Z6, Z12
+	VFNMADD231PD  Z1, Z12, Z4
+	VSUBPD        Z10, Z11, Z10
+	VFMADD231PD   Z1, Z4, Z10
+	VMOVAPD       Z6, Z4
+	VADDPD        Z10, Z5, Z5
 
 join:
-	VMOVUPD       192(AX), Z0
-	VADDPD        Z7, Z0, Z1
-	VSUBPD        Z0, Z1, Z2
-	VSUBPD        Z2, Z1, Z3
-	VSUBPD        Z3, Z0, Z0
-	VSUBPD        Z2, Z7, Z2
-	VADDPD        Z2, Z0, Z0
-	VMOVUPD       Z1, 192(AX)
-	VADDPD        256(AX), Z0, Z0
-	VMOVUPD       Z0, 256(AX)
-	VXORPD        Z7, Z7, Z7
-	VMOVUPD       Z4, (AX)
-	VMOVUPD       Z5, 64(AX)
-	VMOVUPD       Z6, 128(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y1
-	VEXTRACTF64X4 $0x01, Z5, Y2
-	VADDPD        Y1, Y4, Y0
-	VSUBPD        Y4, Y0, Y3
-	VSUBPD        Y3, Y0, Y7
-	VSUBPD        Y7, Y4, Y7
-	VSUBPD        Y3, Y1, Y1
-	VADDPD        Y1, Y7, Y7
-	VADDPD        Y2, Y5, Y1
-	VADDPD        Y7, Y1, Y1
-	VEXTRACTF128  $0x01, Y0, X2
-	VEXTRACTF128  $0x01, Y1, X3
-	VADDPD        X2, X0, X4
-	VSUBPD        X0, X4, X5
-	VSUBPD        X5, X4, X7
-	VSUBPD        X7, X0, X7
-	VSUBPD        X5, X2, X0
-	VADDPD        X0, X7, X7
-	VADDPD        X3, X1, X0
-	VADDPD        X7, X0, X0
-	VPERMILPD     $0x01, X4, X1
-	VPERMILPD     $0x01, X0, X2
-	VADDPD        X1, X4, X3
-	VSUBPD        X4, X3, X5
-	VSUBPD        X5, X3, X7
-	VSUBPD        X7, X4, X7
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X7, X7
-	VADDPD        X2, X0, X0
-	VADDPD        X7, X0, X0
-	VMOVSD        X3, hi+48(FP)
-	VMOVSD        X0, lo+56(FP)
-	VMOVUPD       192(AX), Z0
-	VMOVUPD       256(AX), Z1
-	VEXTRACTF64X4 $0x01, Z6, Y2
-	VEXTRACTF64X4 $0x01, Z0, Y3
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPD        Y2, Y6, Y5
-	VSUBPD        Y6, Y5, Y7
-	VSUBPD        Y7, Y5, Y8
-	VSUBPD        Y8, Y6, Y6
-	VSUBPD        Y7, Y2, Y2
-	VADDPD        Y2, Y6, Y2
-	VADDPD        Y3, Y0, Y6
-	VSUBPD        Y0, Y6, Y7
-	VSUBPD        Y7, Y6, Y8
-	VSUBPD        Y8, Y0, Y0
-	VSUBPD        Y7, Y3, Y3
-	VADDPD        Y3, Y0, Y0
-	VADDPD        Y2, Y6, Y3
-	VSUBPD        Y6, Y3, Y7
-	VSUBPD        Y7, Y3, Y8
-	VSUBPD        Y8, Y6, Y6
-	VSUBPD        Y7, Y2, Y2
-	VADDPD        Y2, Y6, Y2
-	VADDPD        Y4, Y1, Y1
-	VADDPD        Y2, Y0, Y0
-	VADDPD        Y0, Y1, Y0
-	VEXTRACTF128  $0x01, Y5, X11
-	VEXTRACTF128  $0x01, Y3, X12
-	VEXTRACTF128  $0x01, Y0, X13
-	VADDPD        Y11, Y5, Y1
-	VSUBPD        Y5, Y1, Y2
-	VSUBPD        Y2, Y1, Y4
-	VSUBPD        Y4, Y5, Y4
-	VSUBPD        Y2, Y11, Y2
-	VADDPD        Y2, Y4, Y2
-	VADDPD        Y12, Y3, Y4
+	VMOVUPD 32(SP), Z6
+	VADDPD  Z5, Z6, Z10
+	VSUBPD  Z6, Z10, Z11
+	VSUBPD  Z11, Z10, Z12
+	VSUBPD  Z12, Z6, Z6
+	VSUBPD  Z11, Z5, Z5
+	VADDPD  Z5, Z6, Z5
+	VMOVUPD Z10, 32(SP)
+	VADDPD  96(SP), Z5, Z5
+	VMOVUPD Z5, 96(SP)
+	VXORPD  Z5, Z5, Z5
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Z2, (AX)
+	VMOVUPD Z3, 64(AX)
+	VMOVUPD Z4, 128(AX)
+	VMOVUPD 32(SP), Z5
+	VMOVUPD Z5, 192(AX)
+	VMOVUPD 96(SP), Z5
+	VMOVUPD Z5, 256(AX)
+
+kept:
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y10
+	VADDPD        Y6, Y2, Y5
+	VSUBPD        Y2, Y5, Y11
+	VSUBPD        Y11, Y5, Y12
+	VSUBPD        Y12, Y2, Y12
+	VSUBPD        Y11, Y6, Y2
+	VADDPD        Y2, Y12, Y12
+	VADDPD        Y10, Y3, Y2
+	VADDPD        Y12, Y2, Y2
+	VEXTRACTF128  $0x01, Y5, X3
+	VEXTRACTF128  $0x01, Y2, X6
+	VADDPD        X3, X5, X7
+	VSUBPD        X5, X7, X8
+	VSUBPD        X8, X7, X9
+	VSUBPD        X9, X5, X9
+	VSUBPD        X8, X3, X3
+	VADDPD        X3, X9, X9
+	VADDPD        X6, X2, X2
+	VADDPD        X9, X2, X2
+	VPERMILPD     $0x01, X7, X3
+	VPERMILPD     $0x01, X2, X5
+	VADDPD        X3, X7, X6
+	VSUBPD        X7, X6, X8
+	VSUBPD        X8, X6, X9
+	VSUBPD        X9, X7, X9
+	VSUBPD        X8, X3, X3
+	VADDPD        X3, X9, X9
+	VADDPD        X5, X2, X2
+	VADDPD        X9, X2, X2
+	VMOVSD        X6, (CX)
+	VMOVSD        X2, 8(CX)
+	VMOVUPD       32(SP), Z2
+	VMOVUPD       96(SP), Z3
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VEXTRACTF64X4 $0x01, Z3, Y10
+	VADDPD        Y5, Y4, Y11
+	VSUBPD        Y4, Y11, Y12
+	VSUBPD        Y12, Y11, Y13
+	VSUBPD        Y13, Y4, Y4
+	VSUBPD        Y12, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VADDPD        Y6, Y2, Y5
+	VSUBPD        Y2, Y5, Y12
+	VSUBPD        Y12, Y5, Y13
+	VSUBPD        Y13, Y2, Y2
+	VSUBPD        Y12, Y6, Y6
+	VADDPD        Y6, Y2, Y2
+	VADDPD        Y4, Y5, Y6
+	VSUBPD        Y5, Y6, Y12
+	VSUBPD        Y12, Y6, Y13
+	VSUBPD        Y13, Y5, Y5
+	VSUBPD        Y12, Y4, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y10, Y3, Y3
+	VADDPD        Y4, Y2, Y2
+	VADDPD        Y2, Y3, Y2
+	VEXTRACTF128  $0x01, Y11, X7
+	VEXTRACTF128  $0x01, Y6, X8
+	VEXTRACTF128  $0x01, Y2, X9
+	VADDPD        Y7, Y11, Y3
+	VSUBPD        Y11, Y3, Y4
+	VSUBPD        Y4, Y3, Y5
+	VSUBPD        Y5, Y11, Y5
+	VSUBPD        Y4, Y7, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y8, Y6, Y5
+	VSUBPD        Y6, Y5, Y10
+	VSUBPD        Y10, Y5, Y11
+	VSUBPD        Y11, Y6, Y6
+	VSUBPD        Y10, Y8, Y10
+	VADDPD        Y10, Y6, Y6
+	VADDPD        Y4, Y5, Y10
+	VSUBPD        Y5, Y10, Y11
+	VSUBPD        Y11, Y10, Y12
+	VSUBPD        Y12, Y5, Y5
+	VSUBPD        Y11, Y4, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y9, Y2, Y2
+	VADDPD        Y4, Y6, Y4
+	VADDPD        Y4, Y2, Y2
+	VPERMILPD     $0x01, X3, X7
+	VPERMILPD     $0x01, X10, X8
+	VPERMILPD     $0x01, X2, X9
+	VADDPD        Y7, Y3, Y4
 	VSUBPD        Y3, Y4, Y5
 	VSUBPD        Y5, Y4, Y6
 	VSUBPD        Y6, Y3, Y3
-	VSUBPD        Y5, Y12, Y5
+	VSUBPD        Y5, Y7, Y5
 	VADDPD        Y5, Y3, Y3
-	VADDPD        Y2, Y4, Y5
-	VSUBPD        Y4, Y5, Y6
-	VSUBPD        Y6, Y5, Y7
-	VSUBPD        Y7, Y4, Y4
-	VSUBPD        Y6, Y2, Y2
-	VADDPD        Y2, Y4, Y2
-	VADDPD        Y13, Y0, Y0
-	VADDPD        Y2, Y3, Y2
-	VADDPD        Y2, Y0, Y0
-	VPERMILPD     $0x01, X1, X11
-	VPERMILPD     $0x01, X5, X12
-	VPERMILPD     $0x01, X0, X13
-	VADDPD        Y11, Y1, Y2
-	VSUBPD        Y1, Y2, Y3
-	VSUBPD        Y3, Y2, Y4
-	VSUBPD        Y4, Y1, Y1
-	VSUBPD        Y3, Y11, Y3
-	VADDPD        Y3, Y1, Y1
-	VADDPD        Y12, Y5, Y3
-	VSUBPD        Y5, Y3, Y4
-	VSUBPD        Y4, Y3, Y6
-	VSUBPD        Y6, Y5, Y5
-	VSUBPD        Y4, Y12, Y4
-	VADDPD        Y4, Y5, Y4
-	VADDPD        Y1, Y3, Y5
-	VSUBPD        Y3, Y5, Y6
-	VSUBPD        Y6, Y5, Y7
-	VSUBPD        Y7, Y3, Y3
-	VSUBPD        Y6, Y1, Y1
-	VADDPD        Y1, Y3, Y1
-	VADDPD        Y13, Y0, Y0
-	VADDPD        Y1, Y4, Y1
-	VADDPD        Y1, Y0, Y0
-	VADDPD        Y0, Y5, Y0
-	VMOVSD        X2, sumHi+64(FP)
-	VMOVSD        X0, sumLo+72(FP)
+	VADDPD        Y8, Y10, Y5
+	VSUBPD        Y10, Y5, Y6
+	VSUBPD        Y6, Y5, Y11
+	VSUBPD        Y11, Y10, Y10
+	VSUBPD        Y6, Y8, Y6
+	VADDPD        Y6, Y10, Y6
+	VADDPD        Y3, Y5, Y10
+	VSUBPD        Y5, Y10, Y11
+	VSUBPD        Y11, Y10, Y12
+	VSUBPD        Y12, Y5, Y5
+	VSUBPD        Y11, Y3, Y3
+	VADDPD        Y3, Y5, Y3
+	VADDPD        Y9, Y2, Y2
+	VADDPD        Y3, Y6, Y3
+	VADDPD        Y3, Y2, Y2
+	VADDPD        Y2, Y10, Y2
+	VMOVSD        X4, 16(CX)
+	VMOVSD        X2, 24(CX)
+	MOVQ          qStride+24(FP), DX
+	ADDQ          DX, q+16(FP)
+	MOVQ          stride+40(FP), DX
+	ADDQ          DX, x+32(FP)
+	ADDQ          $0x08, max+64(FP)
+	ADDQ          $0x08, negLogSum+72(FP)
+	ADDQ          $0x20, CX
+	DECQ          rows+56(FP)
+	JNZ           row
 	VZEROUPPER
 	RET
 
@@ -5368,13 +5429,18 @@ join:
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·coefficientSumAVX512(SB), NOSPLIT, $0-40
 	MOVQ         sums+0(FP), AX
-	MOVQ         q+8(FP), CX
-	MOVQ         n+16(FP), DX
 	VXORPD       Z0, Z0, Z0
 	VBROADCASTSD one<>+0(SB), Z1
-	VMOVUPD      (AX), Z2
+	VXORPD       Z2, Z2, Z2
 	VXORPD       Z3, Z3, Z3
-	MOVQ         $0x00000008, BX
+	TESTQ        AX, AX
+	JZ           begun
+	VMOVUPD      (AX), Z2
+
+begun:
+	MOVQ q+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ $0x00000008, BX
 
 eight:
 	CMPQ         DX, $0x08
@@ -5428,18 +5494,22 @@ eightDone:
 	VADDPD       Z0, Z3, Z3
 
 join:
-	VMOVUPD       64(AX), Z0
-	VADDPD        Z3, Z0, Z1
-	VSUBPD        Z0, Z1, Z4
-	VSUBPD        Z4, Z1, Z5
-	VSUBPD        Z5, Z0, Z0
-	VSUBPD        Z4, Z3, Z3
-	VADDPD        Z3, Z0, Z0
-	VMOVUPD       Z1, 64(AX)
-	VADDPD        128(AX), Z0, Z0
-	VMOVUPD       Z0, 128(AX)
-	VXORPD        Z3, Z3, Z3
-	VMOVUPD       Z2, (AX)
+	VMOVUPD 64(AX), Z0
+	VADDPD  Z3, Z0, Z1
+	VSUBPD  Z0, Z1, Z4
+	VSUBPD  Z4, Z1, Z5
+	VSUBPD  Z5, Z0, Z0
+	VSUBPD  Z4, Z3, Z3
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z1, 64(AX)
+	VADDPD  128(AX), Z0, Z0
+	VMOVUPD Z0, 128(AX)
+	VXORPD  Z3, Z3, Z3
+	TESTQ   AX, AX
+	JZ      kept
+	VMOVUPD Z2, (AX)
+
+kept:
 	VMOVUPD       64(AX), Z0
 	VMOVUPD       128(AX), Z1
 	VEXTRACTF64X4 $0x01, Z2, Y3
@@ -5520,36 +5590,42 @@ join:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX512(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
+// func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         terms+8(FP), CX
-	MOVQ         q+16(FP), DX
-	MOVQ         n+24(FP), BX
+TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
+	MOVQ         w+64(FP), AX
 	VBROADCASTSD nan<>+0(SB), Z0
 	VXORPD       Z1, Z1, Z1
 	VBROADCASTSD canonicalClasses<>+0(SB), Z2
-	VBROADCASTSD first+32(FP), Z3
-	VBROADCASTSD firstLow+40(FP), Z4
-	VBROADCASTSD hi+48(FP), Z5
-	VBROADCASTSD lo+56(FP), Z6
-	VBROADCASTSD factor+72(FP), Z7
-	VBROADCASTSD one+64(FP), Z8
+	SHLQ         $0x03, dstStride+8(FP)
+	SHLQ         $0x03, termsStride+24(FP)
+	SHLQ         $0x03, qStride+40(FP)
+
+row:
+	MOVQ         dst+0(FP), CX
+	MOVQ         terms+16(FP), DX
+	MOVQ         q+32(FP), BX
+	MOVQ         n+48(FP), SI
+	VBROADCASTSD (AX), Z3
+	VBROADCASTSD 8(AX), Z4
+	VBROADCASTSD 16(AX), Z5
+	VBROADCASTSD 24(AX), Z6
+	VBROADCASTSD 40(AX), Z7
+	VBROADCASTSD 32(AX), Z8
 	VCMPPD       $0x03, Z8, Z8, K1
-	KMOVB        K1, SI
-	TESTL        SI, SI
+	KMOVB        K1, DI
+	TESTL        DI, DI
 	JZ           exactlyOne
 
 two:
-	CMPQ        BX, $0x10
+	CMPQ        SI, $0x10
 	JLT         twoDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2112(CX)
+	PREFETCHT0  2048(BX)
 	PREFETCHT0  2112(DX)
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (DX), Z9
+	PREFETCHT0  2112(BX)
+	VMOVUPD     (DX), Z8
+	VMOVUPD     (BX), Z9
 	VMULPD      Z3, Z8, Z10
 	VMOVAPD     Z10, Z11
 	VFMSUB231PD Z3, Z8, Z11
@@ -5562,9 +5638,9 @@ two:
 	VMOVAPD     Z0, Z9
 	VMULPD      Z7, Z8, Z8
 	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, (AX)
-	VMOVUPD     64(CX), Z8
-	VMOVUPD     64(DX), Z9
+	VMOVUPD     Z9, (CX)
+	VMOVUPD     64(DX), Z8
+	VMOVUPD     64(BX), Z9
 	VMULPD      Z3, Z8, Z10
 	VMOVAPD     Z10, Z11
 	VFMSUB231PD Z3, Z8, Z11
@@ -5577,21 +5653,21 @@ two:
 	VMOVAPD     Z0, Z9
 	VMULPD      Z7, Z8, Z8
 	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, 64(AX)
-	ADDQ        $0x00000080, AX
+	VMOVUPD     Z9, 64(CX)
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x10, BX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x10, SI
 	JMP         two
 
 twoDone:
 one:
-	CMPQ        BX, $0x08
+	CMPQ        SI, $0x08
 	JLT         oneDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (DX), Z9
+	PREFETCHT0  2048(BX)
+	VMOVUPD     (DX), Z8
+	VMOVUPD     (BX), Z9
 	VMULPD      Z3, Z8, Z10
 	VMOVAPD     Z10, Z11
 	VFMSUB231PD Z3, Z8, Z11
@@ -5604,48 +5680,51 @@ one:
 	VMOVAPD     Z0, Z9
 	VMULPD      Z7, Z8, Z8
 	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, (AX)
-	ADDQ        $0x40, AX
+	VMOVUPD     Z9, (CX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
+	ADDQ        $0x40, BX
+	SUBQ        $0x08, SI
 	JMP         one
 
 oneDone:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          done
-	MOVQ        $0x000000ff, SI
-	BZHIQ       BX, SI, SI
-	KMOVB       SI, K1
+	MOVQ        $0x000000ff, DI
+	BZHIQ       SI, DI, DI
+	KMOVB       DI, K1
 	VMOVAPD     Z1, Z8
-	VMOVUPD     (CX), K1, Z8
-	VMOVUPD     (DX), K1, Z1
-	VMULPD      Z3, Z8, Z9
-	VMOVAPD     Z9, Z10
-	VFMSUB231PD Z3, Z8, Z10
-	VMOVAPD     Z10, Z3
+	VMOVUPD     (DX), K1, Z8
+	VMOVAPD     Z1, Z9
+	VMOVUPD     (BX), K1, Z9
+	VMULPD      Z3, Z8, Z10
+	VMOVAPD     Z10, Z11
+	VFMSUB231PD Z3, Z8, Z11
+	VMOVAPD     Z11, Z3
 	VFMADD231PD Z4, Z8, Z3
-	VFMSUB231PD Z5, Z9, Z1
-	VMULPD      Z6, Z9, Z4
-	VFMADD231PD Z5, Z3, Z4
-	VADDPD      Z4, Z1, Z1
-	VMULPD      Z7, Z1, Z1
-	VFIXUPIMMPD $0x00, Z2, Z1, Z0
-	VMOVUPD     Z0, K1, (AX)
+	VMOVAPD     Z9, Z4
+	VFMSUB231PD Z5, Z10, Z4
+	VMULPD      Z6, Z10, Z6
+	VFMADD231PD Z5, Z3, Z6
+	VADDPD      Z6, Z4, Z3
+	VMOVAPD     Z0, Z4
+	VMULPD      Z7, Z3, Z3
+	VFIXUPIMMPD $0x00, Z2, Z3, Z4
+	VMOVUPD     Z4, K1, (CX)
 	JMP         done
 
 exactlyOne:
 	VSUBPD Z8, Z8, Z9
 
 twoOfOne:
-	CMPQ        BX, $0x10
+	CMPQ        SI, $0x10
 	JLT         twoOfOneDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2112(CX)
+	PREFETCHT0  2048(BX)
 	PREFETCHT0  2112(DX)
-	VMOVUPD     (CX), Z10
-	VMOVUPD     (DX), Z11
+	PREFETCHT0  2112(BX)
+	VMOVUPD     (DX), Z10
+	VMOVUPD     (BX), Z11
 	VMULPD      Z3, Z10, Z12
 	VMOVAPD     Z12, Z13
 	VFMSUB231PD Z3, Z10, Z13
@@ -5661,9 +5740,9 @@ twoOfOne:
 	VMOVAPD     Z0, Z11
 	VMULPD      Z7, Z10, Z10
 	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, (AX)
-	VMOVUPD     64(CX), Z10
-	VMOVUPD     64(DX), Z11
+	VMOVUPD     Z11, (CX)
+	VMOVUPD     64(DX), Z10
+	VMOVUPD     64(BX), Z11
 	VMULPD      Z3, Z10, Z12
 	VMOVAPD     Z12, Z13
 	VFMSUB231PD Z3, Z10, Z13
@@ -5679,21 +5758,21 @@ twoOfOne:
 	VMOVAPD     Z0, Z11
 	VMULPD      Z7, Z10, Z10
 	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, 64(AX)
-	ADDQ        $0x00000080, AX
+	VMOVUPD     Z11, 64(CX)
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	SUBQ        $0x10, BX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x10, SI
 	JMP         twoOfOne
 
 twoOfOneDone:
 oneOfOne:
-	CMPQ        BX, $0x08
+	CMPQ        SI, $0x08
 	JLT         oneOfOneDone
-	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	VMOVUPD     (CX), Z10
-	VMOVUPD     (DX), Z11
+	PREFETCHT0  2048(BX)
+	VMOVUPD     (DX), Z10
+	VMOVUPD     (BX), Z11
 	VMULPD      Z3, Z10, Z12
 	VMOVAPD     Z12, Z13
 	VFMSUB231PD Z3, Z10, Z13
@@ -5709,40 +5788,52 @@ oneOfOne:
 	VMOVAPD     Z0, Z11
 	VMULPD      Z7, Z10, Z10
 	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, (AX)
-	ADDQ        $0x40, AX
+	VMOVUPD     Z11, (CX)
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	SUBQ        $0x08, BX
+	ADDQ        $0x40, BX
+	SUBQ        $0x08, SI
 	JMP         oneOfOne
 
 oneOfOneDone:
-	TESTQ       BX, BX
+	TESTQ       SI, SI
 	JZ          done
-	MOVQ        $0x000000ff, SI
-	BZHIQ       BX, SI, SI
-	KMOVB       SI, K1
+	MOVQ        $0x000000ff, DI
+	BZHIQ       SI, DI, DI
+	KMOVB       DI, K1
 	VMOVAPD     Z1, Z10
-	VMOVUPD     (CX), K1, Z10
-	VMOVUPD     (DX), K1, Z1
-	VMULPD      Z3, Z10, Z11
-	VMOVAPD     Z11, Z12
-	VFMSUB231PD Z3, Z10, Z12
-	VMOVAPD     Z12, Z3
+	VMOVUPD     (DX), K1, Z10
+	VMOVAPD     Z1, Z11
+	VMOVUPD     (BX), K1, Z11
+	VMULPD      Z3, Z10, Z12
+	VMOVAPD     Z12, Z13
+	VFMSUB231PD Z3, Z10, Z13
+	VMOVAPD     Z13, Z3
 	VFMADD231PD Z4, Z10, Z3
-	VCMPPD      $0x04, Z8, Z1, K2
-	VCMPPD      $0x04, Z9, Z1, K3
+	VCMPPD      $0x04, Z8, Z11, K2
+	VCMPPD      $0x04, Z9, Z11, K3
 	KANDB       K3, K2, K2
 	VMOVAPD.Z   Z3, K2, Z3
-	VFMSUB231PD Z5, Z11, Z1
-	VMULPD      Z6, Z11, Z4
-	VFMADD231PD Z5, Z3, Z4
-	VADDPD      Z4, Z1, Z1
-	VMULPD      Z7, Z1, Z1
-	VFIXUPIMMPD $0x00, Z2, Z1, Z0
-	VMOVUPD     Z0, K1, (AX)
+	VMOVAPD     Z11, Z4
+	VFMSUB231PD Z5, Z12, Z4
+	VMULPD      Z6, Z12, Z6
+	VFMADD231PD Z5, Z3, Z6
+	VADDPD      Z6, Z4, Z3
+	VMOVAPD     Z0, Z4
+	VMULPD      Z7, Z3, Z3
+	VFIXUPIMMPD $0x00, Z2, Z3, Z4
+	VMOVUPD     Z4, K1, (CX)
 
 done:
+	MOVQ dstStride+8(FP), CX
+	ADDQ CX, dst+0(FP)
+	MOVQ termsStride+24(FP), CX
+	ADDQ CX, terms+16(FP)
+	MOVQ qStride+40(FP), CX
+	ADDQ CX, q+32(FP)
+	ADDQ $0x30, AX
+	DECQ rows+56(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
 

@@ -132,6 +132,22 @@ var kernels = []kernelRow{
 		o.panel.ShiftEachRow(o.n, o.x, o.stride, o.x, o.stride, o.cols, o.rows)
 	}, anyValue, "x", "x", ""},
 	{"Panel.ScaleEachRow", ofManyRows, func(o *operands) { o.panel.ScaleEachRow(o.n, o.x, o.stride, o.cols, o.rows) }, finite, "x", "x", ""},
+	{"WeightedLosses", ofManyRows, func(o *operands) {
+		sums := make([]RowSums, o.rows)
+		WeightedLosses(sums, o.q, o.stride, o.x, o.stride, o.cols, o.panel.Max[o.n:], o.panel.NegLogSum[o.n:])
+		o.returnsSums(sums)
+	}, finite, "x q", "", ""},
+	{"WeightedLossesAndSums", ofManyRows, func(o *operands) {
+		sums := make([]RowSums, o.rows)
+		WeightedLossesAndSums(sums, o.q, o.stride, o.x, o.stride, o.cols, o.panel.Max[o.n:], o.panel.NegLogSum[o.n:])
+		o.returnsSums(sums)
+	}, finite, "x q", "", ""},
+	{"WeightedGradients", ofManyRows, func(o *operands) {
+		WeightedGradients(o.dst, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.weightings())
+	}, finite, "x q", "dst", ""},
+	{"WeightedGradients in place of the coefficients", ofManyRows, func(o *operands) {
+		WeightedGradients(o.q, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.weightings())
+	}, finite, "x q", "q", ""},
 	{"Panel.Label", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
@@ -187,6 +203,32 @@ func (o *operands) returnsSlices(fields ...*[Width]float64) {
 				kind = 1
 			}
 			o.returned = append(o.returned, v, kind)
+		}
+	}
+}
+
+// weightings are of rows whose coefficients add up to 1, and of others.
+func (o *operands) weightings() []Weighting {
+	var w []Weighting
+	for i := range o.rows {
+		f, sum := Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}
+		if i%2 == 1 {
+			sum = Accumulator{1, 0}
+		}
+		w = append(w, NewWeighting(f, sum, o.panel.Factor[o.n+i]))
+	}
+	return w
+}
+
+// returnsSums returns the sums, of what is not finite whether it is.
+func (o *operands) returnsSums(sums []RowSums) {
+	o.returned = nil
+	for _, s := range sums {
+		for _, a := range []Accumulator{s.Loss, s.Sum} {
+			if !IsFinite(a.Hi) || !IsFinite(a.Lo) {
+				a = Accumulator{Hi: a.Value()}
+			}
+			o.returned = append(o.returned, a.Hi, a.Lo)
 		}
 	}
 }

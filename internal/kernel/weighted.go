@@ -40,6 +40,37 @@ func WeightedLossAndSum(q, x []float64, max, negLogSum float64) (loss, sum Accum
 	return Accumulator{hi, lo}, sumAndRest(sumHi, sumLo)
 }
 
+// A RowSums is the loss of a row and the sum of its coefficients.
+type RowSums struct{ Loss, Sum Accumulator }
+
+// weightedLossesGo sets the losses of rows to what WeightedLoss returns, for x
+// with row i at x[i*stride:].
+func weightedLossesGo(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	for i := range to {
+		var s LaneSum
+		s.addLossGo(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
+		to[i].Loss = s.Sum()
+	}
+}
+
+// WeightedLossesAndSums sets the losses and sums of rows to what
+// WeightedLossAndSum returns, for x and q with row i at x[i*stride:] and q[i*qStride:].
+func WeightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	weightedLossesAndSums(to, q, qStride, x, stride, n, max, negLogSum)
+	for i := range to {
+		to[i].Sum = sumAndRest(to[i].Sum.Hi, to[i].Sum.Lo)
+	}
+}
+
+// weightedLossesAndSumsGo leaves it to its caller to make the sums normal.
+func weightedLossesAndSumsGo(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	for i := range to {
+		var s LossAndSum
+		r := &to[i]
+		r.Loss.Hi, r.Loss.Lo, r.Sum.Hi, r.Sum.Lo = s.addGo(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
+	}
+}
+
 // DistributionLoss returns the loss of a row with coefficients whose sum is sum,
 // given what WeightedLoss makes of them for a negLogSum of 0:
 //
@@ -200,9 +231,9 @@ func sumAndRest(hi, lo float64) Accumulator {
 	return Accumulator{hi, lo}
 }
 
-// A weighting is what turns terms and coefficients of a slice, or of a chunk of
+// A Weighting is what turns terms and coefficients of a slice, or of a chunk of
 // it, into the gradient.
-type weighting struct {
+type Weighting struct {
 	// The terms' factors of Factors, the last of which is in hi and lo.
 	first, firstLow float64
 	// The sum of the coefficients.
@@ -215,8 +246,10 @@ type weighting struct {
 	g   float64
 }
 
-func newWeighting(f Factors, sum Accumulator, g float64) weighting {
-	w := weighting{f.First, f.FirstLow, float64(sum.Hi * f.Second), float64(sum.Lo * f.Second), NaN, g}
+// NewWeighting returns the one for terms with these factors and coefficients with
+// this sum, which makes g·(p·Q - q) of them.
+func NewWeighting(f Factors, sum Accumulator, g float64) Weighting {
+	w := Weighting{f.First, f.FirstLow, float64(sum.Hi * f.Second), float64(sum.Lo * f.Second), NaN, g}
 	if sum.Hi == 1 && sum.Lo == 0 {
 		w.one = 1
 	}
@@ -225,7 +258,7 @@ func newWeighting(f Factors, sum Accumulator, g float64) weighting {
 
 // probability returns the probability of a term, but for the last factor, and
 // what rounding it lost.
-func (w *weighting) probability(term, q float64) (p, low float64) {
+func (w *Weighting) probability(term, q float64) (p, low float64) {
 	p = float64(term * w.first)
 	if q != w.one && q != w.one-w.one {
 		low = math.FMA(term, w.firstLow, math.FMA(term, w.first, -p))
@@ -234,17 +267,17 @@ func (w *weighting) probability(term, q float64) (p, low float64) {
 }
 
 // entry returns g·(p·Q - q), Q being the sum of the coefficients.
-func (w *weighting) entry(term, q float64) float64 {
+func (w *Weighting) entry(term, q float64) float64 {
 	p, low := w.probability(term, q)
 	rest := math.FMA(low, w.hi, float64(p*w.lo))
 	return Canonical(float64((math.FMA(p, w.hi, -q) + rest) * w.g))
 }
 
-// largest is entry for the only largest entry, of which complement +
+// Largest is entry for the only largest entry, of which complement +
 // complementLow = 1-p is known better than by subtraction. Where that counts,
 // above one half and where the coefficient is all of the sum, it returns
 // g·(p·(Q-q) - q·(1-p)). The slice's second factor is 1 there.
-func (w *weighting) largest(term, q, complement, complementLow float64) float64 {
+func (w *Weighting) Largest(term, q, complement, complementLow float64) float64 {
 	p, low := w.probability(term, q)
 	if p <= 0.5 && q != w.hi {
 		return w.entry(term, q)
@@ -261,11 +294,14 @@ func (w *weighting) largest(term, q, complement, complementLow float64) float64 
 	return Canonical(float64((math.FMA(p, others, -own) + rest) * w.g))
 }
 
-// weightedGradientGo sets dst[j] to weighting.entry for terms[j] and the
-// coefficient q[j]. dst may be terms or q.
-func weightedGradientGo(dst, terms, q []float64, w *weighting) {
-	for j, e := range terms {
-		dst[j] = w.entry(e, q[j])
+// weightedGradientsGo sets dst[j] of each row to Weighting.entry for terms[j] and
+// the coefficient q[j]. dst may be terms or the coefficients.
+func weightedGradientsGo(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
+	for i := range w {
+		dst, terms := dst[i*dstStride:], terms[i*termsStride:]
+		for j, qj := range q[i*qStride:][:n] {
+			dst[j] = w[i].entry(terms[j], qj)
+		}
 	}
 }
 
@@ -273,15 +309,15 @@ func weightedGradientGo(dst, terms, q []float64, w *weighting) {
 // terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
 // or q.
 func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
-	w := newWeighting(f, sum, g)
-	weightedGradient(dst, terms, q, &w)
+	w := [1]Weighting{NewWeighting(f, sum, g)}
+	WeightedGradients(dst, len(q), terms, len(q), q, len(q), len(q), w[:])
 }
 
 // WeightedLargest returns what WeightedGradient sets the entry to that is the
 // only largest of its slice: better, for 1-p is known.
 func WeightedLargest(term, q float64, f Factors, sum Accumulator, complement, complementLow, g float64) float64 {
-	w := newWeighting(f, sum, g)
-	return w.largest(term, q, complement, complementLow)
+	w := NewWeighting(f, sum, g)
+	return w.Largest(term, q, complement, complementLow)
 }
 
 // areSoftTargetsGo reports whether all of x are finite and not negative.
@@ -347,7 +383,7 @@ func (c *Panel) weightedLossGo(q, x []float64, n, groups int) {
 // either is 0, so is the gradient, whatever the terms are.
 func (c *Panel) weightedGradientGo(terms, q, x []float64, n, groups int) {
 	for i := range groups * Group {
-		w := newWeighting(c.Factors(i), c.Sum(i), c.Factor[i])
+		w := NewWeighting(c.Factors(i), c.Sum(i), c.Factor[i])
 		none := c.Hi[0][i] == 0 || c.Factor[i] == 0
 		for j := range n {
 			at := j*Width + i
@@ -356,7 +392,7 @@ func (c *Panel) weightedGradientGo(terms, q, x []float64, n, groups int) {
 				continue
 			}
 			if x[at] == c.Max[i] && c.Count[i] == 1 {
-				terms[at] = w.largest(terms[at], q[at], c.Complement[i], c.ComplementLow[i])
+				terms[at] = w.Largest(terms[at], q[at], c.Complement[i], c.ComplementLow[i])
 			} else {
 				terms[at] = w.entry(terms[at], q[at])
 			}

@@ -139,8 +139,8 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 		// As of a label.
 		sum = Accumulator{1, 0}
 	}
-	of := newWeighting(f, sum, g)
-	weightedGradientGo(want, x.x, q.x, &of)
+	of := NewWeighting(f, sum, g)
+	weightedGradientsGo(want, n, x.x, n, q.x, n, n, []Weighting{of})
 	WeightedGradient(out.x, x.x, q.x, f, sum, g)
 	check("weightedGradient", out.x)
 	unchanged("weightedGradient")
