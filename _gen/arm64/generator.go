@@ -28,6 +28,7 @@ func Files(p *source.Package, c *constants.Constants) map[string][]byte {
 	g := &generator{source: p, constants: c, bits: numbers.Constants(p)}
 	g.maxOf()
 	g.expSum()
+	g.laneTotal()
 	g.shiftBy()
 	g.scaleBy()
 	g.panelRaiseMax()

@@ -101,6 +101,59 @@ func (g *generator) expSum() {
 		RET`)
 }
 
+// laneTotal works on two entries at a time, whose parts it adds one after the other
+// in the lower lanes: what the upper ones hold is nothing.
+func (g *generator) laneTotal() {
+	g.function("laneTotal", "func(dst, x *float64, n int, shift, magic, lower, max float64) (count int, hi, lo float64)",
+		"is laneTotalGo for n > 0 entries in the frame of max, which is finite.")
+	g.pointToNumbers()
+	g.loadArguments("dst", "x", "n")
+	g.keepTermConstants()
+	shift, magic, lower, max := g.argument("shift"), g.argument("magic"), g.argument("lower"), g.argument("max")
+	sum, low, rest, count := g.pin(1), g.pin(1), g.pin(1), g.pin(1)
+	for _, v := range []vector{sum, low, rest, count} {
+		g.clear(v)
+	}
+	entries := func(n int) {
+		load := []string{1: "FMOVD", 2: "FMOVQ"}[n]
+		x := vector{g.read(load + " (R1), F%[1]d")}
+		s, q := g.parts(g.clamp(g.sub(x, shift), lower), func() vector { return magic })
+		largest := g.equal(x, max)
+		g.raw(fmt.Sprintf("CBZ R0, silent%d", n))
+		g.consume(load+" F%[2]d, (R0)", g.FMA(s, q, s)[0])
+		g.raw(fmt.Sprintf("ADD $16, R0\nsilent%d:", n))
+		s = g.without(s, largest)
+		g.addParts(sum, low, s, q)
+		if n == 2 {
+			g.addParts(sum, low, g.high(s, s), g.high(q, q))
+		} else {
+			largest = g.low(largest, g.number(g.constant("zero")))
+		}
+		g.integer(count, "VSUB", count, largest)
+	}
+	g.raw("MOVD $const_Lanes, R4\nSUBS $2, R2\nBLT last")
+	g.label("two")
+	entries(2)
+	g.raw(`
+		ADD $16, R1
+		SUBS $2, R4
+		BNE within
+		MOVD $const_Lanes, R4`)
+	g.binary(rest, "FADD2D", rest, low)
+	g.clear(low)
+	g.label("within")
+	g.raw("SUBS $2, R2\nBGE two")
+	g.label("last")
+	g.raw("TBZ $0, R2, added")
+	entries(1)
+	g.label("added")
+	g.consume("FMOVD F%[2]d, "+g.place("hi"), sum[0])
+	g.consume("FMOVD F%[2]d, "+g.place("lo"), g.add(rest, low)[0])
+	g.consume("VMOV V%[2]d.D[0], R4", count[0])
+	g.consume("VMOV V%[2]d.D[1], R5", count[0])
+	g.raw("ADD R5, R4\nMOVD R4, " + g.place("count") + "\nRET")
+}
+
 // clear sets pinned values to +0.
 func (g *generator) clear(v vector) {
 	for i := range v {

@@ -71,6 +71,20 @@ func expSum(dst, x []float64, max float64) (count, hi, lo float64) {
 	return float64(s.count), hi, lo
 }
 
+func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
+	if active == tierGo || len(x) == 0 || !IsFinite(max) {
+		return laneTotalGo(dst, x, max)
+	}
+	raceReadSlice(x)
+	if dst != nil {
+		dst = dst[:len(x)]
+	}
+	raceWriteSlice(dst)
+	f := newFrame(max)
+	n, hi, lo := laneTotalNEON(unsafe.SliceData(dst), &x[0], len(x), f.shift, f.magic, f.lower, max)
+	return float64(n), hi, lo
+}
+
 func ShiftBy(dst, x []float64, max, negLogSum float64) {
 	if active == tierGo || negLogSum != negLogSum {
 		shiftByGo(dst, x, max, negLogSum)
@@ -329,11 +343,6 @@ func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
 // ExpSumAhead is expSum.
 func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
 	return expSum(dst, x, max)
-}
-
-// LaneTotal is laneTotalGo.
-func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
-	return laneTotalGo(dst, x, max)
 }
 
 // TotalAhead is Total.

@@ -21,6 +21,12 @@ func maxOfNEON(x *float64, n int) (max float64)
 //go:noescape
 func expSumNEON(s *rowSums, dst *float64, x *float64, n int)
 
+// laneTotalNEON is laneTotalGo for n > 0 entries in the frame of max, which is
+// finite.
+//
+//go:noescape
+func laneTotalNEON(dst *float64, x *float64, n int, shift float64, magic float64, lower float64, max float64) (count int, hi float64, lo float64)
+
 // shiftByNEON sets n entries of dst to negLogSum+(x[j]-max), where negLogSum
 // is not a NaN. dst may be x.
 //
