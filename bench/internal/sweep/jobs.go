@@ -37,6 +37,9 @@ type Job struct {
 	loop func(d *data) func()
 }
 
+// Call returns the package's call of the job on a dense matrix.
+func (j *Job) Call(rows, cols int) func() { return j.ours(newData(new(pool), rows, cols, Dense)) }
+
 const smoothing = 0.1
 
 // Jobs is what is swept, in the order of the tables.
