@@ -74,6 +74,7 @@ var defaultIgnore = []int{-100}
 // slices are the caller's own; a nil weight or sampleWeight is 1 everywhere.
 type settings struct {
 	weight       []float64
+	ordinary     bool // all of weight are known to be, or it is nil
 	sampleWeight []float64
 	ignored      ignoredLabels
 	smoothing    float64
@@ -119,12 +120,17 @@ func (s *settings) resolve(fn string, opts *Options, rows, classes int, grad boo
 	}
 	s.weight, s.sampleWeight = opts.Weight, opts.SampleWeight
 	s.smoothing, s.reduction = opts.LabelSmoothing, opts.Reduction
+	// What asks for it has either.
+	s.ordinary = (s.smoothing != 0 || s.sampleWeight != nil) && areOrdinary(s.weight)
 	return s.setShift(classes)
 }
 
 // checkClassWeight returns a *ValueError for the first class weight that is
 // negative or not finite.
 func checkClassWeight(weight []float64) error {
+	if areSoftTargets(weight) {
+		return nil
+	}
 	for c, w := range weight {
 		if !(w >= 0) || !kernel.IsFinite(w) {
 			return &ValueError{Name: "Weight", Row: -1, Col: c, Value: w}

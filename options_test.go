@@ -198,3 +198,40 @@ func TestLossWeight(t *testing.T) {
 		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
 }
+
+// Weights are ordinary from 2^-100 to 2^100, both among them, wherever they are.
+func TestOrdinaryWeights(t *testing.T) {
+	above, below := math.Inf(1), math.Inf(-1)
+	for at := range 7 {
+		for _, v := range []struct {
+			number   float64
+			ordinary bool
+		}{
+			{1, true},
+			{0x1p-100, true},
+			{0x1p100, true},
+			{math.Nextafter(0x1p-100, below), false},
+			{math.Nextafter(0x1p100, above), false},
+			{0, false},
+			{math.Copysign(0, -1), false},
+			{math.SmallestNonzeroFloat64, false},
+			{math.MaxFloat64, false},
+			{-math.SmallestNonzeroFloat64, false},
+			{-0x1p-100, false},
+			{-1, false},
+			{-0x1p100, false},
+			{-math.MaxFloat64, false},
+			{above, false},
+			{below, false},
+			{math.NaN(), false},
+			{-math.NaN(), false},
+			{math.Float64frombits(math.MaxUint64), false},
+		} {
+			x := []float64{1, 2, 3, 4, 5, 6, 7}
+			x[at] = v.number
+			if got := areOrdinary(x); got != v.ordinary {
+				t.Errorf("%v at %d: ordinary %v", v.number, at, got)
+			}
+		}
+	}
+}

@@ -36,7 +36,7 @@ func (s *settings) spread(classes int) (keep, off float64) {
 // setShift sets s.shift for the number of classes, 0 wherever that will do. It
 // returns a *ValueError where no power of two will.
 func (s *settings) setShift(classes int) error {
-	if s.smoothing == 0 {
+	if s.smoothing == 0 || s.ordinary && s.smoothing >= 0x1p-800 {
 		return nil
 	}
 	least, most := 1.0, 1.0
@@ -89,6 +89,9 @@ func (s *settings) checkProducts(target []int) error {
 // with a target overflows. One of at most 2^128 is none: the coefficients are
 // scaled down.
 func (s *settings) checkSoftProducts(soft *source) error {
+	if s.ordinary {
+		return nil
+	}
 	large := false
 	for _, w := range s.weight {
 		large = large || w > 0x1p128
@@ -106,16 +109,43 @@ func (s *settings) checkSoftProducts(soft *source) error {
 	return nil
 }
 
+// areOrdinary reports whether all of x are from 2^-100 to 2^100, as weights mostly
+// are. It goes by the bits, without a branch: numbers of one sign are in their
+// order, and either difference to an end of the range has the highest bit set
+// where a number is outside.
+func areOrdinary(x []float64) bool {
+	least := math.Float64bits(0x1p-100)
+	most := math.Float64bits(0x1p100) - least
+	outside := uint64(0)
+	for len(x) >= 4 {
+		v := (*[4]float64)(x)
+		a, b := math.Float64bits(v[0])-least, math.Float64bits(v[1])-least
+		c, d := math.Float64bits(v[2])-least, math.Float64bits(v[3])-least
+		outside |= (a | b) | (c | d) | ((most - a) | (most - b) | ((most - c) | (most - d)))
+		x = x[4:]
+	}
+	for _, v := range x {
+		a := math.Float64bits(v) - least
+		outside |= a | (most - a)
+	}
+	return outside>>63 == 0
+}
+
 // mayLeaveRange reports whether products of class weights and sample weights
 // need checkProducts.
 func (s *settings) mayLeaveRange() bool {
 	if s.weight == nil || s.sampleWeight == nil {
 		return false
 	}
-	for _, w := range s.weight {
-		if w != 0 && !(w >= 0x1p-500 && w <= 0x1p500) {
-			return true
+	if !s.ordinary {
+		for _, w := range s.weight {
+			if w != 0 && !(w >= 0x1p-500 && w <= 0x1p500) {
+				return true
+			}
 		}
+	}
+	if areOrdinary(s.sampleWeight) {
+		return false
 	}
 	for _, v := range s.sampleWeight {
 		if v = math.Abs(v); v != 0 && !(v >= 0x1p-500 && v <= 0x1p500) {
