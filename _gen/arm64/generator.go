@@ -42,6 +42,7 @@ func Files(p *source.Package, c *constants.Constants) map[string][]byte {
 	g.panelScale()
 	g.pack()
 	g.unpack()
+	g.panelUnpackScaled()
 	g.labelKernels()
 	g.weightedKernels()
 	g.gradientKernels()

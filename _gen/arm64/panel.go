@@ -347,10 +347,36 @@ func (g *generator) unpack() {
 	g.loadArguments("tile", "dst", "stride", "cols", "groups")
 	g.raw("LSL $3, R2")
 	g.label("group")
+	g.unpackGroup(func(v vector) vector { return v })
+}
+
+func (g *generator) panelUnpackScaled() {
+	g.function("panelUnpackScaled", "func(tile, dst *float64, stride, cols, groups int, c *Panel)",
+		"does what Panel.unpackScaledGo does, for groups > 0, and leaves the tile as it is.")
+	g.pointToNumbers()
+	g.loadArguments("tile", "dst", "stride", "cols", "groups")
+	g.raw("MOVD " + g.place("c") + ", R15\nLSL $3, R2")
+	zero, nan := g.keep(g.constant("zero")), g.keep(g.constant("nan"))
+	factor, none, good := g.pin(4), g.pin(4), g.pin(4)
+	g.label("group")
+	g.loadPinned(factor, panel+"_Factor", "R15")
+	g.emit(none, "FCMEQ2DZERO(%[2]d, %[1]d)", false, factor)
+	g.binary(good, "FCMEQ2D", factor, factor)
+	g.raw("ADD $64, R15")
+	g.unpackGroup(func(v vector) vector {
+		v = g.without(g.add(g.mul(v, factor), zero), none)
+		return g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, v, nan, good)
+	})
+}
+
+// unpackGroup ends a loop over the R4 groups of a tile at R0, in which it sets
+// eight rows of R3 entries at R1, R2 bytes apart, to a function of the entries of
+// four vectors.
+func (g *generator) unpackGroup(f func(v vector) vector) {
 	g.eightRows()
 	g.raw("MOVD R0, R13\nSUBS $2, R3, R14\nBLT one")
 	g.label("two")
-	first, second := g.load(4, "", "R13"), g.load(4, columnBytes, "R13")
+	first, second := f(g.load(4, "", "R13")), f(g.load(4, columnBytes, "R13"))
 	for i := range first {
 		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 5+2*i), g.low(first[i:i+1], second[i:i+1])[0])
 		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 6+2*i), g.high(first[i:i+1], second[i:i+1])[0])
@@ -358,7 +384,7 @@ func (g *generator) unpack() {
 	g.raw("ADD $2*" + columnBytes + ", R13\nSUBS $2, R14\nBGE two")
 	g.label("one")
 	g.raw("TBZ $0, R3, next")
-	for i, v := range g.load(4, "", "R13") {
+	for i, v := range f(g.load(4, "", "R13")) {
 		g.consume(fmt.Sprintf("FMOVD F%%[2]d, (R%d)", 5+2*i), v)
 		g.consume(fmt.Sprintf("FMOVD F%%[2]d, (R%d)", 6+2*i), g.high(vector{v}, vector{v})[0])
 	}

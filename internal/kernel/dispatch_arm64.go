@@ -222,6 +222,18 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 	unpackNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups)
 }
 
+func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols <= 0 || groups <= 0 {
+		c.unpackScaledGo(dst, stride, tile, cols, groups)
+		return
+	}
+	checkStrip(tile, Width, cols, groups)
+	checkRows(dst, stride, cols, groups)
+	raceReadRows(tile, Width, cols, groups*Group)
+	raceWriteRows(dst, stride, groups*Group, cols)
+	panelUnpackScaledNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups, c)
+}
+
 // Weigh is weighGo.
 func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
 	if active == tierGo || n <= 0 {
@@ -354,13 +366,6 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	pack(tile, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
 	c.RaiseMax(tile, Width, cols, groups)
-}
-
-// unpackScaled uses tile up.
-func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
-	c.clearUnscaled(tile, cols, groups)
-	c.Scale(tile, Width, cols, groups)
-	unpack(dst, stride, tile, cols, groups)
 }
 
 func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }

@@ -85,11 +85,8 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	c.RaiseMax(tile, Width, cols, groups)
 }
 
-// unpackScaled uses tile up.
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
-	c.clearUnscaled(tile, cols, groups)
-	c.Scale(tile, Width, cols, groups)
-	unpack(dst, stride, tile, cols, groups)
+	c.unpackScaledGo(dst, stride, tile, cols, groups)
 }
 
 func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }

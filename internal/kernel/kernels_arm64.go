@@ -101,6 +101,12 @@ func packNEON(tile *float64, x *float64, stride int, cols int, groups int)
 //go:noescape
 func unpackNEON(tile *float64, dst *float64, stride int, cols int, groups int)
 
+// panelUnpackScaledNEON does what Panel.unpackScaledGo does, for groups > 0,
+// and leaves the tile as it is.
+//
+//go:noescape
+func panelUnpackScaledNEON(tile *float64, dst *float64, stride int, cols int, groups int, c *Panel)
+
 // panelLabelNEON is Panel.labelGo without terms, for groups > 0.
 //
 //go:noescape

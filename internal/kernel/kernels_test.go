@@ -96,11 +96,7 @@ var kernels = []kernelRow{
 	{"pack", ofRows, func(o *operands) { pack(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", ""},
 	{"Panel.packMax", ofRows, func(o *operands) { o.panel.packMax(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", "max"},
 	{"unpack", ofRows, func(o *operands) { unpack(o.dst, o.stride, o.tile, o.cols, o.full()) }, anyValue, "", "dst", ""},
-	{"Panel.unpackScaled", ofRows, func(o *operands) {
-		// It may use the tile up.
-		tile := slices.Clone(o.tile)
-		o.panel.unpackScaled(o.dst, o.stride, tile, o.cols, o.full())
-	}, finite, "", "dst", ""},
+	{"Panel.unpackScaled", ofRows, func(o *operands) { o.panel.unpackScaled(o.dst, o.stride, o.tile, o.cols, o.full()) }, finite, "", "dst", ""},
 	{"Panel.ShiftRows", ofDenseRows, func(o *operands) {
 		if !o.panel.ShiftRows(o.dst, o.x, o.cols, o.rows) {
 			for i := range o.rows {

@@ -77,7 +77,7 @@ func (t *Tile) unpackRest(dst []float64, stride, n, cols int) {
 }
 
 // UnpackRowsScaled writes the columns of the tile, times their factors, as n rows
-// of dst: 0 where the factor is 0, whatever is in the tile. It may use the tile up.
+// of dst: 0 where the factor is 0, whatever is in the tile.
 func (c *Panel) UnpackRowsScaled(t *Tile, dst []float64, stride, n, cols int) {
 	full := n / Group
 	if full > 0 {
@@ -175,19 +175,6 @@ func (c *Panel) unpackScaledGo(dst []float64, stride int, tile []float64, cols, 
 		row := dst[i*stride:][:cols]
 		for j := range row {
 			row[j] = scaled(tile[j*Width+i], c.Factor[i])
-		}
-	}
-}
-
-// clearUnscaled clears the columns of the tile whose factor is 0.
-//
-//lint:ignore U1000 a kernel for unpackScaled does so itself
-func (c *Panel) clearUnscaled(tile []float64, cols, groups int) {
-	for i, factor := range c.Factor[:groups*Group] {
-		if factor == 0 {
-			for j := range cols {
-				tile[j*Width+i] = 0
-			}
 		}
 	}
 }
