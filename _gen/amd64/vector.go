@@ -195,6 +195,15 @@ func (g *generator) choose(m mask, a, b Op) reg.VecVirtual {
 	return v
 }
 
+// replace sets v to a where m is set.
+func (g *generator) replace(m mask, a, v reg.VecVirtual) {
+	if g.wide {
+		g.VMOVAPD(a, m, v)
+	} else {
+		g.VBLENDVPD(m, a, v, v)
+	}
+}
+
 // zeroUnless is a where m is set, else +0.
 func (g *generator) zeroUnless(m mask, a Op) reg.VecVirtual {
 	v := g.vec()
@@ -294,4 +303,27 @@ func (g *generator) gather(at Mem, index reg.VecVirtual) reg.VecVirtual {
 		g.VGATHERQPD(all, at, v)
 	}
 	return v
+}
+
+// scatter stores the doubles of v at base + 8·index.
+func (g *generator) scatter(v reg.VecVirtual, base reg.GPVirtual, index reg.VecVirtual) {
+	if g.wide {
+		all := g.newMask()
+		g.KXNORB(all, all, all)
+		g.VSCATTERQPD(v, all, Mem{Base: base, Index: index, Scale: 8})
+		return
+	}
+	for half := range 2 {
+		i, x := index.AsX(), v.AsX()
+		if half > 0 {
+			i, x = g.XMM(), g.XMM()
+			g.VEXTRACTF128(Imm(1), index, i)
+			g.VEXTRACTF128(Imm(1), v, x)
+		}
+		place := g.GP64()
+		g.VMOVQ(i, place)
+		g.VMOVLPD(x, Mem{Base: base, Index: place, Scale: 8})
+		g.VPEXTRQ(Imm(1), i, place)
+		g.VMOVHPD(x, Mem{Base: base, Index: place, Scale: 8})
+	}
 }

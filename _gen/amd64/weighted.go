@@ -5,6 +5,7 @@ package amd64
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -52,12 +53,17 @@ func (g *generator) sharedTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
 
 // addLossTerm is the function of that name, and adds nothing where q is 0.
 func (g *generator) addLossTerm(hi, lo, q reg.VecVirtual, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
-	l := g.sub(g.fnma(x, g.constant("one"), max), negLogSum)
-	weighted := g.compare(notEqual, q, g.loaded("zero"))
-	product := g.mulWhere(weighted, q, l)
-	lost := g.fmsWhere(weighted, q, l, product)
+	product, lost := g.lossTerm(q, x, max, negLogSum)
 	sum, rest = g.sharedTwoSum(hi, product)
 	return sum, g.add(g.add(rest, lost), lo)
+}
+
+// lossTerm is the product that addLossTerm adds, and what rounding it lost.
+func (g *generator) lossTerm(q reg.VecVirtual, x, max, negLogSum Op) (product, lost reg.VecVirtual) {
+	l := g.sub(g.fnma(x, g.constant("one"), max), negLogSum)
+	weighted := g.compare(notEqual, q, g.loaded("zero"))
+	product = g.mulWhere(weighted, q, l)
+	return product, g.fmsWhere(weighted, q, l, product)
 }
 
 // A wordSum is a vector of a CoefficientSum: its first word, and the low words
@@ -305,7 +311,8 @@ func (g *generator) both(a, b mask) mask {
 
 // A weighting is the type Weighting.
 type weighting struct {
-	first, hi, one       reg.VecVirtual
+	first, hi            reg.VecVirtual
+	one                  Op
 	none                 Op // 0 where one is 1, else NaN
 	firstLow, lo, factor Op
 }
@@ -758,55 +765,50 @@ func (g *generator) setSum(field func(name string) Mem, sum words) {
 	g.store(g.zeroUnless(finite, rest), field("Lo"))
 }
 
-// eachLane runs body for every vector of slices in tiles, of at most two
-// entries, and for every vector of longer ones. body is told how many lanes there
-// are and calls entries for each, which calls take for the lane's entries, places
-// in the tiles.
-func (g *generator) eachLane(c, n, groups reg.GPVirtual, tiles []reg.GPVirtual, body func(lanes int, entries func(l int, take func(at []Mem)))) {
-	vectors := func(lanes int) {
-		if !g.wide {
-			g.SHLQ(Imm(1), groups)
+// sumLanes is the sum over the lanes of the slices of a vector, of n > 0 entries,
+// joined as in joinLanes. first makes a sum of the first entry of a lane, next
+// adds another to it, in place: entries are places in the tiles. Lanes that have
+// none are not joined.
+func (g *generator) sumLanes(n reg.GPVirtual, tiles []reg.GPVirtual, first func(at []Mem) []reg.VecVirtual, next func(s []reg.VecVirtual, at []Mem), join func(a, b []reg.VecVirtual) []reg.VecVirtual) []reg.VecVirtual {
+	lane := func(l int) []reg.VecVirtual {
+		left := g.GP64()
+		g.MOVQ(n, left)
+		at := make([]Mem, len(tiles))
+		for i, t := range tiles {
+			p := g.GP64()
+			g.LEAQ(Mem{Base: t, Disp: g.rowBytes * l}, p)
+			at[i] = Mem{Base: p}
 		}
-		label := fmt.Sprintf("vectorsBy%d", lanes)
-		g.Label(label)
-		body(lanes, func(l int, take func(at []Mem)) {
-			left := g.GP64()
-			at := make([]Mem, len(tiles))
-			done := fmt.Sprintf("done%dOf%d", l, lanes)
-			g.MOVQ(n, left)
-			for i, t := range tiles {
-				p := g.GP64()
-				g.LEAQ(Mem{Base: t, Disp: g.rowBytes * l}, p)
-				at[i] = Mem{Base: p}
-			}
-			g.SUBQ(imm(l), left)
-			g.JLE(LabelRef(done))
-			again := fmt.Sprintf("lane%dOf%d", l, lanes)
-			g.Label(again)
-			take(at)
-			if lanes == 8 {
-				for _, m := range at {
-					g.ADDQ(imm(8*g.rowBytes), m.Base)
-				}
-				g.SUBQ(imm(8), left)
-				g.JG(LabelRef(again))
-			}
-			g.Label(done)
-		})
-		step := imm(8 * g.width())
-		for _, p := range append([]reg.GPVirtual{c}, tiles...) {
-			g.ADDQ(step, p)
+		s := first(at)
+		again, done := fmt.Sprintf("lane%d", l), fmt.Sprintf("done%d", l)
+		g.SUBQ(imm(l+8), left)
+		g.JLE(LabelRef(done))
+		g.Label(again)
+		for _, m := range at {
+			g.ADDQ(imm(8*g.rowBytes), m.Base)
 		}
-		g.DECQ(groups)
-		g.JNZ(LabelRef(label))
+		next(s, at)
+		g.SUBQ(imm(8), left)
+		g.JG(LabelRef(again))
+		g.Label(done)
+		return s
 	}
-	g.CMPQ(n, imm(2))
-	g.JG(LabelRef("long"))
-	vectors(2)
-	g.finish()
-	g.Label("long")
-	vectors(8)
-	g.finish()
+	var tree func(l, step int) []reg.VecVirtual
+	tree = func(l, step int) []reg.VecVirtual {
+		if step == 8 {
+			return lane(l)
+		}
+		s := tree(l, 2*step)
+		absent := fmt.Sprintf("no%dFor%d", l+step, l)
+		g.CMPQ(n, imm(l+step))
+		g.JLE(LabelRef(absent))
+		for i, v := range join(s, tree(l+step, 2*step)) {
+			g.VMOVAPD(v, s[i])
+		}
+		g.Label(absent)
+		return s
+	}
+	return tree(0, 1)
 }
 
 func (g *generator) panelSumSlices() {
@@ -814,17 +816,21 @@ func (g *generator) panelSumSlices() {
 	c, x, n, groups := g.param("c"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keep("zero")
-	g.eachLane(c, n, groups, []reg.GPVirtual{x}, func(lanes int, entries func(l int, take func(at []Mem))) {
-		g.setSum(field, numbers.JoinLanes(g.joinWords, lanes, func(l int) words {
-			sum := words{g.zero(), g.zero(), g.loaded("zero")}
-			entries(l, func(at []Mem) {
-				hi, rest := g.twoSum(sum.hi, g.load(at[0]))
-				g.VMOVAPD(hi, sum.hi)
-				g.VADDPD(rest, sum.mid, sum.mid)
-			})
-			return sum
-		}))
+	tiles := []reg.GPVirtual{x}
+	g.eachVector(c, groups, tiles, func() {
+		s := g.sumLanes(n, tiles, func(at []Mem) []reg.VecVirtual {
+			return []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
+		}, func(s []reg.VecVirtual, at []Mem) {
+			hi, rest := g.twoSum(s[0], g.load(at[0]))
+			g.VMOVAPD(hi, s[0])
+			g.VADDPD(rest, s[1], s[1])
+		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
+			sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
+			return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
+		})
+		g.setSum(field, words{s[0], s[1], s[2]})
 	})
+	g.finish()
 }
 
 func (g *generator) panelWeightedLoss() {
@@ -832,94 +838,113 @@ func (g *generator) panelWeightedLoss() {
 		"is Panel.weightedLossGo for n > 0 entries.")
 	c, q, x, n, groups := g.param("c"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
-	g.keep("zero")
-	type sum struct{ hi, lo reg.VecVirtual }
-	join := func(a, b sum) sum {
-		hi, rest := g.twoSum(a.hi, b.hi)
-		return sum{hi, g.add(g.add(a.lo, b.lo), rest)}
+	if g.wide {
+		g.keep("zero", "one")
+	} else {
+		g.keep("zero")
 	}
-	g.eachLane(c, n, groups, []reg.GPVirtual{q, x}, func(lanes int, entries func(l int, take func(at []Mem))) {
+	tiles := []reg.GPVirtual{q, x}
+	g.eachVector(c, groups, tiles, func() {
 		max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
-		total := numbers.JoinLanes(join, lanes, func(l int) sum {
-			s := sum{g.zero(), g.zero()}
-			entries(l, func(at []Mem) {
-				hi, lo := g.addLossTerm(s.hi, s.lo, g.load(at[0]), g.load(at[1]), max, negLogSum)
-				g.VMOVAPD(hi, s.hi)
-				g.VMOVAPD(lo, s.lo)
-			})
-			return s
+		s := g.sumLanes(n, tiles, func(at []Mem) []reg.VecVirtual {
+			product, lost := g.lossTerm(g.load(at[0]), g.load(at[1]), max, negLogSum)
+			return []reg.VecVirtual{g.add(product, g.loaded("zero")), g.add(lost, g.loaded("zero"))}
+		}, func(s []reg.VecVirtual, at []Mem) {
+			hi, lo := g.addLossTerm(s[0], s[1], g.load(at[0]), g.load(at[1]), max, negLogSum)
+			g.VMOVAPD(hi, s[0])
+			g.VMOVAPD(lo, s[1])
+		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
+			hi, rest := g.twoSum(a[0], b[0])
+			return []reg.VecVirtual{hi, g.add(g.add(a[1], b[1]), rest)}
 		})
-		g.store(total.hi, field("Hi"))
-		g.store(total.lo, field("Lo"))
+		g.store(s[0], field("Hi"))
+		g.store(s[1], field("Lo"))
 	})
+	g.finish()
 }
 
+// panelWeightedGradient makes all entries as if none were the only largest, and
+// remembers for each slice which is, to replace it.
 func (g *generator) panelWeightedGradient() {
 	g.function("panelWeightedGradient", "func(c *Panel, terms, q, x *float64, n, groups int)",
-		"is Panel.weightedGradientGo for n > 0 entries.")
-	c1, terms, q, x, n, groups := g.param("c"), g.param("terms"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
-	field := g.fieldsAt(c1)
-	if g.wide {
-		g.keep("one", "nan", "zero")
-	} else {
-		g.keep("one", "zero")
-	}
-	local := g.AllocLocal(2 * 32)
-	// 1 where it does not pay to look whether there is a largest entry.
-	few := g.GP32()
-	g.XORL(few, few)
-	g.CMPQ(n, imm(24))
-	g.SETLT(few.As8())
-	g.eachVector(c1, groups, []reg.GPVirtual{terms, q, x}, func() {
-		max := g.load(field("Max"))
+		"is Panel.weightedGradientGo for n > 0 entries. A count of 1 is right.")
+	c, terms, q, x, n, groups := g.param("c"), g.param("terms"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.keepForFactor()
+	local := g.AllocLocal(4 * 32)
+	lanes := g.table("laneNumbers", 0, 1, 2, 3, 4, 5, 6, 7)
+	rowStep := g.table("rowStep", slices.Repeat([]uint64{uint64(g.rowBytes / 8)}, 4)...)
+	g.eachVector(c, groups, []reg.GPVirtual{terms, q, x}, func() {
 		of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
 		of.firstLow, of.lo, of.factor = field("InverseLow"), field("Lo"), field("Factor")
+		var step Op = rowStep
 		if g.wide {
 			of.firstLow, of.lo, of.factor = g.load(of.firstLow), g.load(of.lo), g.load(of.factor)
+			step = g.broadcast(rowStep)
 		}
 		one := g.loaded("one")
 		exactly := g.both(g.compare(equal, of.hi, one), g.compare(equal, g.loaded("zero"), of.lo))
-		of.one = g.choose(exactly, g.loaded("nan"), one)
-		of.none = g.setAside(local, 0, g.sub(of.one, of.one))
+		ones := g.choose(exactly, g.loaded("nan"), one)
+		of.one = g.setAside(local, 0, ones)
+		of.none = g.setAside(local, 1, g.sub(ones, ones))
 		wanted := g.both(g.compare(notEqual, of.hi, g.loaded("zero")), g.compare(notEqual, g.loaded("zero"), of.factor))
 		var aside Op
 		if !g.wide {
-			aside = g.setAside(local, 1, wanted.(reg.VecVirtual))
+			aside = g.setAside(local, 2, wanted.(reg.VecVirtual))
+		}
+		scaled := func(entry reg.VecVirtual) reg.VecVirtual {
+			if g.wide {
+				made := g.copyOf(g.loaded("nan"))
+				g.VFIXUPIMMPD(Imm(0), g.loaded("canonicalClasses"), g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), made)
+				return made
+			}
+			return g.binary(g.VANDPD, g.timesFactor(entry, of.factor), aside)
 		}
 		// A maximum that there is more than once is nothing special.
 		alone := g.compare(equal, g.constant("one"), field("Count"))
-		max = g.choose(alone, g.loaded("nan"), max)
+		max := g.setAside(local, 3, g.choose(alone, g.loaded("nan"), g.load(field("Max"))))
 		pt, pq, px, left := g.GP64(), g.GP64(), g.GP64(), g.GP64()
 		g.MOVQ(terms, pt)
 		g.MOVQ(q, pq)
 		g.MOVQ(x, px)
 		g.MOVQ(n, left)
-		g.Label("entries")
-		coefficient := g.load(Mem{Base: pq})
-		p, low := g.probability(of, g.load(Mem{Base: pt}), coefficient)
-		entry := g.gradientEntry(of, p, low, coefficient)
-		// Of many classes most have no largest entry in any slice.
-		single := g.compare(equal, max, Mem{Base: px})
-		bits := g.test(single)
-		g.ORL(few, bits)
-		g.JZ(LabelRef("made"))
-		largest := g.gradientOfLargest(of, p, low, coefficient, field("Complement"), field("ComplementLow"))
-		most := g.compare(lessThan, g.loaded("half"), p)
-		g.or(most, g.compare(equal, coefficient, of.hi))
-		g.VMOVAPD(g.choose(g.both(most, single), entry, largest), entry)
+		at, largestTerm, largestQ := g.load(lanes), g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
+		largestAt := g.copyOf(at)
+		entries := func(label string, of *weighting) {
+			g.Label(label)
+			term, coefficient := g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
+			p, low := g.probability(of, term, coefficient)
+			entry := g.gradientEntry(of, p, low, coefficient)
+			largest := g.compare(equal, g.load(Mem{Base: px}), max)
+			g.replace(largest, term, largestTerm)
+			g.replace(largest, coefficient, largestQ)
+			g.replace(largest, at, largestAt)
+			g.VPADDQ(step, at, at)
+			g.store(scaled(entry), Mem{Base: pt})
+			for _, b := range []reg.GPVirtual{pt, pq, px} {
+				g.ADDQ(imm(g.rowBytes), b)
+			}
+			g.DECQ(left)
+			g.JNZ(LabelRef(label))
+		}
+		// Most coefficients do not add up to exactly 1: none of them is looked at.
+		g.test(exactly)
+		g.JNZ(LabelRef("exactlyOne"))
+		ofOthers := *of
+		ofOthers.one = nil
+		entries("entries", &ofOthers)
+		g.JMP(LabelRef("made"))
+		g.Label("exactlyOne")
+		entries("entriesOfOne", of)
 		g.Label("made")
-		if g.wide {
-			entry = g.add(g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), g.loaded("zero"))
-			entry = g.choose(g.compare(unordered, entry, entry), entry, g.loaded("nan"))
-		} else {
-			entry = g.binary(g.VANDPD, g.timesFactor(entry, of.factor), aside)
-		}
-		g.store(entry, Mem{Base: pt})
-		for _, b := range []reg.GPVirtual{pt, pq, px} {
-			g.ADDQ(imm(g.rowBytes), b)
-		}
-		g.DECQ(left)
-		g.JNZ(LabelRef("entries"))
+		p, low := g.probability(of, largestTerm, largestQ)
+		entry := g.gradientEntry(of, p, low, largestQ)
+		made := g.gradientOfLargest(of, p, low, largestQ, field("Complement"), field("ComplementLow"))
+		counts := g.compare(lessThan, g.loaded("half"), p)
+		g.or(counts, g.compare(equal, largestQ, of.hi))
+		single := g.inRegister(max)
+		counts = g.both(counts, g.compare(equal, single, single))
+		g.scatter(scaled(g.choose(counts, entry, made)), terms, largestAt)
 	})
 	g.finish()
 }

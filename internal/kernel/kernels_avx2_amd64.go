@@ -232,7 +232,8 @@ func panelSumSlicesAVX2(c *Panel, x *float64, n int, groups int)
 //go:noescape
 func panelWeightedLossAVX2(c *Panel, q *float64, x *float64, n int, groups int)
 
-// panelWeightedGradientAVX2 is Panel.weightedGradientGo for n > 0 entries.
+// panelWeightedGradientAVX2 is Panel.weightedGradientGo for n > 0 entries. A
+// count of 1 is right.
 //
 //go:noescape
 func panelWeightedGradientAVX2(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)

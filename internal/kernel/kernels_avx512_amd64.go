@@ -240,7 +240,8 @@ func panelSumSlicesAVX512(c *Panel, x *float64, n int, groups int)
 //go:noescape
 func panelWeightedLossAVX512(c *Panel, q *float64, x *float64, n int, groups int)
 
-// panelWeightedGradientAVX512 is Panel.weightedGradientGo for n > 0 entries.
+// panelWeightedGradientAVX512 is Panel.weightedGradientGo for n > 0 entries. A
+// count of 1 is right.
 //
 //go:noescape
 func panelWeightedGradientAVX512(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
