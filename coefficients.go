@@ -120,6 +120,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	} else {
 		w.panel.SumTile(&w.tile, nil, cols, groups, b.rowAfter(i+n), nil)
 	}
+	w.panel.Conclude(groups, out.Data != nil)
 	b.packCoefficients(i, n, q)
 	// The loss of a distribution is made of distances and of the sum of its
 	// coefficients.

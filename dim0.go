@@ -212,7 +212,7 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 // normalizeColumns does the columns of s, of at most a chunk.
 func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
 	t.sumColumns(c, s)
-	c.Conclude(s.groups, t.op == opSoftmax)
+	t.conclude(c, s.groups)
 	switch t.op {
 	case opLogSoftmax:
 		s.eachBlock(func(i, n int) {

@@ -54,6 +54,7 @@ func (b *batch) labelledFew(i, n int) {
 		terms = &w.tile
 	}
 	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil, b.rowAfter(i+n), b.result(i))
+	w.panel.Conclude(kernel.GroupsFor(n), terms != nil)
 	clear(l.Single[:])
 	clear(l.Tied[:])
 	w.panel.Label(l, terms, kernel.GroupsFor(n))

@@ -299,6 +299,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			next = t.in.Data[after*t.in.Stride:]
 		}
 		w.panel.SumRows(&w.tile, x, t.in.Stride, n, cols, t.op == opSoftmax, next, dst)
+		t.conclude(&w.panel, kernel.GroupsFor(n))
 		switch t.op {
 		case opLogSoftmax:
 			if t.in.Stride == cols && t.out.Stride == cols && w.panel.ShiftRows(dst, x, cols, n) {
@@ -328,7 +329,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 				w.sumRow(k, nil, row)
 			}
 		}
-		w.panel.Conclude(kernel.GroupsFor(n), t.op == opSoftmax)
+		t.conclude(&w.panel, kernel.GroupsFor(n))
 		for k := range n {
 			switch t.op {
 			case opLogSoftmax:
@@ -360,6 +361,15 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	}
 }
 
+// conclude concludes the slices of so many groups.
+func (t *normalization) conclude(c *kernel.Panel, groups int) {
+	if t.op == opSoftmax {
+		c.ConcludeSoftmax(groups)
+	} else {
+		c.Conclude(groups, false)
+	}
+}
+
 // doSeveral is doRows for rows of one chunk that are not of few classes; dst and
 // x begin at row i.
 func (t *normalization) doSeveral(w *workspace, dst, x []float64, i, n int) {
@@ -369,15 +379,15 @@ func (t *normalization) doSeveral(w *workspace, dst, x []float64, i, n int) {
 	switch t.op {
 	case opLogSumExp:
 		w.panel.ExpSumRows(0, nil, 0, x, t.in.Stride, cols, n, next, nil)
-		w.panel.Conclude(kernel.GroupsFor(n), false)
+		t.conclude(&w.panel, kernel.GroupsFor(n))
 	case opLogSoftmax:
 		w.panel.ExpSumRows(0, nil, 0, x, t.in.Stride, cols, n, next, dst)
-		w.panel.Conclude(kernel.GroupsFor(n), false)
+		t.conclude(&w.panel, kernel.GroupsFor(n))
 		w.panel.ShiftEachRow(0, dst, t.out.Stride, x, t.in.Stride, cols, n)
 	case opSoftmax:
 		out := rowAfter(t.out.Data, t.out.Stride, t.out.Rows, cols, i+n)
 		w.panel.ExpSumRows(0, dst, t.out.Stride, x, t.in.Stride, cols, n, next, out)
-		w.panel.Conclude(kernel.GroupsFor(n), true)
+		t.conclude(&w.panel, kernel.GroupsFor(n))
 		copy(w.panel.Factor[:n], w.panel.Inverse[:])
 		w.panel.ScaleEachRow(0, dst, t.out.Stride, cols, n)
 		for k := range n {

@@ -21,9 +21,6 @@ type chains struct {
 	n      int
 	tables *tables // nil until they are wanted
 	panel  reg.GPVirtual
-	// What is set aside lies here, so many slots of it.
-	local Mem
-	slots int
 }
 
 var _ numbers.Machine[multi, []mask] = (*chains)(nil)
@@ -153,18 +150,6 @@ func (s *chains) LookUp(n multi) (power, rest multi) {
 		power, rest = append(power, p), append(rest, r)
 	}
 	return power, rest
-}
-
-// Set stores x on the stack.
-func (s *chains) Set(x multi) multi {
-	r := make(multi, len(x))
-	for i := range r {
-		at := s.local.Offset(8 * s.width() * s.slots)
-		s.store(x[i].(reg.Register), at)
-		r[i] = at
-		s.slots++
-	}
-	return r
 }
 
 // Field loads the chains' vectors of a field of the panel, SetField stores

@@ -39,8 +39,9 @@ func (g *generator) panelKernels() {
 	g.panelTotal(false)
 	g.panelTotal(true)
 	g.panelJoinLanes()
-	g.panelConclude("panelConcludeLogs", "concludeLogsGo", false)
-	g.panelConclude("panelConcludeProbabilities", "concludeProbabilitiesGo", true)
+	g.panelConclude("Sums", numbers.ConcludeSums[multi, []mask])
+	g.panelConclude("Logs", numbers.ConcludeLogs[multi, []mask])
+	g.panelConclude("Probabilities", numbers.ConcludeProbabilities[multi, []mask])
 	g.panelMap("panelShift", "sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.", []string{"Max", "NegLogSum"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
 	g.panelMap("panelScale", "sets n > 0 rows of dst to x·factor + 0, slice by slice.", []string{"Factor"},
@@ -139,24 +140,19 @@ func (g *generator) panelJoinLanes() {
 	g.finish()
 }
 
-// panelConclude: two vectors of slices side by side where there are registers
-// for it, and the last one that has no other alone, which takes two thirds of the
-// time.
-func (g *generator) panelConclude(name, of string, all bool) {
-	g.function(name, "func(c *Panel, groups int)", "is Panel."+of+".")
+// panelConclude: vectors wait for themselves most of the time. The processor has
+// the next ones in work meanwhile, more of them if two are side by side, for
+// which there are registers with the wide ones.
+func (g *generator) panelConclude(what string, conclude func(numbers.Machine[multi, []mask], numbers.Panel[multi])) {
+	g.function("panelConclude"+what, "func(c *Panel, groups int)", "is Panel.conclude"+what+"Go.")
 	c, vectors := g.param("c"), g.param("groups")
 	if !g.wide {
 		g.SHLQ(Imm(1), vectors)
 	}
-	var local Mem
-	if all {
-		const slots = 6
-		local = g.AllocLocal(2 * 8 * g.width() * slots)
-	}
 	step := func(n int) func() {
 		return func() {
-			s := &chains{generator: g, n: n, panel: c, local: local}
-			numbers.Conclude(s, s, all)
+			s := &chains{generator: g, n: n, panel: c}
+			conclude(s, s)
 			g.ADDQ(imm(8*g.width()*n), c)
 		}
 	}

@@ -121,9 +121,6 @@ func (g *generator) LookUp(n vector) (power, rest vector) {
 	return power, rest
 }
 
-// Set leaves x in its registers.
-func (g *generator) Set(x vector) vector { return x }
-
 // Field loads a field of four slices of the panel that R0 points to, SetField
 // stores it.
 func (g *generator) Field(name string) vector { return g.load(2, panel+"_"+name, "R0") }

@@ -221,12 +221,12 @@ func (g *generator) joinWords(a, b words) words {
 	return words{hi, mid, g.add(g.add(a[2], b[2]), g.add(ofLanes, ofRest))}
 }
 
-func (g *generator) panelConclude(name, of string, all bool) {
-	g.function(name, "func(c *Panel, groups int)", "does what Panel."+of+" does, for groups > 0.")
+func (g *generator) panelConclude(what string, conclude func(numbers.Machine[vector, vector], numbers.Panel[vector])) {
+	g.function("panelConclude"+what, "func(c *Panel, groups int)", "does what Panel.conclude"+what+"Go does, for groups > 0.")
 	g.pointToNumbers()
 	g.loadArguments("c", "groups")
 	end := g.eachFour("R1")
-	numbers.Conclude(g, g, all)
+	conclude(g, g)
 	end()
 }
 

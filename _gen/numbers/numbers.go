@@ -59,10 +59,6 @@ type Machine[V, M any] interface {
 	// LookUp is power[i] and powerRest[i] for the i that the low four bits of n
 	// are.
 	LookUp(n V) (power, rest V)
-
-	// Set is x where it lies until it is wanted again: in memory, if there are
-	// few registers.
-	Set(x V) V
 }
 
 // expTail is (e^r - 1 - r)/r².
@@ -208,44 +204,49 @@ type Panel[V any] interface {
 	SetField(name string, x V)
 }
 
-// Conclude is newPartial and partial.conclude, or without all only
-// partial.negLogSum, of slices whose lanes are joined.
-func Conclude[V, M any](m Machine[V, M], p Panel[V], all bool) {
+// ConcludeSums is Panel.concludeSumsGo.
+func ConcludeSums[V, M any](m Machine[V, M], p Panel[V]) {
 	_, top := Frame(m, p.Field("Max"))
 	g, gLow := expPair(m, m.Neg(top), exponentMagic(m, top))
+	p.SetField("Inverse", g)
+	p.SetField("InverseLow", gLow)
 	hi, lo := p.Field("Hi"), p.Field("Lo")
 	u := m.Mul(hi, g)
 	uLow := m.FMS(hi, g, u)
 	uLow = m.Add(uLow, m.Accumulate(m.Mul(lo, g), hi, gLow))
 	u, uLow = FastTwoSum(m, u, uLow)
-	if all {
-		g, gLow = m.Set(g), m.Set(gLow)
-	}
 
 	unscale := m.Constant("Unscale")
-	tail, tailLow := m.Mul(u, unscale), m.Mul(uLow, unscale)
-	u, uLow = TwoSum(m, m.Sub(p.Field("Count"), m.Constant("one")), tail)
-	uLow = m.Add(uLow, tailLow)
-	sum, sumLow := TwoSum(m, m.Constant("one"), u)
-	sumLow = m.Add(sumLow, uLow)
-	l := newLogarithm(m, sum, sumLow, u, uLow)
-	if all {
-		sum, sumLow = m.Set(sum), m.Set(sumLow)
-		tail, tailLow = m.Set(tail), m.Set(tailLow)
-	}
+	u, uLow = m.Mul(u, unscale), m.Mul(uLow, unscale)
+	p.SetField("Complement", u)
+	p.SetField("ComplementLow", uLow)
+	others, othersLow := TwoSum(m, m.Sub(p.Field("Count"), m.Constant("one")), u)
+	othersLow = m.Add(othersLow, uLow)
+	sum, sumLow := TwoSum(m, m.Constant("one"), others)
+	p.SetField("sum", sum)
+	p.SetField("sumLow", m.Add(sumLow, othersLow))
+}
 
-	finite, nan := isFinite(m, p.Field("Max")), m.Constant("nan")
-	set := func(field string, x V) { p.SetField(field, m.Choose(finite, nan, x)) }
+// ConcludeLogs is Panel.concludeLogsGo.
+func ConcludeLogs[V, M any](m Machine[V, M], p Panel[V]) {
+	l := newLogarithm(m, p.Field("sum"), p.Field("sumLow"), p.Field("Complement"), p.Field("ComplementLow"))
 	logSum, logSumLow := logarithmValue(m, l)
-	set("NegLogSum", m.Neg(logSum))
-	set("LogSumLow", logSumLow)
-	if all {
-		reciprocal := m.Div(m.Constant("one"), sum)
-		complement, complementLow := quotient(m, tail, tailLow, sum, sumLow, reciprocal)
-		set("Complement", complement)
-		set("ComplementLow", complementLow)
-		inverse, inverseLow := quotient(m, g, gLow, sum, sumLow, reciprocal)
-		set("Inverse", m.Mul(inverse, m.Constant("Unscale")))
-		set("InverseLow", m.Mul(inverseLow, m.Constant("Unscale")))
-	}
+	setFinite(m, p, "NegLogSum", m.Neg(logSum), "LogSumLow", logSumLow)
+}
+
+// ConcludeProbabilities is Panel.concludeProbabilitiesGo.
+func ConcludeProbabilities[V, M any](m Machine[V, M], p Panel[V]) {
+	sum, sumLow := p.Field("sum"), p.Field("sumLow")
+	reciprocal := m.Div(m.Constant("one"), sum)
+	complement, complementLow := quotient(m, p.Field("Complement"), p.Field("ComplementLow"), sum, sumLow, reciprocal)
+	setFinite(m, p, "Complement", complement, "ComplementLow", complementLow)
+	inverse, inverseLow := quotient(m, p.Field("Inverse"), p.Field("InverseLow"), sum, sumLow, reciprocal)
+	setFinite(m, p, "Inverse", m.Mul(inverse, m.Constant("Unscale")), "InverseLow", m.Mul(inverseLow, m.Constant("Unscale")))
+}
+
+// setFinite sets two fields, to NaN where the maximum is not finite.
+func setFinite[V, M any](m Machine[V, M], p Panel[V], hi string, x V, lo string, xLow V) {
+	finite, nan := isFinite(m, p.Field("Max")), m.Constant("nan")
+	p.SetField(hi, m.Choose(finite, nan, x))
+	p.SetField(lo, m.Choose(finite, nan, xLow))
 }

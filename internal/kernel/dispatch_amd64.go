@@ -267,6 +267,17 @@ func (c *Panel) JoinLanes(groups int) {
 	}
 }
 
+func (c *Panel) concludeSums(groups int) {
+	switch active {
+	case tierGo:
+		c.concludeSumsGo(groups)
+	case tierAVX512:
+		panelConcludeSumsAVX512(c, groups)
+	default:
+		panelConcludeSumsAVX2(c, groups)
+	}
+}
+
 func (c *Panel) concludeProbabilities(groups int) {
 	switch active {
 	case tierGo:

@@ -160,6 +160,14 @@ func (c *Panel) JoinLanes(groups int) {
 	panelJoinLanesNEON(c, groups)
 }
 
+func (c *Panel) concludeSums(groups int) {
+	if active == tierGo || groups <= 0 {
+		c.concludeSumsGo(groups)
+		return
+	}
+	panelConcludeSumsNEON(c, groups)
+}
+
 func (c *Panel) concludeLogs(groups int) {
 	if active == tierGo || groups <= 0 {
 		c.concludeLogsGo(groups)

@@ -32,6 +32,8 @@ func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, grou
 	c.totalGo(dst, dstStride, x, stride, n, groups)
 }
 
+func (c *Panel) concludeSums(groups int) { c.concludeSumsGo(groups) }
+
 func (c *Panel) concludeLogs(groups int) { c.concludeLogsGo(groups) }
 
 func (c *Panel) JoinLanes(groups int) { c.joinLanesGo(groups) }

@@ -27,6 +27,7 @@ func TestNEONNothing(t *testing.T) {
 				got.AddExp(one, Group, one, Group, size.n, 0)
 				got.SetFrames(0)
 				got.JoinLanes(0)
+				got.concludeSums(0)
 				got.concludeLogs(0)
 				got.concludeProbabilities(0)
 				got.Total(one, Group, one, Group, size.n, 0)

@@ -403,6 +403,11 @@ func (c *Panel) differs(want *Panel, groups int, finite bool, fields ...string) 
 			s = compare(name, &c.Complement, &want.Complement)
 		case "complementLow":
 			s = compare(name, &c.ComplementLow, &want.ComplementLow)
+		case "total":
+			s = compare(name, &c.sum, &want.sum)
+			if s == "" {
+				s = compare(name+" low", &c.sumLow, &want.sumLow)
+			}
 		case "factor":
 			s = compare(name, &c.Factor, &want.Factor)
 		case "sum":
@@ -430,12 +435,12 @@ func (c *Panel) differs(want *Panel, groups int, finite bool, fields ...string) 
 }
 
 // everything is the fields of columns.
-var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor", "sums"}
+var everything = []string{"max", "count", "shift", "magic", "lower", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "total", "factor", "sums"}
 
 // canaries returns a columns of canaries.
 func canaries() *Panel {
 	c := new(Panel)
-	for _, a := range []*[Width]float64{&c.Max, &c.Count, &c.shift, &c.magic, &c.lower, &c.NegLogSum, &c.LogSumLow, &c.Inverse, &c.InverseLow, &c.Complement, &c.ComplementLow, &c.Factor} {
+	for _, a := range []*[Width]float64{&c.Max, &c.Count, &c.shift, &c.magic, &c.lower, &c.NegLogSum, &c.LogSumLow, &c.Inverse, &c.InverseLow, &c.Complement, &c.ComplementLow, &c.sum, &c.sumLow, &c.Factor} {
 		Fill(a[:], canary)
 	}
 	for l := range Lanes {
@@ -641,9 +646,14 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 		}
 	}
 
+	got.concludeSums(groups)
+	want.concludeSumsGo(groups)
+	if s := got.differs(want, groups, true, "total", "inverse", "inverseLow", "complement", "complementLow", "factor", "max"); s != "" {
+		t.Errorf("columnsSum: %s", s)
+	}
 	got.concludeLogs(groups)
 	want.concludeLogsGo(groups)
-	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor", "max"); s != "" {
+	if s := got.differs(want, groups, false, "negLogSum", "logSumLow", "factor", "max"); s != "" {
 		t.Errorf("columnsLog: %s", s)
 	}
 	got.concludeProbabilities(groups)
@@ -746,9 +756,14 @@ func TestColumnsConclude(t *testing.T) {
 				got.Lo[0][i] = math.Ldexp(hi, -53) * testkit.Uniform(r)
 			}
 			want := *got
+			got.concludeSums(groups)
+			want.concludeSumsGo(groups)
+			if s := got.differs(&want, groups, true, everything...); s != "" {
+				t.Fatalf("columnsSum of %d groups: %s", groups, s)
+			}
 			got.concludeLogs(groups)
 			want.concludeLogsGo(groups)
-			if s := got.differs(&want, groups, false, everything...); s != "" {
+			if s := got.differs(&want, groups, true, everything...); s != "" {
 				t.Fatalf("columnsLog of %d groups: %s", groups, s)
 			}
 			got.concludeProbabilities(groups)
@@ -827,6 +842,8 @@ func fewClasses(x []float64, stride, cols, rows int) (c *Panel, terms []float64)
 	c.Reset()
 	c.raiseMaxGo(terms, Width, cols, groups)
 	c.totalGo(terms, Width, terms, Width, cols, groups)
+	c.concludeSumsGo(groups)
+	c.concludeLogsGo(groups)
 	c.concludeProbabilitiesGo(groups)
 	return c, terms
 }

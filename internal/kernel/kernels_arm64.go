@@ -69,6 +69,11 @@ func panelTotalNEON(c *Panel, dst *float64, dstStride int, x *float64, stride in
 //go:noescape
 func panelJoinLanesNEON(c *Panel, groups int)
 
+// panelConcludeSumsNEON does what Panel.concludeSumsGo does, for groups > 0.
+//
+//go:noescape
+func panelConcludeSumsNEON(c *Panel, groups int)
+
 // panelConcludeLogsNEON does what Panel.concludeLogsGo does, for groups > 0.
 //
 //go:noescape

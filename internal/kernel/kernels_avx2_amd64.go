@@ -117,6 +117,11 @@ func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stri
 //go:noescape
 func panelJoinLanesAVX2(c *Panel, groups int)
 
+// panelConcludeSumsAVX2 is Panel.concludeSumsGo.
+//
+//go:noescape
+func panelConcludeSumsAVX2(c *Panel, groups int)
+
 // panelConcludeLogsAVX2 is Panel.concludeLogsGo.
 //
 //go:noescape

@@ -1421,20 +1421,20 @@ whole:
 	VBROADCASTSD nan<>+0(SB), Y1
 
 number:
-	VMOVUPD      Y1, 4608(DX)
+	VMOVUPD      Y1, 5632(DX)
 	MOVQ         stride+24(FP), BX
 	ADDQ         BX, x+16(FP)
 	ADDQ         $0x08, CX
 	ADDQ         $0x00000200, DX
 	DECQ         (SP)
 	JNZ          rowsRow
-	VMOVUPD      4608(AX), Y1
-	VMOVUPD      5632(AX), Y2
+	VMOVUPD      5632(AX), Y1
+	VMOVUPD      6656(AX), Y2
 	VPERM2F128   $0x20, Y2, Y1, Y3
 	VPERM2F128   $0x31, Y2, Y1, Y1
 	VMAXPD       Y1, Y3, Y1
-	VMOVUPD      5120(AX), Y2
-	VMOVUPD      6144(AX), Y3
+	VMOVUPD      6144(AX), Y2
+	VMOVUPD      7168(AX), Y3
 	VPERM2F128   $0x20, Y3, Y2, Y4
 	VPERM2F128   $0x31, Y3, Y2, Y2
 	VMAXPD       Y2, Y4, Y2
@@ -1629,24 +1629,24 @@ rest:
 summed:
 	CMPQ    DI, $0x00
 	JNE     passed
-	VMOVUPD Y0, 4608(BX)
-	VMOVUPD Y1, 8704(BX)
+	VMOVUPD Y0, 5632(BX)
+	VMOVUPD Y1, 9728(BX)
 	ADDQ    $0x20, DI
 	JMP     pass
 
 passed:
-	VMOVUPD    4608(BX), Y2
+	VMOVUPD    5632(BX), Y2
 	VADDPD     Y0, Y2, Y3
 	VSUBPD     Y2, Y3, Y4
 	VSUBPD     Y4, Y3, Y5
 	VSUBPD     Y5, Y2, Y2
 	VSUBPD     Y4, Y0, Y0
 	VADDPD     Y0, Y2, Y0
-	VMOVUPD    8704(BX), Y2
+	VMOVUPD    9728(BX), Y2
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 4608(BX)
-	VMOVUPD    Y0, 8704(BX)
+	VMOVUPD    Y3, 5632(BX)
+	VMOVUPD    Y0, 9728(BX)
 	MOVQ       n+32(FP), DI
 	SUBQ       SI, DI
 	VXORPD     X0, X0, X0
@@ -1807,24 +1807,24 @@ restShifted:
 summedShifted:
 	CMPQ    DI, $0x00
 	JNE     passedShifted
-	VMOVUPD Y0, 4608(BX)
-	VMOVUPD Y1, 8704(BX)
+	VMOVUPD Y0, 5632(BX)
+	VMOVUPD Y1, 9728(BX)
 	ADDQ    $0x20, DI
 	JMP     passShifted
 
 passedShifted:
-	VMOVUPD    4608(BX), Y2
+	VMOVUPD    5632(BX), Y2
 	VADDPD     Y0, Y2, Y3
 	VSUBPD     Y2, Y3, Y4
 	VSUBPD     Y4, Y3, Y5
 	VSUBPD     Y5, Y2, Y2
 	VSUBPD     Y4, Y0, Y0
 	VADDPD     Y0, Y2, Y0
-	VMOVUPD    8704(BX), Y2
+	VMOVUPD    9728(BX), Y2
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 4608(BX)
-	VMOVUPD    Y0, 8704(BX)
+	VMOVUPD    Y3, 5632(BX)
+	VMOVUPD    Y0, 9728(BX)
 	MOVQ       n+32(FP), DI
 	SUBQ       SI, DI
 	VXORPD     X0, X0, X0
@@ -1838,10 +1838,10 @@ passedShifted:
 	JNZ        rowsShiftedRow
 
 end:
-	VMOVUPD    4608(AX), Y0
-	VMOVUPD    8704(AX), Y1
-	VMOVUPD    5632(AX), Y2
-	VMOVUPD    9728(AX), Y3
+	VMOVUPD    5632(AX), Y0
+	VMOVUPD    9728(AX), Y1
+	VMOVUPD    6656(AX), Y2
+	VMOVUPD    10752(AX), Y3
 	VPERM2F128 $0x20, Y2, Y0, Y4
 	VPERM2F128 $0x31, Y2, Y0, Y0
 	VPERM2F128 $0x20, Y3, Y1, Y2
@@ -1854,10 +1854,10 @@ end:
 	VADDPD     Y0, Y4, Y0
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    5120(AX), Y1
-	VMOVUPD    9216(AX), Y2
-	VMOVUPD    6144(AX), Y4
-	VMOVUPD    10240(AX), Y5
+	VMOVUPD    6144(AX), Y1
+	VMOVUPD    10240(AX), Y2
+	VMOVUPD    7168(AX), Y4
+	VMOVUPD    11264(AX), Y5
 	VPERM2F128 $0x20, Y4, Y1, Y6
 	VPERM2F128 $0x31, Y4, Y1, Y1
 	VPERM2F128 $0x20, Y5, Y2, Y4
@@ -1882,8 +1882,8 @@ end:
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y0, Y4, Y0
 	VADDPD     Y2, Y0, Y0
-	VMOVUPD    Y1, 4608(AX)
-	VMOVUPD    Y0, 8704(AX)
+	VMOVUPD    Y1, 5632(AX)
+	VMOVUPD    Y0, 9728(AX)
 	ADDQ       $0x20, AX
 	CMPQ       rows+40(FP), $0x00
 	JNE        batch
@@ -2063,24 +2063,24 @@ rest:
 summed:
 	CMPQ    DI, $0x00
 	JNE     passed
-	VMOVUPD Y0, 4608(BX)
-	VMOVUPD Y1, 8704(BX)
+	VMOVUPD Y0, 5632(BX)
+	VMOVUPD Y1, 9728(BX)
 	ADDQ    $0x20, DI
 	JMP     pass
 
 passed:
-	VMOVUPD    4608(BX), Y2
+	VMOVUPD    5632(BX), Y2
 	VADDPD     Y0, Y2, Y3
 	VSUBPD     Y2, Y3, Y4
 	VSUBPD     Y4, Y3, Y5
 	VSUBPD     Y5, Y2, Y2
 	VSUBPD     Y4, Y0, Y0
 	VADDPD     Y0, Y2, Y0
-	VMOVUPD    8704(BX), Y2
+	VMOVUPD    9728(BX), Y2
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 4608(BX)
-	VMOVUPD    Y0, 8704(BX)
+	VMOVUPD    Y3, 5632(BX)
+	VMOVUPD    Y0, 9728(BX)
 	MOVQ       n+48(FP), DI
 	SUBQ       SI, DI
 	VXORPD     X0, X0, X0
@@ -2251,24 +2251,24 @@ restShifted:
 summedShifted:
 	CMPQ    DI, $0x00
 	JNE     passedShifted
-	VMOVUPD Y0, 4608(BX)
-	VMOVUPD Y1, 8704(BX)
+	VMOVUPD Y0, 5632(BX)
+	VMOVUPD Y1, 9728(BX)
 	ADDQ    $0x20, DI
 	JMP     passShifted
 
 passedShifted:
-	VMOVUPD    4608(BX), Y2
+	VMOVUPD    5632(BX), Y2
 	VADDPD     Y0, Y2, Y3
 	VSUBPD     Y2, Y3, Y4
 	VSUBPD     Y4, Y3, Y5
 	VSUBPD     Y5, Y2, Y2
 	VSUBPD     Y4, Y0, Y0
 	VADDPD     Y0, Y2, Y0
-	VMOVUPD    8704(BX), Y2
+	VMOVUPD    9728(BX), Y2
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 4608(BX)
-	VMOVUPD    Y0, 8704(BX)
+	VMOVUPD    Y3, 5632(BX)
+	VMOVUPD    Y0, 9728(BX)
 	MOVQ       n+48(FP), DI
 	SUBQ       SI, DI
 	VXORPD     X0, X0, X0
@@ -2284,10 +2284,10 @@ passedShifted:
 	JNZ        rowsShiftedRow
 
 end:
-	VMOVUPD    4608(AX), Y0
-	VMOVUPD    8704(AX), Y1
-	VMOVUPD    5632(AX), Y2
-	VMOVUPD    9728(AX), Y3
+	VMOVUPD    5632(AX), Y0
+	VMOVUPD    9728(AX), Y1
+	VMOVUPD    6656(AX), Y2
+	VMOVUPD    10752(AX), Y3
 	VPERM2F128 $0x20, Y2, Y0, Y4
 	VPERM2F128 $0x31, Y2, Y0, Y0
 	VPERM2F128 $0x20, Y3, Y1, Y2
@@ -2300,10 +2300,10 @@ end:
 	VADDPD     Y0, Y4, Y0
 	VADDPD     Y1, Y2, Y1
 	VADDPD     Y0, Y1, Y0
-	VMOVUPD    5120(AX), Y1
-	VMOVUPD    9216(AX), Y2
-	VMOVUPD    6144(AX), Y4
-	VMOVUPD    10240(AX), Y5
+	VMOVUPD    6144(AX), Y1
+	VMOVUPD    10240(AX), Y2
+	VMOVUPD    7168(AX), Y4
+	VMOVUPD    11264(AX), Y5
 	VPERM2F128 $0x20, Y4, Y1, Y6
 	VPERM2F128 $0x31, Y4, Y1, Y1
 	VPERM2F128 $0x20, Y5, Y2, Y4
@@ -2328,8 +2328,8 @@ end:
 	VADDPD     Y3, Y2, Y2
 	VADDPD     Y0, Y4, Y0
 	VADDPD     Y2, Y0, Y0
-	VMOVUPD    Y1, 4608(AX)
-	VMOVUPD    Y0, 8704(AX)
+	VMOVUPD    Y1, 5632(AX)
+	VMOVUPD    Y0, 9728(AX)
 	ADDQ       $0x20, AX
 	CMPQ       rows+56(FP), $0x00
 	JNE        batch
@@ -2585,10 +2585,6 @@ vectors:
 	VMOVUPD      Y3, 1536(AX)
 	VMOVUPD      Y1, 2048(AX)
 	VMOVUPD      Y0, 512(AX)
-	VMOVUPD      Y0, 4608(AX)
-	VMOVUPD      Y0, 8704(AX)
-	VMOVUPD      Y0, 5120(AX)
-	VMOVUPD      Y0, 9216(AX)
 	VMOVUPD      Y0, 5632(AX)
 	VMOVUPD      Y0, 9728(AX)
 	VMOVUPD      Y0, 6144(AX)
@@ -2601,6 +2597,10 @@ vectors:
 	VMOVUPD      Y0, 11776(AX)
 	VMOVUPD      Y0, 8192(AX)
 	VMOVUPD      Y0, 12288(AX)
+	VMOVUPD      Y0, 8704(AX)
+	VMOVUPD      Y0, 12800(AX)
+	VMOVUPD      Y0, 9216(AX)
+	VMOVUPD      Y0, 13312(AX)
 	ADDQ         $0x20, AX
 	DECQ         CX
 	JNZ          vectors
@@ -2625,7 +2625,7 @@ vectors:
 	ADDQ   $0x20, next+40(FP)
 	VXORPD Y0, Y0, Y0
 	XORQ   R9, R9
-	LEAQ   4608(AX), R10
+	LEAQ   5632(AX), R10
 	MOVQ   BX, R11
 
 lanesBy1:
@@ -2725,7 +2725,7 @@ TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $8-56
 vectors:
 	VXORPD Y0, Y0, Y0
 	XORQ   R9, R9
-	LEAQ   4608(AX), R10
+	LEAQ   5632(AX), R10
 	MOVQ   BX, R11
 	MOVQ   SI, R12
 
@@ -2914,8 +2914,8 @@ oneShiftedDone:
 	VADDPD       Y3, Y1, Y1
 	TESTQ        R10, R10
 	JNZ          eightShifted
-	VMOVUPD      Y2, 4608(AX)
-	VMOVUPD      Y1, 8704(AX)
+	VMOVUPD      Y2, 5632(AX)
+	VMOVUPD      Y1, 9728(AX)
 	VMOVQ        n+24(FP), X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
@@ -3039,8 +3039,8 @@ oneShiftedDone:
 	VADDPD       Y3, Y1, Y1
 	TESTQ        R12, R12
 	JNZ          eightShifted
-	VMOVUPD      Y2, 4608(AX)
-	VMOVUPD      Y1, 8704(AX)
+	VMOVUPD      Y2, 5632(AX)
+	VMOVUPD      Y1, 9728(AX)
 	VMOVQ        n+40(FP), X1
 	VPBROADCASTQ X1, Y1
 	VPSUBQ       Y0, Y1, Y0
@@ -3064,10 +3064,10 @@ TEXT ·panelJoinLanesAVX2(SB), NOSPLIT, $0-16
 	SHLQ $0x01, CX
 
 vectors:
-	VMOVUPD 4608(AX), Y0
-	VMOVUPD 8704(AX), Y1
-	VMOVUPD 6656(AX), Y2
-	VMOVUPD 10752(AX), Y3
+	VMOVUPD 5632(AX), Y0
+	VMOVUPD 9728(AX), Y1
+	VMOVUPD 7680(AX), Y2
+	VMOVUPD 11776(AX), Y3
 	VADDPD  Y2, Y0, Y4
 	VSUBPD  Y0, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -3076,10 +3076,10 @@ vectors:
 	VADDPD  Y2, Y0, Y0
 	VADDPD  Y3, Y1, Y1
 	VADDPD  Y0, Y1, Y0
-	VMOVUPD 5632(AX), Y1
-	VMOVUPD 9728(AX), Y2
-	VMOVUPD 7680(AX), Y3
-	VMOVUPD 11776(AX), Y5
+	VMOVUPD 6656(AX), Y1
+	VMOVUPD 10752(AX), Y2
+	VMOVUPD 8704(AX), Y3
+	VMOVUPD 12800(AX), Y5
 	VADDPD  Y3, Y1, Y6
 	VSUBPD  Y1, Y6, Y7
 	VSUBPD  Y7, Y6, Y8
@@ -3096,10 +3096,10 @@ vectors:
 	VADDPD  Y3, Y4, Y3
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
-	VMOVUPD 5120(AX), Y1
-	VMOVUPD 9216(AX), Y3
-	VMOVUPD 7168(AX), Y4
-	VMOVUPD 11264(AX), Y5
+	VMOVUPD 6144(AX), Y1
+	VMOVUPD 10240(AX), Y3
+	VMOVUPD 8192(AX), Y4
+	VMOVUPD 12288(AX), Y5
 	VADDPD  Y4, Y1, Y6
 	VSUBPD  Y1, Y6, Y7
 	VSUBPD  Y7, Y6, Y8
@@ -3108,10 +3108,10 @@ vectors:
 	VADDPD  Y4, Y1, Y1
 	VADDPD  Y5, Y3, Y3
 	VADDPD  Y1, Y3, Y1
-	VMOVUPD 6144(AX), Y3
-	VMOVUPD 10240(AX), Y4
-	VMOVUPD 8192(AX), Y5
-	VMOVUPD 12288(AX), Y7
+	VMOVUPD 7168(AX), Y3
+	VMOVUPD 11264(AX), Y4
+	VMOVUPD 9216(AX), Y5
+	VMOVUPD 13312(AX), Y7
 	VADDPD  Y5, Y3, Y8
 	VSUBPD  Y3, Y8, Y9
 	VSUBPD  Y9, Y8, Y10
@@ -3136,17 +3136,17 @@ vectors:
 	VADDPD  Y4, Y2, Y2
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y2, Y0, Y0
-	VMOVUPD Y3, 4608(AX)
-	VMOVUPD Y0, 8704(AX)
+	VMOVUPD Y3, 5632(AX)
+	VMOVUPD Y0, 9728(AX)
 	ADDQ    $0x20, AX
 	DECQ    CX
 	JNZ     vectors
 	VZEROUPPER
 	RET
 
-// func panelConcludeLogsAVX2(c *Panel, groups int)
+// func panelConcludeSumsAVX2(c *Panel, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panelConcludeLogsAVX2(SB), NOSPLIT, $0-16
+TEXT ·panelConcludeSumsAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 	SHLQ $0x01, CX
@@ -3209,8 +3209,10 @@ vectors:
 	VSUBPD         Y2, Y0, Y2
 	VSUBPD         Y2, Y1, Y1
 	VADDPD         Y4, Y1, Y1
-	VMOVUPD        4608(AX), Y2
-	VMOVUPD        8704(AX), Y3
+	VMOVUPD        Y0, 3072(AX)
+	VMOVUPD        Y1, 14336(AX)
+	VMOVUPD        5632(AX), Y2
+	VMOVUPD        9728(AX), Y3
 	VMULPD         Y0, Y2, Y4
 	VMOVAPD        Y4, Y5
 	VFMSUB231PD    Y0, Y2, Y5
@@ -3222,6 +3224,8 @@ vectors:
 	VSUBPD         Y2, Y0, Y0
 	VMULPD         Unscale<>+0(SB), Y1, Y1
 	VMULPD         Unscale<>+0(SB), Y0, Y0
+	VMOVUPD        Y1, 3584(AX)
+	VMOVUPD        Y0, 14848(AX)
 	VMOVUPD        512(AX), Y2
 	VSUBPD         one<>+0(SB), Y2, Y2
 	VADDPD         Y1, Y2, Y3
@@ -3239,63 +3243,9 @@ vectors:
 	VSUBPD         Y4, Y5, Y4
 	VSUBPD         Y2, Y3, Y2
 	VADDPD         Y2, Y4, Y2
-	VADDPD         Y0, Y2, Y2
-	VPSUBQ         sqrtHalf<>+0(SB), Y1, Y4
-	VPSRLQ         $0x34, Y4, Y4
-	VPADDQ         two52<>+0(SB), Y4, Y5
-	VSUBPD         two52<>+0(SB), Y5, Y5
-	VMOVUPD        bias<>+0(SB), Y6
-	VPSUBQ         Y4, Y6, Y4
-	VPSLLQ         $0x34, Y4, Y4
-	VMOVUPD        minusOne<>+0(SB), Y6
-	VFMADD231PD    Y4, Y1, Y6
-	VMULPD         Y4, Y2, Y1
-	VXORPD         Y2, Y2, Y2
-	VCMPPD         $0x00, Y2, Y5, Y2
-	VBLENDVPD      Y2, Y3, Y6, Y3
-	VBLENDVPD      Y2, Y0, Y1, Y0
-	VADDPD         two<>+0(SB), Y3, Y1
-	VSUBPD         two<>+0(SB), Y1, Y2
-	VSUBPD         Y2, Y3, Y2
-	VADDPD         Y0, Y2, Y2
-	VMOVUPD        (AX), Y4
-	VPAND          absMask<>+0(SB), Y4, Y4
-	VCMPPD         $0x11, inf<>+0(SB), Y4, Y4
-	VMOVUPD        one<>+0(SB), Y6
-	VDIVPD         Y1, Y6, Y6
-	VADDPD         Y3, Y3, Y3
-	VMULPD         Y6, Y3, Y7
-	VFNMADD231PD   Y1, Y7, Y3
-	VADDPD         Y0, Y0, Y0
-	VFNMADD231PD   Y2, Y7, Y0
-	VADDPD         Y0, Y3, Y0
-	VMULPD         Y6, Y0, Y0
-	VMULPD         Y7, Y7, Y1
-	VMOVUPD        log15<>+0(SB), Y2
-	VFMADD213PD    log13<>+0(SB), Y1, Y2
-	VFMADD213PD    log11<>+0(SB), Y1, Y2
-	VFMADD213PD    log9<>+0(SB), Y1, Y2
-	VFMADD213PD    log7<>+0(SB), Y1, Y2
-	VFMADD213PD    log5<>+0(SB), Y1, Y2
-	VFMADD213PD    log3<>+0(SB), Y1, Y2
-	VMULPD         Y7, Y1, Y1
-	VFMADD231PD    Y2, Y1, Y0
-	VMULPD         ln2Hi<>+0(SB), Y5, Y1
-	VADDPD         Y7, Y1, Y2
-	VSUBPD         Y1, Y2, Y1
-	VSUBPD         Y1, Y7, Y1
-	VFMADD231PD    ln2Lo<>+0(SB), Y5, Y0
-	VADDPD         Y0, Y1, Y0
-	VADDPD         Y0, Y2, Y1
-	VSUBPD         Y2, Y1, Y2
-	VSUBPD         Y2, Y0, Y0
-	VPXOR          signMask<>+0(SB), Y1, Y1
-	VMOVUPD        nan<>+0(SB), Y2
-	VBLENDVPD      Y4, Y1, Y2, Y1
-	VMOVUPD        Y1, 2560(AX)
-	VMOVUPD        nan<>+0(SB), Y1
-	VBLENDVPD      Y4, Y0, Y1, Y0
-	VMOVUPD        Y0, 12800(AX)
+	VMOVUPD        Y1, 4608(AX)
+	VADDPD         Y0, Y2, Y0
+	VMOVUPD        Y0, 5120(AX)
 	ADDQ           $0x20, AX
 	SUBQ           $0x01, CX
 	JMP            vectors
@@ -3304,205 +3254,142 @@ vectorsDone:
 	VZEROUPPER
 	RET
 
-// func panelConcludeProbabilitiesAVX2(c *Panel, groups int)
+// func panelConcludeLogsAVX2(c *Panel, groups int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·panelConcludeProbabilitiesAVX2(SB), NOSPLIT, $384-16
+TEXT ·panelConcludeLogsAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 	SHLQ $0x01, CX
 
 vectors:
-	CMPQ           CX, $0x01
-	JLT            vectorsDone
-	VMOVUPD        (AX), Y0
-	VPAND          absMask<>+0(SB), Y0, Y1
-	VCMPPD         $0x11, inf<>+0(SB), Y1, Y1
-	VANDPD         Y0, Y1, Y0
-	VPAND          absMask<>+0(SB), Y0, Y1
-	VCMPPD         $0x1d, shiftFrom<>+0(SB), Y1, Y1
-	VANDPD         Y0, Y1, Y1
-	VSUBPD         Y1, Y0, Y0
-	VPXOR          signMask<>+0(SB), Y0, Y1
-	VMOVUPD        magic<>+0(SB), Y2
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y0, Y2
-	VBROADCASTSD   low4<>+0(SB), Y0
-	VPANDN         Y2, Y0, Y0
-	VMOVAPD        Y0, Y2
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y2
-	VSUBPD         Y0, Y2, Y0
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y0, Y1
-	VXORPD         Y3, Y3, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y0, Y3
-	LEAQ           powerPairs<>+0(SB), DX
-	VPSLLQ         $0x04, Y2, Y0
-	VPAND          low4Pairs<>+0(SB), Y0, Y0
-	VEXTRACTI128   $0x01, Y0, X4
-	VMOVQ          X0, BX
-	VBROADCASTF128 (DX)(BX*1), Y5
-	VMOVQ          X4, BX
-	VINSERTF128    $0x01, (DX)(BX*1), Y5, Y5
-	VPEXTRQ        $0x01, X0, BX
-	VBROADCASTF128 (DX)(BX*1), Y0
-	VPEXTRQ        $0x01, X4, BX
-	VINSERTF128    $0x01, (DX)(BX*1), Y0, Y0
-	VUNPCKLPD      Y0, Y5, Y4
-	VUNPCKHPD      Y0, Y5, Y0
-	VPSLLQ         $0x30, Y2, Y2
-	VPADDQ         Y2, Y4, Y2
-	VADDPD         Y3, Y1, Y4
-	VADDPD         Y0, Y3, Y0
-	VMOVUPD        exp6<>+0(SB), Y3
-	VFMADD213PD    exp5<>+0(SB), Y4, Y3
-	VFMADD213PD    exp4<>+0(SB), Y4, Y3
-	VFMADD213PD    exp3<>+0(SB), Y4, Y3
-	VFMADD213PD    exp2<>+0(SB), Y4, Y3
-	VMULPD         Y4, Y4, Y4
-	VFMADD231PD    Y4, Y3, Y0
-	VADDPD         Y0, Y1, Y3
-	VSUBPD         Y1, Y3, Y1
-	VSUBPD         Y1, Y0, Y0
-	VMULPD         Y3, Y2, Y1
-	VMOVAPD        Y1, Y4
-	VFMSUB231PD    Y3, Y2, Y4
-	VFMADD231PD    Y0, Y2, Y4
-	VADDPD         Y1, Y2, Y0
-	VSUBPD         Y2, Y0, Y2
-	VSUBPD         Y2, Y1, Y1
-	VADDPD         Y4, Y1, Y1
-	VMOVUPD        4608(AX), Y2
-	VMOVUPD        8704(AX), Y3
-	VMULPD         Y0, Y2, Y4
-	VMOVAPD        Y4, Y5
-	VFMSUB231PD    Y0, Y2, Y5
-	VMULPD         Y0, Y3, Y3
-	VFMADD231PD    Y1, Y2, Y3
-	VADDPD         Y3, Y5, Y2
-	VADDPD         Y2, Y4, Y3
-	VSUBPD         Y4, Y3, Y4
-	VSUBPD         Y4, Y2, Y2
-	VMOVUPD        Y0, (SP)
-	VMOVUPD        Y1, 32(SP)
-	VMULPD         Unscale<>+0(SB), Y3, Y0
-	VMULPD         Unscale<>+0(SB), Y2, Y1
-	VMOVUPD        512(AX), Y2
-	VSUBPD         one<>+0(SB), Y2, Y2
-	VADDPD         Y0, Y2, Y3
-	VSUBPD         Y2, Y3, Y4
-	VSUBPD         Y4, Y3, Y5
-	VSUBPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y0, Y4
-	VADDPD         Y4, Y2, Y2
-	VADDPD         Y1, Y2, Y2
-	VMOVUPD        one<>+0(SB), Y4
-	VADDPD         Y3, Y4, Y4
-	VSUBPD         one<>+0(SB), Y4, Y5
-	VSUBPD         Y5, Y4, Y6
-	VMOVUPD        one<>+0(SB), Y7
-	VSUBPD         Y6, Y7, Y6
-	VSUBPD         Y5, Y3, Y5
-	VADDPD         Y5, Y6, Y5
-	VADDPD         Y2, Y5, Y5
-	VPSUBQ         sqrtHalf<>+0(SB), Y4, Y6
-	VPSRLQ         $0x34, Y6, Y6
-	VPADDQ         two52<>+0(SB), Y6, Y7
-	VSUBPD         two52<>+0(SB), Y7, Y7
-	VMOVUPD        bias<>+0(SB), Y8
-	VPSUBQ         Y6, Y8, Y6
-	VPSLLQ         $0x34, Y6, Y6
-	VMOVUPD        minusOne<>+0(SB), Y8
-	VFMADD231PD    Y6, Y4, Y8
-	VMULPD         Y6, Y5, Y6
-	VXORPD         Y9, Y9, Y9
-	VCMPPD         $0x00, Y9, Y7, Y9
-	VBLENDVPD      Y9, Y3, Y8, Y3
-	VBLENDVPD      Y9, Y2, Y6, Y2
-	VADDPD         two<>+0(SB), Y3, Y6
-	VSUBPD         two<>+0(SB), Y6, Y8
-	VSUBPD         Y8, Y3, Y8
-	VADDPD         Y2, Y8, Y8
-	VMOVUPD        Y4, 64(SP)
-	VMOVUPD        Y5, 96(SP)
-	VMOVUPD        Y0, 128(SP)
-	VMOVUPD        Y1, 160(SP)
-	VMOVUPD        (AX), Y0
-	VPAND          absMask<>+0(SB), Y0, Y0
-	VCMPPD         $0x11, inf<>+0(SB), Y0, Y0
-	VMOVUPD        one<>+0(SB), Y1
-	VDIVPD         Y6, Y1, Y1
-	VADDPD         Y3, Y3, Y3
-	VMULPD         Y1, Y3, Y4
-	VFNMADD231PD   Y6, Y4, Y3
-	VADDPD         Y2, Y2, Y2
-	VFNMADD231PD   Y8, Y4, Y2
-	VADDPD         Y2, Y3, Y2
-	VMULPD         Y1, Y2, Y1
-	VMULPD         Y4, Y4, Y2
-	VMOVUPD        log15<>+0(SB), Y3
-	VFMADD213PD    log13<>+0(SB), Y2, Y3
-	VFMADD213PD    log11<>+0(SB), Y2, Y3
-	VFMADD213PD    log9<>+0(SB), Y2, Y3
-	VFMADD213PD    log7<>+0(SB), Y2, Y3
-	VFMADD213PD    log5<>+0(SB), Y2, Y3
-	VFMADD213PD    log3<>+0(SB), Y2, Y3
-	VMULPD         Y4, Y2, Y2
-	VFMADD231PD    Y3, Y2, Y1
-	VMULPD         ln2Hi<>+0(SB), Y7, Y2
-	VADDPD         Y4, Y2, Y3
-	VSUBPD         Y2, Y3, Y2
-	VSUBPD         Y2, Y4, Y2
-	VFMADD231PD    ln2Lo<>+0(SB), Y7, Y1
-	VADDPD         Y1, Y2, Y1
-	VADDPD         Y1, Y3, Y2
-	VSUBPD         Y3, Y2, Y3
-	VSUBPD         Y3, Y1, Y1
-	VPXOR          signMask<>+0(SB), Y2, Y2
-	VMOVUPD        nan<>+0(SB), Y3
-	VBLENDVPD      Y0, Y2, Y3, Y2
-	VMOVUPD        Y2, 2560(AX)
-	VMOVUPD        nan<>+0(SB), Y2
-	VBLENDVPD      Y0, Y1, Y2, Y1
-	VMOVUPD        Y1, 12800(AX)
-	VMOVUPD        one<>+0(SB), Y1
-	VDIVPD         64(SP), Y1, Y1
-	VMOVUPD        128(SP), Y2
-	VMULPD         Y1, Y2, Y2
-	VMOVUPD        128(SP), Y3
-	VFNMADD231PD   64(SP), Y2, Y3
-	VMOVUPD        160(SP), Y4
-	VFNMADD231PD   96(SP), Y2, Y4
-	VADDPD         Y4, Y3, Y3
-	VMOVAPD        Y2, Y4
-	VFMADD231PD    Y1, Y3, Y4
-	VSUBPD         Y4, Y2, Y2
-	VFMADD231PD    Y1, Y3, Y2
-	VMOVUPD        nan<>+0(SB), Y3
-	VBLENDVPD      Y0, Y4, Y3, Y3
-	VMOVUPD        Y3, 3584(AX)
-	VMOVUPD        nan<>+0(SB), Y3
-	VBLENDVPD      Y0, Y2, Y3, Y2
-	VMOVUPD        Y2, 13824(AX)
-	VMOVUPD        (SP), Y2
-	VMULPD         Y1, Y2, Y2
-	VMOVUPD        (SP), Y3
-	VFNMADD231PD   64(SP), Y2, Y3
-	VMOVUPD        32(SP), Y4
-	VFNMADD231PD   96(SP), Y2, Y4
-	VADDPD         Y4, Y3, Y3
-	VMOVAPD        Y2, Y4
-	VFMADD231PD    Y1, Y3, Y4
-	VSUBPD         Y4, Y2, Y2
-	VFMADD231PD    Y1, Y3, Y2
-	VMULPD         Unscale<>+0(SB), Y4, Y1
-	VMOVUPD        nan<>+0(SB), Y3
-	VBLENDVPD      Y0, Y1, Y3, Y1
-	VMOVUPD        Y1, 3072(AX)
-	VMULPD         Unscale<>+0(SB), Y2, Y1
-	VMOVUPD        nan<>+0(SB), Y2
-	VBLENDVPD      Y0, Y1, Y2, Y0
-	VMOVUPD        Y0, 13312(AX)
-	ADDQ           $0x20, AX
-	SUBQ           $0x01, CX
-	JMP            vectors
+	CMPQ         CX, $0x01
+	JLT          vectorsDone
+	VMOVUPD      4608(AX), Y0
+	VMOVUPD      5120(AX), Y1
+	VMOVUPD      3584(AX), Y2
+	VMOVUPD      14848(AX), Y3
+	VPSUBQ       sqrtHalf<>+0(SB), Y0, Y4
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       two52<>+0(SB), Y4, Y5
+	VSUBPD       two52<>+0(SB), Y5, Y5
+	VMOVUPD      bias<>+0(SB), Y6
+	VPSUBQ       Y4, Y6, Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      minusOne<>+0(SB), Y6
+	VFMADD231PD  Y4, Y0, Y6
+	VMULPD       Y4, Y1, Y0
+	VXORPD       Y1, Y1, Y1
+	VCMPPD       $0x00, Y1, Y5, Y1
+	VBLENDVPD    Y1, Y2, Y6, Y2
+	VBLENDVPD    Y1, Y3, Y0, Y0
+	VADDPD       two<>+0(SB), Y2, Y1
+	VSUBPD       two<>+0(SB), Y1, Y3
+	VSUBPD       Y3, Y2, Y3
+	VADDPD       Y0, Y3, Y3
+	VMOVUPD      one<>+0(SB), Y4
+	VDIVPD       Y1, Y4, Y4
+	VADDPD       Y2, Y2, Y2
+	VMULPD       Y4, Y2, Y6
+	VFNMADD231PD Y1, Y6, Y2
+	VADDPD       Y0, Y0, Y0
+	VFNMADD231PD Y3, Y6, Y0
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y6, Y6, Y1
+	VMOVUPD      log15<>+0(SB), Y2
+	VFMADD213PD  log13<>+0(SB), Y1, Y2
+	VFMADD213PD  log11<>+0(SB), Y1, Y2
+	VFMADD213PD  log9<>+0(SB), Y1, Y2
+	VFMADD213PD  log7<>+0(SB), Y1, Y2
+	VFMADD213PD  log5<>+0(SB), Y1, Y2
+	VFMADD213PD  log3<>+0(SB), Y1, Y2
+	VMULPD       Y6, Y1, Y1
+	VFMADD231PD  Y2, Y1, Y0
+	VMULPD       ln2Hi<>+0(SB), Y5, Y1
+	VADDPD       Y6, Y1, Y2
+	VSUBPD       Y1, Y2, Y1
+	VSUBPD       Y1, Y6, Y1
+	VFMADD231PD  ln2Lo<>+0(SB), Y5, Y0
+	VADDPD       Y0, Y1, Y0
+	VADDPD       Y0, Y2, Y1
+	VSUBPD       Y2, Y1, Y2
+	VSUBPD       Y2, Y0, Y0
+	VPXOR        signMask<>+0(SB), Y1, Y1
+	VMOVUPD      (AX), Y2
+	VPAND        absMask<>+0(SB), Y2, Y2
+	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
+	VMOVUPD      nan<>+0(SB), Y3
+	VBLENDVPD    Y2, Y1, Y3, Y1
+	VMOVUPD      Y1, 2560(AX)
+	VMOVUPD      nan<>+0(SB), Y1
+	VBLENDVPD    Y2, Y0, Y1, Y0
+	VMOVUPD      Y0, 13824(AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x01, CX
+	JMP          vectors
+
+vectorsDone:
+	VZEROUPPER
+	RET
+
+// func panelConcludeProbabilitiesAVX2(c *Panel, groups int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·panelConcludeProbabilitiesAVX2(SB), NOSPLIT, $0-16
+	MOVQ c+0(FP), AX
+	MOVQ groups+8(FP), CX
+	SHLQ $0x01, CX
+
+vectors:
+	CMPQ         CX, $0x01
+	JLT          vectorsDone
+	VMOVUPD      4608(AX), Y0
+	VMOVUPD      5120(AX), Y1
+	VMOVUPD      one<>+0(SB), Y2
+	VDIVPD       Y0, Y2, Y2
+	VMOVUPD      3584(AX), Y3
+	VMOVUPD      14848(AX), Y4
+	VMULPD       Y2, Y3, Y5
+	VFNMADD231PD Y0, Y5, Y3
+	VFNMADD231PD Y1, Y5, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVAPD      Y5, Y4
+	VFMADD231PD  Y2, Y3, Y4
+	VSUBPD       Y4, Y5, Y5
+	VFMADD231PD  Y2, Y3, Y5
+	VMOVUPD      (AX), Y3
+	VPAND        absMask<>+0(SB), Y3, Y3
+	VCMPPD       $0x11, inf<>+0(SB), Y3, Y3
+	VMOVUPD      nan<>+0(SB), Y6
+	VBLENDVPD    Y3, Y4, Y6, Y4
+	VMOVUPD      Y4, 3584(AX)
+	VMOVUPD      nan<>+0(SB), Y4
+	VBLENDVPD    Y3, Y5, Y4, Y3
+	VMOVUPD      Y3, 14848(AX)
+	VMOVUPD      3072(AX), Y3
+	VMOVUPD      14336(AX), Y4
+	VMULPD       Y2, Y3, Y5
+	VFNMADD231PD Y0, Y5, Y3
+	VMOVAPD      Y4, Y0
+	VFNMADD231PD Y1, Y5, Y0
+	VADDPD       Y0, Y3, Y0
+	VMOVAPD      Y5, Y1
+	VFMADD231PD  Y2, Y0, Y1
+	VSUBPD       Y1, Y5, Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMULPD       Unscale<>+0(SB), Y1, Y0
+	VMULPD       Unscale<>+0(SB), Y3, Y1
+	VMOVUPD      (AX), Y2
+	VPAND        absMask<>+0(SB), Y2, Y2
+	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
+	VMOVUPD      nan<>+0(SB), Y3
+	VBLENDVPD    Y2, Y0, Y3, Y0
+	VMOVUPD      Y0, 3072(AX)
+	VMOVUPD      nan<>+0(SB), Y0
+	VBLENDVPD    Y2, Y1, Y0, Y0
+	VMOVUPD      Y0, 14336(AX)
+	ADDQ         $0x20, AX
+	SUBQ         $0x01, CX
+	JMP          vectors
 
 vectorsDone:
 	VZEROUPPER
@@ -5547,7 +5434,7 @@ TEXT ·panelAddAVX2(SB), NOSPLIT, $0-40
 	XORQ   DI, DI
 
 rows:
-	LEAQ 4608(AX)(DI*1), R8
+	LEAQ 5632(AX)(DI*1), R8
 	MOVQ CX, R9
 	MOVQ SI, R10
 
@@ -5613,7 +5500,7 @@ TEXT ·panelTakeLowAVX2(SB), NOSPLIT, $0-24
 
 vectors:
 	VMOVUPD (CX), Y1
-	VMOVUPD 8704(AX), Y2
+	VMOVUPD 9728(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5623,9 +5510,9 @@ vectors:
 	VMOVUPD Y3, (CX)
 	VADDPD  4096(CX), Y1, Y1
 	VMOVUPD Y1, 4096(CX)
-	VMOVUPD Y0, 8704(AX)
+	VMOVUPD Y0, 9728(AX)
 	VMOVUPD 512(CX), Y1
-	VMOVUPD 9216(AX), Y2
+	VMOVUPD 10240(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5635,9 +5522,9 @@ vectors:
 	VMOVUPD Y3, 512(CX)
 	VADDPD  4608(CX), Y1, Y1
 	VMOVUPD Y1, 4608(CX)
-	VMOVUPD Y0, 9216(AX)
+	VMOVUPD Y0, 10240(AX)
 	VMOVUPD 1024(CX), Y1
-	VMOVUPD 9728(AX), Y2
+	VMOVUPD 10752(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5647,9 +5534,9 @@ vectors:
 	VMOVUPD Y3, 1024(CX)
 	VADDPD  5120(CX), Y1, Y1
 	VMOVUPD Y1, 5120(CX)
-	VMOVUPD Y0, 9728(AX)
+	VMOVUPD Y0, 10752(AX)
 	VMOVUPD 1536(CX), Y1
-	VMOVUPD 10240(AX), Y2
+	VMOVUPD 11264(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5659,9 +5546,9 @@ vectors:
 	VMOVUPD Y3, 1536(CX)
 	VADDPD  5632(CX), Y1, Y1
 	VMOVUPD Y1, 5632(CX)
-	VMOVUPD Y0, 10240(AX)
+	VMOVUPD Y0, 11264(AX)
 	VMOVUPD 2048(CX), Y1
-	VMOVUPD 10752(AX), Y2
+	VMOVUPD 11776(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5671,9 +5558,9 @@ vectors:
 	VMOVUPD Y3, 2048(CX)
 	VADDPD  6144(CX), Y1, Y1
 	VMOVUPD Y1, 6144(CX)
-	VMOVUPD Y0, 10752(AX)
+	VMOVUPD Y0, 11776(AX)
 	VMOVUPD 2560(CX), Y1
-	VMOVUPD 11264(AX), Y2
+	VMOVUPD 12288(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5683,9 +5570,9 @@ vectors:
 	VMOVUPD Y3, 2560(CX)
 	VADDPD  6656(CX), Y1, Y1
 	VMOVUPD Y1, 6656(CX)
-	VMOVUPD Y0, 11264(AX)
+	VMOVUPD Y0, 12288(AX)
 	VMOVUPD 3072(CX), Y1
-	VMOVUPD 11776(AX), Y2
+	VMOVUPD 12800(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5695,9 +5582,9 @@ vectors:
 	VMOVUPD Y3, 3072(CX)
 	VADDPD  7168(CX), Y1, Y1
 	VMOVUPD Y1, 7168(CX)
-	VMOVUPD Y0, 11776(AX)
+	VMOVUPD Y0, 12800(AX)
 	VMOVUPD 3584(CX), Y1
-	VMOVUPD 12288(AX), Y2
+	VMOVUPD 13312(AX), Y2
 	VADDPD  Y2, Y1, Y3
 	VSUBPD  Y1, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -5707,7 +5594,7 @@ vectors:
 	VMOVUPD Y3, 3584(CX)
 	VADDPD  7680(CX), Y1, Y1
 	VMOVUPD Y1, 7680(CX)
-	VMOVUPD Y0, 12288(AX)
+	VMOVUPD Y0, 13312(AX)
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
 	DECQ    DX
@@ -5724,10 +5611,10 @@ TEXT ·panelJoinLowAVX2(SB), NOSPLIT, $0-24
 	SHLQ $0x01, DX
 
 vectors:
-	VMOVUPD   4608(AX), Y0
+	VMOVUPD   5632(AX), Y0
 	VMOVUPD   (CX), Y1
 	VMOVUPD   4096(CX), Y2
-	VMOVUPD   6656(AX), Y3
+	VMOVUPD   7680(AX), Y3
 	VMOVUPD   2048(CX), Y4
 	VMOVUPD   6144(CX), Y5
 	VADDPD    Y3, Y0, Y6
@@ -5751,10 +5638,10 @@ vectors:
 	VADDPD    Y5, Y2, Y2
 	VADDPD    Y0, Y1, Y0
 	VADDPD    Y0, Y2, Y0
-	VMOVUPD   5632(AX), Y1
+	VMOVUPD   6656(AX), Y1
 	VMOVUPD   1024(CX), Y2
 	VMOVUPD   5120(CX), Y3
-	VMOVUPD   7680(AX), Y5
+	VMOVUPD   8704(AX), Y5
 	VMOVUPD   3072(CX), Y7
 	VMOVUPD   7168(CX), Y8
 	VADDPD    Y5, Y1, Y9
@@ -5799,10 +5686,10 @@ vectors:
 	VADDPD    Y1, Y0, Y0
 	VADDPD    Y3, Y4, Y1
 	VADDPD    Y1, Y0, Y0
-	VMOVUPD   5120(AX), Y1
+	VMOVUPD   6144(AX), Y1
 	VMOVUPD   512(CX), Y3
 	VMOVUPD   4608(CX), Y4
-	VMOVUPD   7168(AX), Y5
+	VMOVUPD   8192(AX), Y5
 	VMOVUPD   2560(CX), Y7
 	VMOVUPD   6656(CX), Y8
 	VADDPD    Y5, Y1, Y9
@@ -5826,10 +5713,10 @@ vectors:
 	VADDPD    Y8, Y4, Y4
 	VADDPD    Y1, Y3, Y1
 	VADDPD    Y1, Y4, Y1
-	VMOVUPD   6144(AX), Y3
+	VMOVUPD   7168(AX), Y3
 	VMOVUPD   1536(CX), Y4
 	VMOVUPD   5632(CX), Y5
-	VMOVUPD   8192(AX), Y8
+	VMOVUPD   9216(AX), Y8
 	VMOVUPD   3584(CX), Y10
 	VMOVUPD   7680(CX), Y11
 	VADDPD    Y8, Y3, Y12
@@ -5908,9 +5795,9 @@ vectors:
 	VCMPPD    $0x11, inf<>+0(SB), Y0, Y0
 	VANDPD    Y0, Y4, Y4
 	VBLENDVPD Y4, Y1, Y3, Y0
-	VMOVUPD   Y0, 4608(AX)
+	VMOVUPD   Y0, 5632(AX)
 	VANDPD    Y2, Y4, Y0
-	VMOVUPD   Y0, 8704(AX)
+	VMOVUPD   Y0, 9728(AX)
 	ADDQ      $0x20, AX
 	ADDQ      $0x20, CX
 	DECQ      DX
@@ -6315,9 +6202,9 @@ no1For0:
 	VCMPPD    $0x11, inf<>+0(SB), Y2, Y2
 	VANDPD    Y2, Y5, Y5
 	VBLENDVPD Y5, Y3, Y1, Y1
-	VMOVUPD   Y1, 4608(AX)
+	VMOVUPD   Y1, 5632(AX)
 	VANDPD    Y4, Y5, Y1
-	VMOVUPD   Y1, 8704(AX)
+	VMOVUPD   Y1, 9728(AX)
 	ADDQ      $0x20, AX
 	ADDQ      $0x20, CX
 	DECQ      BX
@@ -6809,8 +6696,8 @@ no3For1:
 	VMOVAPD Y2, Y3
 
 no1For0:
-	VMOVUPD Y4, 4608(AX)
-	VMOVUPD Y3, 8704(AX)
+	VMOVUPD Y4, 5632(AX)
+	VMOVUPD Y3, 9728(AX)
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, CX
 	ADDQ    $0x20, DX
@@ -6834,10 +6721,10 @@ TEXT ·panelWeightedGradientAVX2(SB), NOSPLIT, $128-48
 
 vectors:
 	VMOVUPD      3072(AX), Y2
-	VMOVUPD      4608(AX), Y3
+	VMOVUPD      5632(AX), Y3
 	VBROADCASTSD one<>+0(SB), Y4
 	VCMPPD       $0x00, Y4, Y3, Y5
-	VCMPPD       $0x00, 8704(AX), Y1, Y6
+	VCMPPD       $0x00, 9728(AX), Y1, Y6
 	VANDPD       Y6, Y5, Y5
 	VBLENDVPD    Y5, Y4, Y0, Y4
 	VMOVUPD      Y4, (SP)
@@ -6870,10 +6757,10 @@ entries:
 	VMULPD      Y2, Y5, Y10
 	VMOVAPD     Y10, Y11
 	VFMSUB231PD Y2, Y5, Y11
-	VFMADD231PD 13312(AX), Y5, Y11
+	VFMADD231PD 14336(AX), Y5, Y11
 	VMOVAPD     Y9, Y12
 	VFMSUB231PD Y3, Y10, Y12
-	VMULPD      8704(AX), Y10, Y10
+	VMULPD      9728(AX), Y10, Y10
 	VFMADD231PD Y3, Y11, Y10
 	VADDPD      Y10, Y12, Y10
 	VMOVUPD     (R10), Y11
@@ -6902,14 +6789,14 @@ entriesOfOne:
 	VMULPD      Y2, Y5, Y10
 	VMOVAPD     Y10, Y11
 	VFMSUB231PD Y2, Y5, Y11
-	VFMADD231PD 13312(AX), Y5, Y11
+	VFMADD231PD 14336(AX), Y5, Y11
 	VCMPPD      $0x04, (SP), Y9, Y12
 	VCMPPD      $0x04, 32(SP), Y9, Y13
 	VANDPD      Y13, Y12, Y12
 	VANDPD      Y11, Y12, Y11
 	VMOVAPD     Y9, Y12
 	VFMSUB231PD Y3, Y10, Y12
-	VMULPD      8704(AX), Y10, Y10
+	VMULPD      9728(AX), Y10, Y10
 	VFMADD231PD Y3, Y11, Y10
 	VADDPD      Y10, Y12, Y10
 	VMOVUPD     (R10), Y11
@@ -6935,20 +6822,20 @@ made:
 	VMOVAPD      Y4, Y5
 	VFMSUB231PD  Y2, Y6, Y5
 	VMOVAPD      Y5, Y2
-	VFMADD231PD  13312(AX), Y6, Y2
+	VFMADD231PD  14336(AX), Y6, Y2
 	VCMPPD       $0x04, (SP), Y7, Y5
 	VCMPPD       $0x04, 32(SP), Y7, Y6
 	VANDPD       Y6, Y5, Y5
 	VANDPD       Y2, Y5, Y2
 	VMOVAPD      Y7, Y5
 	VFMSUB231PD  Y3, Y4, Y5
-	VMULPD       8704(AX), Y4, Y6
+	VMULPD       9728(AX), Y4, Y6
 	VFMADD231PD  Y3, Y2, Y6
 	VADDPD       Y6, Y5, Y5
 	VSUBPD       Y7, Y3, Y6
 	VSUBPD       Y6, Y3, Y9
 	VSUBPD       Y7, Y9, Y9
-	VADDPD       8704(AX), Y9, Y9
+	VADDPD       9728(AX), Y9, Y9
 	VADDPD       Y9, Y6, Y10
 	VSUBPD       Y6, Y10, Y6
 	VSUBPD       Y6, Y9, Y6
@@ -6956,7 +6843,7 @@ made:
 	VMOVAPD      Y9, Y11
 	VFMSUB231PD  3584(AX), Y7, Y11
 	VCMPPD       $0x04, (SP), Y7, Y12
-	VMOVUPD      13824(AX), Y13
+	VMOVUPD      14848(AX), Y13
 	VANDPD       Y13, Y12, Y12
 	VFMADD231PD  Y12, Y7, Y11
 	VFMSUB231PD  Y10, Y4, Y9
@@ -7182,13 +7069,13 @@ TEXT ·panelDistributionLabelAVX2(SB), NOSPLIT, $0-24
 vectors:
 	VMOVUPD      2048(CX), Y3
 	VMOVUPD      2560(CX), Y4
-	VMOVUPD      4608(AX), Y5
+	VMOVUPD      5632(AX), Y5
 	VMOVUPD      2560(AX), Y6
 	VSUBPD       Y6, Y0, Y6
 	VMULPD       Y6, Y5, Y7
 	VMOVAPD      Y7, Y8
 	VFMSUB231PD  Y6, Y5, Y8
-	VMOVUPD      8704(AX), Y9
+	VMOVUPD      9728(AX), Y9
 	VMULPD       Y6, Y9, Y6
 	VADDPD       Y6, Y8, Y6
 	VADDPD       Y3, Y7, Y8

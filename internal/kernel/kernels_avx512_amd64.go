@@ -118,6 +118,11 @@ func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, st
 //go:noescape
 func panelJoinLanesAVX512(c *Panel, groups int)
 
+// panelConcludeSumsAVX512 is Panel.concludeSumsGo.
+//
+//go:noescape
+func panelConcludeSumsAVX512(c *Panel, groups int)
+
 // panelConcludeLogsAVX512 is Panel.concludeLogsGo.
 //
 //go:noescape

@@ -68,8 +68,9 @@ var kernels = []kernelRow{
 	{"Panel.TotalAhead", ofStrip, func(o *operands) {
 		o.panel.TotalAhead(o.dst, o.stride, o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride)
 	}, finite, "x", "dst", "count sum"},
+	{"Panel.concludeSums", ofStrip, func(o *operands) { o.panel.concludeSums(o.groups) }, finite, "", "", "total inverse inverseLow complement complementLow"},
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
-	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "negLogSum logSumLow inverse inverseLow complement complementLow"},
+	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "inverse inverseLow complement complementLow"},
 	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},
 	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
 	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},
@@ -413,6 +414,9 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		p.addExpGo(nil, 0, o.x, s.stride, s.n, s.groups)
 		joined := *p
 		joined.joinLanesGo(s.groups)
+		joined.concludeSumsGo(s.groups)
+		p.sum, p.sumLow = joined.sum, joined.sumLow
+		joined.concludeLogsGo(s.groups)
 		joined.concludeProbabilitiesGo(s.groups)
 		p.NegLogSum, p.LogSumLow = joined.NegLogSum, joined.LogSumLow
 		p.Inverse, p.InverseLow, p.Factor = joined.Inverse, joined.InverseLow, joined.Inverse

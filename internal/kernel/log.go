@@ -5,16 +5,15 @@ package kernel
 
 import "math"
 
-// A logarithm is log(1+u+uLow) for 0 ≤ u < 2^52, half done: 1+u+uLow is
-// 2^k·(1+f), with 1+f from √½ to √2.
+// A logarithm is log(sum+rest) for sum+rest = 1+u+uLow and 0 ≤ u < 2^52, half
+// done: that is 2^k·(1+f), with 1+f from √½ to √2. u and uLow are read where k
+// is 0.
 type logarithm struct {
 	k, f, fLow float64
 	d, dLow    float64 // 2+f
 }
 
-func newLogarithm(u, uLow float64) logarithm {
-	sum, rest := TwoSum(1, u)
-	rest = rest + uLow
+func newLogarithm(sum, rest, u, uLow float64) logarithm {
 	// The bits of sum less those of √½ have k in place of the exponent.
 	exponent := (math.Float64bits(sum) - math.Float64bits(sqrtHalf)) >> 52
 	k := math.Float64frombits(exponent+math.Float64bits(0x1p52)) - 0x1p52

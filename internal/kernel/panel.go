@@ -21,10 +21,12 @@ type Panel struct {
 	Inverse    [Width]float64
 	Complement [Width]float64
 	Factor     [Width]float64
-	Hi         [Lanes][Width]float64
-	Lo         [Lanes][Width]float64
-	LogSumLow  [Width]float64
-	InverseLow [Width]float64
+	// sum is Σ e^(x[j]-max), sumLow what rounding it lost.
+	sum, sumLow [Width]float64
+	Hi          [Lanes][Width]float64
+	Lo          [Lanes][Width]float64
+	LogSumLow   [Width]float64
+	InverseLow  [Width]float64
 	// ComplementLow is what rounding Complement lost.
 	ComplementLow [Width]float64
 }
@@ -135,23 +137,41 @@ func (c *Panel) totalGo(dst []float64, dstStride int, x []float64, stride, n, gr
 	}
 }
 
-// concludeLogsGo sets negLogSum and LogSumLow from the maximum, count and lane 0
-// of slices of one chunk.
-func (c *Panel) concludeLogsGo(groups int) {
+// concludeSumsGo sets sum and sumLow from the maximum, count and lane 0 of slices
+// of one chunk, and Inverse and Complement, with their low words, to what
+// concludeProbabilitiesGo makes them of.
+func (c *Panel) concludeSumsGo(groups int) {
 	for i := range groups * Group {
 		p := newPartial(c.Max[i], c.Count[i], c.Hi[0][i], c.Lo[0][i])
-		c.NegLogSum[i], c.LogSumLow[i] = p.NegLogSum()
+		c.sum[i], c.sumLow[i] = p.Sum()
+		c.Inverse[i], c.InverseLow[i] = p.scale, p.scaleLow
+		c.Complement[i], c.ComplementLow[i] = p.tail()
 	}
 }
 
-// concludeProbabilitiesGo is concludeLogsGo, and also sets inverse, InverseLow and rest.
+// concludeLogsGo sets NegLogSum and LogSumLow, after concludeSumsGo.
+func (c *Panel) concludeLogsGo(groups int) {
+	for i := range groups * Group {
+		c.NegLogSum[i], c.LogSumLow[i] = NaN, NaN
+		if IsFinite(c.Max[i]) {
+			// The sum's excess over 1 is wanted where there is one largest entry.
+			l := newLogarithm(c.sum[i], c.sumLow[i], c.Complement[i], c.ComplementLow[i])
+			logSum, low := l.value()
+			c.NegLogSum[i], c.LogSumLow[i] = -logSum, low
+		}
+	}
+}
+
+// concludeProbabilitiesGo sets Inverse, Complement and their low words, after
+// concludeSumsGo, which set them to what is divided here by the sum.
 func (c *Panel) concludeProbabilitiesGo(groups int) {
 	for i := range groups * Group {
-		p := newPartial(c.Max[i], c.Count[i], c.Hi[0][i], c.Lo[0][i])
-		s := p.Conclude()
-		c.NegLogSum[i], c.LogSumLow[i] = s.NegLogSum, s.LogSumLow
-		c.Inverse[i], c.InverseLow[i] = s.Inverse, s.InverseLow
-		c.Complement[i], c.ComplementLow[i] = s.Complement, s.ComplementLow
+		p := probabilities(Pair{c.Inverse[i], c.InverseLow[i]}, Pair{c.Complement[i], c.ComplementLow[i]}, Pair{c.sum[i], c.sumLow[i]})
+		if !IsFinite(c.Max[i]) {
+			p = Conclusion{Inverse: NaN, InverseLow: NaN, Complement: NaN, ComplementLow: NaN}
+		}
+		c.Inverse[i], c.InverseLow[i] = p.Inverse, p.InverseLow
+		c.Complement[i], c.ComplementLow[i] = p.Complement, p.ComplementLow
 	}
 }
 
@@ -185,14 +205,20 @@ func (c *Panel) scaleGo(x []float64, stride, n, groups int) {
 	}
 }
 
-// conclude concludes the slices of the groups, with inverse and rest where
+// Conclude concludes the slices of the groups, with Inverse and Complement where
 // probabilities are wanted.
 func (c *Panel) Conclude(groups int, probabilities bool) {
+	c.concludeSums(groups)
+	c.concludeLogs(groups)
 	if probabilities {
 		c.concludeProbabilities(groups)
-	} else {
-		c.concludeLogs(groups)
 	}
+}
+
+// ConcludeSoftmax is Conclude with probabilities and without logarithms.
+func (c *Panel) ConcludeSoftmax(groups int) {
+	c.concludeSums(groups)
+	c.concludeProbabilities(groups)
 }
 
 // partial returns the partial of slice i, whose lanes are joined.

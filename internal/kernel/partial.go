@@ -41,35 +41,29 @@ func newPartial(max, count, hi, lo float64) Partial {
 	return Partial{max, count, u, uLow, g, gLow}
 }
 
-// conclude returns what follows from the partial of a whole slice.
+// Conclude returns what follows from the partial of a whole slice.
 func (p *Partial) Conclude() Conclusion {
 	if !(math.Abs(p.Max) < math.Inf(1)) {
 		return Conclusion{NaN, NaN, NaN, NaN, NaN, NaN}
 	}
-	s, sLow := p.Sum()
-	reciprocal := 1 / s
-	negLogSum, logSumLow := p.NegLogSum()
-	inverse, inverseLow := quotient(p.scale, p.scaleLow, s, sLow, reciprocal)
-	complement, complementLow := quotient(float64(p.Hi*Unscale), float64(p.Lo*Unscale), s, sLow, reciprocal)
-	return Conclusion{
-		NegLogSum:     negLogSum,
-		LogSumLow:     logSumLow,
-		Inverse:       float64(inverse * Unscale),
-		InverseLow:    float64(inverseLow * Unscale),
-		Complement:    complement,
-		ComplementLow: complementLow,
-	}
+	u, uLow := p.others()
+	s, sLow := sumWith(u, uLow)
+	tail, tailLow := p.tail()
+	c := probabilities(Pair{p.scale, p.scaleLow}, Pair{tail, tailLow}, Pair{s, sLow})
+	l := newLogarithm(s, sLow, u, uLow)
+	logSum, logSumLow := l.value()
+	c.NegLogSum, c.LogSumLow = -logSum, logSumLow
+	return c
 }
 
-// negLogSum returns the fields of sums that LogSoftmax and losses need.
-func (p *Partial) NegLogSum() (negLogSum, logSumLow float64) {
-	if !(math.Abs(p.Max) < math.Inf(1)) {
-		return NaN, NaN
-	}
-	u, uLow := p.others()
-	l := newLogarithm(u, uLow)
-	logSum, logSumLow := l.value()
-	return -logSum, logSumLow
+// probabilities returns the fields of a Conclusion that probabilities need, of a
+// slice with a partial of this scale, tail and sum.
+func probabilities(scale, tail, sum Pair) (c Conclusion) {
+	reciprocal := 1 / sum.Hi
+	inverse, inverseLow := quotient(scale.Hi, scale.Lo, sum.Hi, sum.Lo, reciprocal)
+	c.Inverse, c.InverseLow = float64(inverse*Unscale), float64(inverseLow*Unscale)
+	c.Complement, c.ComplementLow = quotient(tail.Hi, tail.Lo, sum.Hi, sum.Lo, reciprocal)
+	return c
 }
 
 // quotient returns (a+aLow)/(b+bLow) in two words, where reciprocal is 1/b.
@@ -81,15 +75,23 @@ func quotient(a, aLow, b, bLow, reciprocal float64) (hi, lo float64) {
 	return hi, math.FMA(r, reciprocal, q-hi)
 }
 
-// others returns Σ e^(x[j]-max) of the partial's entries but one largest.
-func (p *Partial) others() (u, uLow float64) {
-	u, uLow = TwoSum(p.Count-1, float64(p.Hi*Unscale))
-	return u, uLow + float64(p.Lo*Unscale)
+// tail returns Σ e^(x[j]-max) of the partial's entries that are not largest.
+func (p *Partial) tail() (u, uLow float64) {
+	return float64(p.Hi * Unscale), float64(p.Lo * Unscale)
 }
 
-// sum returns Σ e^(x[j]-max) of the partial's entries.
-func (p *Partial) Sum() (s, sLow float64) {
-	u, uLow := p.others()
+// others returns Σ e^(x[j]-max) of the partial's entries but one largest.
+func (p *Partial) others() (u, uLow float64) {
+	tail, tailLow := p.tail()
+	u, uLow = TwoSum(p.Count-1, tail)
+	return u, uLow + tailLow
+}
+
+// Sum returns Σ e^(x[j]-max) of the partial's entries.
+func (p *Partial) Sum() (s, sLow float64) { return sumWith(p.others()) }
+
+// sumWith returns 1+u+uLow.
+func sumWith(u, uLow float64) (s, sLow float64) {
 	s, sLow = TwoSum(1, u)
 	return s, sLow + uLow
 }

@@ -116,7 +116,7 @@ func scaled(x, factor float64) float64 {
 	return Canonical(float64(x * factor))
 }
 
-// SumRows concludes n rows of at most FewCols entries, which it packs. With
+// SumRows sums up n rows of at most FewCols entries, which it packs. With
 // keep the tile then holds their terms, else the rows themselves. It prefetches
 // as SumTile does.
 func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool, next, out []float64) {
@@ -128,8 +128,7 @@ func (c *Panel) SumRows(t *Tile, x []float64, stride, n, cols int, keep bool, ne
 	c.SumTile(t, terms, cols, GroupsFor(n), next, out)
 }
 
-// SumTile concludes the slices in the tile, of cols entries, whose maxima are
-// set. Where terms is not nil it is a tile that receives the terms; it may be
+// SumTile sums up the slices in the tile, of cols entries, whose maxima are set. Where terms is not nil it is a tile that receives the terms; it may be
 // that one. Of next and out, unless nil, it prefetches as many entries as the
 // tile has: the rows that are packed next, and where the results of these go.
 func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []float64) {
@@ -138,7 +137,6 @@ func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []
 		next, out = nil, nil
 	}
 	c.TotalAhead(terms, Width, t[:], Width, cols, groups, next, out, groups*Group)
-	c.Conclude(groups, terms != nil)
 }
 
 // packGo writes the rows of x, cols entries each, as columns of tile:
