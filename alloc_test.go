@@ -365,7 +365,6 @@ func TestLinearMemory(t *testing.T) {
 var pools = map[string]*sync.Pool{
 	"bufferPool":      &bufferPool,
 	"crews":           &crews,
-	"entropies":       &entropies,
 	"linears":         &linears,
 	"longRows":        &longRows,
 	"momentsPool":     &momentsPool,

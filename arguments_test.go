@@ -502,8 +502,9 @@ func TestLabelsThatChange(t *testing.T) {
 						}
 						weight, ignored := s.lossWeight(good)
 						change()
-						e := &entropy{settings: s, target: target, logits: newSource(logits), out: dst.RawMatrix(), each: each}
-						e.run(new(Loss), &weight, ignored)
+						w := workspaces.Get().(*workspace)
+						w.entropy = entropy{settings: s, target: target, logits: newSource(logits), out: dst.RawMatrix(), each: each}
+						w.runEntropy(new(Loss), &weight, ignored)
 					},
 				} {
 					copy(target, good)

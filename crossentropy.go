@@ -4,8 +4,6 @@
 package logsoftmax
 
 import (
-	"sync"
-
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -49,7 +47,8 @@ import (
 // See Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception
 // Architecture for Computer Vision, CVPR 2016, for label smoothing.
 func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	loss, _, err := crossEntropy("CrossEntropy", output{}, logits, target, opts)
+	var loss Loss
+	_, err := crossEntropy(&loss, "CrossEntropy", output{}, logits, target, opts)
 	return loss, err
 }
 
@@ -62,8 +61,7 @@ func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) 
 // mat.ErrShape, after that for target, if dst is neither nil nor of length N.
 // On an error it returns nil, and dst is not written.
 func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Options) ([]float64, error) {
-	_, each, err := crossEntropy("CrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
-	return each, err
+	return crossEntropy(new(Loss), "CrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
 }
 
 // CrossEntropyGrad sets dst to the gradient with respect to logits of the Mean
@@ -97,7 +95,8 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 // error dst is neither sized nor written.
 func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
 	checkDense("CrossEntropyGrad", "dst", dst)
-	loss, _, err := crossEntropy("CrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	var loss Loss
+	_, err := crossEntropy(&loss, "CrossEntropyGrad", output{grad: dst}, logits, target, opts)
 	return loss, err
 }
 
@@ -133,7 +132,8 @@ func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Opt
 // whose value is not allowed, and else for the first target, by rows, that is
 // negative or not finite; the Loss is then zero.
 func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
-	loss, _, err := softCrossEntropy("SoftCrossEntropy", output{}, logits, target, opts)
+	var loss Loss
+	_, err := softCrossEntropy(&loss, "SoftCrossEntropy", output{}, logits, target, opts)
 	return loss, err
 }
 
@@ -146,8 +146,7 @@ func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
 // mat.ErrShape, after that for target, if dst is neither nil nor of length N.
 // On an error it returns nil, and dst is not written.
 func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Options) ([]float64, error) {
-	_, each, err := softCrossEntropy("SoftCrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
-	return each, err
+	return softCrossEntropy(new(Loss), "SoftCrossEntropyEach", output{each: dst, wantsEach: true}, logits, target, opts)
 }
 
 // SoftCrossEntropyGrad sets dst to the gradient with respect to logits of the
@@ -181,7 +180,8 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 // would mean nothing. On an error dst is neither sized nor written.
 func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
 	checkDense("SoftCrossEntropyGrad", "dst", dst)
-	loss, _, err := softCrossEntropy("SoftCrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	var loss Loss
+	_, err := softCrossEntropy(&loss, "SoftCrossEntropyGrad", output{grad: dst}, logits, target, opts)
 	return loss, err
 }
 
@@ -214,9 +214,10 @@ func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
 	return inPlace, ok && (o.each == nil || len(o.each) == x.rows)
 }
 
-// crossEntropy is the functions with labels.
-func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *Options) (loss Loss, each []float64, err error) {
-	t := entropies.Get().(*entropy)
+// crossEntropy is the functions with labels. It sets loss, which is zero.
+func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target []int, opts *Options) (each []float64, err error) {
+	w := workspaces.Get().(*workspace)
+	t := &w.entropy
 	inPlace, small := out.small(&t.logits, logits)
 	if !small || len(target) != t.logits.rows {
 		rows, cols := checkLabelled(fn, "logits", logits, target)
@@ -225,19 +226,19 @@ func crossEntropy(fn string, out output, logits mat.Matrix, target []int, opts *
 		inPlace = out.grad != nil && sameRegion(out.grad, logits)
 	}
 	if err := t.settings.resolveLabels(fn, opts, target, t.logits.rows, t.logits.cols, out.grad != nil); err != nil {
-		t.release()
-		return Loss{}, nil, err
+		w.endEntropy()
+		return nil, err
 	}
 	t.target, t.inPlace = target, inPlace
 	t.setOutput(&out)
 	weight, ignored := t.settings.lossWeight(target)
-	each = t.run(&loss, &weight, ignored)
-	return loss, each, nil
+	return w.runEntropy(loss, &weight, ignored), nil
 }
 
 // softCrossEntropy is the functions with distributions.
-func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Options) (loss Loss, each []float64, err error) {
-	t := entropies.Get().(*entropy)
+func softCrossEntropy(loss *Loss, fn string, out output, logits, target mat.Matrix, opts *Options) (each []float64, err error) {
+	w := workspaces.Get().(*workspace)
+	t := &w.entropy
 	x, soft := &t.logits, &t.soft
 	inPlace, small := out.small(x, logits)
 	softInPlace, softSmall := out.small(soft, target)
@@ -259,14 +260,13 @@ func softCrossEntropy(fn string, out output, logits, target mat.Matrix, opts *Op
 		err = t.settings.checkSoftProducts(soft)
 	}
 	if err != nil {
-		t.release()
-		return Loss{}, nil, err
+		w.endEntropy()
+		return nil, err
 	}
 	t.inPlace = inPlace || softInPlace
 	t.setOutput(&out)
 	weight, ignored := t.settings.softLossWeight(x.rows)
-	each = t.run(&loss, &weight, ignored)
-	return loss, each, nil
+	return w.runEntropy(loss, &weight, ignored), nil
 }
 
 // An entropy is the loss of a batch of logits, and its gradient where out has
@@ -289,12 +289,12 @@ type entropy struct {
 	correct []int
 }
 
-var entropies = sync.Pool{New: func() any { return new(entropy) }}
-
-// release gives t back, without the caller's storage.
-func (t *entropy) release() {
-	*t = entropy{sums: kept(t.sums), correct: kept(t.correct)}
-	entropies.Put(t)
+// endEntropy gives w back, without the caller's storage.
+func (w *workspace) endEntropy() {
+	sums, correct := kept(w.entropy.sums), kept(w.entropy.correct)
+	w.entropy = entropy{}
+	w.entropy.sums, w.entropy.correct = sums, correct
+	w.release()
 }
 
 // setOutput sizes or allocates the output, now that nothing more can go wrong.
@@ -307,52 +307,54 @@ func (t *entropy) setOutput(out *output) {
 	}
 }
 
-// run sets loss, of the given weight and number of rows that do not count,
-// computes whatever else t asks for, and ends t. It returns the losses of the
-// rows where these are wanted.
-func (t *entropy) run(loss *Loss, weight *kernel.ExactSum, ignored int) (each []float64) {
+// runEntropy sets loss, of the given weight and number of rows that do not count,
+// computes whatever else w.entropy asks for, and ends it. It returns the losses
+// of the rows where these are wanted.
+func (w *workspace) runEntropy(loss *Loss, weight *kernel.ExactSum, ignored int) (each []float64) {
+	t := &w.entropy
 	rows, cols := t.logits.rows, t.logits.cols
 	t.divisor = newDivisor(t.settings.reduction, weight)
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
-	var sum kernel.ExactSum
-	correct := 0
-	units := (rows + t.unitRows() - 1) / t.unitRows()
+	size, correct := t.unitRows(), 0
+	if rows <= size && cols < hugeRow {
+		correct = t.rows(w, 0, rows)
+		loss.set(w.sum.Total(), weight, rows, ignored)
+	} else {
+		t.runUnits(w, (rows+size-1)/size)
+		var sum kernel.ExactSum
+		for u := range t.sums {
+			sum.Merge(&t.sums[u])
+			correct += t.correct[u]
+		}
+		loss.set(&sum, weight, rows, ignored)
+	}
+	if t.target != nil {
+		loss.judge(correct)
+	}
+	each = t.each
+	w.endEntropy()
+	return each
+}
+
+// runUnits does so many units.
+func (t *entropy) runUnits(w *workspace, units int) {
+	rows, cols := t.logits.rows, t.logits.cols
 	t.sums, t.correct = grow(t.sums, units), grow(t.correct, units)
 	switch {
-	case units == 1 && cols < hugeRow:
-		w := workspaces.Get().(*workspace)
-		sum, correct = t.rows(w, 0, rows)
-		workspaces.Put(w)
-		units = 0
 	case t.logits.kind == sourceForeign || t.soft.m != nil && t.soft.kind == sourceForeign:
 		// At is for this goroutine alone.
-		w := workspaces.Get().(*workspace)
 		for u := range units {
 			t.do(w, u)
 		}
-		w.release()
 	case spreads(rows, cols):
-		w := workspaces.Get().(*workspace)
 		w.spread = true
 		for u := range units {
 			t.do(w, u)
 		}
 		w.spread = false
-		w.release()
 	default:
-		run(t, units, elements(rows, cols))
+		w.run(t, units, elements(rows, cols))
 	}
-	for u := range units {
-		sum.Merge(&t.sums[u])
-		correct += t.correct[u]
-	}
-	loss.set(&sum, weight, rows, ignored)
-	if t.target != nil {
-		loss.judge(correct)
-	}
-	each = t.each
-	t.release()
-	return each
 }
 
 // unitRows is how many rows a unit has.
@@ -364,23 +366,24 @@ func (t *entropy) unitRows() int {
 func (t *entropy) do(w *workspace, unit int) {
 	size := t.unitRows()
 	begin := unit * size
-	t.sums[unit], t.correct[unit] = t.rows(w, begin, min(size, t.logits.rows-begin))
+	t.correct[unit] = t.rows(w, begin, min(size, t.logits.rows-begin))
+	t.sums[unit] = *w.sum.Total()
 }
 
-// rows computes n rows from row begin. It returns the sum of their losses, and
-// how many are correct.
-func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
+// rows computes n rows from row begin. It sets w.sum to the sum of their losses,
+// and returns how many are correct.
+func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 	b := batch{task: t, work: w, begin: begin}
 	w.sum.Reset()
 	if isLong(t.logits.cols) || t.hasSmoothedLabels() && !t.inPlace && t.settings.byChunks(&t.logits) {
 		b.long(n)
-		return w.sum.Total(), b.correct
+		return b.correct
 	}
 	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
 	step := panelRows(t.logits.cols)
 	if t.target == nil || t.settings.smoothing != 0 {
 		b.weighted(n)
-		return w.sum.Total(), b.correct
+		return b.correct
 	}
 	if t.settings.weight != nil && t.sideBySide(n) {
 		b.setClassWeights()
@@ -395,7 +398,7 @@ func (t *entropy) rows(w *workspace, begin, n int) (kernel.ExactSum, int) {
 			b.labelled(i, rows)
 		}
 	}
-	return w.sum.Total(), b.correct
+	return b.correct
 }
 
 // panelOf returns rows i to i+n of s, which buf, grown, is for. Of a matrix of

@@ -324,7 +324,7 @@ func (t *linear) run() (Loss, []float64) {
 		clear(t.db)
 	}
 	sum := losses.Total()
-	loss := newLoss(&sum, &weight, rows, ignored)
+	loss := newLoss(sum, &weight, rows, ignored)
 	loss.judge(correct)
 	each := t.each
 	t.release()
@@ -571,6 +571,13 @@ func (t *linear) share(step linearStep, rowBlocks, rowSize, colBlocks, colSize i
 	w.release()
 }
 
+// doLosses does n rows of the chunk, from row i. Their losses are kept, and added
+// up later.
+func (t *linear) doLosses(w *workspace, unit, i, n int) {
+	t.correct[unit] = t.chunk.rows(w, i, n)
+	w.sum.Reset()
+}
+
 // do does a unit of a step.
 func (t *linear) do(w *workspace, unit int) {
 	i, j := unit/t.units[1]*t.size[0], unit%t.units[1]*t.size[1]
@@ -580,10 +587,10 @@ func (t *linear) do(w *workspace, unit int) {
 		n := block(i, t.size[0], t.counted)
 		t.doLogits(w, i, n, t.first+j, block(j, t.size[1], t.held))
 		if t.fused {
-			_, t.correct[unit] = t.chunk.rows(w, i, n)
+			t.doLosses(w, unit, i, n)
 		}
 	case linearLosses:
-		_, t.correct[unit] = t.chunk.rows(w, i, block(i, t.size[0], t.chunk.logits.rows))
+		t.doLosses(w, unit, i, block(i, t.size[0], t.chunk.logits.rows))
 	case linearPartials:
 		t.doPartial(i)
 	case linearGradient:

@@ -155,7 +155,7 @@ func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactS
 			copy(each[begin:], losses[:len(panel)])
 		}
 	}
-	return w.sum.Total()
+	return *w.sum.Total()
 }
 
 // nllSmooth adds up the losses with smoothing.
@@ -216,7 +216,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		for i := range n {
 			t.doLong(w, q, begin+i)
 		}
-		t.sums[unit] = w.sum.Total()
+		t.sums[unit] = *w.sum.Total()
 		return
 	}
 	var data []float64
@@ -239,7 +239,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		for i := 0; i < n; i += kernel.Width {
 			t.doFew(w, q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
-		t.sums[unit] = w.sum.Total()
+		t.sums[unit] = *w.sum.Total()
 		return
 	}
 	for i := range n {
@@ -256,7 +256,7 @@ func (t *smoothTask) do(w *workspace, unit int) {
 			t.each[begin+i] = l
 		}
 	}
-	t.sums[unit] = w.sum.Total()
+	t.sums[unit] = *w.sum.Total()
 }
 
 // doLong is do for one long row.

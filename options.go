@@ -181,20 +181,28 @@ func (s *settings) classWeightAt(c int) float64 {
 	return s.weight[c]
 }
 
+// fewRows are so few that a sum in lanes is not worth while.
+const fewRows = kernel.Lanes
+
 // lossWeight returns, for labels that have been checked, the sum over the
 // rows that count of class weight times sample weight, each product rounded,
 // and the number of the other rows.
 func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
 		if s.ignored.none() {
-			return kernel.ExactOf(float64(len(target))), 0
+			return kernel.ExactOfOne(float64(len(target))), 0
 		}
 		for _, y := range target {
 			ignored += s.ignored.one(y)
 		}
-		return kernel.ExactOf(float64(len(target) - ignored)), ignored
+		return kernel.ExactOfOne(float64(len(target) - ignored)), ignored
 	}
 	// By panels, without a branch on what a row is.
+	if n := len(target); n <= fewRows {
+		var product [fewRows]float64
+		ignored = s.panelWeights(product[:n], target, 0)
+		return kernel.ExactOf(product[:n]), ignored
+	}
 	var sum kernel.LossSum
 	var product [kernel.Width]float64
 	for i := 0; i < len(target); i += kernel.Width {
@@ -202,7 +210,7 @@ func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int
 		ignored += s.panelWeights(product[:n], target, i)
 		sum.AddPanel(product[:n])
 	}
-	return sum.Total(), ignored
+	return *sum.Total(), ignored
 }
 
 // panelWeights sets product to class weight times sample weight of the rows from
@@ -239,15 +247,12 @@ func (s *settings) panelWeights(product []float64, target []int, first int) (ign
 // count.
 func (s *settings) softLossWeight(rows int) (weight kernel.ExactSum, ignored int) {
 	if s.sampleWeight == nil {
-		return kernel.ExactOf(float64(rows)), 0
+		return kernel.ExactOfOne(float64(rows)), 0
 	}
-	var sum kernel.LossSum
 	for _, w := range s.sampleWeight {
 		if w == 0 {
 			ignored++
-			continue
 		}
-		sum.Add(w)
 	}
-	return sum.Total(), ignored
+	return kernel.ExactOf(s.sampleWeight), ignored
 }

@@ -23,13 +23,18 @@ const parallelWork = 1 << 15
 // run does all units of t, of the given work in all, on at most GOMAXPROCS
 // goroutines, the caller's among them, and returns when they are done.
 func run(t task, units, work int) {
+	w := workspaces.Get().(*workspace)
+	w.run(t, units, work)
+	w.release()
+}
+
+// run is the same for a caller that has a workspace.
+func (w *workspace) run(t task, units, work int) {
 	procs := goroutines(units, work)
 	if procs == 1 {
-		w := workspaces.Get().(*workspace)
 		for u := range units {
 			t.do(w, u)
 		}
-		w.release()
 		return
 	}
 	c := crews.Get().(*crew)
@@ -39,7 +44,7 @@ func run(t task, units, work int) {
 	for range procs - 1 {
 		go c.help()
 	}
-	c.work()
+	c.work(w)
 	c.members.Wait()
 	c.task = nil
 	crews.Put(c)
@@ -67,11 +72,12 @@ var crews = sync.Pool{New: func() any { return new(crew) }}
 
 func (c *crew) help() {
 	defer c.members.Done()
-	c.work()
+	w := workspaces.Get().(*workspace)
+	c.work(w)
+	w.release()
 }
 
-func (c *crew) work() {
-	w := workspaces.Get().(*workspace)
+func (c *crew) work(w *workspace) {
 	for {
 		u := c.next.Add(1) - 1
 		if u >= c.units {
@@ -79,7 +85,6 @@ func (c *crew) work() {
 		}
 		c.task.do(w, int(u))
 	}
-	w.release()
 }
 
 // groupRows returns the number of rows whose losses are added up one by one

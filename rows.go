@@ -24,6 +24,8 @@ type workspace struct {
 	// lowSums are the low words of the sums of columns of many blocks.
 	lowSums kernel.LowSums
 	tile    kernel.Tile
+	// entropy is the call that has this workspace, if it is one of entropy.
+	entropy entropy
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile

@@ -25,8 +25,8 @@ type ExactSum struct {
 	wide         *wideSum
 }
 
-// ExactOf returns the sum of the finite x alone.
-func ExactOf(x float64) ExactSum { return ExactSum{hi: x} }
+// ExactOfOne returns the sum of the finite x alone.
+func ExactOfOne(x float64) ExactSum { return ExactSum{hi: x} }
 
 // Add adds x to the sum.
 //

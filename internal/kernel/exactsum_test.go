@@ -161,7 +161,7 @@ func TestExactSum(t *testing.T) {
 					}
 				}
 				losses.Total()
-				sums = append(sums, losses.Total())
+				sums = append(sums, *losses.Total())
 				for i := range sums[:len(sums)-1] {
 					if i > 0 {
 						if r.IntN(2) == 0 {
@@ -217,7 +217,7 @@ func TestExactSumSpecial(t *testing.T) {
 			}
 			s.Merge(&part)
 			total := losses.Total()
-			for _, s := range []*ExactSum{&s, &total} {
+			for _, s := range []*ExactSum{&s, total} {
 				value, rest := s.Split()
 				if math.Float64bits(value) != math.Float64bits(test.want) || rest != (ExactRest{}) {
 					t.Errorf("%v: %v, %+v, want %v", test.x, value, rest, test.want)

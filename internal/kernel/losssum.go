@@ -31,6 +31,9 @@ func addLanesGo(s *laneSums, x, rest []float64) bool {
 	return left > 0
 }
 
+// fewestInLanes is how many terms are worth a sum in lanes.
+const fewestInLanes = 2 * Lanes
+
 // A LossSum adds up the losses of rows, exactly. Its cost is a few operations a
 // row: in lanes while what is left of every addition is 0, as it is unless
 // losses are some 15 orders of magnitude apart, and in more lanes unless they are
@@ -46,6 +49,21 @@ type LossSum struct {
 	n       int
 	// What addLanes leaves.
 	rest [Width]float64
+}
+
+// ExactOf returns the sum of x.
+func ExactOf(x []float64) (sum ExactSum) {
+	if len(x) < fewestInLanes {
+		sum.addAll(x)
+		return sum
+	}
+	var s LossSum
+	for len(x) > Width {
+		s.AddPanel(x[:Width])
+		x = x[Width:]
+	}
+	s.AddPanel(x)
+	return *s.Total()
 }
 
 // Reset empties the sum.
@@ -75,9 +93,7 @@ func (s *LossSum) addWaiting() {
 
 // AddPanel adds the losses of at most Width rows.
 func (s *LossSum) AddPanel(losses []float64) {
-	// So many are worth while.
-	const fewest = 2 * Lanes
-	if len(losses) >= fewest {
+	if len(losses) >= fewestInLanes {
 		inLanes := losses[:len(losses)&^(Lanes-1)]
 		before := s.lanes
 		if addLanes(&s.lanes, inLanes, s.rest[:len(inLanes)]) {
@@ -113,8 +129,8 @@ func (s *laneSums) areFinite() bool {
 	return not == 0
 }
 
-// Total returns the sum.
-func (s *LossSum) Total() ExactSum {
+// Total returns the sum, which holds until the next Reset or Add.
+func (s *LossSum) Total() *ExactSum {
 	if s.n > 0 {
 		s.addWaiting()
 	}
@@ -128,5 +144,5 @@ func (s *LossSum) Total() ExactSum {
 		s.exact.addAll(s.more.lo[:])
 		s.more, s.usedMore = laneSums{}, false
 	}
-	return s.exact
+	return &s.exact
 }
