@@ -203,24 +203,21 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	u, uStride := t.upstream.block(&w.softIn, i, 0, n, cols)
 	dst := t.out.Data[i*t.out.Stride:]
 	if !worthPacking(n, cols) {
+		hi, lo := &w.panel.Hi[0], &w.panel.Lo[0]
 		for k := range n {
-			u := u[k*uStride:][:cols]
-			sum := kernel.SumOf(u)
-			for j := 0; j < cols; j += kernel.PieceLen {
-				end := min(cols, j+kernel.PieceLen)
-				kernel.VectorJacobianOf(dst[k*t.out.Stride:][j:end], logp[k*stride:][j:end], u[j:end], sum.Hi, sum.Lo)
-			}
+			sum := kernel.SumOf(u[k*uStride:][:cols])
+			hi[k], lo[k] = sum.Hi, sum.Lo
 		}
+		kernel.VectorJacobianRows(kernel.Rows{Data: dst, Stride: t.out.Stride}, kernel.Rows{Data: logp, Stride: stride}, kernel.Rows{Data: u, Stride: uStride},
+			n, cols, hi[:], lo[:])
 		return
 	}
 	groups := kernel.GroupsFor(n)
 	w.tile.PackRows(logp, stride, n, cols)
 	w.coefficientTile.PackRows(u, uStride, n, cols)
 	w.panel.SumSlices(w.coefficientTile[:], cols, groups)
-	for j := range cols {
-		row := w.tile[j*kernel.Width:][:groups*kernel.Group]
-		kernel.ColumnsVectorJacobian(row, row, w.coefficientTile[j*kernel.Width:][:groups*kernel.Group], w.panel.Hi[0][:], w.panel.Lo[0][:], 0, 0, 0)
-	}
+	logps := kernel.Rows{Data: w.tile[:], Stride: kernel.Width}
+	kernel.VectorJacobianColumns(logps, logps, kernel.Rows{Data: w.coefficientTile[:], Stride: kernel.Width}, cols, groups*kernel.Group, w.panel.Hi[0][:], w.panel.Lo[0][:])
 	w.tile.UnpackRows(dst, t.out.Stride, n, cols)
 }
 
@@ -243,9 +240,6 @@ func (t *vectorJacobian) doLong(w *workspace, i int) {
 		kernel.VectorJacobianOf(kernel.ChunkOf(row, u), t.logp.chunk(&w.rowsIn, i, u), t.upstream.chunk(&w.softIn, i, u), sum.Hi, sum.Lo)
 	}
 }
-
-// rowsAhead is how many rows ahead of the one in work memory is prefetched.
-const rowsAhead = 4
 
 // doColumns does Width columns from column first, or those that are left, going
 // through memory in its order.
@@ -284,11 +278,15 @@ func (t *vectorJacobian) writeColumns(w *workspace, first, begin, end int) {
 		rows := min(kernel.BlockLen, end-i)
 		logp, stride := t.logp.block(&w.rowsIn, i, first, rows, n)
 		u, uStride := t.upstream.block(&w.softIn, i, first, rows, n)
-		for k := 0; k < rows; k += size {
-			entries := min(size, rows-k) * n
-			dst := t.out.Data[(i+k)*t.out.Stride+first:][:entries]
-			kernel.ColumnsVectorJacobian(dst, logp[k*stride:][:entries], u[k*uStride:][:entries], hi[:], lo[:],
-				rowsAhead*t.out.Stride, rowsAhead*stride, rowsAhead*uStride)
+		each := func(k, count, entries int) {
+			kernel.VectorJacobianColumns(kernel.Rows{Data: t.out.Data[(i+k)*t.out.Stride+first:], Stride: size * t.out.Stride},
+				kernel.Rows{Data: logp[k*stride:], Stride: size * stride}, kernel.Rows{Data: u[k*uStride:], Stride: size * uStride}, count, entries, hi[:], lo[:])
+		}
+		if full := rows / size; full > 0 {
+			each(0, full, size*n)
+		}
+		if left := rows % size; left > 0 {
+			each(rows-left, 1, left*n)
 		}
 	}
 }

@@ -26,8 +26,7 @@ func (g *generator) weightedKernels() {
 	g.weightedGradient()
 	g.areSoftTargets()
 	g.index()
-	g.vectorJacobian(false)
-	g.vectorJacobian(true)
+	g.vectorJacobian()
 	g.panelAdd()
 	g.panelTakeLow()
 	g.panelJoinLow()
@@ -565,112 +564,6 @@ func (g *generator) index() {
 	g.ADDQ(place.As64(), x)
 	g.MOVQ(x, address(g.ReturnIndex(0)))
 	g.finish()
-}
-
-// vectorJacobian: entries are formed as if nothing were special about them.
-// Where something is, it shows: a log-probability that is not at most 0, or a
-// NaN in the result.
-func (g *generator) vectorJacobian(byColumn bool) {
-	name, signature := "vectorJacobian", "func(dst, logp, u *float64, n int, hi, lo float64) int"
-	var ahead []reg.GPVirtual
-	does := "is vectorJacobianGo for n > 0 entries."
-	if byColumn {
-		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int, nextDst, nextLogp, nextU int) int"
-		does = "is columnsVectorJacobianGo for n > 0 entries. It prefetches what lies so many bytes ahead."
-	}
-	g.function(name, signature, does+" It returns how many it did: all, or those before a vector that has a special entry. dst may be logp or u.")
-	dst, logp, u, n := g.param("dst"), g.param("logp"), g.param("u"), g.param("n")
-	if g.wide {
-		g.keep("sixteenthsPerLn2", "sixteenthHi", "sixteenthLo", "scaledMagic", "Unscale", "one", "zero")
-	} else {
-		g.keep("zero")
-	}
-	pointers := []reg.GPVirtual{dst, logp, u}
-	var hi, lo Op
-	if byColumn {
-		h, l := g.param("hi"), g.param("lo")
-		ahead = []reg.GPVirtual{g.param("nextDst"), g.param("nextLogp"), g.param("nextU")}
-		pointers = append(pointers, h, l)
-		hi, lo = Mem{Base: h}, Mem{Base: l}
-	} else {
-		hi, lo = g.broadcast(address(g.Param("hi"))), g.broadcast(address(g.Param("lo")))
-	}
-	t := g.newTables()
-	total := g.GP64()
-	g.MOVQ(n, total)
-	w := g.width()
-	entry := func(y, u reg.VecVirtual, hi, lo Op, stop string) reg.VecVirtual {
-		special := g.compare(notLessEqual, y, g.constant("zero"))
-		p, pLow, complement, complementLow := g.exponential(t, y)
-		others := g.sub(hi, u)
-		product := g.mul(p, others)
-		productLow := g.fma(p, lo, g.fma(pLow, others, g.fms(p, others, product)))
-		unscale := g.constant("Unscale")
-		v := g.fms(u, complement, g.mul(product, unscale))
-		v = g.add(v, g.fms(u, complementLow, g.mul(productLow, unscale)))
-		v = g.add(v, g.constant("zero"))
-		// Infinite or NaN: a product may have overflowed of which the entry does not.
-		rest := g.sub(v, v)
-		g.or(special, g.compare(unordered, rest, rest))
-		g.test(special)
-		g.JNZ(LabelRef(stop))
-		return v
-	}
-	g.loop("vectors", n, w, func() {
-		v := entry(g.load(Mem{Base: logp}), g.load(Mem{Base: u}), hi, lo, "stop")
-		g.store(v, Mem{Base: dst})
-		for i, p := range pointers[:3] {
-			if byColumn {
-				g.PREFETCHT0(Mem{Base: p, Index: ahead[i], Scale: 1})
-			} else {
-				g.PREFETCHT0(Mem{Base: p, Disp: farAhead})
-			}
-		}
-		for _, p := range pointers {
-			g.ADDQ(imm(8*w), p)
-		}
-	})
-	g.TESTQ(n, n)
-	g.JZ(LabelRef("stop"))
-	m := g.remaining(n)
-	if byColumn {
-		hi, lo = g.loadMasked(hi.(Mem), m, g.loaded("zero")), g.loadMasked(lo.(Mem), m, g.loaded("zero"))
-	}
-	v := entry(g.loadMasked(Mem{Base: logp}, m, g.loaded("zero")), g.loadMasked(Mem{Base: u}, m, g.loaded("zero")), hi, lo, "stop")
-	g.storeMasked(v, m, Mem{Base: dst})
-	g.XORQ(n, n)
-	g.Label("stop")
-	g.SUBQ(n, total)
-	g.MOVQ(total, address(g.ReturnIndex(0)))
-	g.finish()
-}
-
-// exponential is newExponential for y ≤ 0, without its unscale.
-func (g *generator) exponential(t *tables, y reg.VecVirtual) (p, pLow, complement, complementLow reg.VecVirtual) {
-	alive := g.compare(greaterEqual, y, g.constant("minusFarthest"))
-	// The second operand is what a NaN gives.
-	y = g.maximum(y, g.constant("minusFarthest"))
-	base := g.constant("scaledMagic")
-	n := g.fma(y, g.constant("sixteenthsPerLn2"), base)
-	n = g.choose(g.compare(lessThan, g.constant("minusSeriesEnd"), y), n, base)
-	k := g.sub(n, base)
-	r := g.fnma(k, g.constant("sixteenthLo"), g.fnma(k, g.constant("sixteenthHi"), y))
-	power, rest := g.lookUp(t, n)
-	s := g.zeroUnless(alive, g.intAdd(power, g.shiftLeft(n, 48)))
-
-	m := g.one()
-	tail := m.NewConstant("factorial8")
-	for _, name := range []string{"factorial7", "factorial6", "factorial5", "factorial4", "factorial3", "half"} {
-		tail = m.Horner(tail, multi{r}, name)
-	}
-	part := g.mul(s, g.add(r, g.fma(tail.only(), g.mul(r, r), rest)))
-	p, pLow = g.fastTwoSum(s, part)
-
-	unscale := g.constant("Unscale")
-	s, part = g.mul(s, unscale), g.mul(part, unscale)
-	left := g.sub(g.loaded("one"), s)
-	complement = g.sub(left, part)
-	return p, pLow, complement, g.sub(g.sub(left, complement), part)
 }
 
 // panelAdd goes row by row, with the sums in memory.

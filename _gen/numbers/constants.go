@@ -33,6 +33,7 @@ func Constants(p *source.Package) func(name string) uint64 {
 		"frameMagic":     math.Float64bits(2*of("magic") + 16*of("scaleBits")),
 		"scaledMagic":    math.Float64bits(of("magic") + 16*of("scaleBits")),
 		"minusFarthest":  math.Float64bits(-of("farthest")),
+		"halvedMagic":    math.Float64bits(of("magic") - 16),
 		"minusSeriesEnd": math.Float64bits(-of("seriesEnd")),
 		"factorial3":     math.Float64bits(1.0 / 6),
 		"factorial4":     math.Float64bits(1.0 / 24),

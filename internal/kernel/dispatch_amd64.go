@@ -722,46 +722,38 @@ func IndexOf(x []float64, v float64) int {
 	}
 }
 
-// VectorJacobianOf goes from one special entry to the next, each of which it
-// leaves to Go together with those that follow it.
+// VectorJacobianOf is vectorJacobianGo.
 func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
-	logp, dst = logp[:len(u)], dst[:len(u)]
-	raceReadSlice(logp)
-	raceReadSlice(u)
-	raceWriteSlice(dst)
-	for len(u) > 0 {
-		done := 0
-		switch active {
-		case tierAVX512:
-			done = vectorJacobianAVX512(&dst[0], &logp[0], &u[0], len(u), hi, lo)
-		case tierAVX2:
-			done = vectorJacobianAVX2(&dst[0], &logp[0], &u[0], len(u), hi, lo)
-		}
-		next := specialEnd(done, len(u))
-		vectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi, lo)
-		dst, logp, u = dst[next:], logp[next:], u[next:]
+	if len(u) > 0 {
+		his, los := [1]float64{hi}, [1]float64{lo}
+		VectorJacobianRows(Rows{dst, 0}, Rows{logp, 0}, Rows{u, 0}, 1, len(u), his[:], los[:])
 	}
 }
 
-// ColumnsVectorJacobian is VectorJacobianOf with a sum for every entry.
-//
-// The next rows are prefetched, which lie so many entries ahead.
-func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, nextDst, nextLogp, nextU int) {
-	logp, dst = logp[:len(u)], dst[:len(u)]
-	raceReadSlice(logp)
-	raceReadSlice(u)
-	raceWriteSlice(dst)
-	for len(u) > 0 {
-		done := 0
-		switch active {
-		case tierAVX512:
-			done = columnsVectorJacobianAVX512(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
-		case tierAVX2:
-			done = columnsVectorJacobianAVX2(&dst[0], &logp[0], &u[0], &hi[0], &lo[0], len(u), 8*nextDst, 8*nextLogp, 8*nextU)
-		}
-		next := specialEnd(done, len(u))
-		columnsVectorJacobianGo(dst[done:next], logp[done:next], u[done:next], hi[done:next], lo[done:next])
-		dst, logp, u, hi, lo = dst[next:], logp[next:], u[next:], hi[next:], lo[next:]
+func VectorJacobianRows(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	vectorJacobian(dst, logp, u, rows, n, hi[:rows], lo[:rows], 0)
+}
+
+func VectorJacobianColumns(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	vectorJacobian(dst, logp, u, rows, n, hi[:n], lo[:n], 1)
+}
+
+// vectorJacobian is of rows, or of columns if step is 1.
+func vectorJacobian(dst, logp, u Rows, rows, n int, hi, lo []float64, step int) {
+	raceReadRows(logp.Data, logp.Stride, rows, n)
+	raceReadRows(u.Data, u.Stride, rows, n)
+	raceWriteRows(dst.Data, dst.Stride, rows, n)
+	// Beyond the last row nothing is looked at.
+	_, _, _ = dst.row(rows-1, n), logp.row(rows-1, n), u.row(rows-1, n)
+	switch {
+	case active == tierAVX512:
+		vectorJacobianAVX512(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step)
+	case active == tierAVX2:
+		vectorJacobianAVX2(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step)
+	case step == 0:
+		vectorJacobianRowsGo(dst, logp, u, rows, n, hi, lo)
+	default:
+		vectorJacobianColumnsGo(dst, logp, u, rows, n, hi, lo)
 	}
 }
 

@@ -299,8 +299,22 @@ func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
 	}
 }
 
-// ColumnsVectorJacobian is VectorJacobianOf with a sum for every entry.
-func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
+// VectorJacobianRows takes one row after the other.
+func VectorJacobianRows(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	for i := range rows {
+		VectorJacobianOf(dst.row(i, n), logp.row(i, n), u.row(i, n), hi[i], lo[i])
+	}
+}
+
+// VectorJacobianColumns takes one row after the other.
+func VectorJacobianColumns(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	for i := range rows {
+		columnsVectorJacobian(dst.row(i, n), logp.row(i, n), u.row(i, n), hi, lo)
+	}
+}
+
+// columnsVectorJacobian is VectorJacobianOf with a sum for every entry.
+func columnsVectorJacobian(dst, logp, u, hi, lo []float64) {
 	logp, dst, hi, lo = logp[:len(u)], dst[:len(u)], hi[:len(u)], lo[:len(u)]
 	raceReadSlice(logp)
 	raceReadSlice(u)

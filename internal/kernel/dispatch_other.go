@@ -134,8 +134,12 @@ func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
 
 func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) { vectorJacobianGo(dst, logp, u, hi, lo) }
 
-func ColumnsVectorJacobian(dst, logp, u, hi, lo []float64, _, _, _ int) {
-	columnsVectorJacobianGo(dst, logp, u, hi, lo)
+func VectorJacobianRows(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	vectorJacobianRowsGo(dst, logp, u, rows, n, hi, lo)
+}
+
+func VectorJacobianColumns(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	vectorJacobianColumnsGo(dst, logp, u, rows, n, hi, lo)
 }
 
 func (c *Panel) Add(x []float64, stride, n, width int) { c.addGo(x, stride, n, width) }

@@ -267,6 +267,24 @@ DATA exponentOne<>+16(SB)/8, $0x0010000000000000
 DATA exponentOne<>+24(SB)/8, $0x0010000000000000
 GLOBL exponentOne<>(SB), RODATA|NOPTR, $32
 
+DATA unscales<>+0(SB)/8, $0x37f0000000000000
+DATA unscales<>+8(SB)/8, $0x37f0000000000000
+DATA unscales<>+16(SB)/8, $0x37f0000000000000
+DATA unscales<>+24(SB)/8, $0x37f0000000000000
+DATA unscales<>+32(SB)/8, $0x37f0000000000000
+DATA unscales<>+40(SB)/8, $0x37f0000000000000
+DATA unscales<>+48(SB)/8, $0x37f0000000000000
+DATA unscales<>+56(SB)/8, $0x37f0000000000000
+DATA unscales<>+64(SB)/8, $0x37f0000000000000
+DATA unscales<>+72(SB)/8, $0x37f0000000000000
+DATA unscales<>+80(SB)/8, $0x37f0000000000000
+DATA unscales<>+88(SB)/8, $0x37f0000000000000
+DATA unscales<>+96(SB)/8, $0x37f0000000000000
+DATA unscales<>+104(SB)/8, $0x37f0000000000000
+DATA unscales<>+112(SB)/8, $0x37f0000000000000
+DATA unscales<>+120(SB)/8, $0x37f0000000000000
+GLOBL unscales<>(SB), RODATA|NOPTR, $128
+
 DATA minusFarthest<>+0(SB)/8, $0xc088b00000000000
 DATA minusFarthest<>+8(SB)/8, $0xc088b00000000000
 DATA minusFarthest<>+16(SB)/8, $0xc088b00000000000
@@ -326,6 +344,30 @@ DATA half<>+8(SB)/8, $0x3fe0000000000000
 DATA half<>+16(SB)/8, $0x3fe0000000000000
 DATA half<>+24(SB)/8, $0x3fe0000000000000
 GLOBL half<>(SB), RODATA|NOPTR, $32
+
+DATA halvedMagic<>+0(SB)/8, $0x4337fffffffffff0
+DATA halvedMagic<>+8(SB)/8, $0x4337fffffffffff0
+DATA halvedMagic<>+16(SB)/8, $0x4337fffffffffff0
+DATA halvedMagic<>+24(SB)/8, $0x4337fffffffffff0
+GLOBL halvedMagic<>(SB), RODATA|NOPTR, $32
+
+DATA mostExponent<>+0(SB)/8, $0x4086300000000000
+DATA mostExponent<>+8(SB)/8, $0x4086300000000000
+DATA mostExponent<>+16(SB)/8, $0x4086300000000000
+DATA mostExponent<>+24(SB)/8, $0x4086300000000000
+GLOBL mostExponent<>(SB), RODATA|NOPTR, $32
+
+DATA jacobianDown<>+0(SB)/8, $0x3370000000000000
+DATA jacobianDown<>+8(SB)/8, $0x3370000000000000
+DATA jacobianDown<>+16(SB)/8, $0x3370000000000000
+DATA jacobianDown<>+24(SB)/8, $0x3370000000000000
+GLOBL jacobianDown<>(SB), RODATA|NOPTR, $32
+
+DATA jacobianUp<>+0(SB)/8, $0x4c70000000000000
+DATA jacobianUp<>+8(SB)/8, $0x4c70000000000000
+DATA jacobianUp<>+16(SB)/8, $0x4c70000000000000
+DATA jacobianUp<>+24(SB)/8, $0x4c70000000000000
+GLOBL jacobianUp<>(SB), RODATA|NOPTR, $32
 
 DATA laneNumbers<>+0(SB)/8, $0x0000000000000000
 DATA laneNumbers<>+8(SB)/8, $0x0000000000000001
@@ -5041,385 +5083,368 @@ found:
 	VZEROUPPER
 	RET
 
-// func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
+// func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         logp+8(FP), CX
-	MOVQ         u+16(FP), DX
-	MOVQ         n+24(FP), BX
-	VXORPD       Y0, Y0, Y0
-	VBROADCASTSD hi+32(FP), Y1
-	VBROADCASTSD lo+40(FP), Y2
-	LEAQ         powerPairs<>+0(SB), SI
-	MOVQ         BX, DI
+TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $120-88
+	VXORPD  Y0, Y0, Y0
+	LEAQ    powerPairs<>+0(SB), AX
+	MOVQ    dstStride+24(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    CX, dstStride+24(FP)
+	SHLQ    $0x02, CX
+	MOVQ    $0x00000800, DX
+	CMPQ    step+80(FP), $0x00
+	CMOVQEQ DX, CX
+	MOVQ    CX, 112(SP)
+	MOVQ    stride+32(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    CX, stride+32(FP)
+	SHLQ    $0x02, CX
+	MOVQ    $0x00000800, DX
+	CMPQ    step+80(FP), $0x00
+	CMOVQEQ DX, CX
+	MOVQ    CX, 96(SP)
+	MOVQ    uStride+40(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    CX, uStride+40(FP)
+	SHLQ    $0x02, CX
+	MOVQ    $0x00000800, DX
+	CMPQ    step+80(FP), $0x00
+	CMOVQEQ DX, CX
+	MOVQ    CX, 104(SP)
 
-vectors:
-	CMPQ           BX, $0x04
-	JLT            vectorsDone
-	VMOVUPD        (CX), Y3
-	VMOVUPD        (DX), Y4
-	VCMPPD         $0x16, Y0, Y3, Y5
-	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y3, Y6
-	VMAXPD         minusFarthest<>+0(SB), Y3, Y3
-	VMOVUPD        scaledMagic<>+0(SB), Y7
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y7
-	VMOVUPD        minusSeriesEnd<>+0(SB), Y8
-	VCMPPD         $0x11, Y3, Y8, Y8
-	VBLENDVPD      Y8, scaledMagic<>+0(SB), Y7, Y7
-	VSUBPD         scaledMagic<>+0(SB), Y7, Y8
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y3
-	VPSLLQ         $0x04, Y7, Y8
-	VPAND          low4Pairs<>+0(SB), Y8, Y8
-	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, R8
-	VBROADCASTF128 (SI)(R8*1), Y10
-	VMOVQ          X9, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, R8
-	VBROADCASTF128 (SI)(R8*1), Y8
-	VPEXTRQ        $0x01, X9, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y8, Y8
-	VUNPCKLPD      Y8, Y10, Y9
-	VUNPCKHPD      Y8, Y10, Y8
-	VPSLLQ         $0x30, Y7, Y7
-	VPADDQ         Y7, Y9, Y7
-	VANDPD         Y7, Y6, Y6
-	VMOVUPD        factorial8<>+0(SB), Y7
-	VFMADD213PD    factorial7<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial6<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial5<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial4<>+0(SB), Y3, Y7
-	VFMADD213PD    factorial3<>+0(SB), Y3, Y7
-	VFMADD213PD    half<>+0(SB), Y3, Y7
-	VMULPD         Y3, Y3, Y9
-	VFMADD231PD    Y9, Y7, Y8
-	VADDPD         Y8, Y3, Y3
-	VMULPD         Y3, Y6, Y3
-	VADDPD         Y3, Y6, Y7
-	VSUBPD         Y6, Y7, Y8
-	VSUBPD         Y8, Y3, Y8
-	VMULPD         Unscale<>+0(SB), Y6, Y6
+row:
+	MOVQ         dst+0(FP), CX
+	MOVQ         logp+8(FP), DX
+	MOVQ         u+16(FP), BX
+	MOVQ         n+56(FP), SI
+	MOVQ         hi+64(FP), DI
+	MOVQ         lo+72(FP), R8
+	CMPQ         step+80(FP), $0x00
+	JNE          entries
+	VBROADCASTSD (DI), Y1
+	VMOVUPD      Y1, (SP)
+	LEAQ         (SP), DI
+	ADDQ         $0x08, hi+64(FP)
+	VBROADCASTSD (R8), Y1
+	VMOVUPD      Y1, 32(SP)
+	LEAQ         32(SP), R8
+	ADDQ         $0x08, lo+72(FP)
+
+entries:
+	CMPQ    SI, $0x04
+	JLT     someIn
+	VMOVUPD (DX), Y1
+	VMOVUPD (BX), Y2
+
+in:
+	LEAQ           unscales<>+0(SB), R9
+	VCMPPD         $0x11, Y1, Y0, Y3
+	VMOVMSKPD      Y3, R10
+	TESTL          R10, R10
+	JNZ            positive
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y1, Y3
+	VBROADCASTSD   minusFarthest<>+0(SB), Y4
+	VMAXPD         Y1, Y4, Y1
+	VMOVUPD        scaledMagic<>+0(SB), Y4
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y4
+	VMOVUPD        minusSeriesEnd<>+0(SB), Y5
+	VCMPPD         $0x11, Y1, Y5, Y5
+	VBLENDVPD      Y5, scaledMagic<>+0(SB), Y4, Y4
+	VSUBPD         scaledMagic<>+0(SB), Y4, Y5
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y5, Y1
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y5, Y1
+	VPSLLQ         $0x04, Y4, Y5
+	VPAND          low4Pairs<>+0(SB), Y5, Y5
+	VEXTRACTI128   $0x01, Y5, X6
+	VMOVQ          X5, R10
+	VBROADCASTF128 (AX)(R10*1), Y7
+	VMOVQ          X6, R10
+	VINSERTF128    $0x01, (AX)(R10*1), Y7, Y7
+	VPEXTRQ        $0x01, X5, R10
+	VBROADCASTF128 (AX)(R10*1), Y5
+	VPEXTRQ        $0x01, X6, R10
+	VINSERTF128    $0x01, (AX)(R10*1), Y5, Y5
+	VUNPCKLPD      Y5, Y7, Y6
+	VUNPCKHPD      Y5, Y7, Y5
+	VPSLLQ         $0x30, Y4, Y4
+	VPADDQ         Y4, Y6, Y4
+	VANDPD         Y4, Y3, Y3
+	VMOVUPD        factorial8<>+0(SB), Y4
+	VFMADD213PD    factorial7<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial6<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial5<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial4<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial3<>+0(SB), Y1, Y4
+	VFMADD213PD    half<>+0(SB), Y1, Y4
+	VMULPD         Y1, Y1, Y6
+	VFMADD231PD    Y6, Y4, Y5
+	VADDPD         Y5, Y1, Y1
+	VMULPD         Y1, Y3, Y5
+	VADDPD         Y5, Y3, Y1
+	VSUBPD         Y3, Y1, Y4
+	VSUBPD         Y4, Y5, Y4
 	VMULPD         Unscale<>+0(SB), Y3, Y3
-	VBROADCASTSD   one<>+0(SB), Y9
-	VSUBPD         Y6, Y9, Y6
-	VSUBPD         Y3, Y6, Y9
-	VSUBPD         Y9, Y6, Y6
-	VSUBPD         Y3, Y6, Y3
-	VSUBPD         Y4, Y1, Y6
-	VMULPD         Y6, Y7, Y10
-	VMOVAPD        Y10, Y11
-	VFMSUB231PD    Y6, Y7, Y11
-	VFMADD231PD    Y6, Y8, Y11
-	VMOVAPD        Y11, Y6
-	VFMADD231PD    Y2, Y7, Y6
-	VMULPD         Unscale<>+0(SB), Y10, Y7
-	VFMSUB231PD    Y9, Y4, Y7
-	VMULPD         Unscale<>+0(SB), Y6, Y6
-	VFMSUB231PD    Y3, Y4, Y6
-	VADDPD         Y6, Y7, Y3
-	VADDPD         Y0, Y3, Y3
-	VSUBPD         Y3, Y3, Y4
-	VCMPPD         $0x03, Y4, Y4, Y4
-	VORPD          Y5, Y4, Y5
-	VMOVMSKPD      Y5, R8
-	TESTL          R8, R8
-	JNZ            stop
-	VMOVUPD        Y3, (AX)
-	PREFETCHT0     2048(AX)
-	PREFETCHT0     2048(CX)
-	PREFETCHT0     2048(DX)
-	ADDQ           $0x20, AX
-	ADDQ           $0x20, CX
-	ADDQ           $0x20, DX
-	SUBQ           $0x04, BX
-	JMP            vectors
+	VMULPD         Unscale<>+0(SB), Y5, Y5
+	VBROADCASTSD   one<>+0(SB), Y6
+	VSUBPD         Y3, Y6, Y6
+	VSUBPD         Y5, Y6, Y3
+	VSUBPD         Y3, Y6, Y6
+	VSUBPD         Y5, Y6, Y6
 
-vectorsDone:
-	TESTQ          BX, BX
-	JZ             stop
-	MOVQ           $0x00000004, R9
-	CMPQ           BX, R9
-	MOVQ           BX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y3
-	VMASKMOVPD     (CX), Y3, Y4
-	VBLENDVPD      Y3, Y4, Y0, Y4
-	VMASKMOVPD     (DX), Y3, Y5
-	VBLENDVPD      Y3, Y5, Y0, Y5
-	VCMPPD         $0x16, Y0, Y4, Y6
-	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y4, Y7
-	VMAXPD         minusFarthest<>+0(SB), Y4, Y4
-	VMOVUPD        scaledMagic<>+0(SB), Y8
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y8
-	VMOVUPD        minusSeriesEnd<>+0(SB), Y9
-	VCMPPD         $0x11, Y4, Y9, Y9
-	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
-	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y4
-	VPSLLQ         $0x04, Y8, Y9
-	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, CX
-	VBROADCASTF128 (SI)(CX*1), Y11
-	VMOVQ          X10, CX
-	VINSERTF128    $0x01, (SI)(CX*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, CX
-	VBROADCASTF128 (SI)(CX*1), Y9
-	VPEXTRQ        $0x01, X10, CX
-	VINSERTF128    $0x01, (SI)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y11, Y10
-	VUNPCKHPD      Y9, Y11, Y9
-	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y10, Y8
-	VANDPD         Y8, Y7, Y7
-	VMOVUPD        factorial8<>+0(SB), Y8
-	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
-	VFMADD213PD    half<>+0(SB), Y4, Y8
-	VMULPD         Y4, Y4, Y10
-	VFMADD231PD    Y10, Y8, Y9
-	VADDPD         Y9, Y4, Y4
-	VMULPD         Y4, Y7, Y4
-	VADDPD         Y4, Y7, Y8
-	VSUBPD         Y7, Y8, Y9
-	VSUBPD         Y9, Y4, Y9
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VBROADCASTSD   one<>+0(SB), Y10
-	VSUBPD         Y7, Y10, Y7
-	VSUBPD         Y4, Y7, Y10
-	VSUBPD         Y10, Y7, Y7
-	VSUBPD         Y4, Y7, Y4
-	VSUBPD         Y5, Y1, Y1
-	VMULPD         Y1, Y8, Y7
-	VMOVAPD        Y7, Y11
-	VFMSUB231PD    Y1, Y8, Y11
-	VFMADD231PD    Y1, Y9, Y11
-	VMOVAPD        Y11, Y1
-	VFMADD231PD    Y2, Y8, Y1
-	VMULPD         Unscale<>+0(SB), Y7, Y2
-	VFMSUB231PD    Y10, Y5, Y2
-	VMULPD         Unscale<>+0(SB), Y1, Y1
-	VFMSUB231PD    Y4, Y5, Y1
-	VADDPD         Y1, Y2, Y1
-	VADDPD         Y0, Y1, Y0
-	VSUBPD         Y0, Y0, Y1
-	VCMPPD         $0x03, Y1, Y1, Y1
-	VORPD          Y6, Y1, Y6
-	VMOVMSKPD      Y6, CX
-	TESTL          CX, CX
-	JNZ            stop
-	VMASKMOVPD     Y0, Y3, (AX)
-	XORQ           BX, BX
+powers:
+	VMOVUPD     (DI), Y5
+	VSUBPD      Y2, Y5, Y5
+	VMULPD      Y5, Y1, Y7
+	VMOVAPD     Y7, Y8
+	VFMSUB231PD Y5, Y1, Y8
+	VFMADD231PD Y5, Y4, Y8
+	VFMADD231PD (R8), Y1, Y8
+	VMULPD      (R9), Y7, Y5
+	VFMSUB231PD Y3, Y2, Y5
+	VMULPD      (R9), Y8, Y7
+	VFMSUB231PD Y6, Y2, Y7
+	VADDPD      Y7, Y5, Y7
+	VADDPD      Y0, Y7, Y5
+	VSUBPD      Y7, Y7, Y7
+	VCMPPD      $0x03, Y7, Y7, Y7
+	VMOVMSKPD   Y7, R10
+	TESTL       R10, R10
+	JNZ         special
 
-stop:
-	SUBQ BX, DI
-	MOVQ DI, ret+48(FP)
+made:
+	CMPQ       SI, $0x04
+	JLT        someOut
+	VMOVUPD    Y5, (CX)
+	MOVQ       112(SP), R9
+	PREFETCHT0 (CX)(R9*1)
+	ADDQ       $0x20, CX
+	MOVQ       96(SP), R9
+	PREFETCHT0 (DX)(R9*1)
+	ADDQ       $0x20, DX
+	MOVQ       104(SP), R9
+	PREFETCHT0 (BX)(R9*1)
+	ADDQ       $0x20, BX
+	CMPQ       step+80(FP), $0x00
+	JEQ        on
+	ADDQ       $0x20, DI
+	ADDQ       $0x20, R8
+
+on:
+	SUBQ $0x04, SI
+	JNZ  entries
+
+nextRow:
+	MOVQ dstStride+24(FP), CX
+	ADDQ CX, dst+0(FP)
+	MOVQ stride+32(FP), CX
+	ADDQ CX, logp+8(FP)
+	MOVQ uStride+40(FP), CX
+	ADDQ CX, u+16(FP)
+	DECQ rows+48(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
 
-// func columnsVectorJacobianAVX2(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·columnsVectorJacobianAVX2(SB), NOSPLIT, $0-80
-	MOVQ   dst+0(FP), AX
-	MOVQ   logp+8(FP), CX
-	MOVQ   u+16(FP), DX
-	MOVQ   n+40(FP), BX
-	VXORPD Y0, Y0, Y0
-	MOVQ   hi+24(FP), SI
-	MOVQ   lo+32(FP), DI
-	MOVQ   nextDst+48(FP), R8
-	MOVQ   nextLogp+56(FP), R9
-	MOVQ   nextU+64(FP), R10
-	LEAQ   powerPairs<>+0(SB), R11
-	MOVQ   BX, R12
+someIn:
+	MOVQ       SI, R9
+	MOVQ       $0x00000004, R10
+	CMPQ       R9, R10
+	CMOVQGT    R10, R9
+	NEGQ       R9
+	LEAQ       laneMasks<>+32(SB), R10
+	VMOVUPD    (R10)(R9*8), Y3
+	VMASKMOVPD (DX), Y3, Y1
+	VBLENDVPD  Y3, Y1, Y0, Y1
+	VMASKMOVPD (BX), Y3, Y2
+	VBLENDVPD  Y3, Y2, Y0, Y2
+	CMPQ       step+80(FP), $0x00
+	JEQ        in
+	VMASKMOVPD (DI), Y3, Y4
+	VBLENDVPD  Y3, Y4, Y0, Y4
+	VMOVUPD    Y4, (SP)
+	LEAQ       (SP), DI
+	VMASKMOVPD (R8), Y3, Y4
+	VBLENDVPD  Y3, Y4, Y0, Y3
+	VMOVUPD    Y3, 32(SP)
+	LEAQ       32(SP), R8
+	JMP        in
 
-vectors:
-	CMPQ           BX, $0x04
-	JLT            vectorsDone
-	VMOVUPD        (CX), Y1
-	VMOVUPD        (DX), Y2
-	VCMPPD         $0x16, Y0, Y1, Y3
+someOut:
+	MOVQ       SI, DX
+	MOVQ       $0x00000004, BX
+	CMPQ       DX, BX
+	CMOVQGT    BX, DX
+	NEGQ       DX
+	LEAQ       laneMasks<>+32(SB), BX
+	VMOVUPD    (BX)(DX*8), Y1
+	VMASKMOVPD Y5, Y1, (CX)
+	JMP        nextRow
+
+positive:
+	XORQ           R9, R9
+	VCMPPD         $0x11, Y1, Y0, Y4
+	VBROADCASTSD   scaledMagic<>+0(SB), Y3
+	VBLENDVPD      Y4, halvedMagic<>+0(SB), Y3, Y3
+	VBROADCASTSD   Unscale<>+0(SB), Y5
+	VBLENDVPD      Y4, two<>+0(SB), Y5, Y5
 	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y1, Y4
-	VMAXPD         minusFarthest<>+0(SB), Y1, Y1
-	VMOVUPD        scaledMagic<>+0(SB), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y5
-	VMOVUPD        minusSeriesEnd<>+0(SB), Y6
-	VCMPPD         $0x11, Y1, Y6, Y6
-	VBLENDVPD      Y6, scaledMagic<>+0(SB), Y5, Y5
-	VSUBPD         scaledMagic<>+0(SB), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y1
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y1
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R13
-	VBROADCASTF128 (R11)(R13*1), Y8
-	VMOVQ          X7, R13
-	VINSERTF128    $0x01, (R11)(R13*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R13
-	VBROADCASTF128 (R11)(R13*1), Y6
-	VPEXTRQ        $0x01, X7, R13
-	VINSERTF128    $0x01, (R11)(R13*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        factorial8<>+0(SB), Y5
-	VFMADD213PD    factorial7<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial6<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial5<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial4<>+0(SB), Y1, Y5
-	VFMADD213PD    factorial3<>+0(SB), Y1, Y5
-	VFMADD213PD    half<>+0(SB), Y1, Y5
-	VMULPD         Y1, Y1, Y7
-	VFMADD231PD    Y7, Y5, Y6
-	VADDPD         Y6, Y1, Y1
-	VMULPD         Y1, Y4, Y1
-	VADDPD         Y1, Y4, Y5
-	VSUBPD         Y4, Y5, Y6
-	VSUBPD         Y6, Y1, Y6
-	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VMULPD         Unscale<>+0(SB), Y1, Y1
-	VBROADCASTSD   one<>+0(SB), Y7
-	VSUBPD         Y4, Y7, Y4
-	VSUBPD         Y1, Y4, Y7
-	VSUBPD         Y7, Y4, Y4
-	VSUBPD         Y1, Y4, Y1
-	VMOVUPD        (SI), Y4
-	VSUBPD         Y2, Y4, Y4
-	VMULPD         Y4, Y5, Y8
-	VMOVAPD        Y8, Y9
-	VFMSUB231PD    Y4, Y5, Y9
-	VFMADD231PD    Y4, Y6, Y9
-	VMOVAPD        Y9, Y4
-	VFMADD231PD    (DI), Y5, Y4
-	VMULPD         Unscale<>+0(SB), Y8, Y5
-	VFMSUB231PD    Y7, Y2, Y5
-	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VFMSUB231PD    Y1, Y2, Y4
-	VADDPD         Y4, Y5, Y1
-	VADDPD         Y0, Y1, Y1
-	VSUBPD         Y1, Y1, Y2
-	VCMPPD         $0x03, Y2, Y2, Y2
-	VORPD          Y3, Y2, Y3
-	VMOVMSKPD      Y3, R13
-	TESTL          R13, R13
-	JNZ            stop
-	VMOVUPD        Y1, (AX)
-	PREFETCHT0     (AX)(R8*1)
-	PREFETCHT0     (CX)(R9*1)
-	PREFETCHT0     (DX)(R10*1)
-	ADDQ           $0x20, AX
-	ADDQ           $0x20, CX
-	ADDQ           $0x20, DX
-	ADDQ           $0x20, SI
-	ADDQ           $0x20, DI
-	SUBQ           $0x04, BX
-	JMP            vectors
-
-vectorsDone:
-	TESTQ          BX, BX
-	JZ             stop
-	MOVQ           $0x00000004, R9
-	CMPQ           BX, R9
-	MOVQ           BX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y1
-	VMASKMOVPD     (SI), Y1, Y2
-	VBLENDVPD      Y1, Y2, Y0, Y2
-	VMASKMOVPD     (DI), Y1, Y3
-	VBLENDVPD      Y1, Y3, Y0, Y3
-	VMASKMOVPD     (CX), Y1, Y4
-	VBLENDVPD      Y1, Y4, Y0, Y4
-	VMASKMOVPD     (DX), Y1, Y5
-	VBLENDVPD      Y1, Y5, Y0, Y5
-	VCMPPD         $0x16, Y0, Y4, Y6
-	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y4, Y7
-	VMAXPD         minusFarthest<>+0(SB), Y4, Y4
-	VMOVUPD        scaledMagic<>+0(SB), Y8
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y8
+	VCMPPD         $0x1a, mostExponent<>+0(SB), Y1, Y7
+	VBROADCASTSD   minusFarthest<>+0(SB), Y6
+	VBROADCASTSD   mostExponent<>+0(SB), Y8
+	VMINPD         Y1, Y8, Y1
+	VMAXPD         Y1, Y6, Y1
+	VMOVAPD        Y3, Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y6
+	VPAND          absMask<>+0(SB), Y1, Y8
+	VPXOR          signMask<>+0(SB), Y8, Y8
 	VMOVUPD        minusSeriesEnd<>+0(SB), Y9
-	VCMPPD         $0x11, Y4, Y9, Y9
-	VBLENDVPD      Y9, scaledMagic<>+0(SB), Y8, Y8
-	VSUBPD         scaledMagic<>+0(SB), Y8, Y9
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y9, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y9, Y4
-	VPSLLQ         $0x04, Y8, Y9
-	VPAND          low4Pairs<>+0(SB), Y9, Y9
-	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, CX
-	VBROADCASTF128 (R11)(CX*1), Y11
-	VMOVQ          X10, CX
-	VINSERTF128    $0x01, (R11)(CX*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, CX
-	VBROADCASTF128 (R11)(CX*1), Y9
-	VPEXTRQ        $0x01, X10, CX
-	VINSERTF128    $0x01, (R11)(CX*1), Y9, Y9
-	VUNPCKLPD      Y9, Y11, Y10
-	VUNPCKHPD      Y9, Y11, Y9
-	VPSLLQ         $0x30, Y8, Y8
-	VPADDQ         Y8, Y10, Y8
-	VANDPD         Y8, Y7, Y7
-	VMOVUPD        factorial8<>+0(SB), Y8
-	VFMADD213PD    factorial7<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial6<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial5<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial4<>+0(SB), Y4, Y8
-	VFMADD213PD    factorial3<>+0(SB), Y4, Y8
-	VFMADD213PD    half<>+0(SB), Y4, Y8
-	VMULPD         Y4, Y4, Y10
-	VFMADD231PD    Y10, Y8, Y9
-	VADDPD         Y9, Y4, Y4
-	VMULPD         Y4, Y7, Y4
-	VADDPD         Y4, Y7, Y8
-	VSUBPD         Y7, Y8, Y9
-	VSUBPD         Y9, Y4, Y9
-	VMULPD         Unscale<>+0(SB), Y7, Y7
-	VMULPD         Unscale<>+0(SB), Y4, Y4
-	VBROADCASTSD   one<>+0(SB), Y10
-	VSUBPD         Y7, Y10, Y7
-	VSUBPD         Y4, Y7, Y10
-	VSUBPD         Y10, Y7, Y7
-	VSUBPD         Y4, Y7, Y4
-	VSUBPD         Y5, Y2, Y2
-	VMULPD         Y2, Y8, Y7
-	VMOVAPD        Y7, Y11
-	VFMSUB231PD    Y2, Y8, Y11
-	VFMADD231PD    Y2, Y9, Y11
-	VMOVAPD        Y11, Y2
-	VFMADD231PD    Y3, Y8, Y2
-	VMULPD         Unscale<>+0(SB), Y7, Y3
-	VFMSUB231PD    Y10, Y5, Y3
-	VMULPD         Unscale<>+0(SB), Y2, Y2
-	VFMSUB231PD    Y4, Y5, Y2
-	VADDPD         Y2, Y3, Y2
-	VADDPD         Y0, Y2, Y0
-	VSUBPD         Y0, Y0, Y2
-	VCMPPD         $0x03, Y2, Y2, Y2
-	VORPD          Y6, Y2, Y6
-	VMOVMSKPD      Y6, CX
-	TESTL          CX, CX
-	JNZ            stop
-	VMASKMOVPD     Y0, Y1, (AX)
-	XORQ           BX, BX
+	VCMPPD         $0x1d, Y8, Y9, Y8
+	VBLENDVPD      Y8, Y6, Y3, Y6
+	VSUBPD         Y3, Y6, Y3
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y3, Y1
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y3, Y1
+	VPSLLQ         $0x04, Y6, Y3
+	VPAND          low4Pairs<>+0(SB), Y3, Y9
+	VEXTRACTI128   $0x01, Y9, X3
+	VMOVQ          X9, R10
+	VBROADCASTF128 (AX)(R10*1), Y8
+	VMOVQ          X3, R10
+	VINSERTF128    $0x01, (AX)(R10*1), Y8, Y8
+	VPEXTRQ        $0x01, X9, R10
+	VBROADCASTF128 (AX)(R10*1), Y9
+	VPEXTRQ        $0x01, X3, R10
+	VINSERTF128    $0x01, (AX)(R10*1), Y9, Y9
+	VUNPCKLPD      Y9, Y8, Y3
+	VUNPCKHPD      Y9, Y8, Y8
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y3, Y3
+	VANDPD         Y3, Y4, Y3
+	VMOVUPD        factorial8<>+0(SB), Y4
+	VFMADD213PD    factorial7<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial6<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial5<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial4<>+0(SB), Y1, Y4
+	VFMADD213PD    factorial3<>+0(SB), Y1, Y4
+	VFMADD213PD    half<>+0(SB), Y1, Y4
+	VMULPD         Y1, Y1, Y6
+	VFMADD231PD    Y6, Y4, Y8
+	VADDPD         Y8, Y1, Y1
+	VMULPD         Y1, Y3, Y6
+	VADDPD         Y6, Y3, Y1
+	VSUBPD         Y3, Y1, Y4
+	VSUBPD         Y4, Y6, Y4
+	VMULPD         Y5, Y3, Y3
+	VMULPD         Y5, Y6, Y8
+	VBROADCASTSD   one<>+0(SB), Y6
+	VSUBPD         Y3, Y6, Y6
+	VSUBPD         Y8, Y6, Y3
+	VSUBPD         Y3, Y6, Y6
+	VSUBPD         Y8, Y6, Y6
+	VBROADCASTSD   inf<>+0(SB), Y8
+	VBLENDVPD      Y7, Y1, Y8, Y1
+	VANDPD         Y4, Y7, Y4
+	VBROADCASTSD   minusInf<>+0(SB), Y8
+	VBLENDVPD      Y7, Y3, Y8, Y3
+	VANDPD         Y6, Y7, Y6
+	VBROADCASTSD   one<>+0(SB), Y8
+	VBLENDVPD      Y7, Y5, Y8, Y5
+	VMOVUPD        Y5, 64(SP)(R9*1)
+	LEAQ           64(SP), R9
+	JMP            powers
 
-stop:
-	SUBQ BX, R12
-	MOVQ R12, ret+72(FP)
-	VZEROUPPER
-	RET
+special:
+	XORQ         R10, R10
+	VMOVUPD      (DI)(R10*1), Y5
+	VMOVUPD      (R8)(R10*1), Y8
+	VSUBPD       Y2, Y5, Y7
+	VCMPPD       $0x04, Y0, Y7, Y5
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VORPD        Y5, Y9, Y5
+	VCMPPD       $0x04, Y0, Y1, Y9
+	VANDPD       Y9, Y5, Y5
+	VMULPD       Y7, Y1, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y1, Y10
+	VFMADD231PD  Y7, Y4, Y10
+	VMOVAPD      Y10, Y7
+	VFMADD231PD  Y8, Y1, Y7
+	VANDPD       Y9, Y5, Y8
+	VANDPD       Y7, Y5, Y7
+	VCMPPD       $0x04, Y0, Y2, Y9
+	VCMPPD       $0x03, Y3, Y3, Y5
+	VORPD        Y9, Y5, Y9
+	VCMPPD       $0x04, Y0, Y3, Y5
+	VANDPD       Y5, Y9, Y9
+	VANDPD       Y2, Y9, Y5
+	VANDPD       Y3, Y9, Y10
+	VMULPD       (R9)(R10*1), Y8, Y8
+	VFMSUB231PD  Y10, Y5, Y8
+	VANDPD       Y6, Y9, Y9
+	VMULPD       (R9)(R10*1), Y7, Y7
+	VFMSUB231PD  Y9, Y5, Y7
+	VSUBPD       Y7, Y7, Y5
+	VCMPPD       $0x00, Y5, Y5, Y5
+	VADDPD       Y7, Y8, Y9
+	VBLENDVPD    Y5, Y9, Y8, Y5
+	VSUBPD       Y7, Y7, Y7
+	VCMPPD       $0x03, Y7, Y7, Y7
+	VSUBPD       Y2, Y2, Y8
+	VCMPPD       $0x00, Y8, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VMOVUPD      (DI)(R10*1), Y8
+	VSUBPD       Y8, Y8, Y8
+	VCMPPD       $0x00, Y8, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VMOVMSKPD    Y7, R11
+	TESTL        R11, R11
+	JZ           unscaled
+	VBROADCASTSD jacobianDown<>+0(SB), Y8
+	VMULPD       Y8, Y2, Y2
+	VMULPD       (DI)(R10*1), Y8, Y9
+	VMULPD       (R8)(R10*1), Y8, Y8
+	VSUBPD       Y2, Y9, Y9
+	VCMPPD       $0x04, Y0, Y9, Y10
+	VCMPPD       $0x04, Y0, Y8, Y11
+	VORPD        Y10, Y11, Y10
+	VCMPPD       $0x04, Y0, Y1, Y11
+	VANDPD       Y11, Y10, Y10
+	VMULPD       Y9, Y1, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y9, Y1, Y12
+	VFMADD231PD  Y9, Y4, Y12
+	VMOVAPD      Y12, Y4
+	VFMADD231PD  Y8, Y1, Y4
+	VANDPD       Y11, Y10, Y1
+	VANDPD       Y4, Y10, Y4
+	VCMPPD       $0x04, Y0, Y2, Y8
+	VCMPPD       $0x03, Y3, Y3, Y9
+	VORPD        Y8, Y9, Y8
+	VCMPPD       $0x04, Y0, Y3, Y9
+	VANDPD       Y9, Y8, Y8
+	VANDPD       Y2, Y8, Y2
+	VANDPD       Y3, Y8, Y3
+	VMULPD       (R9)(R10*1), Y1, Y1
+	VFMSUB231PD  Y3, Y2, Y1
+	VANDPD       Y6, Y8, Y3
+	VMULPD       (R9)(R10*1), Y4, Y4
+	VFMSUB231PD  Y3, Y2, Y4
+	VSUBPD       Y4, Y4, Y2
+	VCMPPD       $0x00, Y2, Y2, Y2
+	VADDPD       Y4, Y1, Y3
+	VBLENDVPD    Y2, Y3, Y1, Y1
+	VBROADCASTSD jacobianUp<>+0(SB), Y2
+	VMULPD       Y2, Y1, Y1
+	VBLENDVPD    Y7, Y1, Y5, Y1
+	VMOVAPD      Y1, Y5
+
+unscaled:
+	VADDPD       Y0, Y5, Y1
+	VCMPPD       $0x03, Y1, Y1, Y2
+	VBROADCASTSD nan<>+0(SB), Y3
+	VBLENDVPD    Y2, Y3, Y1, Y1
+	VMOVAPD      Y1, Y5
+	JMP          made
 
 // func panelAddAVX2(c *Panel, x *float64, stride int, n int, width int)
 // Requires: AVX, CMOV, MMX+

@@ -206,19 +206,11 @@ func areSoftTargetsAVX512(x *float64, n int) bool
 //go:noescape
 func indexOfAVX512(x *float64, n int, v float64) int
 
-// vectorJacobianAVX512 is vectorJacobianGo for n > 0 entries. It returns how
-// many it did: all, or those before a vector that has a special entry. dst may
-// be logp or u.
+// vectorJacobianAVX512 is vectorJacobianRowsGo, or vectorJacobianColumnsGo
+// where step is 1 and not 0, for n > 0 entries of rows > 0.
 //
 //go:noescape
-func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
-
-// columnsVectorJacobianAVX512 is columnsVectorJacobianGo for n > 0 entries. It
-// prefetches what lies so many bytes ahead. It returns how many it did: all,
-// or those before a vector that has a special entry. dst may be logp or u.
-//
-//go:noescape
-func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
+func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
 
 // panelAddAVX512 is Panel.addGo for n > 0 rows of width > 0.
 //

@@ -160,6 +160,24 @@ GLOBL scaledMagic<>(SB), RODATA|NOPTR, $8
 DATA minusFarthest<>+0(SB)/8, $0xc088b00000000000
 GLOBL minusFarthest<>(SB), RODATA|NOPTR, $8
 
+DATA unscales<>+0(SB)/8, $0x37f0000000000000
+DATA unscales<>+8(SB)/8, $0x37f0000000000000
+DATA unscales<>+16(SB)/8, $0x37f0000000000000
+DATA unscales<>+24(SB)/8, $0x37f0000000000000
+DATA unscales<>+32(SB)/8, $0x37f0000000000000
+DATA unscales<>+40(SB)/8, $0x37f0000000000000
+DATA unscales<>+48(SB)/8, $0x37f0000000000000
+DATA unscales<>+56(SB)/8, $0x37f0000000000000
+DATA unscales<>+64(SB)/8, $0x37f0000000000000
+DATA unscales<>+72(SB)/8, $0x37f0000000000000
+DATA unscales<>+80(SB)/8, $0x37f0000000000000
+DATA unscales<>+88(SB)/8, $0x37f0000000000000
+DATA unscales<>+96(SB)/8, $0x37f0000000000000
+DATA unscales<>+104(SB)/8, $0x37f0000000000000
+DATA unscales<>+112(SB)/8, $0x37f0000000000000
+DATA unscales<>+120(SB)/8, $0x37f0000000000000
+GLOBL unscales<>(SB), RODATA|NOPTR, $128
+
 DATA minusSeriesEnd<>+0(SB)/8, $0xbfa2492492492492
 GLOBL minusSeriesEnd<>(SB), RODATA|NOPTR, $8
 
@@ -183,6 +201,18 @@ GLOBL factorial3<>(SB), RODATA|NOPTR, $8
 
 DATA half<>+0(SB)/8, $0x3fe0000000000000
 GLOBL half<>(SB), RODATA|NOPTR, $8
+
+DATA halvedMagic<>+0(SB)/8, $0x4337fffffffffff0
+GLOBL halvedMagic<>(SB), RODATA|NOPTR, $8
+
+DATA mostExponent<>+0(SB)/8, $0x4086300000000000
+GLOBL mostExponent<>(SB), RODATA|NOPTR, $8
+
+DATA jacobianDown<>+0(SB)/8, $0x3370000000000000
+GLOBL jacobianDown<>(SB), RODATA|NOPTR, $8
+
+DATA jacobianUp<>+0(SB)/8, $0x4c70000000000000
+GLOBL jacobianUp<>(SB), RODATA|NOPTR, $8
 
 DATA laneNumbers<>+0(SB)/8, $0x0000000000000000
 DATA laneNumbers<>+8(SB)/8, $0x0000000000000001
@@ -5587,13 +5617,9 @@ found:
 	VZEROUPPER
 	RET
 
-// func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         logp+8(FP), CX
-	MOVQ         u+16(FP), DX
-	MOVQ         n+24(FP), BX
+// func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $408-88
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
@@ -5601,377 +5627,491 @@ TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSD Unscale<>+0(SB), Z4
 	VBROADCASTSD one<>+0(SB), Z5
 	VXORPD       Z6, Z6, Z6
-	VBROADCASTSD hi+32(FP), Z7
-	VBROADCASTSD lo+40(FP), Z8
-	VMOVUPD      power<>+0(SB), Z9
-	VMOVUPD      powerRest<>+0(SB), Z10
-	VMOVUPD      power<>+64(SB), Z11
-	VMOVUPD      powerRest<>+64(SB), Z12
-	MOVQ         BX, SI
+	VBROADCASTSD minusFarthest<>+0(SB), Z7
+	VMOVUPD      power<>+0(SB), Z8
+	VMOVUPD      powerRest<>+0(SB), Z9
+	VMOVUPD      power<>+64(SB), Z10
+	VMOVUPD      powerRest<>+64(SB), Z11
+	MOVQ         dstStride+24(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         AX, dstStride+24(FP)
+	SHLQ         $0x02, AX
+	MOVQ         $0x00000800, CX
+	CMPQ         step+80(FP), $0x00
+	CMOVQEQ      CX, AX
+	MOVQ         AX, 400(SP)
+	MOVQ         stride+32(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         AX, stride+32(FP)
+	SHLQ         $0x02, AX
+	MOVQ         $0x00000800, CX
+	CMPQ         step+80(FP), $0x00
+	CMOVQEQ      CX, AX
+	MOVQ         AX, 384(SP)
+	MOVQ         uStride+40(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         AX, uStride+40(FP)
+	SHLQ         $0x02, AX
+	MOVQ         $0x00000800, CX
+	CMPQ         step+80(FP), $0x00
+	CMOVQEQ      CX, AX
+	MOVQ         AX, 392(SP)
 
-vectors:
-	CMPQ         BX, $0x08
-	JLT          vectorsDone
-	VMOVUPD      (CX), Z13
-	VMOVUPD      (DX), Z14
-	VCMPPD       $0x16, Z6, Z13, K1
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VCMPPD       $0x1d, Z15, Z13, K2
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VMAXPD       Z15, Z13, Z13
-	VMOVAPD      Z3, Z15
-	VFMADD231PD  Z0, Z13, Z15
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z16
-	VCMPPD       $0x11, Z13, Z16, K3
-	VMOVUPD      Z3, K3, Z15
-	VSUBPD       Z3, Z15, Z16
-	VFNMADD231PD Z1, Z16, Z13
-	VFNMADD231PD Z2, Z16, Z13
-	VMOVAPD      Z15, Z16
-	VMOVAPD      Z15, Z17
-	VPERMI2PD    Z11, Z9, Z16
-	VPERMI2PD    Z12, Z10, Z17
-	VPSLLQ       $0x30, Z15, Z15
-	VPADDQ       Z15, Z16, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VBROADCASTSD factorial8<>+0(SB), Z16
-	VBROADCASTSD factorial7<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VBROADCASTSD factorial6<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VBROADCASTSD factorial5<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VBROADCASTSD factorial4<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VBROADCASTSD factorial3<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VBROADCASTSD half<>+0(SB), Z18
-	VFMADD213PD  Z18, Z13, Z16
-	VMULPD       Z13, Z13, Z18
-	VFMADD231PD  Z18, Z16, Z17
-	VADDPD       Z17, Z13, Z13
-	VMULPD       Z13, Z15, Z13
-	VADDPD       Z13, Z15, Z16
-	VSUBPD       Z15, Z16, Z17
-	VSUBPD       Z17, Z13, Z17
-	VMULPD       Z4, Z15, Z15
-	VMULPD       Z4, Z13, Z13
-	VSUBPD       Z15, Z5, Z15
-	VSUBPD       Z13, Z15, Z18
-	VSUBPD       Z18, Z15, Z15
-	VSUBPD       Z13, Z15, Z13
-	VSUBPD       Z14, Z7, Z15
-	VMULPD       Z15, Z16, Z19
-	VMOVAPD      Z19, Z20
-	VFMSUB231PD  Z15, Z16, Z20
-	VFMADD231PD  Z15, Z17, Z20
-	VMOVAPD      Z20, Z15
-	VFMADD231PD  Z8, Z16, Z15
-	VMULPD       Z4, Z19, Z16
-	VFMSUB231PD  Z18, Z14, Z16
-	VMULPD       Z4, Z15, Z15
-	VFMSUB231PD  Z13, Z14, Z15
-	VADDPD       Z15, Z16, Z13
-	VADDPD       Z6, Z13, Z13
-	VSUBPD       Z13, Z13, Z14
-	VCMPPD       $0x03, Z14, Z14, K2
+row:
+	MOVQ         dst+0(FP), AX
+	MOVQ         logp+8(FP), CX
+	MOVQ         u+16(FP), DX
+	MOVQ         n+56(FP), BX
+	MOVQ         hi+64(FP), SI
+	MOVQ         lo+72(FP), DI
+	CMPQ         step+80(FP), $0x00
+	JNE          entries
+	VBROADCASTSD (SI), Z12
+	VMOVUPD      Z12, (SP)
+	VMOVUPD      Z12, 64(SP)
+	LEAQ         (SP), SI
+	ADDQ         $0x08, hi+64(FP)
+	VBROADCASTSD (DI), Z12
+	VMOVUPD      Z12, 128(SP)
+	VMOVUPD      Z12, 192(SP)
+	LEAQ         128(SP), DI
+	ADDQ         $0x08, lo+72(FP)
+
+entries:
+	CMPQ    BX, $0x10
+	JLT     someIn
+	VMOVUPD (CX), Z12
+	VMOVUPD (DX), Z14
+	VMOVUPD 64(CX), Z13
+	VMOVUPD 64(DX), Z15
+
+in:
+	LEAQ         unscales<>+0(SB), R8
+	VCMPPD       $0x11, Z12, Z6, K1
+	VCMPPD       $0x11, Z13, Z6, K2
 	KORB         K1, K2, K1
-	KMOVB        K1, DI
-	TESTL        DI, DI
-	JNZ          stop
-	VMOVUPD      Z13, (AX)
-	PREFETCHT0   2048(AX)
-	PREFETCHT0   2048(CX)
-	PREFETCHT0   2048(DX)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	SUBQ         $0x08, BX
-	JMP          vectors
-
-vectorsDone:
-	TESTQ        BX, BX
-	JZ           stop
-	MOVQ         $0x000000ff, DI
-	BZHIQ        BX, DI, DI
-	KMOVB        DI, K1
-	VMOVAPD      Z6, Z13
-	VMOVUPD      (CX), K1, Z13
-	VMOVAPD      Z6, Z14
-	VMOVUPD      (DX), K1, Z14
-	VCMPPD       $0x16, Z6, Z13, K2
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VCMPPD       $0x1d, Z15, Z13, K3
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VMAXPD       Z15, Z13, Z13
-	VMOVAPD      Z3, Z15
-	VFMADD231PD  Z0, Z13, Z15
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z0
-	VCMPPD       $0x11, Z13, Z0, K4
-	VMOVAPD      Z15, Z0
-	VMOVUPD      Z3, K4, Z0
-	VSUBPD       Z3, Z0, Z3
-	VFNMADD231PD Z1, Z3, Z13
-	VMOVAPD      Z13, Z1
-	VFNMADD231PD Z2, Z3, Z1
-	VMOVAPD      Z0, Z2
-	VMOVAPD      Z0, Z3
-	VPERMI2PD    Z11, Z9, Z2
-	VPERMI2PD    Z12, Z10, Z3
-	VPSLLQ       $0x30, Z0, Z0
-	VPADDQ       Z0, Z2, Z0
-	VMOVAPD.Z    Z0, K3, Z0
-	VBROADCASTSD factorial8<>+0(SB), Z2
-	VBROADCASTSD factorial7<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VBROADCASTSD factorial6<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VBROADCASTSD factorial5<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VBROADCASTSD factorial4<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VBROADCASTSD factorial3<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VBROADCASTSD half<>+0(SB), Z9
-	VFMADD213PD  Z9, Z1, Z2
-	VMULPD       Z1, Z1, Z9
-	VFMADD231PD  Z9, Z2, Z3
-	VADDPD       Z3, Z1, Z1
-	VMULPD       Z1, Z0, Z1
-	VADDPD       Z1, Z0, Z2
-	VSUBPD       Z0, Z2, Z3
-	VSUBPD       Z3, Z1, Z3
-	VMULPD       Z4, Z0, Z0
-	VMULPD       Z4, Z1, Z1
-	VSUBPD       Z0, Z5, Z0
-	VSUBPD       Z1, Z0, Z5
-	VSUBPD       Z5, Z0, Z0
-	VSUBPD       Z1, Z0, Z0
-	VSUBPD       Z14, Z7, Z1
-	VMULPD       Z1, Z2, Z7
-	VMOVAPD      Z7, Z9
-	VFMSUB231PD  Z1, Z2, Z9
-	VFMADD231PD  Z1, Z3, Z9
-	VMOVAPD      Z9, Z1
-	VFMADD231PD  Z8, Z2, Z1
-	VMULPD       Z4, Z7, Z2
-	VFMSUB231PD  Z5, Z14, Z2
-	VMULPD       Z4, Z1, Z1
-	VFMSUB231PD  Z0, Z14, Z1
-	VADDPD       Z1, Z2, Z0
-	VADDPD       Z6, Z0, Z0
-	VSUBPD       Z0, Z0, Z1
-	VCMPPD       $0x03, Z1, Z1, K3
-	KORB         K2, K3, K2
-	KMOVB        K2, CX
-	TESTL        CX, CX
-	JNZ          stop
-	VMOVUPD      Z0, K1, (AX)
-	XORQ         BX, BX
-
-stop:
-	SUBQ BX, SI
-	MOVQ SI, ret+48(FP)
-	VZEROUPPER
-	RET
-
-// func columnsVectorJacobianAVX512(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int, nextDst int, nextLogp int, nextU int) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·columnsVectorJacobianAVX512(SB), NOSPLIT, $0-80
-	MOVQ         dst+0(FP), AX
-	MOVQ         logp+8(FP), CX
-	MOVQ         u+16(FP), DX
-	MOVQ         n+40(FP), BX
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
-	VBROADCASTSD sixteenthHi<>+0(SB), Z1
-	VBROADCASTSD sixteenthLo<>+0(SB), Z2
-	VBROADCASTSD scaledMagic<>+0(SB), Z3
-	VBROADCASTSD Unscale<>+0(SB), Z4
-	VBROADCASTSD one<>+0(SB), Z5
-	VXORPD       Z6, Z6, Z6
-	MOVQ         hi+24(FP), SI
-	MOVQ         lo+32(FP), DI
-	MOVQ         nextDst+48(FP), R8
-	MOVQ         nextLogp+56(FP), R9
-	MOVQ         nextU+64(FP), R10
-	VMOVUPD      power<>+0(SB), Z7
-	VMOVUPD      powerRest<>+0(SB), Z8
-	VMOVUPD      power<>+64(SB), Z9
-	VMOVUPD      powerRest<>+64(SB), Z10
-	MOVQ         BX, R11
-
-vectors:
-	CMPQ         BX, $0x08
-	JLT          vectorsDone
-	VMOVUPD      (CX), Z11
-	VMOVUPD      (DX), Z12
-	VCMPPD       $0x16, Z6, Z11, K1
-	VBROADCASTSD minusFarthest<>+0(SB), Z13
-	VCMPPD       $0x1d, Z13, Z11, K2
-	VBROADCASTSD minusFarthest<>+0(SB), Z13
-	VMAXPD       Z13, Z11, Z11
+	KMOVB        K1, R9
+	TESTL        R9, R9
+	JNZ          positive
+	VCMPPD       $0x1d, Z7, Z12, K1
+	VCMPPD       $0x1d, Z7, Z13, K2
+	VMAXPD       Z12, Z7, Z16
+	VMAXPD       Z13, Z7, Z12
+	VMOVAPD      Z3, Z18
+	VFMADD231PD  Z0, Z16, Z18
 	VMOVAPD      Z3, Z13
-	VFMADD231PD  Z0, Z11, Z13
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z14
-	VCMPPD       $0x11, Z11, Z14, K3
-	VMOVUPD      Z3, K3, Z13
-	VSUBPD       Z3, Z13, Z14
-	VFNMADD231PD Z1, Z14, Z11
-	VFNMADD231PD Z2, Z14, Z11
-	VMOVAPD      Z13, Z14
-	VMOVAPD      Z13, Z15
-	VPERMI2PD    Z9, Z7, Z14
-	VPERMI2PD    Z10, Z8, Z15
-	VPSLLQ       $0x30, Z13, Z13
-	VPADDQ       Z13, Z14, Z13
+	VFMADD231PD  Z0, Z12, Z13
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z17
+	VCMPPD       $0x11, Z16, Z17, K3
+	VMOVAPD      Z18, Z21
+	VMOVUPD      Z3, K3, Z21
+	VCMPPD       $0x11, Z12, Z17, K3
+	VMOVAPD      Z13, Z20
+	VMOVUPD      Z3, K3, Z20
+	VSUBPD       Z3, Z21, Z13
+	VSUBPD       Z3, Z20, Z17
+	VFNMADD231PD Z1, Z13, Z16
+	VFNMADD231PD Z1, Z17, Z12
+	VFNMADD231PD Z2, Z13, Z16
+	VFNMADD231PD Z2, Z17, Z12
+	VMOVAPD      Z21, Z19
+	VMOVAPD      Z21, Z18
+	VPERMI2PD    Z10, Z8, Z19
+	VPERMI2PD    Z11, Z9, Z18
+	VMOVAPD      Z20, Z13
+	VMOVAPD      Z20, Z17
+	VPERMI2PD    Z10, Z8, Z13
+	VPERMI2PD    Z11, Z9, Z17
+	VPSLLQ       $0x30, Z21, Z21
+	VPSLLQ       $0x30, Z20, Z20
+	VPADDQ       Z21, Z19, Z19
+	VPADDQ       Z20, Z13, Z13
+	VMOVAPD.Z    Z19, K1, Z20
 	VMOVAPD.Z    Z13, K2, Z13
-	VBROADCASTSD factorial8<>+0(SB), Z14
-	VBROADCASTSD factorial7<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VBROADCASTSD factorial6<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VBROADCASTSD factorial5<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VBROADCASTSD factorial4<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VBROADCASTSD factorial3<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VBROADCASTSD half<>+0(SB), Z16
-	VFMADD213PD  Z16, Z11, Z14
-	VMULPD       Z11, Z11, Z16
-	VFMADD231PD  Z16, Z14, Z15
-	VADDPD       Z15, Z11, Z11
-	VMULPD       Z11, Z13, Z11
-	VADDPD       Z11, Z13, Z14
-	VSUBPD       Z13, Z14, Z15
-	VSUBPD       Z15, Z11, Z15
+	VBROADCASTSD factorial8<>+0(SB), Z19
+	VMOVAPD      Z19, Z21
+	VBROADCASTSD factorial7<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VBROADCASTSD factorial6<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VBROADCASTSD factorial5<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VBROADCASTSD factorial4<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VBROADCASTSD factorial3<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VBROADCASTSD half<>+0(SB), Z22
+	VFMADD213PD  Z22, Z16, Z21
+	VFMADD213PD  Z22, Z12, Z19
+	VMULPD       Z16, Z16, Z22
+	VMULPD       Z12, Z12, Z23
+	VFMADD231PD  Z22, Z21, Z18
+	VFMADD231PD  Z23, Z19, Z17
+	VADDPD       Z18, Z16, Z16
+	VADDPD       Z17, Z12, Z12
+	VMULPD       Z16, Z20, Z21
+	VMULPD       Z12, Z13, Z12
+	VADDPD       Z21, Z20, Z16
+	VSUBPD       Z20, Z16, Z18
+	VSUBPD       Z18, Z21, Z18
+	VADDPD       Z12, Z13, Z17
+	VSUBPD       Z13, Z17, Z19
+	VSUBPD       Z19, Z12, Z19
+	VMULPD       Z4, Z20, Z20
 	VMULPD       Z4, Z13, Z13
-	VMULPD       Z4, Z11, Z11
+	VMULPD       Z4, Z21, Z21
+	VMULPD       Z4, Z12, Z12
+	VSUBPD       Z20, Z5, Z22
 	VSUBPD       Z13, Z5, Z13
-	VSUBPD       Z11, Z13, Z16
-	VSUBPD       Z16, Z13, Z13
-	VSUBPD       Z11, Z13, Z11
-	VMOVUPD      (SI), Z13
-	VSUBPD       Z12, Z13, Z13
-	VMULPD       Z13, Z14, Z17
-	VMOVAPD      Z17, Z18
-	VFMSUB231PD  Z13, Z14, Z18
-	VFMADD231PD  Z13, Z15, Z18
-	VMOVAPD      Z18, Z13
-	VFMADD231PD  (DI), Z14, Z13
-	VMULPD       Z4, Z17, Z14
-	VFMSUB231PD  Z16, Z12, Z14
-	VMULPD       Z4, Z13, Z13
-	VFMSUB231PD  Z11, Z12, Z13
-	VADDPD       Z13, Z14, Z11
-	VADDPD       Z6, Z11, Z11
-	VSUBPD       Z11, Z11, Z12
-	VCMPPD       $0x03, Z12, Z12, K2
-	KORB         K1, K2, K1
-	KMOVB        K1, R12
-	TESTL        R12, R12
-	JNZ          stop
-	VMOVUPD      Z11, (AX)
-	PREFETCHT0   (AX)(R8*1)
-	PREFETCHT0   (CX)(R9*1)
-	PREFETCHT0   (DX)(R10*1)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	SUBQ         $0x08, BX
-	JMP          vectors
+	VSUBPD       Z21, Z22, Z20
+	VSUBPD       Z20, Z22, Z22
+	VSUBPD       Z21, Z22, Z22
+	VSUBPD       Z12, Z13, Z21
+	VSUBPD       Z21, Z13, Z23
+	VSUBPD       Z12, Z23, Z23
 
-vectorsDone:
-	TESTQ        BX, BX
-	JZ           stop
-	MOVQ         $0x000000ff, R8
-	BZHIQ        BX, R8, R8
-	KMOVB        R8, K1
-	VMOVAPD      Z6, Z11
-	VMOVUPD      (SI), K1, Z11
-	VMOVAPD      Z6, Z12
-	VMOVUPD      (DI), K1, Z12
-	VMOVAPD      Z6, Z13
-	VMOVUPD      (CX), K1, Z13
-	VMOVAPD      Z6, Z14
-	VMOVUPD      (DX), K1, Z14
-	VCMPPD       $0x16, Z6, Z13, K2
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VCMPPD       $0x1d, Z15, Z13, K3
-	VBROADCASTSD minusFarthest<>+0(SB), Z15
-	VMAXPD       Z15, Z13, Z13
-	VMOVAPD      Z3, Z15
-	VFMADD231PD  Z0, Z13, Z15
-	VBROADCASTSD minusSeriesEnd<>+0(SB), Z0
-	VCMPPD       $0x11, Z13, Z0, K4
-	VMOVAPD      Z15, Z0
-	VMOVUPD      Z3, K4, Z0
-	VSUBPD       Z3, Z0, Z3
-	VFNMADD231PD Z1, Z3, Z13
-	VMOVAPD      Z13, Z1
-	VFNMADD231PD Z2, Z3, Z1
-	VMOVAPD      Z0, Z2
-	VMOVAPD      Z0, Z3
-	VPERMI2PD    Z9, Z7, Z2
-	VPERMI2PD    Z10, Z8, Z3
-	VPSLLQ       $0x30, Z0, Z0
-	VPADDQ       Z0, Z2, Z0
-	VMOVAPD.Z    Z0, K3, Z0
-	VBROADCASTSD factorial8<>+0(SB), Z2
-	VBROADCASTSD factorial7<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VBROADCASTSD factorial6<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VBROADCASTSD factorial5<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VBROADCASTSD factorial4<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VBROADCASTSD factorial3<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VBROADCASTSD half<>+0(SB), Z7
-	VFMADD213PD  Z7, Z1, Z2
-	VMULPD       Z1, Z1, Z7
-	VFMADD231PD  Z7, Z2, Z3
-	VADDPD       Z3, Z1, Z1
-	VMULPD       Z1, Z0, Z1
-	VADDPD       Z1, Z0, Z2
-	VSUBPD       Z0, Z2, Z3
-	VSUBPD       Z3, Z1, Z3
-	VMULPD       Z4, Z0, Z0
-	VMULPD       Z4, Z1, Z1
-	VSUBPD       Z0, Z5, Z0
-	VSUBPD       Z1, Z0, Z5
-	VSUBPD       Z5, Z0, Z0
-	VSUBPD       Z1, Z0, Z0
-	VSUBPD       Z14, Z11, Z1
-	VMULPD       Z1, Z2, Z7
-	VMOVAPD      Z7, Z8
-	VFMSUB231PD  Z1, Z2, Z8
-	VFMADD231PD  Z1, Z3, Z8
-	VMOVAPD      Z8, Z1
-	VFMADD231PD  Z12, Z2, Z1
-	VMULPD       Z4, Z7, Z2
-	VFMSUB231PD  Z5, Z14, Z2
-	VMULPD       Z4, Z1, Z1
-	VFMSUB231PD  Z0, Z14, Z1
-	VADDPD       Z1, Z2, Z0
-	VADDPD       Z6, Z0, Z0
-	VSUBPD       Z0, Z0, Z1
-	VCMPPD       $0x03, Z1, Z1, K3
-	KORB         K2, K3, K2
-	KMOVB        K2, CX
-	TESTL        CX, CX
-	JNZ          stop
-	VMOVUPD      Z0, K1, (AX)
-	XORQ         BX, BX
+powers:
+	VMOVUPD     (SI), Z13
+	VMOVUPD     64(SI), Z12
+	VSUBPD      Z14, Z13, Z13
+	VSUBPD      Z15, Z12, Z24
+	VMULPD      Z13, Z16, Z26
+	VMULPD      Z24, Z17, Z12
+	VMOVAPD     Z26, Z25
+	VFMSUB231PD Z13, Z16, Z25
+	VMOVAPD     Z12, Z27
+	VFMSUB231PD Z24, Z17, Z27
+	VFMADD231PD Z13, Z18, Z25
+	VMOVAPD     Z27, Z13
+	VFMADD231PD Z24, Z19, Z13
+	VFMADD231PD (DI), Z16, Z25
+	VFMADD231PD 64(DI), Z17, Z13
+	VMULPD      (R8), Z26, Z24
+	VMULPD      64(R8), Z12, Z12
+	VFMSUB231PD Z20, Z14, Z24
+	VFMSUB231PD Z21, Z15, Z12
+	VMULPD      (R8), Z25, Z25
+	VMULPD      64(R8), Z13, Z13
+	VFMSUB231PD Z22, Z14, Z25
+	VFMSUB231PD Z23, Z15, Z13
+	VADDPD      Z25, Z24, Z24
+	VADDPD      Z13, Z12, Z25
+	VADDPD      Z6, Z24, Z12
+	VADDPD      Z6, Z25, Z13
+	VSUBPD      Z24, Z24, Z24
+	VSUBPD      Z25, Z25, Z25
+	VCMPPD      $0x03, Z25, Z24, K1
+	KMOVB       K1, R9
+	TESTL       R9, R9
+	JNZ         special
 
-stop:
-	SUBQ BX, R11
-	MOVQ R11, ret+72(FP)
+made:
+	CMPQ       BX, $0x10
+	JLT        someOut
+	VMOVUPD    Z12, (AX)
+	VMOVUPD    Z13, 64(AX)
+	MOVQ       400(SP), R8
+	PREFETCHT0 (AX)(R8*1)
+	PREFETCHT0 64(AX)(R8*1)
+	ADDQ       $0x00000080, AX
+	MOVQ       384(SP), R8
+	PREFETCHT0 (CX)(R8*1)
+	PREFETCHT0 64(CX)(R8*1)
+	ADDQ       $0x00000080, CX
+	MOVQ       392(SP), R8
+	PREFETCHT0 (DX)(R8*1)
+	PREFETCHT0 64(DX)(R8*1)
+	ADDQ       $0x00000080, DX
+	CMPQ       step+80(FP), $0x00
+	JEQ        on
+	ADDQ       $0x00000080, SI
+	ADDQ       $0x00000080, DI
+
+on:
+	SUBQ $0x10, BX
+	JNZ  entries
+
+nextRow:
+	MOVQ dstStride+24(FP), AX
+	ADDQ AX, dst+0(FP)
+	MOVQ stride+32(FP), AX
+	ADDQ AX, logp+8(FP)
+	MOVQ uStride+40(FP), AX
+	ADDQ AX, u+16(FP)
+	DECQ rows+48(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
+
+someIn:
+	MOVQ    BX, R8
+	MOVQ    $0x000000ff, R9
+	BZHIQ   R8, R9, R9
+	KMOVB   R9, K1
+	MOVQ    BX, R8
+	XORQ    R9, R9
+	SUBQ    $0x08, R8
+	CMOVQLT R9, R8
+	MOVQ    $0x000000ff, R9
+	BZHIQ   R8, R9, R9
+	KMOVB   R9, K2
+	VMOVAPD Z6, Z12
+	VMOVUPD (CX), K1, Z12
+	VMOVAPD Z6, Z13
+	VMOVUPD (DX), K1, Z13
+	VMOVAPD Z13, Z14
+	VMOVAPD Z6, Z13
+	VMOVUPD 64(CX), K2, Z13
+	VMOVAPD Z6, Z15
+	VMOVUPD 64(DX), K2, Z15
+	CMPQ    step+80(FP), $0x00
+	JEQ     in
+	VMOVAPD Z6, Z16
+	VMOVUPD (SI), K1, Z16
+	VMOVUPD Z16, (SP)
+	VMOVAPD Z6, Z16
+	VMOVUPD 64(SI), K2, Z16
+	VMOVUPD Z16, 64(SP)
+	LEAQ    (SP), SI
+	VMOVAPD Z6, Z16
+	VMOVUPD (DI), K1, Z16
+	VMOVUPD Z16, 128(SP)
+	VMOVAPD Z6, Z16
+	VMOVUPD 64(DI), K2, Z16
+	VMOVUPD Z16, 192(SP)
+	LEAQ    128(SP), DI
+	JMP     in
+
+someOut:
+	MOVQ    BX, CX
+	MOVQ    $0x000000ff, DX
+	BZHIQ   CX, DX, DX
+	KMOVB   DX, K1
+	MOVQ    BX, CX
+	XORQ    DX, DX
+	SUBQ    $0x08, CX
+	CMOVQLT DX, CX
+	MOVQ    $0x000000ff, DX
+	BZHIQ   CX, DX, DX
+	KMOVB   DX, K2
+	VMOVUPD Z12, K1, (AX)
+	VMOVUPD Z13, K2, 64(AX)
+	JMP     nextRow
+
+positive:
+	XORQ R8, R8
+
+power:
+	VCMPPD       $0x11, Z12, Z6, K1
+	VBROADCASTSD halvedMagic<>+0(SB), Z16
+	VMOVAPD      Z3, Z18
+	VMOVUPD      Z16, K1, Z18
+	VBROADCASTSD two<>+0(SB), Z16
+	VMOVAPD      Z4, Z24
+	VMOVUPD      Z16, K1, Z24
+	VCMPPD       $0x1d, Z7, Z12, K1
+	VBROADCASTSD mostExponent<>+0(SB), Z16
+	VCMPPD       $0x1a, Z16, Z12, K2
+	VBROADCASTSD mostExponent<>+0(SB), Z16
+	VMINPD       Z12, Z16, Z16
+	VMAXPD       Z16, Z7, Z16
+	VMOVAPD      Z18, Z22
+	VFMADD231PD  Z0, Z16, Z22
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z20
+	VBROADCASTSD absMask<>+0(SB), Z25
+	VPANDQ       Z25, Z16, Z25
+	VBROADCASTSD signMask<>+0(SB), Z26
+	VPXORQ       Z26, Z25, Z25
+	VCMPPD       $0x1d, Z25, Z20, K3
+	VMOVAPD      Z18, Z20
+	VMOVUPD      Z22, K3, Z20
+	VSUBPD       Z18, Z20, Z18
+	VFNMADD231PD Z1, Z18, Z16
+	VFNMADD231PD Z2, Z18, Z16
+	VMOVAPD      Z20, Z22
+	VMOVAPD      Z20, Z18
+	VPERMI2PD    Z10, Z8, Z22
+	VPERMI2PD    Z11, Z9, Z18
+	VPSLLQ       $0x30, Z20, Z20
+	VPADDQ       Z20, Z22, Z20
+	VMOVAPD.Z    Z20, K1, Z20
+	VBROADCASTSD factorial8<>+0(SB), Z22
+	VBROADCASTSD factorial7<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VBROADCASTSD factorial6<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VBROADCASTSD factorial5<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VBROADCASTSD factorial4<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VBROADCASTSD factorial3<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VBROADCASTSD half<>+0(SB), Z25
+	VFMADD213PD  Z25, Z16, Z22
+	VMULPD       Z16, Z16, Z25
+	VFMADD231PD  Z25, Z22, Z18
+	VADDPD       Z18, Z16, Z16
+	VMULPD       Z16, Z20, Z22
+	VADDPD       Z22, Z20, Z16
+	VSUBPD       Z20, Z16, Z18
+	VSUBPD       Z18, Z22, Z18
+	VMULPD       Z24, Z20, Z20
+	VMULPD       Z24, Z22, Z25
+	VSUBPD       Z20, Z5, Z22
+	VSUBPD       Z25, Z22, Z20
+	VSUBPD       Z20, Z22, Z22
+	VSUBPD       Z25, Z22, Z22
+	VBROADCASTSD inf<>+0(SB), Z25
+	VMOVUPD      Z16, K2, Z25
+	VMOVAPD      Z25, Z16
+	VMOVAPD.Z    Z18, K2, Z18
+	VBROADCASTSD minusInf<>+0(SB), Z25
+	VMOVUPD      Z20, K2, Z25
+	VMOVAPD      Z25, Z20
+	VMOVAPD.Z    Z22, K2, Z22
+	VMOVAPD      Z5, Z25
+	VMOVUPD      Z24, K2, Z25
+	VMOVUPD      Z25, 256(SP)(R8*1)
+	VMOVAPD      Z16, Z24
+	VMOVAPD      Z17, Z16
+	VMOVAPD      Z24, Z17
+	VMOVAPD      Z18, Z24
+	VMOVAPD      Z19, Z18
+	VMOVAPD      Z24, Z19
+	VMOVAPD      Z20, Z24
+	VMOVAPD      Z21, Z20
+	VMOVAPD      Z24, Z21
+	VMOVAPD      Z22, Z24
+	VMOVAPD      Z23, Z22
+	VMOVAPD      Z24, Z23
+	VMOVAPD      Z12, Z24
+	VMOVAPD      Z13, Z12
+	VMOVAPD      Z24, Z13
+	ADDQ         $0x40, R8
+	CMPQ         R8, $0x00000080
+	JLT          power
+	LEAQ         256(SP), R8
+	JMP          powers
+
+special:
+	XORQ R9, R9
+
+entry:
+	VMOVUPD      (SI)(R9*1), Z12
+	VMOVUPD      (DI)(R9*1), Z24
+	VSUBPD       Z14, Z12, Z12
+	VCMPPD       $0x04, Z6, Z12, K1
+	VCMPPD       $0x04, Z6, Z24, K2
+	KORB         K1, K2, K1
+	VCMPPD       $0x04, Z6, Z16, K2
+	KANDB        K2, K1, K1
+	VMULPD       Z12, Z16, Z25
+	VMOVAPD      Z25, Z26
+	VFMSUB231PD  Z12, Z16, Z26
+	VFMADD231PD  Z12, Z18, Z26
+	VMOVAPD      Z26, Z12
+	VFMADD231PD  Z24, Z16, Z12
+	VMOVAPD.Z    Z25, K1, Z25
+	VMOVAPD.Z    Z12, K1, Z24
+	VCMPPD       $0x04, Z6, Z14, K1
+	VCMPPD       $0x03, Z20, Z20, K2
+	KORB         K1, K2, K1
+	VCMPPD       $0x04, Z6, Z20, K2
+	KANDB        K2, K1, K1
+	VMOVAPD.Z    Z14, K1, Z12
+	VMOVAPD.Z    Z20, K1, Z26
+	VMULPD       (R8)(R9*1), Z25, Z25
+	VFMSUB231PD  Z26, Z12, Z25
+	VMOVAPD.Z    Z22, K1, Z26
+	VMULPD       (R8)(R9*1), Z24, Z24
+	VFMSUB231PD  Z26, Z12, Z24
+	VSUBPD       Z24, Z24, Z12
+	VCMPPD       $0x00, Z12, Z12, K1
+	VADDPD       Z24, Z25, Z12
+	VMOVUPD      Z12, K1, Z25
+	VMOVAPD      Z25, Z12
+	VSUBPD       Z24, Z24, Z24
+	VCMPPD       $0x03, Z24, Z24, K1
+	VSUBPD       Z14, Z14, Z24
+	VCMPPD       $0x00, Z24, Z24, K2
+	KANDB        K2, K1, K1
+	VMOVUPD      (SI)(R9*1), Z24
+	VSUBPD       Z24, Z24, Z24
+	VCMPPD       $0x00, Z24, Z24, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, R10
+	TESTL        R10, R10
+	JZ           unscaled
+	VBROADCASTSD jacobianDown<>+0(SB), Z24
+	VMULPD       Z24, Z14, Z25
+	VMULPD       (SI)(R9*1), Z24, Z26
+	VMULPD       (DI)(R9*1), Z24, Z24
+	VSUBPD       Z25, Z26, Z26
+	VCMPPD       $0x04, Z6, Z26, K2
+	VCMPPD       $0x04, Z6, Z24, K3
+	KORB         K2, K3, K2
+	VCMPPD       $0x04, Z6, Z16, K3
+	KANDB        K3, K2, K2
+	VMULPD       Z26, Z16, Z27
+	VMOVAPD      Z27, Z28
+	VFMSUB231PD  Z26, Z16, Z28
+	VFMADD231PD  Z26, Z18, Z28
+	VMOVAPD      Z28, Z26
+	VFMADD231PD  Z24, Z16, Z26
+	VMOVAPD.Z    Z27, K2, Z24
+	VMOVAPD.Z    Z26, K2, Z26
+	VCMPPD       $0x04, Z6, Z25, K2
+	VCMPPD       $0x03, Z20, Z20, K3
+	KORB         K2, K3, K2
+	VCMPPD       $0x04, Z6, Z20, K3
+	KANDB        K3, K2, K2
+	VMOVAPD.Z    Z25, K2, Z25
+	VMOVAPD.Z    Z20, K2, Z27
+	VMULPD       (R8)(R9*1), Z24, Z24
+	VFMSUB231PD  Z27, Z25, Z24
+	VMOVAPD.Z    Z22, K2, Z27
+	VMULPD       (R8)(R9*1), Z26, Z26
+	VFMSUB231PD  Z27, Z25, Z26
+	VSUBPD       Z26, Z26, Z25
+	VCMPPD       $0x00, Z25, Z25, K2
+	VADDPD       Z26, Z24, Z25
+	VMOVUPD      Z25, K2, Z24
+	VBROADCASTSD jacobianUp<>+0(SB), Z25
+	VMULPD       Z25, Z24, Z24
+	VMOVUPD      Z24, K1, Z12
+
+unscaled:
+	VADDPD       Z6, Z12, Z12
+	VCMPPD       $0x03, Z12, Z12, K1
+	VBROADCASTSD nan<>+0(SB), Z24
+	VMOVUPD      Z24, K1, Z12
+	VMOVAPD      Z16, Z24
+	VMOVAPD      Z17, Z16
+	VMOVAPD      Z24, Z17
+	VMOVAPD      Z18, Z24
+	VMOVAPD      Z19, Z18
+	VMOVAPD      Z24, Z19
+	VMOVAPD      Z20, Z24
+	VMOVAPD      Z21, Z20
+	VMOVAPD      Z24, Z21
+	VMOVAPD      Z22, Z24
+	VMOVAPD      Z23, Z22
+	VMOVAPD      Z24, Z23
+	VMOVAPD      Z14, Z24
+	VMOVAPD      Z15, Z14
+	VMOVAPD      Z24, Z15
+	VMOVAPD      Z12, Z24
+	VMOVAPD      Z13, Z12
+	VMOVAPD      Z24, Z13
+	ADDQ         $0x40, R9
+	CMPQ         R9, $0x00000080
+	JLT          entry
+	JMP          made
 
 // func panelAddAVX512(c *Panel, x *float64, stride int, n int, width int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+

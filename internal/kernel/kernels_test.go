@@ -48,7 +48,12 @@ var kernels = []kernelRow{
 	}, anyValue, "q", "", ""},
 	{"IndexOf", ofSlice, func(o *operands) { o.returns(float64(IndexOf(o.x, o.max))) }, anyValue, "x", "", ""},
 	{"VectorJacobianOf", ofSlice, func(o *operands) { VectorJacobianOf(o.dst, o.x, o.q, 0.75, 0x1p-60) }, anyValue, "x q", "dst", ""},
-	{"ColumnsVectorJacobian", ofSlice, func(o *operands) { ColumnsVectorJacobian(o.dst, o.x, o.q, o.x, o.q, 0, 5, -3) }, anyValue, "x q", "dst", ""},
+	{"VectorJacobianRows", ofManyRows, func(o *operands) {
+		VectorJacobianRows(Rows{o.dst, o.stride}, Rows{o.x, o.stride}, Rows{o.q, o.stride}, o.rows, o.cols, o.panel.Max[o.n:], o.panel.lower[o.n:])
+	}, anyValue, "x q", "dst", ""},
+	{"VectorJacobianColumns", ofStrip, func(o *operands) {
+		VectorJacobianColumns(Rows{o.dst, o.stride}, Rows{o.x, o.stride}, Rows{o.q, o.stride}, o.n, o.groups*Group, o.panel.Max[:], o.panel.lower[:])
+	}, anyValue, "x q", "dst", ""},
 	{"momentTerms", ofSlice, func(o *operands) { momentTerms(o.dst, o.q, o.x, o.x) }, anyValue, "x", "dst q", ""},
 	{"softmaxGrad", ofSlice, func(o *operands) { softmaxGrad(o.dst, o.x, o.q, 0.75, 0x1p-60, o.number) }, anyValue, "x q", "dst", ""},
 	{"columnsSoftmaxGrad", ofSlice, func(o *operands) { columnsSoftmaxGrad(o.dst, o.x, o.q, o.x, o.q, o.x) }, anyValue, "x q", "dst", ""},

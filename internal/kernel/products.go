@@ -24,6 +24,9 @@ type Rows struct {
 	Stride int
 }
 
+// row returns n entries of row i.
+func (r Rows) row(i, n int) []float64 { return r.Data[i*r.Stride:][:n] }
+
 // at returns the rows from entry (i, j) on.
 func (r Rows) at(i, j int) Rows {
 	r.Data = r.Data[min(i*r.Stride+j, len(r.Data)):]

@@ -5,15 +5,30 @@ package kernel
 
 import "math"
 
-// vectorJacobianGo sets dst to the entries of a vector-Jacobian product, for
-// upstream u whose sum is hi+lo. dst may be logp or u.
+// vectorJacobianRowsGo sets rows of n entries to those of a vector-Jacobian
+// product, for upstream u whose row i adds up to hi[i]+lo[i]. dst may be logp or u.
+func vectorJacobianRowsGo(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	for i := range rows {
+		vectorJacobianGo(dst.row(i, n), logp.row(i, n), u.row(i, n), hi[i], lo[i])
+	}
+}
+
+// vectorJacobianColumnsGo is the same for upstream whose column j adds up to
+// hi[j]+lo[j].
+func vectorJacobianColumnsGo(dst, logp, u Rows, rows, n int, hi, lo []float64) {
+	for i := range rows {
+		columnsVectorJacobianGo(dst.row(i, n), logp.row(i, n), u.row(i, n), hi, lo)
+	}
+}
+
+// vectorJacobianGo is vectorJacobianRowsGo of one row.
 func vectorJacobianGo(dst, logp, u []float64, hi, lo float64) {
 	for j, uj := range u {
 		dst[j] = vectorJacobianEntry(logp[j], uj, hi, lo)
 	}
 }
 
-// columnsVectorJacobianGo is vectorJacobianGo with a sum for every entry.
+// columnsVectorJacobianGo is vectorJacobianColumnsGo of one row.
 func columnsVectorJacobianGo(dst, logp, u, hi, lo []float64) {
 	for j, uj := range u {
 		dst[j] = vectorJacobianEntry(logp[j], uj, hi[j], lo[j])
@@ -31,15 +46,18 @@ func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
 	}
 	if IsFinite(u) && IsFinite(hi) {
 		// Products that overflow need not have a difference that does.
-		const down, up = 0x1p-200, 0x1p200
-		v, low = e.vectorJacobian(float64(u*down), float64(hi*down), float64(lo*down))
+		v, low = e.vectorJacobian(float64(u*jacobianDown), float64(hi*jacobianDown), float64(lo*jacobianDown))
 		if IsFinite(low) {
 			v += low
 		}
-		v = float64(v * up)
+		v = float64(v * jacobianUp)
 	}
 	return Canonical(v)
 }
+
+// jacobianDown is what products that overflow are scaled by, and jacobianUp takes
+// that back.
+const jacobianDown, jacobianUp = 0x1p-200, 0x1p200
 
 // An exponential is p = e^y, times 2^128 for y ≤ 0 and halved for others, so
 // that only a result that is below the normal numbers, or beyond all, is rounded
@@ -54,11 +72,14 @@ type exponential struct {
 // is made of the power series alone.
 const seriesEnd = 1.0 / 28
 
+// mostExponent is the y above which e^y is taken to be infinite.
+const mostExponent = 710
+
 func newExponential(y float64) exponential {
 	switch {
 	case y != y:
 		return exponential{NaN, NaN, 1, NaN, NaN}
-	case y > 710:
+	case y > mostExponent:
 		return exponential{math.Inf(1), 0, 1, math.Inf(-1), 0}
 	case y < -farthest:
 		return exponential{0, 0, 1, 1, 0}

@@ -177,16 +177,35 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 	check("vectorJacobianOf in place of upstream", q.x)
 	copy(q.x, qBefore)
 
+	// The same as rows of a few entries, whose gaps are not written.
+	cols := 1 + r.IntN(n)
+	rows, stride := n/cols, cols
+	if rows > 1 {
+		stride += r.IntN((n-cols)/(rows-1) - cols + 1)
+	}
 	his, los := make([]float64, n), make([]float64, n)
 	testkit.FillWith(his, some)
 	testkit.FillWith(los, someLow)
-	columnsVectorJacobianGo(want, x.x, q.x, his, los)
-	ColumnsVectorJacobian(out.x, x.x, q.x, his, los, 0, n, 5)
-	check("columnsVectorJacobian", out.x)
-	unchanged("columnsVectorJacobian")
-	ColumnsVectorJacobian(x.x, x.x, q.x, his, los, n, 0, -3)
-	check("columnsVectorJacobian in place", x.x)
-	copy(x.x, xBefore)
+	rowsOf := func(x []float64) Rows { return Rows{x, stride} }
+	for _, call := range []struct {
+		name      string
+		reference func(dst, logp, u Rows, rows, n int, hi, lo []float64)
+		kernel    func(dst, logp, u Rows, rows, n int, hi, lo []float64)
+	}{
+		{"VectorJacobianRows", vectorJacobianRowsGo, VectorJacobianRows},
+		{"VectorJacobianColumns", vectorJacobianColumnsGo, VectorJacobianColumns},
+	} {
+		copy(want, out.x)
+		call.reference(rowsOf(want), rowsOf(x.x), rowsOf(q.x), rows, cols, his, los)
+		call.kernel(rowsOf(out.x), rowsOf(x.x), rowsOf(q.x), rows, cols, his, los)
+		check(call.name, out.x)
+		unchanged(call.name)
+		copy(want, x.x)
+		call.reference(rowsOf(want), rowsOf(x.x), rowsOf(q.x), rows, cols, his, los)
+		call.kernel(rowsOf(x.x), rowsOf(x.x), rowsOf(q.x), rows, cols, his, los)
+		check(call.name+" in place", x.x)
+		copy(x.x, xBefore)
+	}
 }
 
 // coefficientFillings are the kinds of coefficients that are tried.
