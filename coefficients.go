@@ -183,6 +183,9 @@ func (s *labelSums) set(p *kernel.Panel, classes []int64, q *smoothing) {
 // anyOverflows is overflows for any of n rows from row i of the group, whose sums
 // are in the panel.
 func (b *batch) anyOverflows(i, n int) bool {
+	if kernel.MaxOf(b.work.panel.Hi[0][:n]) <= math.MaxFloat64 && kernel.MaxOf(b.work.labels.High[:n]) <= math.MaxFloat64 {
+		return false
+	}
 	for k, sum := range b.work.panel.Hi[0][:n] {
 		loss := kernel.Accumulator{Hi: b.work.labels.High[k]}
 		if b.task.overflows(loss, kernel.Accumulator{Hi: sum}, b.task.settings.sampleWeightAt(b.begin+i+k)) {
@@ -196,9 +199,13 @@ func (b *batch) anyOverflows(i, n int) bool {
 // have any, and what their losses and gradients are multiplied by.
 func (b *batch) setWeightedLabels(i, n int) {
 	l := &b.work.labels
-	if b.task.target != nil {
+	switch {
+	case b.task.target != nil:
 		b.setLabels(i, n)
-	} else {
+	case b.task.settings.sampleWeight == nil && i > 0 && n == kernel.Width:
+		// They are those of the panel before.
+		return
+	default:
 		for k := range n {
 			// All count, and none is equal to a logit.
 			l.Class[k], l.Logit[k] = 0, kernel.NaN
