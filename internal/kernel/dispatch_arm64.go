@@ -491,6 +491,7 @@ func (c *Panel) Add(x []float64, stride, n, width int) {
 		c.addGo(x, stride, n, width)
 		return
 	}
+	_ = x[(n-1)*stride:][:width]
 	panelAddNEON(c, &x[0], stride, n, width)
 }
 

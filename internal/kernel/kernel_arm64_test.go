@@ -14,8 +14,25 @@ func TestNEONNothing(t *testing.T) {
 		if count, hi, lo := expSum(nil, nil, 3); count != 0 || hi != 0 || lo != 0 {
 			t.Errorf("expSum of nothing = %v, %v, %v", count, hi, lo)
 		}
+		if count, hi, lo := LaneTotal(nil, nil, 3); count != 0 || hi != 0 || lo != 0 {
+			t.Errorf("LaneTotal of nothing = %v, %v, %v", count, hi, lo)
+		}
 		ShiftBy(nil, nil, 1, -1)
 		scaleBy(nil, 2)
+		VectorJacobianOf(nil, nil, nil, 1, 0)
+		ColumnsVectorJacobian(nil, nil, nil, nil, nil, 0, 0, 0)
+		momentTerms(nil, nil, nil, nil)
+		softmaxGrad(nil, nil, nil, 1, 0, 0)
+		columnsSoftmaxGrad(nil, nil, nil, nil, nil, nil)
+		if sum := SumOf(nil); sum != (Accumulator{}) {
+			t.Errorf("SumOf of nothing = %v", sum)
+		}
+		if loss, sum := WeightedLossAndSum(nil, nil, 1, 0); loss != (Accumulator{}) || sum != (Accumulator{}) {
+			t.Errorf("WeightedLossAndSum of nothing = %v, %v", loss, sum)
+		}
+		if !AreSoftTargets(nil) || IndexOf(nil, 1) != -1 || addLanes(new(laneSums), nil, nil) {
+			t.Error("there is something in nothing")
+		}
 		one := make([]float64, Group)
 		for _, size := range []struct{ n, groups int }{{0, 1}, {1, 0}, {0, 0}} {
 			got := canaries()
@@ -31,11 +48,18 @@ func TestNEONNothing(t *testing.T) {
 				got.concludeLogs(0)
 				got.concludeProbabilities(0)
 				got.Total(one, Group, one, Group, size.n, 0)
+				got.Label(new(Labels), new(Tile), 0)
+				got.WeightedLabel(new(Labels), true, 0)
+				got.TakeLow(new(LowSums), 0)
+				got.JoinLow(new(LowSums), 0)
 			}
 			got.Shift(one, Group, one, Group, size.n, size.groups)
 			got.Scale(one, Group, size.n, size.groups)
 			pack(one, one, 1, size.n, size.groups)
 			unpack(one, 1, one, size.n, size.groups)
+			got.unpackScaled(one, 1, one, size.n, size.groups)
+			got.Add(one, Group, size.n, size.groups)
+			got.WeightedGradient(one, one, one, size.n, size.groups)
 			// Sums of no entries may be added to.
 			got.Hi, got.Lo = canaries().Hi, canaries().Lo
 			if s := got.differs(canaries(), Width/Group, false, everything...); s != "" {
@@ -72,6 +96,18 @@ func TestNEONShort(t *testing.T) {
 			"columnsScale":           func() { c.Scale(short, stride, n, groups) },
 			"pack":                   func() { pack(tile, shortRows, stride, n, groups) },
 			"pack, its tile":         func() { pack(shortTile, rows, stride, n, groups) },
+			"LaneTotal, its dst":     func() { LaneTotal(short[:4:4], short[:5], 0) },
+			"VectorJacobianOf":       func() { VectorJacobianOf(short[:5], short[:4:4], short[:5], 1, 0) },
+			"momentTerms":            func() { momentTerms(short[:5], short[:4:4], short[:5], short[:5]) },
+			"softmaxGrad":            func() { softmaxGrad(short[:4:4], short[:5], short[:5], 1, 0, 0) },
+			"WeightedGradients":      func() { WeightedGradients(short[:4:4], 4, short[:5], 5, short[:5], 5, 5, make([]Weighting, 1)) },
+			"Labels.Weigh":           func() { new(Labels).Weigh(nil, short[:4:4], 5, 1) },
+			"WeightedLoss":           func() { c.WeightedLoss(tile, shortTile, n, groups) },
+			"WeightedGradient":       func() { c.WeightedGradient(tile, tile, shortTile, n, groups) },
+			"Add":                    func() { c.Add(short, stride, n, groups*Group) },
+			"SumSlices":              func() { c.SumSlices(shortTile, n, groups) },
+			"unpackScaled":           func() { c.unpackScaled(shortRows, stride, tile, n, groups) },
+			"unpackScaled, its tile": func() { c.unpackScaled(rows, stride, shortTile, n, groups) },
 			"unpack":                 func() { unpack(shortRows, stride, tile, n, groups) },
 			"unpack, its tile":       func() { unpack(rows, stride, shortTile, n, groups) },
 		} {
