@@ -20,7 +20,7 @@ func TestNEONNothing(t *testing.T) {
 		ShiftBy(nil, nil, 1, -1)
 		scaleBy(nil, 2)
 		VectorJacobianOf(nil, nil, nil, 1, 0)
-		ColumnsVectorJacobian(nil, nil, nil, nil, nil, 0, 0, 0)
+		VectorJacobianColumns(Rows{}, Rows{}, Rows{}, 0, 0, nil, nil)
 		momentTerms(nil, nil, nil, nil)
 		softmaxGrad(nil, nil, nil, 1, 0, 0)
 		columnsSoftmaxGrad(nil, nil, nil, nil, nil, nil)
