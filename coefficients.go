@@ -53,7 +53,7 @@ func (b *batch) weighted(n int) {
 		}
 		defer q.smoothed.release()
 		if b.task.sideBySide(n) {
-			b.setClassWeights()
+			b.work.setClassWeights(b.task.settings.weight)
 			b.work.labelSums.known = math.MaxUint64 << cols
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
@@ -130,8 +130,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		clear(w.panel.NegLogSum[:])
 	}
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
-	copy(l.High[:], w.panel.Hi[0][:groups*kernel.Group])
-	copy(l.Low[:], w.panel.Lo[0][:groups*kernel.Group])
+	w.takeWeightedLoss(groups)
 	w.panel.NegLogSum = negLogSum
 	switch {
 	case distribution || out.Data != nil && b.task.target == nil:
@@ -195,13 +194,19 @@ func (b *batch) anyOverflows(i, n int) bool {
 	return false
 }
 
+// takeWeightedLoss takes from the panel what WeightedLoss made.
+func (w *workspace) takeWeightedLoss(groups int) {
+	copy(w.labels.High[:], w.panel.Hi[0][:groups*kernel.Group])
+	copy(w.labels.Low[:], w.panel.Lo[0][:groups*kernel.Group])
+}
+
 // setWeightedLabels sets the labels of n rows from row i of the group, if they
 // have any, and what their losses and gradients are multiplied by.
 func (b *batch) setWeightedLabels(i, n int) {
 	l := &b.work.labels
 	switch {
 	case b.task.target != nil:
-		b.setLabels(i, n)
+		b.task.settings.setLabels(l, b.task.target[b.begin+i:][:n], b.x[i*b.stride:], b.stride)
 	case b.task.settings.sampleWeight == nil && i > 0 && n == kernel.Width:
 		// They are those of the panel before.
 		return
@@ -211,7 +216,7 @@ func (b *batch) setWeightedLabels(i, n int) {
 			l.Class[k], l.Logit[k] = 0, kernel.NaN
 		}
 	}
-	b.weigh(i, n, nil)
+	b.task.settings.weigh(l, b.begin+i, n, nil, b.task.divisor.value)
 }
 
 // packCoefficients sets the tile of the coefficients of n rows from row i.

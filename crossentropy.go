@@ -386,7 +386,7 @@ func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 		return b.correct
 	}
 	if t.settings.weight != nil && t.sideBySide(n) {
-		b.setClassWeights()
+		w.setClassWeights(t.settings.weight)
 	}
 	for i := 0; i < n; i += step {
 		switch rows := min(step, n-i); {

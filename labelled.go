@@ -42,13 +42,13 @@ func (w *workspace) isFirstChunk(k, y int) bool {
 // take as long: there is none. What a row counts is a coefficient in the kernel.
 func (b *batch) labelledFew(i, n int) {
 	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
-	l, out := &w.labels, &b.task.out
-	b.setLabels(i, n)
+	l, out, s := &w.labels, &b.task.out, &b.task.settings
+	s.setLabels(l, b.task.target[b.begin+i:][:n], x, b.stride)
 	var weight *[kernel.FewCols]float64
-	if b.task.settings.weight != nil {
+	if s.weight != nil {
 		weight = &w.classWeights
 	}
-	combine := b.weigh(i, n, weight)
+	combine := s.weigh(l, b.begin+i, n, weight, b.task.divisor.value)
 	var terms *kernel.Tile
 	if out.Data != nil {
 		terms = &w.tile
@@ -95,40 +95,39 @@ func (b *batch) takeLabels(i, n int) {
 	}
 }
 
-// setClassWeights sets the class weights of at most FewCols classes.
-func (b *batch) setClassWeights() {
-	if b.task.settings.weight == nil {
-		kernel.Fill(b.work.classWeights[:], 1)
+// setClassWeights sets the weights of at most FewCols classes; nil stands for 1.
+func (w *workspace) setClassWeights(weight []float64) {
+	if weight == nil {
+		kernel.Fill(w.classWeights[:], 1)
 	} else {
-		copy(b.work.classWeights[:], b.task.settings.weight)
+		copy(w.classWeights[:], weight)
 	}
 }
 
-// setLabels sets the classes of n rows from row i of the group, and their
-// logits. All labels are classes or ignored, but they are the caller's: a
-// matrix's At or another goroutine may have changed them since that was checked.
-// What has become no class is ignored.
-func (b *batch) setLabels(i, n int) {
-	l, x := &b.work.labels, b.x[i*b.stride:]
-	classes := ^b.task.settings.ignored.first
+// setLabels sets the classes of a panel of rows of x, and their logits. All
+// labels are classes or ignored, but they are the caller's: a matrix's At or
+// another goroutine may have changed them since that was checked. What has become
+// no class is ignored.
+func (s *settings) setLabels(l *kernel.Labels, target []int, x []float64, stride int) {
+	classes := ^s.ignored.first
 	at := 0
-	for k, y := range b.task.target[b.begin+i:][:n] {
+	for k, y := range target {
 		// -1 for what does not count, from 0 bits without a branch.
 		ignored := int(classes>>uint(y)&1) - 1
 		l.Class[k] = int64(y | ignored)
 		l.Logit[k] = x[at+y&^ignored]
-		at += b.stride
+		at += stride
 	}
 }
 
-// weigh sets what the losses and gradients of n rows from row i of the group are
-// multiplied by, and reports whether all of the latter combine.
-func (b *batch) weigh(i, n int, weight *[kernel.FewCols]float64) (combine bool) {
-	sample := b.task.settings.sampleWeight
+// weigh sets what the losses and gradients of n rows from row i on are multiplied
+// by, and reports whether all of the latter combine.
+func (s *settings) weigh(l *kernel.Labels, i, n int, weight *[kernel.FewCols]float64, divisor float64) (combine bool) {
+	sample := s.sampleWeight
 	if sample != nil {
-		sample = sample[b.begin+i:][:n]
+		sample = sample[i:][:n]
 	}
-	return b.work.labels.Weigh(weight, sample, n, b.task.divisor.value)
+	return l.Weigh(weight, sample, n, divisor)
 }
 
 // labelled is labelledFew for few rows, or for one of more than a chunk.

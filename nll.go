@@ -235,7 +235,11 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		data = *b
 	}
 	w.sum.Reset()
-	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign {
+	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign && t.settings.shift == 0 {
+		w.setClassWeights(t.settings.weight)
+		q.fill(&w.coefficientTile, min(n, kernel.Width))
+		clear(w.panel.Max[:])
+		clear(w.panel.NegLogSum[:])
 		for i := 0; i < n; i += kernel.Width {
 			t.doFew(w, q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
@@ -278,21 +282,18 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 // doFew adds the losses of n rows from row i on, of at most FewCols classes,
 // to w.sum. The rows' log-probabilities are x.
 func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
-	cols, groups := t.x.cols, kernel.GroupsFor(n)
+	l, cols, groups := &w.labels, t.x.cols, kernel.GroupsFor(n)
+	t.settings.setLabels(l, t.target[i:][:n], x, stride)
+	t.settings.weigh(l, i, n, nil, 1)
 	w.tile.PackRows(x, stride, n, cols)
-	q.pack(&w.coefficientTile, t.target[i:][:n])
-	clear(w.panel.Max[:])
-	clear(w.panel.NegLogSum[:])
+	q.packOnto(&w.coefficientTile, l.Class[:n], &w.classWeights)
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
-	for k := range n {
-		l := 0.0
-		if t.settings.counts(i+k, t.target[i+k]) {
-			l = q.loss(t.settings.sampleWeightAt(i+k), w.panel.Sum(k))
-		}
-		w.sum.Add(l)
-		if t.each != nil {
-			t.each[i+k] = l
-		}
+	q.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
+	w.takeWeightedLoss(groups)
+	w.panel.WeightedLabel(l, false, groups)
+	w.sum.AddPanel(l.Loss[:n])
+	if t.each != nil {
+		copy(t.each[i:], l.Loss[:n])
 	}
 }
 
@@ -455,23 +456,6 @@ func (q *smoothing) loss(sampleWeight float64, sum kernel.Accumulator) float64 {
 // all 1: on and all others off.
 func (q *smoothing) sum() kernel.Accumulator { return kernel.SumOfEqual(q.on, q.off, q.classes-1) }
 
-// pack sets the slices of a tile to the coefficients of the labels, at most
-// Width, and those of what is left of the last group and of labels that
-// are no classes to any.
-func (q *smoothing) pack(t *kernel.Tile, labels []int) {
-	base := *q.buffer
-	width := kernel.GroupsFor(len(labels)) * kernel.Group
-	for c, v := range base {
-		kernel.Fill(t[c*kernel.Width:][:width], v)
-	}
-	for k, y := range labels {
-		if uint(y) >= uint(len(base)) {
-			continue
-		}
-		t[y*kernel.Width+k] = q.weightAt(y, q.on)
-	}
-}
-
 // fill sets n slices of a tile, and those left of the last group, to the
 // coefficients of no label.
 func (q *smoothing) fill(t *kernel.Tile, n int) {
@@ -480,8 +464,9 @@ func (q *smoothing) fill(t *kernel.Tile, n int) {
 	}
 }
 
-// packOnto is pack of classes, of which -1 is none, onto what fill has set, for
-// weights of classes that are 1 where there are none.
+// packOnto sets the slices of a tile that fill has set to the coefficients of
+// classes, of which -1 is none, for weights of classes that are 1 where there are
+// none.
 func (q *smoothing) packOnto(t *kernel.Tile, classes []int64, weights *[kernel.FewCols]float64) {
 	for k, y := range classes {
 		// Whatever is in the place of -1, nothing comes of it.
