@@ -125,18 +125,21 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	// The loss of a distribution is made of distances and of the sum of its
 	// coefficients.
 	distribution := b.task.isDistribution()
-	negLogSum := w.panel.NegLogSum
+	width := groups * kernel.Group
 	if distribution {
-		clear(w.panel.NegLogSum[:])
+		copy(w.panel.Factor[:width], w.panel.NegLogSum[:])
+		clear(w.panel.NegLogSum[:width])
 	}
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
 	w.takeWeightedLoss(groups)
-	w.panel.NegLogSum = negLogSum
+	if distribution {
+		copy(w.panel.NegLogSum[:width], w.panel.Factor[:])
+	}
 	switch {
 	case distribution || out.Data != nil && b.task.target == nil:
 		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
 	case out.Data != nil && b.task.hasUniformSmoothing():
-		w.panel.SetSums(q.smoothed.sum(), groups*kernel.Group)
+		w.panel.SetSums(q.smoothed.sum(), width)
 	case out.Data != nil:
 		w.labelSums.set(&w.panel, l.Class[:n], &q.smoothed)
 	}
@@ -149,7 +152,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	w.panel.WeightedLabel(l, distribution, groups)
 	b.takeLabels(i, n)
 	if out.Data != nil {
-		copy(w.panel.Factor[:], l.Gradient[:groups*kernel.Group])
+		copy(w.panel.Factor[:width], l.Gradient[:])
 		w.panel.WeightedGradient(w.termTile[:], w.coefficientTile[:], w.tile[:], cols, groups)
 		w.termTile.UnpackRows(out.Data[(b.begin+i)*out.Stride:], out.Stride, n, cols)
 	}

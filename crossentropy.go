@@ -94,9 +94,8 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 // negative sample weight with Mean, whose denominator would mean nothing. On an
 // error dst is neither sized nor written.
 func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	checkDense("CrossEntropyGrad", "dst", dst)
 	var loss Loss
-	_, err := crossEntropy(&loss, "CrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	_, err := crossEntropy(&loss, "CrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
 	return loss, err
 }
 
@@ -179,17 +178,24 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 // a *ValueError also for a negative sample weight with Mean, whose denominator
 // would mean nothing. On an error dst is neither sized nor written.
 func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
-	checkDense("SoftCrossEntropyGrad", "dst", dst)
 	var loss Loss
-	_, err := softCrossEntropy(&loss, "SoftCrossEntropyGrad", output{grad: dst}, logits, target, opts)
+	_, err := softCrossEntropy(&loss, "SoftCrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
 	return loss, err
 }
 
 // An output is what a function gives beside the Loss.
 type output struct {
 	grad      *mat.Dense // of the Grad functions, else nil
-	each      []float64  // of the Each functions, where nil is to be allocated
+	wantsGrad bool
+	each      []float64 // of the Each functions, where nil is to be allocated
 	wantsEach bool
+}
+
+// checkGrad is checkDense of the gradient.
+func (o *output) checkGrad(fn string) {
+	if o.wantsGrad {
+		checkDense(fn, "dst", o.grad)
+	}
 }
 
 // check checks the output of the function named fn against its inputs, matrices
@@ -208,7 +214,7 @@ func (o *output) check(fn string, rows, cols int, inputs ...argument) {
 // there is, and whether the output is in place of it.
 func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
 	ok = x.smallDense(input)
-	if ok && o.grad != nil {
+	if ok && o.wantsGrad {
 		_, inPlace, ok = smallDst(o.grad, &x.raw)
 	}
 	return inPlace, ok && (o.each == nil || len(o.each) == x.rows)
@@ -220,6 +226,7 @@ func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target [
 	t := &w.entropy
 	inPlace, small := out.small(&t.logits, logits)
 	if !small || len(target) != t.logits.rows {
+		out.checkGrad(fn)
 		rows, cols := checkLabelled(fn, "logits", logits, target)
 		out.check(fn, rows, cols, argument{"logits", logits})
 		t.logits = newSource(logits)
@@ -243,6 +250,7 @@ func softCrossEntropy(loss *Loss, fn string, out output, logits, target mat.Matr
 	inPlace, small := out.small(x, logits)
 	softInPlace, softSmall := out.small(soft, target)
 	if !small || !softSmall || soft.rows != x.rows || soft.cols != x.cols {
+		out.checkGrad(fn)
 		checkMatrix(fn, "logits", logits)
 		checkMatrix(fn, "target", target)
 		rows, cols := checkNotEmpty(logits)

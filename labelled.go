@@ -132,36 +132,35 @@ func (s *settings) weigh(l *kernel.Labels, i, n int, weight *[kernel.FewCols]flo
 
 // labelled is labelledFew for few rows, or for one of more than a chunk.
 func (b *batch) labelled(i, n int) {
-	w := b.work
-	var label [kernel.Width]int // -1 for a row that does not count
-	var logit [kernel.Width]float64
-	for k := range n {
-		y := b.task.target[b.begin+i+k]
+	w, l := b.work, &b.work.labels
+	for k, y := range b.task.target[b.begin+i:][:n] {
 		if !b.task.settings.counts(b.begin+i+k, y) {
-			label[k] = -1
+			l.Class[k] = -1
 			continue
 		}
-		label[k], logit[k] = y, b.row(i + k)[y]
+		l.Class[k], l.Logit[k] = int64(y), b.row(i + k)[y]
 	}
-	b.sumLabelled(i, label[:n], logit[:n])
-	for k, y := range label[:n] {
-		if y < 0 {
+	b.sumLabelled(i, n)
+	for k, class := range l.Class[:n] {
+		if class < 0 {
 			b.add(i+k, 0)
 			continue
 		}
-		b.add(i+k, hardLoss(b.task.settings.coefficient(b.begin+i+k, y), w.panel.NegLogSum[k]+(logit[k]-w.panel.Max[k])))
+		logp := w.panel.NegLogSum[k] + (l.Logit[k] - w.panel.Max[k])
+		b.add(i+k, hardLoss(b.task.settings.coefficient(b.begin+i+k, int(class)), logp))
 	}
 	if b.task.out.Data != nil {
-		b.labelledGradient(i, label[:n], logit[:n])
+		b.labelledGradient(i, n)
 	}
 }
 
-// sumLabelled concludes the rows of a panel, one after the other, that have a
-// label, leaves their terms in the result if there is one, and counts
+// sumLabelled concludes those of n rows of a panel, one after the other, that have
+// a label, leaves their terms in the result if there is one, and counts
 // the correct ones.
-func (b *batch) sumLabelled(i int, label []int, logit []float64) {
+func (b *batch) sumLabelled(i, n int) {
 	w, cols := b.work, b.task.logits.cols
-	for k, y := range label {
+	for k, class := range w.labels.Class[:n] {
+		y, logit := int(class), w.labels.Logit[k]
 		if y < 0 {
 			w.panel.Max[k], w.panel.Count[k], w.panel.Hi[0][k], w.panel.Lo[0][k] = 0, 1, 0, 0
 			continue
@@ -172,7 +171,7 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 		replaced, firstInChunk := terms != nil && &terms[0] == &x[0], false
 		if replaced {
 			chunk := kernel.ChunkOf(x, y/kernel.ChunkLen)
-			firstInChunk = isFirstMax(chunk, y%kernel.ChunkLen, logit[k])
+			firstInChunk = isFirstMax(chunk, y%kernel.ChunkLen, logit)
 		}
 		if cols <= kernel.FewCols {
 			w.panel.Max[k] = kernel.MaxOf(x)
@@ -180,7 +179,7 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 		} else {
 			w.sumLong(terms, x, nil, b.rowAfter(i+k+1))
 		}
-		first := logit[k] == w.panel.Max[k]
+		first := logit == w.panel.Max[k]
 		switch {
 		case !first:
 		case replaced:
@@ -193,15 +192,16 @@ func (b *batch) sumLabelled(i int, label []int, logit []float64) {
 		}
 	}
 	if cols <= kernel.ChunkLen {
-		w.panel.Conclude(kernel.GroupsFor(len(label)), b.task.out.Data != nil)
+		w.panel.Conclude(kernel.GroupsFor(n), b.task.out.Data != nil)
 	}
 }
 
-// labelledGradient sets the gradients of a panel whose terms are in the result.
-func (b *batch) labelledGradient(i int, label []int, logit []float64) {
+// labelledGradient sets the gradients of n rows, a panel, whose terms are in the
+// result.
+func (b *batch) labelledGradient(i, n int) {
 	w, cols := b.work, b.task.logits.cols
-	for k, y := range label {
-		row := b.result(i + k)
+	for k, class := range w.labels.Class[:n] {
+		row, y := b.result(i+k), int(class)
 		g := 0.0
 		if y >= 0 {
 			g = b.task.divisor.over(b.task.settings.coefficient(b.begin+i+k, y))
@@ -211,7 +211,7 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 			continue
 		}
 		rest := 1 - w.probability(k, cols, y, row[y])
-		if logit[k] == w.panel.Max[k] && w.panel.Count[k] == 1 {
+		if w.labels.Logit[k] == w.panel.Max[k] && w.panel.Count[k] == 1 {
 			rest = w.panel.Complement[k]
 		}
 		w.scaleTerms(k, row, g)
@@ -223,8 +223,8 @@ func (b *batch) labelledGradient(i int, label []int, logit []float64) {
 // classes: their terms, where a gradient is wanted, are kept in the result.
 func (b *batch) labelledSeveral(i, n int) {
 	w, cols, out := b.work, b.task.logits.cols, &b.task.out
-	var label [kernel.Width]int // -1 for a row that does not count
-	var logit, coefficient [kernel.Width]float64
+	var label [2 * kernel.Group]int // -1 for a row that does not count
+	var logit, coefficient [2 * kernel.Group]float64
 	for k, y := range b.task.target[b.begin+i:][:n] {
 		label[k] = -1
 		if b.task.settings.counts(b.begin+i+k, y) {
@@ -246,7 +246,7 @@ func (b *batch) labelledSeveral(i, n int) {
 	if out.Data == nil {
 		return
 	}
-	var g, atLabel [kernel.Width]float64
+	var g, atLabel [2 * kernel.Group]float64
 	for k, y := range label[:n] {
 		w.panel.Factor[k] = 0
 		if y < 0 {
@@ -286,7 +286,7 @@ func (b *batch) sumSeveral(i, first int, label []int, logit []float64) {
 	// Terms that replace a row leave nothing to tell which of several largest is
 	// the first.
 	replaced := row != nil && &row[0] == &x[0]
-	var correct [kernel.Width]bool
+	var correct [2 * kernel.Group]bool
 	for k, y := range label {
 		correct[k] = logit[k] == w.panel.Max[first+k]
 		if correct[k] && replaced {
