@@ -427,6 +427,10 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 
 // WeightedLosses is weightedLossesGo.
 func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	if active == tierGo {
+		weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
+		return
+	}
 	for i := range to {
 		var s LaneSum
 		to[i].Loss.Hi, to[i].Loss.Lo = s.addLoss(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
@@ -434,6 +438,10 @@ func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride,
 }
 
 func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	if active == tierGo {
+		weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
+		return
+	}
 	for i := range to {
 		var s LossAndSum
 		r := &to[i]
