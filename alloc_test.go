@@ -363,16 +363,17 @@ func TestLinearMemory(t *testing.T) {
 
 // pools are all that there are; TestPools looks for others.
 var pools = map[string]*sync.Pool{
-	"bufferPool":      &bufferPool,
-	"crews":           &crews,
-	"linears":         &linears,
-	"longRows":        &longRows,
-	"momentsPool":     &momentsPool,
-	"normalizations":  &normalizations,
-	"smoothTasks":     &smoothTasks,
-	"tiles":           &tiles,
-	"vectorJacobians": &vectorJacobians,
-	"workspaces":      &workspaces,
+	"bufferPool":       &bufferPool,
+	"crews":            &crews,
+	"linears":          &linears,
+	"longRows":         &longRows,
+	"longWeightedRows": &longWeightedRows,
+	"momentsPool":      &momentsPool,
+	"normalizations":   &normalizations,
+	"smoothTasks":      &smoothTasks,
+	"tiles":            &tiles,
+	"vectorJacobians":  &vectorJacobians,
+	"workspaces":       &workspaces,
 }
 
 // drained returns what is in the pools, and empties them. What a processor has

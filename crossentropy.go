@@ -4,6 +4,8 @@
 package logsoftmax
 
 import (
+	"runtime"
+
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -354,7 +356,7 @@ func (t *entropy) runUnits(w *workspace, units int) {
 		for u := range units {
 			t.do(w, u)
 		}
-	case spreads(rows, cols):
+	case t.spreads():
 		w.spread = true
 		for u := range units {
 			t.do(w, u)
@@ -363,6 +365,19 @@ func (t *entropy) runUnits(w *workspace, units int) {
 	default:
 		w.run(t, units, elements(rows, cols))
 	}
+}
+
+// spreads is spreads for the rows of t. Where all classes have coefficients, some
+// of the work on a row is for one goroutine, and as many rows at once gain more.
+func (t *entropy) spreads() bool {
+	rows, procs := t.logits.rows, runtime.GOMAXPROCS(0)
+	if !spreads(rows, t.logits.cols) || t.target != nil && t.settings.smoothing == 0 {
+		return spreads(rows, t.logits.cols)
+	}
+	// What spreading gains if a quarter of the work is not shared, beside what
+	// goroutines with rows of their own do.
+	rounds := (rows + procs - 1) / procs
+	return 4*procs*rounds > rows*(procs+3)
 }
 
 // unitRows is how many rows a unit has.

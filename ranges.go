@@ -202,10 +202,13 @@ func scaleRow(row []float64, g float64, exponent int) {
 	x, i := math.Frexp(g)
 	// Beyond this all that is not 0 or infinite becomes so.
 	exponent = max(-4400, min(exponent+i, 4400))
-	kernel.ScaleTermsBy(row, x, 1, 1)
-	for exponent != 0 {
-		step := max(-1000, min(exponent, 1000))
-		kernel.ScaleTermsBy(row, math.Ldexp(1, step), 1, 1)
-		exponent -= step
+	for u := range kernel.Chunks(len(row)) {
+		part := kernel.ChunkOf(row, u)
+		kernel.ScaleTermsBy(part, x, 1, 1)
+		for left := exponent; left != 0; {
+			step := max(-1000, min(left, 1000))
+			kernel.ScaleTermsBy(part, math.Ldexp(1, step), 1, 1)
+			left -= step
+		}
 	}
 }

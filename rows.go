@@ -443,106 +443,207 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 		terms = nil
 	}
 	w.sumSource(&t.logits, row, terms)
-	maximum, negLogSum := w.panel.Max[0], w.panel.NegLogSum[0]
+	if y >= 0 && w.isFirstLargest(&t.logits, row, y) {
+		b.correct++
+	}
 	// As in weightedRow.
+	r := longWeighted{b: *b, i: i, y: y, max: w.panel.Max[0], negLogSum: w.panel.NegLogSum[0]}
 	distribution := t.isDistribution()
-	withSum := distribution || result != nil && !t.hasUniformSmoothing()
-	minusLog := negLogSum
 	if distribution {
-		minusLog = 0
-	}
-	var sums kernel.LossAndSum
-	var lossAlone kernel.LaneSum
-	for u := range w.partials {
-		c, x := b.coefficientsOf(i, u, y, q), t.logits.chunk(&w.rowsIn, row, u)
-		if withSum {
-			sums.Add(c, x, maximum, minusLog)
-		} else {
-			lossAlone.AddLoss(c, x, maximum, minusLog)
-		}
-	}
-	loss, sum := lossAlone.Sum(), kernel.Accumulator{}
-	if withSum {
-		loss, sum = sums.Sums()
-	}
-	if distribution {
-		loss = kernel.DistributionLoss(loss, sum, negLogSum)
-	}
-	if t.hasUniformSmoothing() {
-		sum = q.sum()
+		r.negLogSum = 0
 	}
 	sampleWeight, shift := t.settings.sampleWeightAt(row), t.settings.shift
+	g := t.divisor.over(sampleWeight)
+	isNumber := w.panel.NegLogSum[0] == w.panel.NegLogSum[0]
+	r.withLoss, r.withSum = true, distribution || result != nil && !t.hasUniformSmoothing()
+	if t.hasUniformSmoothing() {
+		r.sum = q.sum()
+		// The sum of the coefficients is known: the gradient need not wait for
+		// the loss, if that does not read what it replaces.
+		r.withGradient = w.spread && result != nil && !t.inPlace && shift == 0 && g != 0 && r.sum.Hi != 0 && isNumber
+	}
+	r.g = g
+	r.run(q)
+	loss, sum, done := r.loss, r.sum, r.withGradient
+	if distribution {
+		loss = kernel.DistributionLoss(loss, sum, w.panel.NegLogSum[0])
+	}
 	lossShift := shift
 	if y < 0 && t.overflows(loss, sum, sampleWeight) {
 		b.scaledDown = true
 		defer func() { b.scaledDown = false }()
-		sums = kernel.LossAndSum{}
-		for u := range w.partials {
-			sums.Add(b.coefficientsOf(i, u, y, q), t.logits.chunk(&w.rowsIn, row, u), maximum, negLogSum)
-		}
-		scaledLoss, scaledSum := sums.Sums()
-		if kernel.IsFinite(scaledLoss.Hi) {
-			loss = scaledLoss
+		scaled := longWeighted{b: *b, i: i, y: y, max: w.panel.Max[0], negLogSum: w.panel.NegLogSum[0], withLoss: true, withSum: true}
+		scaled.run(q)
+		if kernel.IsFinite(scaled.loss.Hi) {
+			loss = scaled.loss
 			lossShift += distributionShift
 		}
 		if kernel.IsFinite(sum.Hi) {
 			b.scaledDown = false
 		} else {
-			sum = scaledSum
+			sum = scaled.sum
 			shift += distributionShift
 		}
 	}
 	b.add(i, scaledProduct(sampleWeight, loss.Value(), -lossShift))
-	if y >= 0 && w.isFirstLargest(&t.logits, row, y) {
-		b.correct++
-	}
-	if result == nil {
+	if result == nil || done {
 		return
 	}
-	switch g := b.task.divisor.over(sampleWeight); {
+	r = longWeighted{b: *b, i: i, y: y, withGradient: true, sum: sum, g: g}
+	switch {
 	case g == 0 || sum.Hi == 0:
 		clearRow(result)
-	case negLogSum != negLogSum:
+	case !isNumber:
 		kernel.Fill(result, kernel.NaN)
 	case shift != 0:
-		b.weightedLongGradient(i, y, q, sum, 1)
+		r.g = 1
+		r.run(q)
 		scaleRow(result, g, -shift)
 	default:
-		b.weightedLongGradient(i, y, q, sum, g)
+		r.run(q)
 	}
 }
 
-// weightedLongGradient is weightedGradient of row i of the group.
-func (b *batch) weightedLongGradient(i, y int, q *smoothing, sum kernel.Accumulator, g float64) {
-	t, w, row, result := b.task, b.work, b.begin+i, b.result(i)
-	whole := w.wholePartial()
-	// The chunk of the only largest entry, whose 1-p is known.
-	special := -1
-	if w.panel.Count[0] == 1 {
-		special = 0
-		for w.partials[special].Max != w.panel.Max[0] {
-			special++
+// A longWeighted is a task on a long row with a coefficient for every class, whose
+// exponentials are summed up. A unit is the loss, or the sum of the coefficients,
+// both of which go through the row in its order, or the gradient of hugeChunks.
+type longWeighted struct {
+	b              batch
+	i, y           int // the row of the group, and its label, if it has one
+	q              smoothing
+	max, negLogSum float64
+	whole          kernel.Partial
+	special        int // the chunk of the only largest entry, whose 1-p is known
+	g              float64
+
+	withLoss, withSum, withGradient bool
+
+	loss, sum kernel.Accumulator // sum is given where it is not asked for
+}
+
+var longWeightedRows = sync.Pool{New: func() any { return new(longWeighted) }}
+
+// run does what is asked for, on several goroutines if the workspace allows it.
+func (t *longWeighted) run(q *smoothing) {
+	w := t.b.work
+	units := 0
+	if t.withGradient {
+		t.whole = w.wholePartial()
+		t.special = -1
+		if w.panel.Count[0] == 1 {
+			t.special = 0
+			for w.partials[t.special].Max != w.panel.Max[0] {
+				t.special++
+			}
+		}
+		units = (len(w.partials) + hugeChunks - 1) / hugeChunks
+	}
+	if !w.spread {
+		switch {
+		case t.withLoss && t.withSum:
+			t.lossAndSum(q)
+		case t.withLoss:
+			t.loss = t.lossOf(&t.b, q)
+		}
+		if t.withGradient {
+			t.gradient(&t.b, q, 0, len(w.partials))
+		}
+		return
+	}
+	for _, with := range []bool{t.withLoss, t.withSum} {
+		if with {
+			units++
 		}
 	}
-	for u := range w.partials {
+	shared := longWeightedRows.Get().(*longWeighted)
+	*shared = *t
+	shared.q = *q
+	run(shared, units, t.b.task.logits.cols)
+	t.loss, t.sum = shared.loss, shared.sum
+	*shared = longWeighted{}
+	longWeightedRows.Put(shared)
+}
+
+func (t *longWeighted) do(w *workspace, unit int) {
+	// With buffers of this goroutine.
+	b, q := t.b, t.q
+	b.work = w
+	if t.y >= 0 {
+		q = t.q.clone()
+		defer q.release()
+	}
+	if t.withLoss {
+		if unit == 0 {
+			t.loss = t.lossOf(&b, &q)
+			return
+		}
+		unit--
+	}
+	if t.withSum {
+		if unit == 0 {
+			t.sum = t.sumOf(&b, &q)
+			return
+		}
+		unit--
+	}
+	first := unit * hugeChunks
+	t.gradient(&b, &q, first, min(first+hugeChunks, len(t.b.work.partials)))
+}
+
+func (t *longWeighted) chunks() int { return kernel.Chunks(t.b.task.logits.cols) }
+
+// chunk returns chunk u of the row.
+func (t *longWeighted) chunk(b *batch, u int) []float64 {
+	return b.task.logits.chunk(&b.work.rowsIn, b.begin+t.i, u)
+}
+
+// lossAndSum is lossOf and sumOf at once.
+func (t *longWeighted) lossAndSum(q *smoothing) {
+	var s kernel.LossAndSum
+	for u := range t.chunks() {
+		s.Add(t.b.coefficientsOf(t.i, u, t.y, q), t.chunk(&t.b, u), t.max, t.negLogSum)
+	}
+	t.loss, t.sum = s.Sums()
+}
+
+func (t *longWeighted) lossOf(b *batch, q *smoothing) kernel.Accumulator {
+	var s kernel.LaneSum
+	for u := range t.chunks() {
+		s.AddLoss(b.coefficientsOf(t.i, u, t.y, q), t.chunk(b, u), t.max, t.negLogSum)
+	}
+	return s.Sum()
+}
+
+func (t *longWeighted) sumOf(b *batch, q *smoothing) kernel.Accumulator {
+	var s kernel.CoefficientSum
+	for u := range t.chunks() {
+		s.Add(b.coefficientsOf(t.i, u, t.y, q))
+	}
+	return s.Sum()
+}
+
+// gradient is weightedGradient of the chunks from first to end.
+func (t *longWeighted) gradient(b *batch, q *smoothing, first, end int) {
+	result, of := b.result(t.i), t.b.work
+	for u := first; u < end; u++ {
 		to, terms := kernel.ChunkOf(result, u), kernel.ChunkOf(result, u)
 		var x []float64
-		if t.inPlace || u == special {
-			x = t.logits.chunk(&w.rowsIn, row, u)
+		if b.task.inPlace || u == t.special {
+			x = t.chunk(b, u)
 		}
-		if t.inPlace {
-			w.terms = grow(w.terms, kernel.ChunkLen)
-			terms = w.terms[:len(to)]
+		if b.task.inPlace {
+			b.work.terms = grow(b.work.terms, kernel.ChunkLen)
+			terms = b.work.terms[:len(to)]
 			kernel.ChunkPartial(terms, x, nil, nil, 0)
 		}
-		c, f := b.coefficientsOf(i, u, y, q), w.partials[u].Factors(&whole)
-		if u != special {
-			kernel.WeightedGradient(to, terms, c, f, sum, g)
+		c, f := b.coefficientsOf(t.i, u, t.y, q), of.partials[u].Factors(&t.whole)
+		if u != t.special {
+			kernel.WeightedGradient(to, terms, c, f, t.sum, t.g)
 			continue
 		}
-		largest := kernel.IndexOf(x, w.panel.Max[0])
-		atLargest := kernel.WeightedLargest(terms[largest], c[largest], f, sum, w.panel.Complement[0], w.panel.ComplementLow[0], g)
-		kernel.WeightedGradient(to, terms, c, f, sum, g)
+		largest := kernel.IndexOf(x, of.panel.Max[0])
+		atLargest := kernel.WeightedLargest(terms[largest], c[largest], f, t.sum, of.panel.Complement[0], of.panel.ComplementLow[0], t.g)
+		kernel.WeightedGradient(to, terms, c, f, t.sum, t.g)
 		to[largest] = atLargest
 	}
 }

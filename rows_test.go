@@ -255,3 +255,68 @@ func testLongRows(t *testing.T, rows, cols, limit int) {
 		compare("SoftCrossEntropy"+name+" by target", soft, func(dst *mat.Dense, s mat.Matrix) []float64 { return losses(softCrossEntropyFuncs(s), x, dst) })
 	}
 }
+
+// TestSharedRows holds rows that goroutines share, in losses in which every class
+// has a coefficient, to the bits that one goroutine gets: with coefficients whose
+// sum overflows too, in place, and of transposes.
+func TestSharedRows(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	const cols = 1<<16 + 4099
+	for _, rows := range []int{1, 3} {
+		d := drawing{rand.New(rand.NewPCG(83, uint64(rows))), rows, cols}
+		x, soft, huge := d.normal(3), d.normal(1), d.normal(1)
+		target, sample, weight := make([]int, rows), make([]float64, rows), make([]float64, cols)
+		for i := range rows {
+			target[i], sample[i] = d.rnd.IntN(cols), 0.5+d.rnd.Float64()
+			x.Set(i, d.rnd.IntN(cols), 20)
+			for j := range cols {
+				soft.Set(i, j, math.Abs(soft.At(i, j)))
+				huge.Set(i, j, 1e306*math.Abs(huge.At(i, j)))
+			}
+		}
+		for j := range weight {
+			weight[j] = d.rnd.Float64()
+		}
+		for name, f := range map[string]lossFuncs{
+			"labels":             crossEntropyFuncs(target),
+			"distributions":      softCrossEntropyFuncs(soft),
+			"large coefficients": softCrossEntropyFuncs(huge),
+		} {
+			for _, o := range []logsoftmax.Options{
+				{LabelSmoothing: 0.1},
+				{Weight: weight, SampleWeight: sample},
+				{Weight: weight, SampleWeight: sample, LabelSmoothing: 0.3, Reduction: logsoftmax.Sum},
+				{LabelSmoothing: 0.1, SampleWeight: make([]float64, rows)},
+			} {
+				all := func(procs int) []float64 {
+					runtime.GOMAXPROCS(procs)
+					var got []float64
+					for _, transposed := range []bool{false, true} {
+						var in mat.Matrix = x
+						if transposed {
+							in = mat.DenseCopyOf(x.T()).T()
+						}
+						dst, inPlace := new(mat.Dense), mat.DenseCopyOf(x)
+						l, err := f.grad(dst, in, &o)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, err := f.grad(inPlace, inPlace, &o); err != nil {
+							t.Fatal(err)
+						}
+						alone, err := f.loss(in, &o)
+						if err != nil {
+							t.Fatal(err)
+						}
+						got = append(got, l.Sum, l.Weight, float64(l.Correct), alone.Sum, float64(alone.Correct))
+						got = append(append(got, dst.RawMatrix().Data...), inPlace.RawMatrix().Data...)
+					}
+					return got
+				}
+				if !sameBits(all(4), all(1)) {
+					t.Errorf("%d rows, %s, smoothing %v, weights %v: other bits with GOMAXPROCS 4", rows, name, o.LabelSmoothing, o.Weight != nil)
+				}
+			}
+		}
+	}
+}
