@@ -113,8 +113,8 @@ func (t *entropy) hasUniformSmoothing() bool { return t.target != nil && t.setti
 func (b *batch) weightedFew(i, n int, q *coefficients) {
 	w, cols, groups := b.work, b.task.logits.cols, kernel.GroupsFor(n)
 	l, out := &w.labels, &b.task.out
-	b.setWeightedLabels(i, n)
 	w.panel.PackLogits(&w.tile, b.x[i*b.stride:], b.stride, n, cols)
+	b.setWeightedLabels(i, n)
 	if out.Data != nil {
 		w.panel.SumTile(&w.tile, w.termTile[:], cols, groups, b.rowAfter(i+n), b.result(i))
 	} else {
@@ -209,7 +209,7 @@ func (b *batch) setWeightedLabels(i, n int) {
 	l := &b.work.labels
 	switch {
 	case b.task.target != nil:
-		b.task.settings.setLabels(l, b.task.target[b.begin+i:][:n], b.x[i*b.stride:], b.stride)
+		b.task.settings.setLabels(l, &b.work.tile, b.task.target[b.begin+i:][:n])
 	case b.task.settings.sampleWeight == nil && i > 0 && n == kernel.Width:
 		// They are those of the panel before.
 		return

@@ -41,9 +41,10 @@ func (w *workspace) isFirstChunk(k, y int) bool {
 // A row is so little work that a branch on its label that goes either way would
 // take as long: there is none. What a row counts is a coefficient in the kernel.
 func (b *batch) labelledFew(i, n int) {
-	w, x, cols := b.work, b.x[i*b.stride:], b.task.logits.cols
+	w, x, cols, groups := b.work, b.x[i*b.stride:], b.task.logits.cols, kernel.GroupsFor(n)
 	l, out, s := &w.labels, &b.task.out, &b.task.settings
-	s.setLabels(l, b.task.target[b.begin+i:][:n], x, b.stride)
+	w.panel.PackLogits(&w.tile, x, b.stride, n, cols)
+	s.setLabels(l, &w.tile, b.task.target[b.begin+i:][:n])
 	var weight *[kernel.FewCols]float64
 	if s.weight != nil {
 		weight = &w.classWeights
@@ -52,12 +53,14 @@ func (b *batch) labelledFew(i, n int) {
 	var terms *kernel.Tile
 	if out.Data != nil {
 		terms = &w.tile
+		w.panel.SumTile(&w.tile, terms[:], cols, groups, b.rowAfter(i+n), b.result(i))
+	} else {
+		w.panel.SumTile(&w.tile, nil, cols, groups, b.rowAfter(i+n), nil)
 	}
-	w.panel.SumRows(&w.tile, x, b.stride, n, cols, terms != nil, b.rowAfter(i+n), b.result(i))
-	w.panel.Conclude(kernel.GroupsFor(n), terms != nil)
+	w.panel.Conclude(groups, terms != nil)
 	clear(l.Single[:])
 	clear(l.Tied[:])
-	w.panel.Label(l, terms, kernel.GroupsFor(n))
+	w.panel.Label(l, terms, groups)
 
 	b.takeLabels(i, n)
 	if terms == nil {
@@ -66,12 +69,7 @@ func (b *batch) labelledFew(i, n int) {
 	if !combine {
 		w.panel.ScaleApart(l, terms, n, cols)
 	}
-	dst, stride := out.Data[(b.begin+i)*out.Stride:], out.Stride
-	w.panel.UnpackRowsScaled(terms, dst, stride, n, cols)
-	for k, y := range l.Class[:n] {
-		// All of a row that does not count is 0.
-		dst[k*stride+int(max(y, 0))] = l.AtLabel[k]
-	}
+	w.panel.UnpackGradient(l, terms, out.Data[(b.begin+i)*out.Stride:], out.Stride, n, cols)
 }
 
 // takeLabels takes in what the labels of n rows from row i of the group have made
@@ -104,20 +102,12 @@ func (w *workspace) setClassWeights(weight []float64) {
 	}
 }
 
-// setLabels sets the classes of a panel of rows of x, and their logits. All
+// setLabels sets the classes of rows that are in the tile, and their logits. All
 // labels are classes or ignored, but they are the caller's: a matrix's At or
 // another goroutine may have changed them since that was checked. What has become
 // no class is ignored.
-func (s *settings) setLabels(l *kernel.Labels, target []int, x []float64, stride int) {
-	classes := ^s.ignored.first
-	at := 0
-	for k, y := range target {
-		// -1 for what does not count, from 0 bits without a branch.
-		ignored := int(classes>>uint(y)&1) - 1
-		l.Class[k] = int64(y | ignored)
-		l.Logit[k] = x[at+y&^ignored]
-		at += stride
-	}
+func (s *settings) setLabels(l *kernel.Labels, t *kernel.Tile, target []int) {
+	l.Take(t, target, ^s.ignored.first)
 }
 
 // weigh sets what the losses and gradients of n rows from row i on are multiplied

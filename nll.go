@@ -283,9 +283,9 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 // to w.sum. The rows' log-probabilities are x.
 func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
 	l, cols, groups := &w.labels, t.x.cols, kernel.GroupsFor(n)
-	t.settings.setLabels(l, t.target[i:][:n], x, stride)
-	t.settings.weigh(l, i, n, nil, 1)
 	w.tile.PackRows(x, stride, n, cols)
+	t.settings.setLabels(l, &w.tile, t.target[i:][:n])
+	t.settings.weigh(l, i, n, nil, 1)
 	q.packOnto(&w.coefficientTile, l.Class[:n], &w.classWeights)
 	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
 	q.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)

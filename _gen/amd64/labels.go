@@ -14,6 +14,7 @@ func (g *generator) labelKernels() {
 	g.panelLabel(true)
 	g.panelWeightedLabel(false)
 	g.panelWeightedLabel(true)
+	g.labelsTake()
 	g.labelsWeigh()
 }
 
@@ -138,6 +139,26 @@ func (g *generator) without(a, b mask) mask {
 	return m
 }
 
+func (g *generator) labelsTake() {
+	g.function("labelsTake", "func(l *Labels, tile *float64, target *int, classes uint64, groups int)",
+		"is Labels.takeGo for the rows of groups > 0.")
+	l, tile, target, groups := g.param("l"), g.param("tile"), g.param("target"), g.param("groups")
+	field := func(name string) Mem { return Mem{Base: l, Disp: g.source.Offset("Labels", name)} }
+	numbers := g.load(g.table("laneNumbers", 0, 1, 2, 3, 4, 5, 6, 7))
+	classes, one := g.broadcast(address(g.Param("classes"))), g.loaded("integerOne")
+	g.eachVector(l, groups, []reg.GPVirtual{tile, target}, func() {
+		y := g.load(Mem{Base: target})
+		bit := g.vec()
+		g.VPSRLVQ(y, classes, bit)
+		// -1 for what does not count.
+		ignored := g.intSub(g.and(bit, one), one)
+		class := g.andNot(ignored, y)
+		g.store(g.gather(Mem{Base: tile}, g.intAdd(g.shiftRight(g.shiftLeft(class, 58), 52), numbers)), field("Logit"))
+		g.store(g.xor(class, ignored), field("Class"))
+	})
+	g.finish()
+}
+
 func (g *generator) labelsWeigh() {
 	g.function("labelsWeigh", "func(l *Labels, weight, sample *float64, n int, divisor float64) bool",
 		"is Labels.weighGo for n > 0 rows.")
@@ -156,6 +177,10 @@ func (g *generator) labelsWeigh() {
 		g.VXORPD(bad, bad, bad)
 	}
 	divides := g.compare(notEqual, divisor, zero)
+	ofOne := g.zeroUnless(divides, g.div(g.loaded("one"), divisor))
+	options := g.GP64()
+	g.MOVQ(weight, options)
+	g.ORQ(sample, options)
 	g.Label("vectors")
 	m := g.remaining(n)
 	y := g.loadMasked(field("Class"), m, none)
@@ -176,7 +201,11 @@ func (g *generator) labelsWeigh() {
 	g.Label("sampled")
 	g.store(y, field("Class"))
 	g.store(coefficient, field("Coefficient"))
-	gradient := g.zeroUnless(divides, g.div(coefficient, divisor))
+	gradient := g.choose(ignored, ofOne, zero)
+	g.TESTQ(options, options)
+	g.JZ(LabelRef("divided"))
+	g.VMOVAPD(g.zeroUnless(divides, g.div(coefficient, divisor)), gradient)
+	g.Label("divided")
 	g.store(gradient, field("Gradient"))
 	// Not Combines.
 	magnitude := g.and(gradient, g.constant("absMask"))

@@ -14,8 +14,9 @@ func (g *generator) packKernels() {
 	if g.wide {
 		g.panelShiftRows()
 	}
-	g.unpackKernel(false)
-	g.unpackKernel(true)
+	g.unpackKernel(unpackPlain)
+	g.unpackKernel(unpackScaled)
+	g.unpackKernel(unpackGradient)
 }
 
 // rowsOfVector are the addresses, from base on, of as many rows as a vector
@@ -58,12 +59,12 @@ func (g *generator) move(r *rowsOfVector, bytes int) {
 
 // twoColumns runs body for the columns of cols ≥ 2, two at a time, the last
 // two once more where their number is odd. rows and to, the place in a tile,
-// move along.
-func (g *generator) twoColumns(rows *rowsOfVector, to, cols reg.GPVirtual, body func()) {
+// move along; left is how many columns are left.
+func (g *generator) twoColumns(rows *rowsOfVector, to, cols reg.GPVirtual, body func(left reg.GPVirtual)) {
 	left := g.GP64()
 	g.MOVQ(cols, left)
 	g.Label("cols")
-	body()
+	body(left)
 	g.move(rows, 16)
 	g.ADDQ(U32(2*g.rowBytes), to)
 	g.SUBQ(Imm(2), left)
@@ -114,7 +115,7 @@ func (g *generator) packKernel(max bool) {
 			largest[1] = g.copyOf(largest[0])
 			nan = g.compare(unordered, largest[0], largest[0])
 		}
-		g.twoColumns(rows, to, cols, func() {
+		g.twoColumns(rows, to, cols, func(reg.GPVirtual) {
 			var half [2]reg.VecVirtual
 			for odd := range half {
 				v := g.vec()
@@ -145,36 +146,65 @@ func (g *generator) packKernel(max bool) {
 	g.finish()
 }
 
-func (g *generator) unpackKernel(scaled bool) {
-	name, of, signature := "unpack", "unpackGo", "func(dst *float64, stride int, tile *float64, cols, groups int)"
-	if scaled {
-		name, of, signature = "panelUnpackScaled", "Panel.unpackScaledGo", "func(c *Panel, dst *float64, stride int, tile *float64, cols, groups int)"
+type unpackKind int
+
+const (
+	unpackPlain unpackKind = iota
+	unpackScaled
+	// Scaled, and with the gradients at the labels.
+	unpackGradient
+)
+
+func (g *generator) unpackKernel(kind unpackKind) {
+	name, of, signature := "unpack", "unpackGo", "func("
+	switch kind {
+	case unpackScaled:
+		name, of, signature = "panelUnpackScaled", "Panel.unpackScaledGo", "func(c *Panel, "
+	case unpackGradient:
+		name, of, signature = "panelUnpackGradient", "Panel.unpackGradientGo", "func(c *Panel, l *Labels, "
 	}
-	g.function(name, signature, "is "+of+" for cols ≥ 2.")
+	g.function(name, signature+"dst *float64, stride int, tile *float64, cols, groups int)", "is "+of+" for cols ≥ 2.")
 	dst, stride, tile, cols, groups := g.param("dst"), g.param("stride"), g.param("tile"), g.param("cols"), g.param("groups")
-	var c reg.GPVirtual
-	if scaled {
+	var c, l reg.GPVirtual
+	if kind != unpackPlain {
 		c = g.param("c")
 		g.keep("zero")
+	}
+	if kind == unpackGradient {
+		l = g.param("l")
 	}
 	g.eachRows(tile, dst, stride, groups, func() {
 		rows, from := g.newRowsOfVector(dst, stride), g.GP64()
 		g.MOVQ(tile, from)
 		var factor reg.VecVirtual
 		var wanted mask
-		if scaled {
+		if kind != unpackPlain {
 			factor = g.load(g.field(c, "Factor"))
 			wanted = g.compare(notEqual, factor, g.constant("zero"))
 			g.ADDQ(imm(8*g.width()), c)
 		}
-		g.twoColumns(rows, from, cols, func() {
+		// How many columns are left at the label's, and at the one before.
+		var atLabel, leftThere, leftBefore reg.VecVirtual
+		if kind == unpackGradient {
+			at := func(name string) Mem { return Mem{Base: l, Disp: g.source.Offset("Labels", name)} }
+			atLabel = g.load(at("AtLabel"))
+			leftThere = g.intSub(g.broadcastInt(cols), g.load(at("Class")))
+			leftBefore = g.intAdd(leftThere, g.loaded("integerOne"))
+			g.ADDQ(imm(8*g.width()), l)
+		}
+		g.twoColumns(rows, from, cols, func(left reg.GPVirtual) {
 			first, second := g.load(Mem{Base: from}), g.load(Mem{Base: from, Disp: g.rowBytes})
-			if scaled {
+			if kind != unpackPlain {
 				// Of two NaN the product is the first.
 				scale := func(v reg.VecVirtual) reg.VecVirtual {
 					return g.add(g.mulWhere(wanted, factor, v), g.loaded("zero"))
 				}
 				first, second = scale(first), scale(second)
+			}
+			if kind == unpackGradient {
+				here := g.broadcastInt(left)
+				first = g.choose(g.equalInts(leftThere, here), first, atLabel)
+				second = g.choose(g.equalInts(leftBefore, here), second, atLabel)
 			}
 			var half [2]reg.VecVirtual
 			for odd := range half {

@@ -173,6 +173,25 @@ func (g *generator) compare(predicate uint8, a, b Op) mask {
 	return m
 }
 
+// equalInts is the mask of the integers of a that are those of b.
+func (g *generator) equalInts(a, b reg.VecVirtual) mask {
+	m := g.newMask()
+	g.VPCMPEQQ(b, a, m)
+	return m
+}
+
+// broadcastInt is the integer n in every lane.
+func (g *generator) broadcastInt(n reg.GPVirtual) reg.VecVirtual {
+	v := g.vec()
+	if g.wide {
+		g.VPBROADCASTQ(n, v)
+		return v
+	}
+	g.VMOVQ(n, v.AsX())
+	g.VPBROADCASTQ(v.AsX(), v)
+	return v
+}
+
 // or joins b into a.
 func (g *generator) or(a, b mask) {
 	if g.wide {

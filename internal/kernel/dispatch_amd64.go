@@ -397,6 +397,22 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 	}
 }
 
+func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo || cols < 2 || groups <= 0 {
+		c.unpackGradientGo(l, dst, stride, tile, cols, groups)
+		return
+	}
+	checkRows(dst, stride, cols, groups)
+	checkStrip(tile, Width, cols, groups)
+	raceWriteRows(dst, stride, groups*Group, cols)
+	switch active {
+	case tierAVX512:
+		panelUnpackGradientAVX512(c, l, &dst[0], stride, &tile[0], cols, groups)
+	default:
+		panelUnpackGradientAVX2(c, l, &dst[0], stride, &tile[0], cols, groups)
+	}
+}
+
 // rowsOf returns the part of x that rows of n entries are, stride apart.
 func rowsOf(x []float64, stride, n, rows int) []float64 { return x[:(rows-1)*stride+n] }
 
@@ -513,6 +529,21 @@ func makeRowIndex(cols int) *int64 {
 	}
 	rowIndex[cols].Store(&rows[0])
 	return &rows[0]
+}
+
+// Take is takeGo for all rows of target.
+func (l *Labels) Take(t *Tile, target []int, classes uint64) {
+	full := 0
+	if groups := len(l.Class[:len(target)]) / Group; active != tierGo && groups > 0 {
+		full = groups * Group
+		raceReadSlice(unsafe.Slice((*float64)(unsafe.Pointer(&target[0])), full))
+		if active == tierAVX512 {
+			labelsTakeAVX512(l, &t[0], &target[0], classes, groups)
+		} else {
+			labelsTakeAVX2(l, &t[0], &target[0], classes, groups)
+		}
+	}
+	l.takeGo(t, target, classes, full)
 }
 
 // Weigh is weighGo.

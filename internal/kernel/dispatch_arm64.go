@@ -630,3 +630,11 @@ func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
 		scaleBy(x[i*stride:][:n], c.Factor[first+i])
 	}
 }
+
+// Take is takeGo for all rows of target.
+func (l *Labels) Take(t *Tile, target []int, classes uint64) { l.takeGo(t, target, classes, 0) }
+
+func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
+	c.unpackScaled(dst, stride, tile, cols, groups)
+	l.setAtLabels(dst, stride, 0, groups*Group)
+}

@@ -188,3 +188,10 @@ func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float6
 func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
 	c.scaleEachRowGo(first, x, stride, n, rows)
 }
+
+// Take is takeGo for all rows of target.
+func (l *Labels) Take(t *Tile, target []int, classes uint64) { l.takeGo(t, target, classes, 0) }
+
+func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
+	c.unpackGradientGo(l, dst, stride, tile, cols, groups)
+}

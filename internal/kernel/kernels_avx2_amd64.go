@@ -164,6 +164,11 @@ func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
+// panelUnpackGradientAVX2 is Panel.unpackGradientGo for cols ≥ 2.
+//
+//go:noescape
+func panelUnpackGradientAVX2(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
+
 // weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries of rows > 0, and the
 // lanes joined. Where sums is nil all begin at 0.
 //
@@ -254,6 +259,11 @@ func panelWeightedLabelAVX2(c *Panel, l *Labels, groups int)
 //
 //go:noescape
 func panelDistributionLabelAVX2(c *Panel, l *Labels, groups int)
+
+// labelsTakeAVX2 is Labels.takeGo for the rows of groups > 0.
+//
+//go:noescape
+func labelsTakeAVX2(l *Labels, tile *float64, target *int, classes uint64, groups int)
 
 // labelsWeighAVX2 is Labels.weighGo for n > 0 rows.
 //

@@ -261,6 +261,12 @@ DATA ln2Lo<>+16(SB)/8, $0x3d2ef35793c76730
 DATA ln2Lo<>+24(SB)/8, $0x3d2ef35793c76730
 GLOBL ln2Lo<>(SB), RODATA|NOPTR, $32
 
+DATA integerOne<>+0(SB)/8, $0x0000000000000001
+DATA integerOne<>+8(SB)/8, $0x0000000000000001
+DATA integerOne<>+16(SB)/8, $0x0000000000000001
+DATA integerOne<>+24(SB)/8, $0x0000000000000001
+GLOBL integerOne<>(SB), RODATA|NOPTR, $32
+
 DATA exponentOne<>+0(SB)/8, $0x0010000000000000
 DATA exponentOne<>+8(SB)/8, $0x0010000000000000
 DATA exponentOne<>+16(SB)/8, $0x0010000000000000
@@ -3872,6 +3878,78 @@ nextRows:
 	VZEROUPPER
 	RET
 
+// func panelUnpackGradientAVX2(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelUnpackGradientAVX2(SB), NOSPLIT, $0-56
+	MOVQ   dst+16(FP), AX
+	MOVQ   stride+24(FP), CX
+	MOVQ   tile+32(FP), DX
+	MOVQ   cols+40(FP), BX
+	MOVQ   groups+48(FP), SI
+	MOVQ   c+0(FP), DI
+	VXORPD Y0, Y0, Y0
+	MOVQ   l+8(FP), R8
+	SHLQ   $0x03, CX
+	SHLQ   $0x01, SI
+
+rows:
+	MOVQ         AX, R9
+	LEAQ         (CX)(CX*2), R10
+	MOVQ         DX, R11
+	VMOVUPD      4096(DI), Y1
+	VCMPPD       $0x04, Y0, Y1, Y2
+	ADDQ         $0x20, DI
+	VMOVUPD      3584(R8), Y3
+	VMOVQ        BX, X4
+	VPBROADCASTQ X4, Y4
+	VMOVUPD      (R8), Y5
+	VPSUBQ       Y5, Y4, Y4
+	VBROADCASTSD integerOne<>+0(SB), Y5
+	VPADDQ       Y5, Y4, Y5
+	ADDQ         $0x20, R8
+	MOVQ         BX, R12
+
+cols:
+	VMOVUPD      (R11), Y6
+	VMOVUPD      512(R11), Y7
+	VMULPD       Y6, Y1, Y6
+	VANDPD       Y6, Y2, Y6
+	VADDPD       Y0, Y6, Y6
+	VMULPD       Y7, Y1, Y7
+	VANDPD       Y7, Y2, Y7
+	VADDPD       Y0, Y7, Y7
+	VMOVQ        R12, X8
+	VPBROADCASTQ X8, Y8
+	VPCMPEQQ     Y8, Y4, Y9
+	VBLENDVPD    Y9, Y3, Y6, Y6
+	VPCMPEQQ     Y8, Y5, Y8
+	VBLENDVPD    Y8, Y3, Y7, Y7
+	VUNPCKLPD    Y7, Y6, Y8
+	VUNPCKHPD    Y7, Y6, Y6
+	VMOVUPD      X8, (R9)
+	VEXTRACTF128 $0x01, Y8, (R9)(CX*2)
+	VMOVUPD      X6, (R9)(CX*1)
+	VEXTRACTF128 $0x01, Y6, (R9)(R10*1)
+	ADDQ         $+16, R9
+	ADDQ         $0x00000400, R11
+	SUBQ         $0x02, R12
+	JZ           nextRows
+	CMPQ         R12, $0x01
+	JNE          cols
+	ADDQ         $-8, R9
+	SUBQ         $0x00000200, R11
+	INCQ         R12
+	JMP          cols
+
+nextRows:
+	LEAQ (AX)(CX*2), AX
+	LEAQ (AX)(CX*2), AX
+	ADDQ $0x20, DX
+	DECQ SI
+	JNZ  rows
+	VZEROUPPER
+	RET
+
 // func weightedLossAVX2(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-80
@@ -7148,6 +7226,41 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func labelsTakeAVX2(l *Labels, tile *float64, target *int, classes uint64, groups int)
+// Requires: AVX, AVX2
+TEXT ·labelsTakeAVX2(SB), NOSPLIT, $0-40
+	MOVQ         l+0(FP), AX
+	MOVQ         tile+8(FP), CX
+	MOVQ         target+16(FP), DX
+	MOVQ         groups+32(FP), BX
+	VMOVUPD      laneNumbers<>+0(SB), Y0
+	VBROADCASTSD classes+24(FP), Y1
+	VBROADCASTSD integerOne<>+0(SB), Y2
+	SHLQ         $0x01, BX
+
+vectors:
+	VMOVUPD    (DX), Y3
+	VPSRLVQ    Y3, Y1, Y4
+	VPAND      Y2, Y4, Y4
+	VPSUBQ     Y2, Y4, Y4
+	VPANDN     Y3, Y4, Y3
+	VPSLLQ     $0x3a, Y3, Y5
+	VPSRLQ     $0x34, Y5, Y5
+	VPADDQ     Y0, Y5, Y5
+	VXORPD     Y6, Y6, Y6
+	VPCMPEQD   Y7, Y7, Y7
+	VGATHERQPD Y7, (CX)(Y5*8), Y6
+	VMOVUPD    Y6, 512(AX)
+	VPXOR      Y4, Y3, Y3
+	VMOVUPD    Y3, (AX)
+	ADDQ       $0x20, AX
+	ADDQ       $0x20, CX
+	ADDQ       $0x20, DX
+	DECQ       BX
+	JNZ        vectors
+	VZEROUPPER
+	RET
+
 // func labelsWeighAVX2(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
 // Requires: AVX, AVX2, CMOV
 TEXT ·labelsWeighAVX2(SB), NOSPLIT, $0-41
@@ -7161,54 +7274,64 @@ TEXT ·labelsWeighAVX2(SB), NOSPLIT, $0-41
 	VPCMPEQD     Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3
 	VCMPPD       $0x04, Y1, Y0, Y4
+	VBROADCASTSD one<>+0(SB), Y5
+	VDIVPD       Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y5
+	MOVQ         CX, DI
+	ORQ          DX, DI
 
 vectors:
-	MOVQ         $0x00000004, R8
-	CMPQ         BX, R8
-	MOVQ         BX, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         laneMasks<>+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y5
-	VMASKMOVPD   (AX), Y5, Y6
-	VBLENDVPD    Y5, Y6, Y2, Y6
-	VBROADCASTSD one<>+0(SB), Y7
+	MOVQ         $0x00000004, R9
+	CMPQ         BX, R9
+	MOVQ         BX, R8
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         laneMasks<>+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y6
+	VMASKMOVPD   (AX), Y6, Y7
+	VBLENDVPD    Y6, Y7, Y2, Y7
+	VBROADCASTSD one<>+0(SB), Y8
 	TESTQ        CX, CX
 	JZ           weighted
-	VPSLLQ       $0x3a, Y6, Y7
-	VPSRLQ       $0x3a, Y7, Y7
-	VXORPD       Y8, Y8, Y8
-	VPCMPEQD     Y9, Y9, Y9
-	VGATHERQPD   Y9, (CX)(Y7*8), Y8
-	VMOVAPD      Y8, Y7
+	VPSLLQ       $0x3a, Y7, Y8
+	VPSRLQ       $0x3a, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	VPCMPEQD     Y10, Y10, Y10
+	VGATHERQPD   Y10, (CX)(Y8*8), Y9
+	VMOVAPD      Y9, Y8
 
 weighted:
-	VPCMPGTQ   Y6, Y1, Y8
-	VBLENDVPD  Y8, Y1, Y7, Y7
+	VPCMPGTQ   Y7, Y1, Y9
+	VBLENDVPD  Y9, Y1, Y8, Y8
 	TESTQ      DX, DX
 	JZ         sampled
-	VMASKMOVPD (DX), Y5, Y8
-	VBLENDVPD  Y5, Y8, Y1, Y5
-	VMULPD     Y5, Y7, Y7
-	VCMPPD     $0x00, Y1, Y5, Y5
-	VBLENDVPD  Y5, Y2, Y6, Y5
-	VMOVAPD    Y5, Y6
+	VMASKMOVPD (DX), Y6, Y10
+	VBLENDVPD  Y6, Y10, Y1, Y6
+	VMULPD     Y6, Y8, Y8
+	VCMPPD     $0x00, Y1, Y6, Y6
+	VBLENDVPD  Y6, Y2, Y7, Y6
+	VMOVAPD    Y6, Y7
 	ADDQ       $0x20, DX
 
 sampled:
-	VMOVUPD      Y6, (AX)
-	VMOVUPD      Y7, 1024(AX)
-	VDIVPD       Y0, Y7, Y5
-	VANDPD       Y5, Y4, Y5
-	VMOVUPD      Y5, 1536(AX)
-	VPAND        absMask<>+0(SB), Y5, Y5
-	VCMPPD       $0x11, leastCombined<>+0(SB), Y5, Y6
-	VCMPPD       $0x04, Y1, Y5, Y7
-	VANDPD       Y7, Y6, Y6
+	VMOVUPD   Y7, (AX)
+	VMOVUPD   Y8, 1024(AX)
+	VBLENDVPD Y9, Y1, Y5, Y6
+	TESTQ     DI, DI
+	JZ        divided
+	VDIVPD    Y0, Y8, Y6
+	VANDPD    Y6, Y4, Y6
+
+divided:
+	VMOVUPD      Y6, 1536(AX)
+	VPAND        absMask<>+0(SB), Y6, Y6
+	VCMPPD       $0x11, leastCombined<>+0(SB), Y6, Y7
+	VCMPPD       $0x04, Y1, Y6, Y8
+	VANDPD       Y8, Y7, Y7
+	VORPD        Y3, Y7, Y3
+	VBROADCASTSD mostCombined<>+0(SB), Y7
+	VCMPPD       $0x11, Y6, Y7, Y6
 	VORPD        Y3, Y6, Y3
-	VBROADCASTSD mostCombined<>+0(SB), Y6
-	VCMPPD       $0x11, Y5, Y6, Y5
-	VORPD        Y3, Y5, Y3
 	ADDQ         $0x20, AX
 	SUBQ         $0x04, BX
 	JG           vectors

@@ -172,6 +172,11 @@ func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
 //go:noescape
 func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, cols int, groups int)
 
+// panelUnpackGradientAVX512 is Panel.unpackGradientGo for cols ≥ 2.
+//
+//go:noescape
+func panelUnpackGradientAVX512(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
+
 // weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries of rows > 0, and
 // the lanes joined. Where sums is nil all begin at 0.
 //
@@ -262,6 +267,11 @@ func panelWeightedLabelAVX512(c *Panel, l *Labels, groups int)
 //
 //go:noescape
 func panelDistributionLabelAVX512(c *Panel, l *Labels, groups int)
+
+// labelsTakeAVX512 is Labels.takeGo for the rows of groups > 0.
+//
+//go:noescape
+func labelsTakeAVX512(l *Labels, tile *float64, target *int, classes uint64, groups int)
 
 // labelsWeighAVX512 is Labels.weighGo for n > 0 rows.
 //

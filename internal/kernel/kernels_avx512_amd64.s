@@ -4663,6 +4663,80 @@ nextRows:
 	VZEROUPPER
 	RET
 
+// func panelUnpackGradientAVX512(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·panelUnpackGradientAVX512(SB), NOSPLIT, $0-56
+	MOVQ   dst+16(FP), AX
+	MOVQ   stride+24(FP), CX
+	MOVQ   tile+32(FP), DX
+	MOVQ   cols+40(FP), BX
+	MOVQ   groups+48(FP), SI
+	MOVQ   c+0(FP), DI
+	VXORPD Z0, Z0, Z0
+	MOVQ   l+8(FP), R8
+	SHLQ   $0x03, CX
+
+rows:
+	MOVQ         AX, R9
+	LEAQ         (CX)(CX*2), R10
+	LEAQ         (AX)(CX*4), R11
+	MOVQ         DX, R12
+	VMOVUPD      4096(DI), Z1
+	VCMPPD       $0x04, Z0, Z1, K1
+	ADDQ         $0x40, DI
+	VMOVUPD      3584(R8), Z2
+	VPBROADCASTQ BX, Z3
+	VMOVUPD      (R8), Z4
+	VPSUBQ       Z4, Z3, Z3
+	VBROADCASTSD integerOne<>+0(SB), Z4
+	VPADDQ       Z4, Z3, Z4
+	ADDQ         $0x40, R8
+	MOVQ         BX, R13
+
+cols:
+	VMOVUPD       (R12), Z5
+	VMOVUPD       512(R12), Z6
+	VMULPD.Z      Z5, Z1, K1, Z5
+	VADDPD        Z0, Z5, Z5
+	VMULPD.Z      Z6, Z1, K1, Z6
+	VADDPD        Z0, Z6, Z6
+	VPBROADCASTQ  R13, Z7
+	VPCMPEQQ      Z7, Z3, K2
+	VMOVUPD       Z2, K2, Z5
+	VPCMPEQQ      Z7, Z4, K2
+	VMOVUPD       Z2, K2, Z6
+	VUNPCKLPD     Z6, Z5, Z7
+	VUNPCKHPD     Z6, Z5, Z5
+	VMOVUPD       X7, (R9)
+	VEXTRACTF128  $0x01, Y7, (R9)(CX*2)
+	VEXTRACTF64X2 $0x02, Z7, (R11)
+	VEXTRACTF64X2 $0x03, Z7, (R11)(CX*2)
+	VMOVUPD       X5, (R9)(CX*1)
+	VEXTRACTF128  $0x01, Y5, (R9)(R10*1)
+	VEXTRACTF64X2 $0x02, Z5, (R11)(CX*1)
+	VEXTRACTF64X2 $0x03, Z5, (R11)(R10*1)
+	ADDQ          $+16, R9
+	ADDQ          $+16, R11
+	ADDQ          $0x00000400, R12
+	SUBQ          $0x02, R13
+	JZ            nextRows
+	CMPQ          R13, $0x01
+	JNE           cols
+	ADDQ          $-8, R9
+	ADDQ          $-8, R11
+	SUBQ          $0x00000200, R12
+	INCQ          R13
+	JMP           cols
+
+nextRows:
+	LEAQ (AX)(CX*4), AX
+	LEAQ (AX)(CX*4), AX
+	ADDQ $0x40, DX
+	DECQ SI
+	JNZ  rows
+	VZEROUPPER
+	RET
+
 // func weightedLossAVX512(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-80
@@ -7778,6 +7852,40 @@ vectors:
 	VZEROUPPER
 	RET
 
+// func labelsTakeAVX512(l *Labels, tile *float64, target *int, classes uint64, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·labelsTakeAVX512(SB), NOSPLIT, $0-40
+	MOVQ         l+0(FP), AX
+	MOVQ         tile+8(FP), CX
+	MOVQ         target+16(FP), DX
+	MOVQ         groups+32(FP), BX
+	VMOVUPD      laneNumbers<>+0(SB), Z0
+	VBROADCASTSD classes+24(FP), Z1
+	VBROADCASTSD integerOne<>+0(SB), Z2
+
+vectors:
+	VMOVUPD    (DX), Z3
+	VPSRLVQ    Z3, Z1, Z4
+	VPANDQ     Z2, Z4, Z4
+	VPSUBQ     Z2, Z4, Z4
+	VPANDNQ    Z3, Z4, Z3
+	VPSLLQ     $0x3a, Z3, Z5
+	VPSRLQ     $0x34, Z5, Z5
+	VPADDQ     Z0, Z5, Z5
+	VXORPD     Z6, Z6, Z6
+	KXNORB     K1, K1, K1
+	VGATHERQPD (CX)(Z5*8), K1, Z6
+	VMOVUPD    Z6, 512(AX)
+	VPXORQ     Z4, Z3, Z3
+	VMOVUPD    Z3, (AX)
+	ADDQ       $0x40, AX
+	ADDQ       $0x40, CX
+	ADDQ       $0x40, DX
+	DECQ       BX
+	JNZ        vectors
+	VZEROUPPER
+	RET
+
 // func labelsWeighAVX512(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·labelsWeighAVX512(SB), NOSPLIT, $0-41
@@ -7791,50 +7899,61 @@ TEXT ·labelsWeighAVX512(SB), NOSPLIT, $0-41
 	VPTERNLOGQ   $0xff, Z2, Z2, Z2
 	KXORB        K1, K1, K1
 	VCMPPD       $0x04, Z1, Z0, K2
+	VBROADCASTSD one<>+0(SB), Z3
+	VDIVPD       Z0, Z3, Z3
+	VMOVAPD.Z    Z3, K2, Z3
+	MOVQ         CX, SI
+	ORQ          DX, SI
 
 vectors:
-	MOVQ         $0x000000ff, SI
-	BZHIQ        BX, SI, SI
-	KMOVB        SI, K3
-	VMOVAPD      Z2, Z3
-	VMOVUPD      (AX), K3, Z3
-	VBROADCASTSD one<>+0(SB), Z4
+	MOVQ         $0x000000ff, DI
+	BZHIQ        BX, DI, DI
+	KMOVB        DI, K3
+	VMOVAPD      Z2, Z4
+	VMOVUPD      (AX), K3, Z4
+	VBROADCASTSD one<>+0(SB), Z5
 	TESTQ        CX, CX
 	JZ           weighted
-	VPSLLQ       $0x3a, Z3, Z4
-	VPSRLQ       $0x3a, Z4, Z4
-	VXORPD       Z5, Z5, Z5
+	VPSLLQ       $0x3a, Z4, Z5
+	VPSRLQ       $0x3a, Z5, Z5
+	VXORPD       Z6, Z6, Z6
 	KXNORB       K4, K4, K4
-	VGATHERQPD   (CX)(Z4*8), K4, Z5
-	VMOVAPD      Z5, Z4
+	VGATHERQPD   (CX)(Z5*8), K4, Z6
+	VMOVAPD      Z6, Z5
 
 weighted:
-	VPMOVQ2M Z3, K5
-	VMOVUPD  Z1, K5, Z4
+	VPMOVQ2M Z4, K5
+	VMOVUPD  Z1, K5, Z5
 	TESTQ    DX, DX
 	JZ       sampled
-	VMOVAPD  Z1, Z5
-	VMOVUPD  (DX), K3, Z5
-	VMULPD   Z5, Z4, Z4
-	VCMPPD   $0x00, Z1, Z5, K3
-	VMOVUPD  Z2, K3, Z3
+	VMOVAPD  Z1, Z6
+	VMOVUPD  (DX), K3, Z6
+	VMULPD   Z6, Z5, Z5
+	VCMPPD   $0x00, Z1, Z6, K3
+	VMOVUPD  Z2, K3, Z4
 	ADDQ     $0x40, DX
 
 sampled:
-	VMOVUPD      Z3, (AX)
-	VMOVUPD      Z4, 1024(AX)
-	VDIVPD       Z0, Z4, Z3
-	VMOVAPD.Z    Z3, K2, Z3
-	VMOVUPD      Z3, 1536(AX)
-	VBROADCASTSD absMask<>+0(SB), Z4
-	VPANDQ       Z4, Z3, Z3
-	VBROADCASTSD leastCombined<>+0(SB), Z4
-	VCMPPD       $0x11, Z4, Z3, K3
-	VCMPPD       $0x04, Z1, Z3, K5
+	VMOVUPD   Z4, (AX)
+	VMOVUPD   Z5, 1024(AX)
+	VMOVAPD   Z3, Z4
+	VMOVUPD   Z1, K5, Z4
+	TESTQ     SI, SI
+	JZ        divided
+	VDIVPD    Z0, Z5, Z4
+	VMOVAPD.Z Z4, K2, Z4
+
+divided:
+	VMOVUPD      Z4, 1536(AX)
+	VBROADCASTSD absMask<>+0(SB), Z5
+	VPANDQ       Z5, Z4, Z4
+	VBROADCASTSD leastCombined<>+0(SB), Z5
+	VCMPPD       $0x11, Z5, Z4, K3
+	VCMPPD       $0x04, Z1, Z4, K5
 	KANDB        K5, K3, K3
 	KORB         K1, K3, K1
-	VBROADCASTSD mostCombined<>+0(SB), Z4
-	VCMPPD       $0x11, Z3, Z4, K3
+	VBROADCASTSD mostCombined<>+0(SB), Z5
+	VCMPPD       $0x11, Z4, Z5, K3
 	KORB         K1, K3, K1
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, BX

@@ -134,6 +134,16 @@ var kernels = []kernelRow{
 		o.panel.ShiftEachRow(o.n, o.x, o.stride, o.x, o.stride, o.cols, o.rows)
 	}, anyValue, "x", "x", ""},
 	{"Panel.ScaleEachRow", ofManyRows, func(o *operands) { o.panel.ScaleEachRow(o.n, o.x, o.stride, o.cols, o.rows) }, finite, "x", "x", ""},
+	{"Panel.unpackGradient", ofRows, func(o *operands) {
+		for k, y := range o.labels.Class {
+			o.labels.AtLabel[k] = -float64(k + 1)
+			if y < 0 {
+				// As Label does.
+				o.labels.AtLabel[k], o.panel.Factor[k] = 0, 0
+			}
+		}
+		o.panel.unpackGradient(o.labels, o.dst, o.stride, o.tile, o.cols, o.full())
+	}, finite, "", "dst", ""},
 	{"WeightedLosses", ofManyRows, func(o *operands) {
 		sums := make([]RowSums, o.rows)
 		WeightedLosses(sums, o.q, o.stride, o.x, o.stride, o.cols, o.panel.Max[o.n:], o.panel.NegLogSum[o.n:])
@@ -154,6 +164,19 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, nil, o.groups)
 		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
 	}, finite, "", "", ""},
+	{"Labels.Take", ofRows, func(o *operands) {
+		target, all := make([]int, o.rows), []float64(nil)
+		for k, y := range o.labels.Class[:o.rows] {
+			target[k] = []int{int(y), int(y), -100, math.MinInt, 64, math.MaxInt}[k%6]
+		}
+		for _, classes := range []uint64{1<<64 - 1, 1<<64 - 2, 0x5555555555555555} {
+			o.labels.Take(o.terms, target, classes)
+			for k := range target {
+				all = append(all, float64(o.labels.Class[k]), o.labels.Logit[k])
+			}
+		}
+		o.returns(all...)
+	}, anyValue, "", "", ""},
 	{"Labels.Weigh", ofRows, func(o *operands) {
 		sample := o.q[len(o.q)-o.rows:]
 		weigh := func(weight *[FewCols]float64, sample []float64, divisor float64) (all []float64) {

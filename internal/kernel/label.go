@@ -24,6 +24,19 @@ type Labels struct {
 	Single, Tied [Lanes]int
 }
 
+// takeGo sets the classes of the rows in t from the first on, and their logits,
+// from targets. Bit y of classes tells whether y is one; a row of no class does
+// not count. There is no branch on a label.
+func (l *Labels) takeGo(t *Tile, target []int, classes uint64, first int) {
+	for k := first; k < len(target); k++ {
+		y := target[k]
+		// -1 for what does not count.
+		ignored := int(classes>>uint(y)&1) - 1
+		l.Class[k] = int64(y | ignored)
+		l.Logit[k] = t[(y&^ignored)&(FewCols-1)*Width+k]
+	}
+}
+
 // weighGo sets the coefficients of n rows with classes, weight of a row's class
 // times its sample weight, and gradients, which are these by divisor, or 0 where
 // that is 0; nil stands for weights that are all 1. A row whose sample weight is 0

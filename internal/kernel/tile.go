@@ -79,11 +79,26 @@ func (t *Tile) unpackRest(dst []float64, stride, n, cols int) {
 // UnpackRowsScaled writes the columns of the tile, times their factors, as n rows
 // of dst: 0 where the factor is 0, whatever is in the tile.
 func (c *Panel) UnpackRowsScaled(t *Tile, dst []float64, stride, n, cols int) {
-	full := n / Group
-	if full > 0 {
+	if full := n / Group; full > 0 {
 		c.unpackScaled(dst, stride, t[:], cols, full)
 	}
-	for i := full * Group; i < n; i++ {
+	c.unpackRestScaled(t, dst, stride, n, cols)
+}
+
+// UnpackGradient is UnpackRowsScaled but for what l has for the labels, of terms
+// that Label was called with.
+func (c *Panel) UnpackGradient(l *Labels, t *Tile, dst []float64, stride, n, cols int) {
+	full := n / Group
+	if full > 0 {
+		c.unpackGradient(l, dst, stride, t[:], cols, full)
+	}
+	c.unpackRestScaled(t, dst, stride, n, cols)
+	l.setAtLabels(dst, stride, full*Group, n)
+}
+
+// unpackRestScaled writes those of n rows that fill no group.
+func (c *Panel) unpackRestScaled(t *Tile, dst []float64, stride, n, cols int) {
+	for i := n / Group * Group; i < n; i++ {
 		row, factor := dst[i*stride:][:cols], c.Factor[i]
 		for j := range row {
 			row[j] = scaled(t[j*Width+i], factor)
@@ -174,6 +189,20 @@ func (c *Panel) unpackScaledGo(dst []float64, stride int, tile []float64, cols, 
 		for j := range row {
 			row[j] = scaled(tile[j*Width+i], c.Factor[i])
 		}
+	}
+}
+
+// unpackGradientGo is unpackScaledGo but for what l has for the labels.
+func (c *Panel) unpackGradientGo(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
+	c.unpackScaledGo(dst, stride, tile, cols, groups)
+	l.setAtLabels(dst, stride, 0, groups*Group)
+}
+
+// setAtLabels sets, in rows from the first up to the end, the gradients at their
+// labels. All of a row that does not count is 0.
+func (l *Labels) setAtLabels(dst []float64, stride, first, end int) {
+	for k := first; k < end; k++ {
+		dst[k*stride+int(max(l.Class[k], 0))] = l.AtLabel[k]
 	}
 }
 
