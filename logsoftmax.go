@@ -84,6 +84,15 @@ func Softmax(dst *mat.Dense, x mat.Matrix, dim int) {
 // if dim is not one of -2, -1, 0 and 1; and with mat.ErrShape if dst is neither
 // nil nor of one element for each slice.
 func LogSumExp(dst []float64, x mat.Matrix, dim int) []float64 {
+	var in source
+	if in.smallDense(x) {
+		t := normalization{op: opLogSumExp, in: in.raw, values: dst, dim: checkDim("LogSumExp", dim)}
+		if n := [...]int{in.cols, in.rows}[t.dim]; (dst == nil || len(dst) == n) && t.runsSmall() {
+			t.values = prepareSlice(dst, n)
+			t.runSmall()
+			return t.values
+		}
+	}
 	checkMatrix("LogSumExp", "x", x)
 	rows, cols := checkNotEmpty(x)
 	dim = checkDim("LogSumExp", dim)
@@ -143,7 +152,7 @@ func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	if in.smallDense(x) {
 		if out, _, ok := smallDst(dst, &in.raw); ok {
 			t := normalization{op: op, in: in.raw, out: out, dim: checkDim(fn, dim)}
-			if t.dim == 1 || min(in.rows, in.cols) > 1 && t.inTiles() {
+			if t.runsSmall() {
 				t.runSmall()
 				return
 			}
@@ -229,6 +238,12 @@ func (t *normalization) run(dim int) {
 	}
 	size := t.unitRows()
 	run(t, (rows+size-1)/size, work)
+}
+
+// runsSmall reports whether runSmall does what t is for, given that the matrix is
+// small.
+func (t *normalization) runsSmall() bool {
+	return t.dim == 1 || min(t.in.Rows, t.in.Cols) > 1 && t.inTiles()
 }
 
 // runSmall is run for a small matrix, along t.dim: of columns, those in tiles.

@@ -362,7 +362,9 @@ func (g *generator) laneTotal(terms bool) {
 		}
 		g.SUBQ(imm(w), n)
 	}
+	block := g.GP64()
 	g.Label("blocks")
+	g.MOVQ(n, block)
 	vector(0)
 	if !g.wide {
 		none := g.zero()
@@ -375,6 +377,11 @@ func (g *generator) laneTotal(terms bool) {
 	}
 	g.VXORPD(low, low, low)
 	for j := range 8 {
+		if j == 2 || j == 4 {
+			// The rest of a short block would be added as 0.
+			g.CMPQ(block, imm(j))
+			g.JLE(LabelRef("added"))
+		}
 		e, large, small := g.XMM(), g.XMM(), g.XMM()
 		g.VMOVSD(local.Offset(8*j), e)
 		g.VFMADD231SD(local.Offset(64+8*j), e, low)
@@ -385,6 +392,7 @@ func (g *generator) laneTotal(terms bool) {
 		g.VSUBSD(large, small, small)
 		g.VADDSD(small, low, low)
 	}
+	g.Label("added")
 	g.VADDSD(low, lo, lo)
 	g.TESTQ(n, n)
 	g.JG(LabelRef("blocks"))

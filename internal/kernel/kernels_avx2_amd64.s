@@ -888,19 +888,20 @@ TEXT ·laneTotalAVX2(SB), NOSPLIT, $128-24
 	VXORPD       X4, X4, X4
 
 blocks:
-	MOVQ           $0x00000004, R8
-	CMPQ           CX, R8
 	MOVQ           CX, DI
-	CMOVQGT        R8, DI
-	NEGQ           DI
-	LEAQ           laneMasks<>+32(SB), R8
-	VMOVUPD        (R8)(DI*8), Y5
+	MOVQ           $0x00000004, R9
+	CMPQ           CX, R9
+	MOVQ           CX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           laneMasks<>+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y5
 	VMASKMOVPD     (AX), Y5, Y6
 	VBLENDVPD      Y5, Y6, Y0, Y5
 	VCMPPD         $0x04, Y0, Y5, Y6
-	VMOVMSKPD      Y6, DI
-	POPCNTL        DI, DI
-	ADDQ           DI, SI
+	VMOVMSKPD      Y6, R8
+	POPCNTL        R8, R8
+	ADDQ           R8, SI
 	VMAXPD         Y2, Y5, Y5
 	VMOVAPD        Y1, Y7
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
@@ -910,14 +911,14 @@ blocks:
 	VPSLLQ         $0x04, Y7, Y8
 	VPAND          low4Pairs<>+0(SB), Y8, Y8
 	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, DI
-	VBROADCASTF128 (BX)(DI*1), Y10
-	VMOVQ          X9, DI
-	VINSERTF128    $0x01, (BX)(DI*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, DI
-	VBROADCASTF128 (BX)(DI*1), Y8
-	VPEXTRQ        $0x01, X9, DI
-	VINSERTF128    $0x01, (BX)(DI*1), Y8, Y8
+	VMOVQ          X8, R8
+	VBROADCASTF128 (BX)(R8*1), Y10
+	VMOVQ          X9, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, R8
+	VBROADCASTF128 (BX)(R8*1), Y8
+	VPEXTRQ        $0x01, X9, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y8, Y8
 	VUNPCKLPD      Y8, Y10, Y9
 	VUNPCKHPD      Y8, Y10, Y8
 	VPSLLQ         $0x30, Y7, Y7
@@ -939,19 +940,19 @@ blocks:
 	VMOVUPD        Y5, 96(SP)
 	TESTQ          CX, CX
 	JLE            sum
-	MOVQ           $0x00000004, R8
-	CMPQ           CX, R8
-	MOVQ           CX, DI
-	CMOVQGT        R8, DI
-	NEGQ           DI
-	LEAQ           laneMasks<>+32(SB), R8
-	VMOVUPD        (R8)(DI*8), Y5
+	MOVQ           $0x00000004, R9
+	CMPQ           CX, R9
+	MOVQ           CX, R8
+	CMOVQGT        R9, R8
+	NEGQ           R8
+	LEAQ           laneMasks<>+32(SB), R9
+	VMOVUPD        (R9)(R8*8), Y5
 	VMASKMOVPD     (AX), Y5, Y6
 	VBLENDVPD      Y5, Y6, Y0, Y5
 	VCMPPD         $0x04, Y0, Y5, Y6
-	VMOVMSKPD      Y6, DI
-	POPCNTL        DI, DI
-	ADDQ           DI, SI
+	VMOVMSKPD      Y6, R8
+	POPCNTL        R8, R8
+	ADDQ           R8, SI
 	VMAXPD         Y2, Y5, Y5
 	VMOVAPD        Y1, Y7
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
@@ -961,14 +962,14 @@ blocks:
 	VPSLLQ         $0x04, Y7, Y8
 	VPAND          low4Pairs<>+0(SB), Y8, Y8
 	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, DI
-	VBROADCASTF128 (BX)(DI*1), Y10
-	VMOVQ          X9, DI
-	VINSERTF128    $0x01, (BX)(DI*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, DI
-	VBROADCASTF128 (BX)(DI*1), Y8
-	VPEXTRQ        $0x01, X9, DI
-	VINSERTF128    $0x01, (BX)(DI*1), Y8, Y8
+	VMOVQ          X8, R8
+	VBROADCASTF128 (BX)(R8*1), Y10
+	VMOVQ          X9, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, R8
+	VBROADCASTF128 (BX)(R8*1), Y8
+	VPEXTRQ        $0x01, X9, R8
+	VINSERTF128    $0x01, (BX)(R8*1), Y8, Y8
 	VUNPCKLPD      Y8, Y10, Y9
 	VUNPCKHPD      Y8, Y10, Y8
 	VPSLLQ         $0x30, Y7, Y7
@@ -1004,6 +1005,8 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
+	CMPQ        DI, $0x02
+	JLE         added
 	VMOVSD      16(SP), X6
 	VFMADD231SD 80(SP), X6, X5
 	VMAXSD      X6, X3, X7
@@ -1020,6 +1023,8 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
+	CMPQ        DI, $0x04
+	JLE         added
 	VMOVSD      32(SP), X6
 	VFMADD231SD 96(SP), X6, X5
 	VMAXSD      X6, X3, X7
@@ -1052,12 +1057,14 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
-	VADDSD      X5, X4, X4
-	TESTQ       CX, CX
-	JG          blocks
-	MOVQ        SI, 24(DX)
-	VMOVSD      X3, 32(DX)
-	VMOVSD      X4, 40(DX)
+
+added:
+	VADDSD X5, X4, X4
+	TESTQ  CX, CX
+	JG     blocks
+	MOVQ   SI, 24(DX)
+	VMOVSD X3, 32(DX)
+	VMOVSD X4, 40(DX)
 	VZEROUPPER
 	RET
 
@@ -1077,19 +1084,20 @@ TEXT ·laneTotalTermsAVX2(SB), NOSPLIT, $128-32
 	VXORPD       X4, X4, X4
 
 blocks:
-	MOVQ           $0x00000004, R9
-	CMPQ           DX, R9
 	MOVQ           DX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y5
+	MOVQ           $0x00000004, R10
+	CMPQ           DX, R10
+	MOVQ           DX, R9
+	CMOVQGT        R10, R9
+	NEGQ           R9
+	LEAQ           laneMasks<>+32(SB), R10
+	VMOVUPD        (R10)(R9*8), Y5
 	VMASKMOVPD     (CX), Y5, Y6
 	VBLENDVPD      Y5, Y6, Y0, Y6
 	VCMPPD         $0x04, Y0, Y6, Y7
-	VMOVMSKPD      Y7, R8
-	POPCNTL        R8, R8
-	ADDQ           R8, DI
+	VMOVMSKPD      Y7, R9
+	POPCNTL        R9, R9
+	ADDQ           R9, DI
 	VMAXPD         Y2, Y6, Y6
 	VMOVAPD        Y1, Y8
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y6, Y8
@@ -1099,14 +1107,14 @@ blocks:
 	VPSLLQ         $0x04, Y8, Y9
 	VPAND          low4Pairs<>+0(SB), Y9, Y9
 	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, R8
-	VBROADCASTF128 (SI)(R8*1), Y11
-	VMOVQ          X10, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, R8
-	VBROADCASTF128 (SI)(R8*1), Y9
-	VPEXTRQ        $0x01, X10, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y9, Y9
+	VMOVQ          X9, R9
+	VBROADCASTF128 (SI)(R9*1), Y11
+	VMOVQ          X10, R9
+	VINSERTF128    $0x01, (SI)(R9*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, R9
+	VBROADCASTF128 (SI)(R9*1), Y9
+	VPEXTRQ        $0x01, X10, R9
+	VINSERTF128    $0x01, (SI)(R9*1), Y9, Y9
 	VUNPCKLPD      Y9, Y11, Y10
 	VUNPCKHPD      Y9, Y11, Y9
 	VPSLLQ         $0x30, Y8, Y8
@@ -1131,19 +1139,19 @@ blocks:
 	VMOVUPD        Y5, 96(SP)
 	TESTQ          DX, DX
 	JLE            sum
-	MOVQ           $0x00000004, R9
-	CMPQ           DX, R9
-	MOVQ           DX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y5
+	MOVQ           $0x00000004, R10
+	CMPQ           DX, R10
+	MOVQ           DX, R9
+	CMOVQGT        R10, R9
+	NEGQ           R9
+	LEAQ           laneMasks<>+32(SB), R10
+	VMOVUPD        (R10)(R9*8), Y5
 	VMASKMOVPD     (CX), Y5, Y6
 	VBLENDVPD      Y5, Y6, Y0, Y6
 	VCMPPD         $0x04, Y0, Y6, Y7
-	VMOVMSKPD      Y7, R8
-	POPCNTL        R8, R8
-	ADDQ           R8, DI
+	VMOVMSKPD      Y7, R9
+	POPCNTL        R9, R9
+	ADDQ           R9, DI
 	VMAXPD         Y2, Y6, Y6
 	VMOVAPD        Y1, Y8
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y6, Y8
@@ -1153,14 +1161,14 @@ blocks:
 	VPSLLQ         $0x04, Y8, Y9
 	VPAND          low4Pairs<>+0(SB), Y9, Y9
 	VEXTRACTI128   $0x01, Y9, X10
-	VMOVQ          X9, R8
-	VBROADCASTF128 (SI)(R8*1), Y11
-	VMOVQ          X10, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y11, Y11
-	VPEXTRQ        $0x01, X9, R8
-	VBROADCASTF128 (SI)(R8*1), Y9
-	VPEXTRQ        $0x01, X10, R8
-	VINSERTF128    $0x01, (SI)(R8*1), Y9, Y9
+	VMOVQ          X9, R9
+	VBROADCASTF128 (SI)(R9*1), Y11
+	VMOVQ          X10, R9
+	VINSERTF128    $0x01, (SI)(R9*1), Y11, Y11
+	VPEXTRQ        $0x01, X9, R9
+	VBROADCASTF128 (SI)(R9*1), Y9
+	VPEXTRQ        $0x01, X10, R9
+	VINSERTF128    $0x01, (SI)(R9*1), Y9, Y9
 	VUNPCKLPD      Y9, Y11, Y10
 	VUNPCKHPD      Y9, Y11, Y9
 	VPSLLQ         $0x30, Y8, Y8
@@ -1199,6 +1207,8 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
+	CMPQ        R8, $0x02
+	JLE         added
 	VMOVSD      16(SP), X6
 	VFMADD231SD 80(SP), X6, X5
 	VMAXSD      X6, X3, X7
@@ -1215,6 +1225,8 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
+	CMPQ        R8, $0x04
+	JLE         added
 	VMOVSD      32(SP), X6
 	VFMADD231SD 96(SP), X6, X5
 	VMAXSD      X6, X3, X7
@@ -1247,12 +1259,14 @@ sum:
 	VSUBSD      X7, X3, X7
 	VSUBSD      X7, X8, X8
 	VADDSD      X8, X5, X5
-	VADDSD      X5, X4, X4
-	TESTQ       DX, DX
-	JG          blocks
-	MOVQ        DI, 24(BX)
-	VMOVSD      X3, 32(BX)
-	VMOVSD      X4, 40(BX)
+
+added:
+	VADDSD X5, X4, X4
+	TESTQ  DX, DX
+	JG     blocks
+	MOVQ   DI, 24(BX)
+	VMOVSD X3, 32(BX)
+	VMOVSD X4, 40(BX)
 	VZEROUPPER
 	RET
 

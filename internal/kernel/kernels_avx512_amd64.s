@@ -740,15 +740,16 @@ TEXT ·laneTotalAVX512(SB), NOSPLIT, $128-24
 	VXORPD       X17, X17, X17
 
 blocks:
-	MOVQ         $0x000000ff, SI
-	BZHIQ        CX, SI, SI
-	KMOVB        SI, K1
+	MOVQ         CX, SI
+	MOVQ         $0x000000ff, DI
+	BZHIQ        CX, DI, DI
+	KMOVB        DI, K1
 	VMOVAPD      Z13, Z18
 	VMOVUPD      (AX), K1, Z18
 	VCMPPD       $0x04, Z13, Z18, K1
-	KMOVB        K1, SI
-	POPCNTL      SI, SI
-	ADDQ         SI, BX
+	KMOVB        K1, DI
+	POPCNTL      DI, DI
+	ADDQ         DI, BX
 	VMAXPD       Z15, Z18, Z18
 	VMOVAPD      Z14, Z19
 	VFMADD231PD  Z0, Z18, Z19
@@ -790,6 +791,8 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
+	CMPQ         SI, $0x02
+	JLE          added
 	VMOVSD       16(SP), X19
 	VFMADD231SD  80(SP), X19, X18
 	VMAXSD       X19, X16, X20
@@ -806,6 +809,8 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
+	CMPQ         SI, $0x04
+	JLE          added
 	VMOVSD       32(SP), X19
 	VFMADD231SD  96(SP), X19, X18
 	VMAXSD       X19, X16, X20
@@ -838,12 +843,14 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
-	VADDSD       X18, X17, X17
-	TESTQ        CX, CX
-	JG           blocks
-	MOVQ         BX, 24(DX)
-	VMOVSD       X16, 32(DX)
-	VMOVSD       X17, 40(DX)
+
+added:
+	VADDSD X18, X17, X17
+	TESTQ  CX, CX
+	JG     blocks
+	MOVQ   BX, 24(DX)
+	VMOVSD X16, 32(DX)
+	VMOVSD X17, 40(DX)
 	VZEROUPPER
 	RET
 
@@ -876,15 +883,16 @@ TEXT ·laneTotalTermsAVX512(SB), NOSPLIT, $128-32
 	VXORPD       X17, X17, X17
 
 blocks:
-	MOVQ         $0x000000ff, DI
-	BZHIQ        DX, DI, DI
-	KMOVB        DI, K1
+	MOVQ         DX, DI
+	MOVQ         $0x000000ff, R8
+	BZHIQ        DX, R8, R8
+	KMOVB        R8, K1
 	VMOVAPD      Z13, Z18
 	VMOVUPD      (CX), K1, Z18
 	VCMPPD       $0x04, Z13, Z18, K2
-	KMOVB        K2, DI
-	POPCNTL      DI, DI
-	ADDQ         DI, SI
+	KMOVB        K2, R8
+	POPCNTL      R8, R8
+	ADDQ         R8, SI
 	VMAXPD       Z15, Z18, Z18
 	VMOVAPD      Z14, Z19
 	VFMADD231PD  Z0, Z18, Z19
@@ -929,6 +937,8 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
+	CMPQ         DI, $0x02
+	JLE          added
 	VMOVSD       16(SP), X19
 	VFMADD231SD  80(SP), X19, X18
 	VMAXSD       X19, X16, X20
@@ -945,6 +955,8 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
+	CMPQ         DI, $0x04
+	JLE          added
 	VMOVSD       32(SP), X19
 	VFMADD231SD  96(SP), X19, X18
 	VMAXSD       X19, X16, X20
@@ -977,12 +989,14 @@ blocks:
 	VSUBSD       X20, X16, X20
 	VSUBSD       X20, X21, X21
 	VADDSD       X21, X18, X18
-	VADDSD       X18, X17, X17
-	TESTQ        DX, DX
-	JG           blocks
-	MOVQ         SI, 24(BX)
-	VMOVSD       X16, 32(BX)
-	VMOVSD       X17, 40(BX)
+
+added:
+	VADDSD X18, X17, X17
+	TESTQ  DX, DX
+	JG     blocks
+	MOVQ   SI, 24(BX)
+	VMOVSD X16, 32(BX)
+	VMOVSD X17, 40(BX)
 	VZEROUPPER
 	RET
 
