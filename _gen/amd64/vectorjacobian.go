@@ -292,29 +292,34 @@ func (j *jacobianLoop) eachChain(label string, swapped [][]reg.VecVirtual, body 
 
 // setPositive is newExponential for any y.
 func (j *jacobianLoop) setPositive() {
-	g := j.generator
 	results := [][]reg.VecVirtual{j.p, j.pLow, j.complement, j.complementLow}
 	j.eachChain("power", append(results, j.y), func(place reg.GPVirtual) {
-		of := &jacobianLoop{chains: &chains{generator: g, n: 1, tables: j.tables}}
-		y := j.y[0]
-		above := g.compare(lessThan, g.loaded("zero"), y)
-		base := g.choose(above, g.loaded("scaledMagic"), g.constant("halvedMagic"))
-		unscale := g.choose(above, g.loaded("Unscale"), g.constant("two"))
-		alive := g.compare(greaterEqual, y, g.constant("minusFarthest"))
-		inRange := g.compare(notGreater, y, g.constant("mostExponent"))
-		clamped := g.maximum(g.loaded("minusFarthest"), g.minimum(g.loaded("mostExponent"), y))
-		n := g.fma(clamped, g.constant("sixteenthsPerLn2"), base)
-		near := g.compare(greaterEqual, g.constant("minusSeriesEnd"), g.xor(g.and(clamped, g.constant("absMask")), g.constant("signMask")))
-		n = g.choose(near, base, n)
-		p, pLow, complement, complementLow := j.p[0], j.pLow[0], j.complement[0], j.complementLow[0]
-		of.fromReduced(multi{clamped}, multi{n}, multi{base}, []mask{alive}, multi{unscale}, j.p, j.pLow, j.complement, j.complementLow)
-		g.VMOVAPD(g.choose(inRange, g.loaded("inf"), p), p)
-		g.VMOVAPD(g.zeroUnless(inRange, pLow), pLow)
-		g.VMOVAPD(g.choose(inRange, g.loaded("minusInf"), complement), complement)
-		g.VMOVAPD(g.zeroUnless(inRange, complementLow), complementLow)
-		g.store(g.choose(inRange, g.loaded("one"), unscale), j.mixed.Idx(place, 1))
+		j.store(j.setAny(), j.mixed.Idx(place, 1))
 	})
-	g.LEAQ(j.mixed, j.unscales)
+	j.LEAQ(j.mixed, j.unscales)
+}
+
+// setAny is newExponential for any y of the first chain, and returns its unscale.
+func (j *jacobianLoop) setAny() (unscale reg.VecVirtual) {
+	g := j.generator
+	y, p, pLow, complement, complementLow := j.y[0], j.p[0], j.pLow[0], j.complement[0], j.complementLow[0]
+	above := g.compare(lessThan, g.loaded("zero"), y)
+	base := g.choose(above, g.loaded("scaledMagic"), g.constant("halvedMagic"))
+	unscale = g.choose(above, g.loaded("Unscale"), g.constant("two"))
+	alive := g.compare(greaterEqual, y, g.constant("minusFarthest"))
+	inRange := g.compare(notGreater, y, g.constant("mostExponent"))
+	// The second operand is what a NaN gives.
+	clamped := g.maximum(g.loaded("minusFarthest"), g.minimum(g.loaded("mostExponent"), y))
+	n := g.fma(clamped, g.constant("sixteenthsPerLn2"), base)
+	near := g.compare(greaterEqual, g.constant("minusSeriesEnd"), g.xor(g.and(clamped, g.constant("absMask")), g.constant("signMask")))
+	n = g.choose(near, base, n)
+	of := &jacobianLoop{chains: &chains{generator: g, n: 1, tables: j.tables}}
+	of.fromReduced(multi{clamped}, multi{n}, multi{base}, []mask{alive}, multi{unscale}, j.p, j.pLow, j.complement, j.complementLow)
+	g.VMOVAPD(g.choose(inRange, g.loaded("inf"), p), p)
+	g.VMOVAPD(g.zeroUnless(inRange, pLow), pLow)
+	g.VMOVAPD(g.choose(inRange, g.loaded("minusInf"), complement), complement)
+	g.VMOVAPD(g.zeroUnless(inRange, complementLow), complementLow)
+	return g.choose(inRange, g.loaded("one"), unscale)
 }
 
 // setSpecial is vectorJacobianEntry for any entries.

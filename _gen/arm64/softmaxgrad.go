@@ -136,11 +136,11 @@ func (g *generator) momentTerms() {
 }
 
 func (g *generator) softmaxGrad(byColumn bool) {
-	name, signature := "softmaxGrad", "func(dst, p, u *float64, n int, hi, lo, large float64)"
+	name, signature, of := "softmaxGrad", "func(dst, p, u *float64, n int, hi, lo, large float64)", "softmaxGradRowGo"
 	if byColumn {
-		name, signature = "columnsSoftmaxGrad", "func(dst, p, u, hi, lo, large *float64, n int)"
+		name, signature, of = "columnsSoftmaxGrad", "func(dst, p, u, hi, lo, large *float64, n int)", "softmaxGradColumnsGo"
 	}
-	g.function(name, signature, "is "+name+"Go for n > 0 entries.")
+	g.function(name, signature, "is "+of+" for n > 0 entries of a row. What it sets dominant ones to is open.")
 	g.pointToNumbers()
 	from, n := []string{"R1", "R2"}, "R3"
 	var sums []vector

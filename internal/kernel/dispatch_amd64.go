@@ -867,58 +867,67 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 	}
 }
 
-// momentTerms leaves vectors with special entries to Go.
 func momentTerms(p, terms, logp, u []float64) {
 	p, terms, u = p[:len(logp)], terms[:len(logp)], u[:len(logp)]
 	raceReadSlice(logp)
 	raceReadSlice(u)
 	raceWriteSlice(p)
 	raceWriteSlice(terms)
-	for len(u) > 0 {
-		done := 0
-		switch active {
-		case tierAVX512:
-			done = momentTermsAVX512(&p[0], &terms[0], &logp[0], &u[0], len(u))
-		case tierAVX2:
-			done = momentTermsAVX2(&p[0], &terms[0], &logp[0], &u[0], len(u))
-		}
-		next := specialEnd(done, len(u))
-		momentTermsGo(p[done:next], terms[done:next], logp[done:next], u[done:next])
-		p, terms, logp, u = p[next:], terms[next:], logp[next:], u[next:]
+	switch {
+	case active == tierGo || len(u) == 0:
+		momentTermsGo(p, terms, logp, u)
+	case active == tierAVX512:
+		momentTermsAVX512(&p[0], &terms[0], &logp[0], &u[0], len(u))
+	default:
+		momentTermsAVX2(&p[0], &terms[0], &logp[0], &u[0], len(u))
 	}
 }
 
-// softmaxGrad is softmaxGradGo.
-func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
-	if active == tierGo || len(p) == 0 {
-		softmaxGradGo(dst, p, u, hi, lo, large)
+func largeMoments(hi, lo, p, u []float64, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		largeMomentsGo(hi, lo, p, u, n, groups)
 		return
 	}
-	dst, u = dst[:len(p)], u[:len(p)]
-	raceReadSlice(p)
-	raceReadSlice(u)
-	raceWriteSlice(dst)
+	_, _ = hi[:groups*Group], lo[:groups*Group]
+	checkStrip(p, Width, n, groups)
+	checkStrip(u, Width, n, groups)
 	if active == tierAVX512 {
-		softmaxGradAVX512(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+		largeMomentsAVX512(&hi[0], &lo[0], &p[0], &u[0], n, groups)
 	} else {
-		softmaxGradAVX2(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+		largeMomentsAVX2(&hi[0], &lo[0], &p[0], &u[0], n, groups)
 	}
 }
 
-// columnsSoftmaxGrad is columnsSoftmaxGradGo.
-func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
-	if active == tierGo || len(p) == 0 {
-		columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
-		return
-	}
-	dst, u, hi, lo, large = dst[:len(p)], u[:len(p)], hi[:len(p)], lo[:len(p)], large[:len(p)]
+func softmaxGradRow(dst, logp, p, u []float64, small, large Accumulator) {
+	dst, logp, u = dst[:len(p)], logp[:len(p)], u[:len(p)]
+	raceReadSlice(logp)
 	raceReadSlice(p)
 	raceReadSlice(u)
 	raceWriteSlice(dst)
+	switch {
+	case active == tierGo || len(p) == 0:
+		softmaxGradRowGo(dst, logp, p, u, small, large)
+	case active == tierAVX512:
+		softmaxGradAVX512(&dst[0], &logp[0], &p[0], &u[0], 0, 1, len(p), &small.Hi, &small.Lo, &large.Hi, &large.Lo, 0)
+	default:
+		softmaxGradAVX2(&dst[0], &logp[0], &p[0], &u[0], 0, 1, len(p), &small.Hi, &small.Lo, &large.Hi, &large.Lo, 0)
+	}
+}
+
+// softmaxGradColumns is of rows of whole groups.
+func softmaxGradColumns(dst, logp, p, u []float64, stride, rows, n int, hi, lo, large, largeLow []float64) {
+	if active == tierGo || rows <= 0 || n <= 0 {
+		softmaxGradColumnsGo(dst, logp, p, u, stride, rows, n, hi, lo, large, largeLow)
+		return
+	}
+	for _, x := range [][]float64{dst, logp, p, u} {
+		checkStrip(x, stride, rows, n/Group)
+	}
+	_, _, _, _ = hi[:n], lo[:n], large[:n], largeLow[:n]
 	if active == tierAVX512 {
-		columnsSoftmaxGradAVX512(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+		softmaxGradAVX512(&dst[0], &logp[0], &p[0], &u[0], stride, rows, n, &hi[0], &lo[0], &large[0], &largeLow[0], 1)
 	} else {
-		columnsSoftmaxGradAVX2(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+		softmaxGradAVX2(&dst[0], &logp[0], &p[0], &u[0], stride, rows, n, &hi[0], &lo[0], &large[0], &largeLow[0], 1)
 	}
 }
 

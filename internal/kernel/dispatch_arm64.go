@@ -348,28 +348,79 @@ func momentTerms(p, terms, logp, u []float64) {
 	}
 }
 
-func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
-	if active == tierGo || len(p) == 0 {
-		softmaxGradGo(dst, p, u, hi, lo, large)
+func largeMoments(hi, lo, p, u []float64, n, groups int) { largeMomentsGo(hi, lo, p, u, n, groups) }
+
+func softmaxGradRow(dst, logp, p, u []float64, small, large Accumulator) {
+	dst, logp, u = dst[:len(p)], logp[:len(p)], u[:len(p)]
+	if active == tierGo {
+		softmaxGradRowGo(dst, logp, p, u, small, large)
 		return
 	}
-	dst, u = dst[:len(p)], u[:len(p)]
+	raceReadSlice(logp)
 	raceReadSlice(p)
 	raceReadSlice(u)
 	raceWriteSlice(dst)
-	softmaxGradNEON(&dst[0], &p[0], &u[0], len(p), hi, lo, large)
+	for len(p) > 0 {
+		n := min(len(p), Width)
+		var d dominantGrads
+		if !(MaxOf(p[:n]) <= dominant) {
+			d.take(logp, p[:n], u, func(int) (_, _ Accumulator) { return small, large })
+		}
+		softmaxGradNEON(&dst[0], &p[0], &u[0], n, small.Hi, small.Lo, large.Hi)
+		d.put(dst)
+		dst, logp, p, u = dst[n:], logp[n:], p[n:], u[n:]
+	}
 }
 
-func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
-	if active == tierGo || len(p) == 0 {
-		columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+// softmaxGradColumns is of rows of whole groups.
+func softmaxGradColumns(dst, logp, p, u []float64, stride, rows, n int, hi, lo, large, largeLow []float64) {
+	if active == tierGo || n <= 0 {
+		softmaxGradColumnsGo(dst, logp, p, u, stride, rows, n, hi, lo, large, largeLow)
 		return
 	}
-	dst, u, hi, lo, large = dst[:len(p)], u[:len(p)], hi[:len(p)], lo[:len(p)], large[:len(p)]
-	raceReadSlice(p)
-	raceReadSlice(u)
-	raceWriteSlice(dst)
-	columnsSoftmaxGradNEON(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], len(p))
+	_, _, _, _ = hi[:n], lo[:n], large[:n], largeLow[:n]
+	for i := range rows {
+		dst, logp, p, u := dst[i*stride:][:n], logp[i*stride:][:n], p[i*stride:][:n], u[i*stride:][:n]
+		var d dominantGrads
+		if !(MaxOf(p) <= dominant) {
+			d.take(logp, p, u, func(j int) (_, _ Accumulator) { return Accumulator{hi[j], lo[j]}, Accumulator{large[j], largeLow[j]} })
+		}
+		columnsSoftmaxGradNEON(&dst[0], &p[0], &u[0], &hi[0], &lo[0], &large[0], n)
+		d.put(dst)
+	}
+}
+
+// dominantGrads are the gradients of the dominant ones of at most Width entries,
+// which the kernels do not form.
+type dominantGrads struct {
+	count  int
+	places [Width]int
+	of     [Width]float64
+}
+
+func (d *dominantGrads) take(logp, p, u []float64, sums func(j int) (small, large Accumulator)) {
+	var y [Width]float64
+	for j, pj := range p {
+		if pj > dominant {
+			d.places[d.count], y[d.count] = j, logp[j]
+			d.count++
+		}
+	}
+	// The complement is what LogSoftmaxGrad gives for an upstream gradient of 1
+	// where there is no other.
+	var ones [Width]float64
+	Fill(ones[:d.count], 1)
+	VectorJacobianOf(d.of[:d.count], y[:d.count], ones[:d.count], 1, 0)
+	for k, j := range d.places[:d.count] {
+		small, large := sums(j)
+		d.of[k] = dominantGrad(p[j], d.of[k], u[j], small, large)
+	}
+}
+
+func (d *dominantGrads) put(dst []float64) {
+	for k, j := range d.places[:d.count] {
+		dst[j] = d.of[k]
+	}
 }
 
 // What follows has no kernels of its own yet: the reference, or the kernels above one after the other.

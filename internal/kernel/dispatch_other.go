@@ -164,12 +164,14 @@ func productSteps(dst Rows, rows, cols int, a Factor, b Rows, n int, plus []floa
 
 func momentTerms(p, terms, logp, u []float64) { momentTermsGo(p, terms, logp, u) }
 
-func softmaxGrad(dst, p, u []float64, hi, lo, large float64) {
-	softmaxGradGo(dst, p, u, hi, lo, large)
+func largeMoments(hi, lo, p, u []float64, n, groups int) { largeMomentsGo(hi, lo, p, u, n, groups) }
+
+func softmaxGradRow(dst, logp, p, u []float64, small, large Accumulator) {
+	softmaxGradRowGo(dst, logp, p, u, small, large)
 }
 
-func columnsSoftmaxGrad(dst, p, u, hi, lo, large []float64) {
-	columnsSoftmaxGradGo(dst, p, u, hi, lo, large)
+func softmaxGradColumns(dst, logp, p, u []float64, stride, rows, n int, hi, lo, large, largeLow []float64) {
+	softmaxGradColumnsGo(dst, logp, p, u, stride, rows, n, hi, lo, large, largeLow)
 }
 
 func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {

@@ -22,8 +22,8 @@ func TestNEONNothing(t *testing.T) {
 		VectorJacobianOf(nil, nil, nil, 1, 0)
 		VectorJacobianColumns(Rows{}, Rows{}, Rows{}, 0, 0, nil, nil)
 		momentTerms(nil, nil, nil, nil)
-		softmaxGrad(nil, nil, nil, 1, 0, 0)
-		columnsSoftmaxGrad(nil, nil, nil, nil, nil, nil)
+		softmaxGradRow(nil, nil, nil, nil, Accumulator{}, Accumulator{})
+		softmaxGradColumns(nil, nil, nil, nil, 0, 1, 0, nil, nil, nil, nil)
 		if sum := SumOf(nil); sum != (Accumulator{}) {
 			t.Errorf("SumOf of nothing = %v", sum)
 		}
@@ -99,7 +99,7 @@ func TestNEONShort(t *testing.T) {
 			"LaneTotal, its dst":     func() { LaneTotal(short[:4:4], short[:5], 0) },
 			"VectorJacobianOf":       func() { VectorJacobianOf(short[:5], short[:4:4], short[:5], 1, 0) },
 			"momentTerms":            func() { momentTerms(short[:5], short[:4:4], short[:5], short[:5]) },
-			"softmaxGrad":            func() { softmaxGrad(short[:4:4], short[:5], short[:5], 1, 0, 0) },
+			"softmaxGrad":            func() { softmaxGradRow(short[:4:4], short[:5], short[:5], short[:5], Accumulator{}, Accumulator{}) },
 			"WeightedGradients":      func() { WeightedGradients(short[:4:4], 4, short[:5], 5, short[:5], 5, 5, make([]Weighting, 1)) },
 			"Labels.Weigh":           func() { new(Labels).Weigh(nil, short[:4:4], 5, 1) },
 			"WeightedLoss":           func() { c.WeightedLoss(tile, shortTile, n, groups) },

@@ -229,12 +229,14 @@ func columnsVectorJacobianNEON(dst *float64, logp *float64, u *float64, hi *floa
 //go:noescape
 func momentTermsNEON(p *float64, terms *float64, logp *float64, u *float64, n int) (done int)
 
-// softmaxGradNEON is softmaxGradGo for n > 0 entries.
+// softmaxGradNEON is softmaxGradRowGo for n > 0 entries of a row. What it sets
+// dominant ones to is open.
 //
 //go:noescape
 func softmaxGradNEON(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
 
-// columnsSoftmaxGradNEON is columnsSoftmaxGradGo for n > 0 entries.
+// columnsSoftmaxGradNEON is softmaxGradColumnsGo for n > 0 entries of a row.
+// What it sets dominant ones to is open.
 //
 //go:noescape
 func columnsSoftmaxGradNEON(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)

@@ -8264,9 +8264,9 @@ step:
 	VZEROUPPER
 	RET
 
-// func momentTermsAVX2(p *float64, terms *float64, logp *float64, u *float64, n int) int
+// func momentTermsAVX2(p *float64, terms *float64, logp *float64, u *float64, n int)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-48
+TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-40
 	MOVQ   p+0(FP), AX
 	MOVQ   terms+8(FP), CX
 	MOVQ   logp+16(FP), DX
@@ -8274,276 +8274,430 @@ TEXT ·momentTermsAVX2(SB), NOSPLIT, $0-48
 	MOVQ   n+32(FP), SI
 	VXORPD Y0, Y0, Y0
 	LEAQ   powerPairs<>+0(SB), DI
-	MOVQ   SI, R8
 
 vectors:
-	CMPQ           SI, $0x04
-	JLT            vectorsDone
-	VMOVUPD        (DX), Y1
-	VMOVUPD        (BX), Y2
+	CMPQ    SI, $0x04
+	JLT     someIn
+	VMOVUPD (DX), Y1
+	VMOVUPD (BX), Y2
+
+in:
 	VCMPPD         $0x16, mostLogp<>+0(SB), Y1, Y3
-	VMOVMSKPD      Y3, R9
-	TESTL          R9, R9
-	JNZ            stop
+	VMOVMSKPD      Y3, R8
+	TESTL          R8, R8
+	JNZ            special
 	VMAXPD         minusFarthest<>+0(SB), Y1, Y1
-	VMOVUPD        scaledMagic<>+0(SB), Y3
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y3
-	VSUBPD         scaledMagic<>+0(SB), Y3, Y4
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y4, Y1
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y4, Y1
-	VPSLLQ         $0x04, Y3, Y4
-	VPAND          low4Pairs<>+0(SB), Y4, Y4
-	VEXTRACTI128   $0x01, Y4, X5
-	VMOVQ          X4, R9
-	VBROADCASTF128 (DI)(R9*1), Y6
-	VMOVQ          X5, R9
-	VINSERTF128    $0x01, (DI)(R9*1), Y6, Y6
-	VPEXTRQ        $0x01, X4, R9
-	VBROADCASTF128 (DI)(R9*1), Y4
-	VPEXTRQ        $0x01, X5, R9
-	VINSERTF128    $0x01, (DI)(R9*1), Y4, Y4
-	VUNPCKLPD      Y4, Y6, Y5
-	VUNPCKHPD      Y4, Y6, Y4
-	VPSLLQ         $0x30, Y3, Y3
-	VPADDQ         Y3, Y5, Y3
+	VBROADCASTSD   scaledMagic<>+0(SB), Y3
+	VMOVAPD        Y3, Y4
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y4
+	VSUBPD         Y3, Y4, Y3
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y3, Y1
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y3, Y1
+	VPSLLQ         $0x04, Y4, Y3
+	VPAND          low4Pairs<>+0(SB), Y3, Y3
+	VEXTRACTI128   $0x01, Y3, X5
+	VMOVQ          X3, R8
+	VBROADCASTF128 (DI)(R8*1), Y6
+	VMOVQ          X5, R8
+	VINSERTF128    $0x01, (DI)(R8*1), Y6, Y6
+	VPEXTRQ        $0x01, X3, R8
+	VBROADCASTF128 (DI)(R8*1), Y3
+	VPEXTRQ        $0x01, X5, R8
+	VINSERTF128    $0x01, (DI)(R8*1), Y3, Y3
+	VUNPCKLPD      Y3, Y6, Y5
+	VUNPCKHPD      Y3, Y6, Y3
+	VPSLLQ         $0x30, Y4, Y4
+	VPADDQ         Y4, Y5, Y4
 	VMOVUPD        exp6<>+0(SB), Y5
 	VFMADD213PD    exp5<>+0(SB), Y1, Y5
 	VFMADD213PD    exp4<>+0(SB), Y1, Y5
 	VFMADD213PD    exp3<>+0(SB), Y1, Y5
 	VFMADD213PD    exp2<>+0(SB), Y1, Y5
 	VFMADD213PD    one<>+0(SB), Y1, Y5
-	VFMADD231PD    Y1, Y5, Y4
-	VMOVAPD        Y3, Y1
-	VFMADD231PD    Y4, Y3, Y1
+	VFMADD231PD    Y1, Y5, Y3
+	VMOVAPD        Y4, Y1
+	VFMADD231PD    Y3, Y4, Y1
 	VMULPD         Unscale<>+0(SB), Y1, Y1
-	VCMPPD         $0x04, Y0, Y1, Y3
-	VMULPD         Y2, Y1, Y2
-	VANDPD         Y2, Y3, Y2
-	VCMPPD         $0x1a, dominant<>+0(SB), Y1, Y3
-	VANDPD         Y2, Y3, Y2
-	VMOVUPD        Y1, (AX)
-	VMOVUPD        Y2, (CX)
-	ADDQ           $0x20, AX
-	ADDQ           $0x20, CX
-	ADDQ           $0x20, DX
-	ADDQ           $0x20, BX
-	SUBQ           $0x04, SI
-	JMP            vectors
 
-vectorsDone:
-	TESTQ          SI, SI
-	JZ             stop
-	MOVQ           $0x00000004, R10
-	CMPQ           SI, R10
-	MOVQ           SI, R9
-	CMOVQGT        R10, R9
-	NEGQ           R9
-	LEAQ           laneMasks<>+32(SB), R10
-	VMOVUPD        (R10)(R9*8), Y1
-	VMASKMOVPD     (DX), Y1, Y2
-	VBLENDVPD      Y1, Y2, Y0, Y2
-	VMASKMOVPD     (BX), Y1, Y3
-	VBLENDVPD      Y1, Y3, Y0, Y3
-	VCMPPD         $0x16, mostLogp<>+0(SB), Y2, Y4
-	VMOVMSKPD      Y4, DX
-	TESTL          DX, DX
-	JNZ            stop
-	VMAXPD         minusFarthest<>+0(SB), Y2, Y2
-	VMOVUPD        scaledMagic<>+0(SB), Y4
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y2, Y4
-	VSUBPD         scaledMagic<>+0(SB), Y4, Y5
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y5, Y2
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y5, Y2
-	VPSLLQ         $0x04, Y4, Y5
-	VPAND          low4Pairs<>+0(SB), Y5, Y5
-	VEXTRACTI128   $0x01, Y5, X6
-	VMOVQ          X5, DX
-	VBROADCASTF128 (DI)(DX*1), Y7
-	VMOVQ          X6, DX
-	VINSERTF128    $0x01, (DI)(DX*1), Y7, Y7
-	VPEXTRQ        $0x01, X5, DX
-	VBROADCASTF128 (DI)(DX*1), Y5
-	VPEXTRQ        $0x01, X6, DX
-	VINSERTF128    $0x01, (DI)(DX*1), Y5, Y5
-	VUNPCKLPD      Y5, Y7, Y6
-	VUNPCKHPD      Y5, Y7, Y5
-	VPSLLQ         $0x30, Y4, Y4
-	VPADDQ         Y4, Y6, Y4
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y2, Y6
-	VFMADD213PD    exp4<>+0(SB), Y2, Y6
-	VFMADD213PD    exp3<>+0(SB), Y2, Y6
-	VFMADD213PD    exp2<>+0(SB), Y2, Y6
-	VFMADD213PD    one<>+0(SB), Y2, Y6
-	VFMADD231PD    Y2, Y6, Y5
-	VMOVAPD        Y4, Y2
-	VFMADD231PD    Y5, Y4, Y2
-	VMULPD         Unscale<>+0(SB), Y2, Y2
-	VCMPPD         $0x04, Y0, Y2, Y0
-	VMULPD         Y3, Y2, Y3
-	VANDPD         Y3, Y0, Y0
-	VCMPPD         $0x1a, dominant<>+0(SB), Y2, Y3
-	VANDPD         Y0, Y3, Y0
-	VMASKMOVPD     Y2, Y1, (AX)
-	VMASKMOVPD     Y0, Y1, (CX)
-	XORQ           SI, SI
-
-stop:
-	SUBQ SI, R8
-	MOVQ R8, ret+40(FP)
+powers:
+	VCMPPD  $0x04, Y0, Y1, Y3
+	VMULPD  Y2, Y1, Y2
+	VANDPD  Y2, Y3, Y2
+	VCMPPD  $0x1a, dominant<>+0(SB), Y1, Y3
+	VANDPD  Y2, Y3, Y2
+	CMPQ    SI, $0x04
+	JLT     someOut
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, (CX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, SI
+	JNZ     vectors
 	VZEROUPPER
 	RET
 
-// func softmaxGradAVX2(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
-// Requires: AVX, CMOV
-TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	VBROADCASTSD hi+32(FP), Y0
-	VBROADCASTSD lo+40(FP), Y1
-	VBROADCASTSD large+48(FP), Y2
-	VXORPD       Y3, Y3, Y3
-	VBROADCASTSD one<>+0(SB), Y4
-	VBROADCASTSD nan<>+0(SB), Y5
+someIn:
+	MOVQ       $0x00000004, R9
+	CMPQ       SI, R9
+	MOVQ       SI, R8
+	CMOVQGT    R9, R8
+	NEGQ       R8
+	LEAQ       laneMasks<>+32(SB), R9
+	VMOVUPD    (R9)(R8*8), Y2
+	VMASKMOVPD (DX), Y2, Y1
+	VBLENDVPD  Y2, Y1, Y0, Y1
+	VMASKMOVPD (BX), Y2, Y3
+	VBLENDVPD  Y2, Y3, Y0, Y2
+	JMP        in
+
+someOut:
+	MOVQ       $0x00000004, DX
+	CMPQ       SI, DX
+	MOVQ       SI, BX
+	CMOVQGT    DX, BX
+	NEGQ       BX
+	LEAQ       laneMasks<>+32(SB), DX
+	VMOVUPD    (DX)(BX*8), Y0
+	VMASKMOVPD Y1, Y0, (AX)
+	VMASKMOVPD Y2, Y0, (CX)
+	VZEROUPPER
+	RET
+
+special:
+	VCMPPD         $0x1a, mostLogp<>+0(SB), Y1, Y3
+	VBROADCASTSD   halvedMagic<>+0(SB), Y4
+	VBLENDVPD      Y3, scaledMagic<>+0(SB), Y4, Y4
+	VBROADCASTSD   mostExponent<>+0(SB), Y5
+	VMINPD         Y5, Y1, Y5
+	VMAXPD         minusFarthest<>+0(SB), Y5, Y5
+	VMOVAPD        Y4, Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y6
+	VSUBPD         Y4, Y6, Y4
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y4, Y5
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y4, Y5
+	VPSLLQ         $0x04, Y6, Y4
+	VPAND          low4Pairs<>+0(SB), Y4, Y4
+	VEXTRACTI128   $0x01, Y4, X7
+	VMOVQ          X4, R8
+	VBROADCASTF128 (DI)(R8*1), Y8
+	VMOVQ          X7, R8
+	VINSERTF128    $0x01, (DI)(R8*1), Y8, Y8
+	VPEXTRQ        $0x01, X4, R8
+	VBROADCASTF128 (DI)(R8*1), Y4
+	VPEXTRQ        $0x01, X7, R8
+	VINSERTF128    $0x01, (DI)(R8*1), Y4, Y4
+	VUNPCKLPD      Y4, Y8, Y7
+	VUNPCKHPD      Y4, Y8, Y4
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y7, Y6
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y5, Y7
+	VFMADD213PD    exp4<>+0(SB), Y5, Y7
+	VFMADD213PD    exp3<>+0(SB), Y5, Y7
+	VFMADD213PD    exp2<>+0(SB), Y5, Y7
+	VFMADD213PD    one<>+0(SB), Y5, Y7
+	VFMADD231PD    Y5, Y7, Y4
+	VMOVAPD        Y6, Y5
+	VFMADD231PD    Y4, Y6, Y5
+	VBROADCASTSD   two<>+0(SB), Y4
+	VBLENDVPD      Y3, Unscale<>+0(SB), Y4, Y3
+	VMULPD         Y3, Y5, Y3
+	VCMPPD         $0x1a, mostExponent<>+0(SB), Y1, Y4
+	VBROADCASTSD   inf<>+0(SB), Y5
+	VBLENDVPD      Y4, Y3, Y5, Y3
+	VCMPPD         $0x03, Y1, Y1, Y1
+	VBLENDVPD      Y1, nan<>+0(SB), Y3, Y1
+	JMP            powers
+
+// func largeMomentsAVX2(hi *float64, lo *float64, p *float64, u *float64, n int, groups int)
+// Requires: AVX
+TEXT ·largeMomentsAVX2(SB), NOSPLIT, $0-48
+	MOVQ         hi+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         p+16(FP), DX
+	MOVQ         u+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VBROADCASTSD dominant<>+0(SB), Y0
+	VXORPD       Y1, Y1, Y1
+	SHLQ         $0x01, DI
 
 vectors:
-	CMPQ      CX, $0x04
-	JLT       vectorsDone
-	VMOVUPD   (DX), Y6
-	VMOVUPD   (BX), Y7
-	VMULPD    Y7, Y6, Y8
-	VSUBPD    Y8, Y0, Y8
-	VADDPD    Y1, Y8, Y8
-	VADDPD    Y2, Y8, Y8
-	VSUBPD    Y6, Y4, Y9
-	VMULPD    Y9, Y7, Y7
-	VSUBPD    Y8, Y7, Y7
-	VMULPD    Y7, Y6, Y7
-	VADDPD    Y3, Y7, Y7
-	VCMPPD    $0x03, Y7, Y7, Y8
-	VBLENDVPD Y8, Y5, Y7, Y7
-	VCMPPD    $0x04, Y3, Y6, Y6
-	VANDPD    Y7, Y6, Y6
-	VMOVUPD   Y6, (AX)
-	ADDQ      $0x20, AX
-	ADDQ      $0x20, DX
-	ADDQ      $0x20, BX
-	SUBQ      $0x04, CX
-	JMP       vectors
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
 
-vectorsDone:
-	TESTQ      CX, CX
-	JZ         end
-	MOVQ       $0x00000004, SI
-	CMPQ       CX, SI
-	CMOVQGT    SI, CX
-	NEGQ       CX
-	LEAQ       laneMasks<>+32(SB), SI
-	VMOVUPD    (SI)(CX*8), Y6
-	VMASKMOVPD (DX), Y6, Y7
-	VBLENDVPD  Y6, Y7, Y3, Y7
-	VMASKMOVPD (BX), Y6, Y8
-	VBLENDVPD  Y6, Y8, Y3, Y8
-	VMULPD     Y8, Y7, Y9
-	VSUBPD     Y9, Y0, Y0
-	VADDPD     Y1, Y0, Y0
-	VADDPD     Y2, Y0, Y0
-	VSUBPD     Y7, Y4, Y1
-	VMULPD     Y1, Y8, Y1
-	VSUBPD     Y0, Y1, Y0
-	VMULPD     Y0, Y7, Y0
-	VADDPD     Y3, Y0, Y0
-	VCMPPD     $0x03, Y0, Y0, Y1
-	VBLENDVPD  Y1, Y5, Y0, Y0
-	VCMPPD     $0x04, Y3, Y7, Y1
-	VANDPD     Y0, Y1, Y0
-	VMASKMOVPD Y0, Y6, (AX)
+entries:
+	VMOVUPD   (R8), Y3
+	VCMPPD    $0x11, Y3, Y0, Y4
+	VMOVMSKPD Y4, R11
+	TESTL     R11, R11
+	JZ        next
+	VMULPD    (R9), Y3, Y3
+	VANDPD    Y3, Y4, Y3
+	VADDPD    Y3, Y1, Y5
+	VSUBPD    Y1, Y5, Y6
+	VSUBPD    Y6, Y5, Y7
+	VSUBPD    Y7, Y1, Y7
+	VSUBPD    Y6, Y3, Y3
+	VADDPD    Y3, Y7, Y3
+	VBLENDVPD Y4, Y5, Y1, Y1
+	VANDPD    Y3, Y4, Y3
+	VADDPD    Y3, Y2, Y2
 
-end:
+next:
+	ADDQ    $0x00000200, R8
+	ADDQ    $0x00000200, R9
+	DECQ    R10
+	JNZ     entries
+	VMOVUPD Y1, (AX)
+	VMOVUPD Y2, (CX)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	DECQ    DI
+	JNZ     vectors
 	VZEROUPPER
 	RET
 
-// func columnsSoftmaxGradAVX2(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
-// Requires: AVX, CMOV
-TEXT ·columnsSoftmaxGradAVX2(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+48(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	MOVQ         hi+24(FP), SI
-	MOVQ         lo+32(FP), DI
-	MOVQ         large+40(FP), R8
+// func softmaxGradAVX2(dst *float64, logp *float64, p *float64, u *float64, stride int, rows int, n int, hi *float64, lo *float64, large *float64, largeLow *float64, step int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·softmaxGradAVX2(SB), NOSPLIT, $128-96
 	VXORPD       Y0, Y0, Y0
-	VBROADCASTSD one<>+0(SB), Y1
-	VBROADCASTSD nan<>+0(SB), Y2
+	LEAQ         powerPairs<>+0(SB), AX
+	MOVQ         hi+56(FP), CX
+	CMPQ         step+88(FP), $0x00
+	JNE          hiOfColumns
+	VBROADCASTSD (CX), Y1
+	VMOVUPD      Y1, (SP)
+	LEAQ         (SP), CX
 
-vectors:
-	CMPQ      CX, $0x04
-	JLT       vectorsDone
-	VMOVUPD   (DX), Y3
-	VMOVUPD   (BX), Y4
-	VMOVUPD   (SI), Y5
-	VMOVUPD   (DI), Y6
-	VMOVUPD   (R8), Y7
-	VMULPD    Y4, Y3, Y8
-	VSUBPD    Y8, Y5, Y5
-	VADDPD    Y6, Y5, Y5
-	VADDPD    Y7, Y5, Y5
-	VSUBPD    Y3, Y1, Y6
-	VMULPD    Y6, Y4, Y4
-	VSUBPD    Y5, Y4, Y4
-	VMULPD    Y4, Y3, Y4
-	VADDPD    Y0, Y4, Y4
-	VCMPPD    $0x03, Y4, Y4, Y5
-	VBLENDVPD Y5, Y2, Y4, Y4
-	VCMPPD    $0x04, Y0, Y3, Y3
-	VANDPD    Y4, Y3, Y3
-	VMOVUPD   Y3, (AX)
-	ADDQ      $0x20, AX
-	ADDQ      $0x20, DX
-	ADDQ      $0x20, BX
-	ADDQ      $0x20, SI
+hiOfColumns:
+	MOVQ         lo+64(FP), DX
+	CMPQ         step+88(FP), $0x00
+	JNE          loOfColumns
+	VBROADCASTSD (DX), Y1
+	VMOVUPD      Y1, 32(SP)
+	LEAQ         32(SP), DX
+
+loOfColumns:
+	MOVQ         large+72(FP), BX
+	CMPQ         step+88(FP), $0x00
+	JNE          largeOfColumns
+	VBROADCASTSD (BX), Y1
+	VMOVUPD      Y1, 64(SP)
+	LEAQ         64(SP), BX
+
+largeOfColumns:
+	MOVQ         largeLow+80(FP), SI
+	CMPQ         step+88(FP), $0x00
+	JNE          largeLowOfColumns
+	VBROADCASTSD (SI), Y1
+	VMOVUPD      Y1, 96(SP)
+	LEAQ         96(SP), SI
+
+largeLowOfColumns:
+	SHLQ $0x03, stride+32(FP)
+
+row:
+	MOVQ dst+0(FP), DI
+	MOVQ logp+8(FP), R8
+	MOVQ p+16(FP), R9
+	MOVQ u+24(FP), R10
+	MOVQ n+48(FP), R12
+	XORQ R11, R11
+
+entries:
+	CMPQ    R12, $0x04
+	JLT     someIn
+	VMOVUPD (R9), Y2
+	VMOVUPD (R10), Y3
+
+in:
+	VMULPD       Y3, Y2, Y1
+	VMOVUPD      (CX)(R11*1), Y4
+	VSUBPD       Y1, Y4, Y1
+	VADDPD       (DX)(R11*1), Y1, Y1
+	VADDPD       (BX)(R11*1), Y1, Y1
+	VBROADCASTSD one<>+0(SB), Y4
+	VSUBPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y4
+	VSUBPD       Y1, Y4, Y1
+	VMULPD       Y1, Y2, Y1
+	VCMPPD       $0x04, Y0, Y2, Y4
+	VANDPD       Y1, Y4, Y1
+	VMOVAPD      Y1, Y4
+	VBROADCASTSD dominant<>+0(SB), Y1
+	VCMPPD       $0x11, Y2, Y1, Y1
+	VMOVMSKPD    Y1, R13
+	TESTL        R13, R13
+	JNZ          dominant
+
+entry:
+	VADDPD    Y0, Y4, Y1
+	VCMPPD    $0x03, Y1, Y1, Y2
+	VBLENDVPD Y2, nan<>+0(SB), Y1, Y1
+	CMPQ      R12, $0x04
+	JLT       someOut
+	VMOVUPD   Y1, (DI)
 	ADDQ      $0x20, DI
 	ADDQ      $0x20, R8
-	SUBQ      $0x04, CX
-	JMP       vectors
+	ADDQ      $0x20, R9
+	ADDQ      $0x20, R10
+	CMPQ      step+88(FP), $0x00
+	JEQ       on
+	ADDQ      $0x20, R11
 
-vectorsDone:
-	TESTQ      CX, CX
-	JZ         end
-	MOVQ       $0x00000004, R9
-	CMPQ       CX, R9
-	CMOVQGT    R9, CX
-	NEGQ       CX
-	LEAQ       laneMasks<>+32(SB), R9
-	VMOVUPD    (R9)(CX*8), Y3
-	VMASKMOVPD (DX), Y3, Y4
-	VBLENDVPD  Y3, Y4, Y0, Y4
-	VMASKMOVPD (BX), Y3, Y5
-	VBLENDVPD  Y3, Y5, Y0, Y5
-	VMASKMOVPD (SI), Y3, Y6
-	VBLENDVPD  Y3, Y6, Y0, Y6
-	VMASKMOVPD (DI), Y3, Y7
-	VBLENDVPD  Y3, Y7, Y0, Y7
-	VMASKMOVPD (R8), Y3, Y8
-	VBLENDVPD  Y3, Y8, Y0, Y8
-	VMULPD     Y5, Y4, Y9
-	VSUBPD     Y9, Y6, Y6
-	VADDPD     Y7, Y6, Y6
-	VADDPD     Y8, Y6, Y6
-	VSUBPD     Y4, Y1, Y1
-	VMULPD     Y1, Y5, Y1
-	VSUBPD     Y6, Y1, Y1
-	VMULPD     Y1, Y4, Y1
-	VADDPD     Y0, Y1, Y1
-	VCMPPD     $0x03, Y1, Y1, Y5
-	VBLENDVPD  Y5, Y2, Y1, Y1
-	VCMPPD     $0x04, Y0, Y4, Y0
-	VANDPD     Y1, Y0, Y0
-	VMASKMOVPD Y0, Y3, (AX)
+on:
+	SUBQ $0x04, R12
+	JNZ  entries
 
-end:
+nextRow:
+	MOVQ stride+32(FP), DI
+	ADDQ DI, dst+0(FP)
+	MOVQ stride+32(FP), DI
+	ADDQ DI, logp+8(FP)
+	MOVQ stride+32(FP), DI
+	ADDQ DI, p+16(FP)
+	MOVQ stride+32(FP), DI
+	ADDQ DI, u+24(FP)
+	DECQ rows+40(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
+
+someIn:
+	MOVQ       $0x00000004, R14
+	CMPQ       R12, R14
+	MOVQ       R12, R13
+	CMOVQGT    R14, R13
+	NEGQ       R13
+	LEAQ       laneMasks<>+32(SB), R14
+	VMOVUPD    (R14)(R13*8), Y1
+	VMASKMOVPD (R9), Y1, Y2
+	VBLENDVPD  Y1, Y2, Y0, Y2
+	VMASKMOVPD (R10), Y1, Y3
+	VBLENDVPD  Y1, Y3, Y0, Y1
+	VMOVAPD    Y1, Y3
+	JMP        in
+
+someOut:
+	MOVQ       $0x00000004, R8
+	CMPQ       R12, R8
+	MOVQ       R12, R9
+	CMOVQGT    R8, R9
+	NEGQ       R9
+	LEAQ       laneMasks<>+32(SB), R8
+	VMOVUPD    (R8)(R9*8), Y2
+	VMASKMOVPD Y1, Y2, (DI)
+	JMP        nextRow
+
+dominant:
+	CMPQ    R12, $0x04
+	JLT     someLogp
+	VMOVUPD (R8), Y1
+	JMP     complement
+
+someLogp:
+	MOVQ       $0x00000004, R14
+	CMPQ       R12, R14
+	MOVQ       R12, R13
+	CMOVQGT    R14, R13
+	NEGQ       R13
+	LEAQ       laneMasks<>+32(SB), R14
+	VMOVUPD    (R14)(R13*8), Y1
+	VMASKMOVPD (R8), Y1, Y5
+	VBLENDVPD  Y1, Y5, Y0, Y1
+
+complement:
+	VCMPPD         $0x11, Y1, Y0, Y5
+	VBROADCASTSD   scaledMagic<>+0(SB), Y6
+	VBLENDVPD      Y5, halvedMagic<>+0(SB), Y6, Y6
+	VBROADCASTSD   Unscale<>+0(SB), Y7
+	VBLENDVPD      Y5, two<>+0(SB), Y7, Y5
+	VCMPPD         $0x1d, minusFarthest<>+0(SB), Y1, Y7
+	VCMPPD         $0x1a, mostExponent<>+0(SB), Y1, Y8
+	VBROADCASTSD   minusFarthest<>+0(SB), Y9
+	VBROADCASTSD   mostExponent<>+0(SB), Y10
+	VMINPD         Y1, Y10, Y1
+	VMAXPD         Y1, Y9, Y1
+	VMOVAPD        Y6, Y9
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y9
+	VPAND          absMask<>+0(SB), Y1, Y10
+	VPXOR          signMask<>+0(SB), Y10, Y10
+	VMOVUPD        minusSeriesEnd<>+0(SB), Y11
+	VCMPPD         $0x1d, Y10, Y11, Y10
+	VBLENDVPD      Y10, Y9, Y6, Y9
+	VSUBPD         Y6, Y9, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y1
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y1
+	VPSLLQ         $0x04, Y9, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X10
+	VMOVQ          X6, R13
+	VBROADCASTF128 (AX)(R13*1), Y11
+	VMOVQ          X10, R13
+	VINSERTF128    $0x01, (AX)(R13*1), Y11, Y11
+	VPEXTRQ        $0x01, X6, R13
+	VBROADCASTF128 (AX)(R13*1), Y6
+	VPEXTRQ        $0x01, X10, R13
+	VINSERTF128    $0x01, (AX)(R13*1), Y6, Y6
+	VUNPCKLPD      Y6, Y11, Y10
+	VUNPCKHPD      Y6, Y11, Y6
+	VPSLLQ         $0x30, Y9, Y9
+	VPADDQ         Y9, Y10, Y9
+	VANDPD         Y9, Y7, Y7
+	VMOVUPD        factorial8<>+0(SB), Y9
+	VFMADD213PD    factorial7<>+0(SB), Y1, Y9
+	VFMADD213PD    factorial6<>+0(SB), Y1, Y9
+	VFMADD213PD    factorial5<>+0(SB), Y1, Y9
+	VFMADD213PD    factorial4<>+0(SB), Y1, Y9
+	VFMADD213PD    factorial3<>+0(SB), Y1, Y9
+	VFMADD213PD    half<>+0(SB), Y1, Y9
+	VMULPD         Y1, Y1, Y10
+	VFMADD231PD    Y10, Y9, Y6
+	VADDPD         Y6, Y1, Y1
+	VMULPD         Y1, Y7, Y9
+	VADDPD         Y9, Y7, Y1
+	VSUBPD         Y7, Y1, Y6
+	VSUBPD         Y6, Y9, Y6
+	VMULPD         Y5, Y7, Y7
+	VMULPD         Y5, Y9, Y9
+	VBROADCASTSD   one<>+0(SB), Y10
+	VSUBPD         Y7, Y10, Y10
+	VSUBPD         Y9, Y10, Y7
+	VSUBPD         Y7, Y10, Y10
+	VSUBPD         Y9, Y10, Y10
+	VBROADCASTSD   inf<>+0(SB), Y9
+	VBLENDVPD      Y8, Y1, Y9, Y1
+	VANDPD         Y6, Y8, Y1
+	VMOVAPD        Y1, Y6
+	VBROADCASTSD   minusInf<>+0(SB), Y1
+	VBLENDVPD      Y8, Y7, Y1, Y1
+	VMOVAPD        Y1, Y7
+	VANDPD         Y10, Y8, Y1
+	VMOVAPD        Y1, Y10
+	VBROADCASTSD   one<>+0(SB), Y1
+	VBLENDVPD      Y8, Y5, Y1, Y1
+	VADDPD         Y10, Y7, Y1
+	VCMPPD         $0x04, Y0, Y1, Y5
+	VMULPD         Y1, Y3, Y1
+	VANDPD         Y1, Y5, Y1
+	VMOVUPD        (BX)(R11*1), Y5
+	VMULPD         Y3, Y2, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         (SI)(R11*1), Y3, Y3
+	VADDPD         (DX)(R11*1), Y3, Y3
+	VADDPD         (CX)(R11*1), Y3, Y3
+	VSUBPD         Y3, Y1, Y1
+	VMULPD         Y1, Y2, Y1
+	VBROADCASTSD   dominant<>+0(SB), Y3
+	VCMPPD         $0x11, Y2, Y3, Y2
+	VBLENDVPD      Y2, Y1, Y4, Y1
+	VMOVAPD        Y1, Y4
+	JMP            entry

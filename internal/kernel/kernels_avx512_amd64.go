@@ -367,19 +367,19 @@ func product1x8AVX512(dst *float64, dstStride int, a *float64, aRow int, aStep i
 //go:noescape
 func product1xPartAVX512(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int, cols int)
 
-// momentTermsAVX512 is momentTermsGo for n > 0 entries. It returns how many it
-// did: all, or those before a vector that has a special entry, a NaN or one
-// above mostLogp.
+// momentTermsAVX512 is momentTermsGo for n > 0 entries.
 //
 //go:noescape
-func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int) int
+func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int)
 
-// softmaxGradAVX512 is softmaxGradGo for n > 0 entries.
+// largeMomentsAVX512 is largeMomentsGo for n > 0 entries of slices of groups >
+// 0.
 //
 //go:noescape
-func softmaxGradAVX512(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
+func largeMomentsAVX512(hi *float64, lo *float64, p *float64, u *float64, n int, groups int)
 
-// columnsSoftmaxGradAVX512 is columnsSoftmaxGradGo for n > 0 entries.
+// softmaxGradAVX512 is softmaxGradRowGo, or softmaxGradColumnsGo where step is
+// 1 and not 0, for n > 0 entries of rows > 0.
 //
 //go:noescape
-func columnsSoftmaxGradAVX512(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
+func softmaxGradAVX512(dst *float64, logp *float64, p *float64, u *float64, stride int, rows int, n int, hi *float64, lo *float64, large *float64, largeLow *float64, step int)

@@ -9567,9 +9567,9 @@ step:
 	VZEROUPPER
 	RET
 
-// func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int) int
+// func momentTermsAVX512(p *float64, terms *float64, logp *float64, u *float64, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-48
+TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-40
 	MOVQ         p+0(FP), AX
 	MOVQ         terms+8(FP), CX
 	MOVQ         logp+16(FP), DX
@@ -9595,17 +9595,18 @@ TEXT ·momentTermsAVX512(SB), NOSPLIT, $0-48
 	VMOVUPD      powerRest<>+0(SB), Z16
 	VMOVUPD      power<>+64(SB), Z17
 	VMOVUPD      powerRest<>+64(SB), Z18
-	MOVQ         SI, DI
 
 vectors:
-	CMPQ         SI, $0x08
-	JLT          vectorsDone
-	VMOVUPD      (DX), Z19
-	VMOVUPD      (BX), Z20
+	CMPQ    SI, $0x08
+	JLT     someIn
+	VMOVUPD (DX), Z19
+	VMOVUPD (BX), Z20
+
+in:
 	VCMPPD       $0x16, Z0, Z19, K1
-	KMOVB        K1, R8
-	TESTL        R8, R8
-	JNZ          stop
+	KMOVB        K1, DI
+	TESTL        DI, DI
+	JNZ          special
 	VMAXPD       Z2, Z19, Z19
 	VMOVAPD      Z1, Z21
 	VFMADD231PD  Z6, Z19, Z21
@@ -9628,215 +9629,373 @@ vectors:
 	VMOVAPD      Z21, Z19
 	VFMADD231PD  Z23, Z21, Z19
 	VMULPD       Z3, Z19, Z19
-	VCMPPD       $0x04, Z5, Z19, K1
-	VMULPD       Z20, Z19, Z20
-	VMOVAPD.Z    Z20, K1, Z20
-	VCMPPD       $0x1a, Z4, Z19, K1
-	VMOVAPD.Z    Z20, K1, Z20
-	VMOVUPD      Z19, (AX)
-	VMOVUPD      Z20, (CX)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	SUBQ         $0x08, SI
-	JMP          vectors
 
-vectorsDone:
-	TESTQ        SI, SI
-	JZ           stop
-	MOVQ         $0x000000ff, R8
-	BZHIQ        SI, R8, R8
-	KMOVB        R8, K1
-	VMOVAPD      Z5, Z19
-	VMOVUPD      (DX), K1, Z19
-	VMOVAPD      Z5, Z20
-	VMOVUPD      (BX), K1, Z20
-	VCMPPD       $0x16, Z0, Z19, K2
-	KMOVB        K2, DX
-	TESTL        DX, DX
-	JNZ          stop
-	VMAXPD       Z2, Z19, Z0
-	VMOVAPD      Z1, Z2
-	VFMADD231PD  Z6, Z0, Z2
-	VSUBPD       Z1, Z2, Z1
-	VFNMADD231PD Z7, Z1, Z0
-	VFNMADD231PD Z8, Z1, Z0
-	VMOVAPD      Z2, Z1
-	VMOVAPD      Z2, Z6
-	VPERMI2PD    Z17, Z15, Z1
-	VPERMI2PD    Z18, Z16, Z6
-	VPSLLQ       $0x30, Z2, Z2
-	VPADDQ       Z2, Z1, Z1
-	VMOVAPD      Z14, Z2
-	VFMADD213PD  Z13, Z0, Z2
-	VFMADD213PD  Z12, Z0, Z2
-	VFMADD213PD  Z11, Z0, Z2
-	VFMADD213PD  Z10, Z0, Z2
-	VFMADD213PD  Z9, Z0, Z2
-	VFMADD231PD  Z0, Z2, Z6
-	VMOVAPD      Z1, Z0
-	VFMADD231PD  Z6, Z1, Z0
-	VMULPD       Z3, Z0, Z0
-	VCMPPD       $0x04, Z5, Z0, K2
-	VMULPD       Z20, Z0, Z1
-	VMOVAPD.Z    Z1, K2, Z1
-	VCMPPD       $0x1a, Z4, Z0, K2
-	VMOVAPD.Z    Z1, K2, Z1
-	VMOVUPD      Z0, K1, (AX)
-	VMOVUPD      Z1, K1, (CX)
-	XORQ         SI, SI
-
-stop:
-	SUBQ SI, DI
-	MOVQ DI, ret+40(FP)
-	VZEROUPPER
-	RET
-
-// func softmaxGradAVX512(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	VBROADCASTSD hi+32(FP), Z0
-	VBROADCASTSD lo+40(FP), Z1
-	VBROADCASTSD large+48(FP), Z2
-	VXORPD       Z3, Z3, Z3
-	VBROADCASTSD one<>+0(SB), Z4
-	VBROADCASTSD nan<>+0(SB), Z5
-
-vectors:
-	CMPQ      CX, $0x08
-	JLT       vectorsDone
-	VMOVUPD   (DX), Z6
-	VMOVUPD   (BX), Z7
-	VMULPD    Z7, Z6, Z8
-	VSUBPD    Z8, Z0, Z8
-	VADDPD    Z1, Z8, Z8
-	VADDPD    Z2, Z8, Z8
-	VSUBPD    Z6, Z4, Z9
-	VMULPD    Z9, Z7, Z7
-	VSUBPD    Z8, Z7, Z7
-	VMULPD    Z7, Z6, Z7
-	VADDPD    Z3, Z7, Z7
-	VCMPPD    $0x03, Z7, Z7, K1
-	VMOVUPD   Z5, K1, Z7
-	VCMPPD    $0x04, Z3, Z6, K1
-	VMOVAPD.Z Z7, K1, Z6
-	VMOVUPD   Z6, (AX)
+powers:
+	VCMPPD    $0x04, Z5, Z19, K1
+	VMULPD    Z20, Z19, Z20
+	VMOVAPD.Z Z20, K1, Z20
+	VCMPPD    $0x1a, Z4, Z19, K1
+	VMOVAPD.Z Z20, K1, Z20
+	CMPQ      SI, $0x08
+	JLT       someOut
+	VMOVUPD   Z19, (AX)
+	VMOVUPD   Z20, (CX)
 	ADDQ      $0x40, AX
+	ADDQ      $0x40, CX
 	ADDQ      $0x40, DX
 	ADDQ      $0x40, BX
-	SUBQ      $0x08, CX
-	JMP       vectors
-
-vectorsDone:
-	TESTQ     CX, CX
-	JZ        end
-	MOVQ      $0x000000ff, SI
-	BZHIQ     CX, SI, SI
-	KMOVB     SI, K1
-	VMOVAPD   Z3, Z6
-	VMOVUPD   (DX), K1, Z6
-	VMOVAPD   Z3, Z7
-	VMOVUPD   (BX), K1, Z7
-	VMULPD    Z7, Z6, Z8
-	VSUBPD    Z8, Z0, Z0
-	VADDPD    Z1, Z0, Z0
-	VADDPD    Z2, Z0, Z0
-	VSUBPD    Z6, Z4, Z1
-	VMULPD    Z1, Z7, Z1
-	VSUBPD    Z0, Z1, Z0
-	VMULPD    Z0, Z6, Z0
-	VADDPD    Z3, Z0, Z0
-	VCMPPD    $0x03, Z0, Z0, K2
-	VMOVUPD   Z5, K2, Z0
-	VCMPPD    $0x04, Z3, Z6, K2
-	VMOVAPD.Z Z0, K2, Z0
-	VMOVUPD   Z0, K1, (AX)
-
-end:
+	SUBQ      $0x08, SI
+	JNZ       vectors
 	VZEROUPPER
 	RET
 
-// func columnsSoftmaxGradAVX512(dst *float64, p *float64, u *float64, hi *float64, lo *float64, large *float64, n int)
+someIn:
+	MOVQ    $0x000000ff, DI
+	BZHIQ   SI, DI, DI
+	KMOVB   DI, K1
+	VMOVAPD Z5, Z19
+	VMOVUPD (DX), K1, Z19
+	VMOVAPD Z5, Z20
+	VMOVUPD (BX), K1, Z20
+	JMP     in
+
+someOut:
+	MOVQ    $0x000000ff, DX
+	BZHIQ   SI, DX, DX
+	KMOVB   DX, K1
+	VMOVUPD Z19, K1, (AX)
+	VMOVUPD Z20, K1, (CX)
+	VZEROUPPER
+	RET
+
+special:
+	VCMPPD       $0x1a, Z0, Z19, K1
+	VBROADCASTSD halvedMagic<>+0(SB), Z21
+	VMOVUPD      Z1, K1, Z21
+	VBROADCASTSD mostExponent<>+0(SB), Z22
+	VMINPD       Z22, Z19, Z22
+	VMAXPD       Z2, Z22, Z22
+	VMOVAPD      Z21, Z23
+	VFMADD231PD  Z6, Z22, Z23
+	VSUBPD       Z21, Z23, Z21
+	VFNMADD231PD Z7, Z21, Z22
+	VFNMADD231PD Z8, Z21, Z22
+	VMOVAPD      Z23, Z21
+	VMOVAPD      Z23, Z24
+	VPERMI2PD    Z17, Z15, Z21
+	VPERMI2PD    Z18, Z16, Z24
+	VPSLLQ       $0x30, Z23, Z23
+	VPADDQ       Z23, Z21, Z21
+	VMOVAPD      Z14, Z23
+	VFMADD213PD  Z13, Z22, Z23
+	VFMADD213PD  Z12, Z22, Z23
+	VFMADD213PD  Z11, Z22, Z23
+	VFMADD213PD  Z10, Z22, Z23
+	VFMADD213PD  Z9, Z22, Z23
+	VFMADD231PD  Z22, Z23, Z24
+	VMOVAPD      Z21, Z22
+	VFMADD231PD  Z24, Z21, Z22
+	VBROADCASTSD two<>+0(SB), Z21
+	VMOVUPD      Z3, K1, Z21
+	VMULPD       Z21, Z22, Z21
+	VBROADCASTSD mostExponent<>+0(SB), Z22
+	VCMPPD       $0x1a, Z22, Z19, K1
+	VBROADCASTSD inf<>+0(SB), Z22
+	VMOVUPD      Z21, K1, Z22
+	VCMPPD       $0x03, Z19, Z19, K1
+	VBROADCASTSD nan<>+0(SB), Z19
+	VMOVAPD      Z22, Z21
+	VMOVUPD      Z19, K1, Z21
+	VMOVAPD      Z21, Z19
+	JMP          powers
+
+// func largeMomentsAVX512(hi *float64, lo *float64, p *float64, u *float64, n int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·largeMomentsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         hi+0(FP), AX
+	MOVQ         lo+8(FP), CX
+	MOVQ         p+16(FP), DX
+	MOVQ         u+24(FP), BX
+	MOVQ         n+32(FP), SI
+	MOVQ         groups+40(FP), DI
+	VBROADCASTSD dominant<>+0(SB), Z0
+	VXORPD       Z1, Z1, Z1
+
+vectors:
+	VMOVUPD (AX), Z1
+	VMOVUPD (CX), Z2
+	MOVQ    DX, R8
+	MOVQ    BX, R9
+	MOVQ    SI, R10
+
+entries:
+	VMOVUPD   (R8), Z3
+	VCMPPD    $0x11, Z3, Z0, K1
+	KMOVB     K1, R11
+	TESTL     R11, R11
+	JZ        next
+	VMULPD    (R9), Z3, Z3
+	VMOVAPD.Z Z3, K1, Z3
+	VADDPD    Z3, Z1, Z4
+	VSUBPD    Z1, Z4, Z5
+	VSUBPD    Z5, Z4, Z6
+	VSUBPD    Z6, Z1, Z6
+	VSUBPD    Z5, Z3, Z3
+	VADDPD    Z3, Z6, Z3
+	VMOVUPD   Z4, K1, Z1
+	VMOVAPD.Z Z3, K1, Z3
+	VADDPD    Z3, Z2, Z2
+
+next:
+	ADDQ    $0x00000200, R8
+	ADDQ    $0x00000200, R9
+	DECQ    R10
+	JNZ     entries
+	VMOVUPD Z1, (AX)
+	VMOVUPD Z2, (CX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	DECQ    DI
+	JNZ     vectors
+	VZEROUPPER
+	RET
+
+// func softmaxGradAVX512(dst *float64, logp *float64, p *float64, u *float64, stride int, rows int, n int, hi *float64, lo *float64, large *float64, largeLow *float64, step int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·columnsSoftmaxGradAVX512(SB), NOSPLIT, $0-56
-	MOVQ         dst+0(FP), AX
-	MOVQ         n+48(FP), CX
-	MOVQ         p+8(FP), DX
-	MOVQ         u+16(FP), BX
-	MOVQ         hi+24(FP), SI
-	MOVQ         lo+32(FP), DI
-	MOVQ         large+40(FP), R8
+TEXT ·softmaxGradAVX512(SB), NOSPLIT, $256-96
 	VXORPD       Z0, Z0, Z0
 	VBROADCASTSD one<>+0(SB), Z1
 	VBROADCASTSD nan<>+0(SB), Z2
+	VBROADCASTSD dominant<>+0(SB), Z3
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
+	VBROADCASTSD sixteenthHi<>+0(SB), Z5
+	VBROADCASTSD sixteenthLo<>+0(SB), Z6
+	VBROADCASTSD scaledMagic<>+0(SB), Z7
+	VBROADCASTSD Unscale<>+0(SB), Z8
+	VBROADCASTSD minusFarthest<>+0(SB), Z9
+	VMOVUPD      power<>+0(SB), Z10
+	VMOVUPD      powerRest<>+0(SB), Z11
+	VMOVUPD      power<>+64(SB), Z12
+	VMOVUPD      powerRest<>+64(SB), Z13
+	MOVQ         hi+56(FP), AX
+	CMPQ         step+88(FP), $0x00
+	JNE          hiOfColumns
+	VBROADCASTSD (AX), Z14
+	VMOVUPD      Z14, (SP)
+	LEAQ         (SP), AX
 
-vectors:
-	CMPQ      CX, $0x08
-	JLT       vectorsDone
-	VMOVUPD   (DX), Z3
-	VMOVUPD   (BX), Z4
-	VMOVUPD   (SI), Z5
-	VMOVUPD   (DI), Z6
-	VMOVUPD   (R8), Z7
-	VMULPD    Z4, Z3, Z8
-	VSUBPD    Z8, Z5, Z5
-	VADDPD    Z6, Z5, Z5
-	VADDPD    Z7, Z5, Z5
-	VSUBPD    Z3, Z1, Z6
-	VMULPD    Z6, Z4, Z4
-	VSUBPD    Z5, Z4, Z4
-	VMULPD    Z4, Z3, Z4
-	VADDPD    Z0, Z4, Z4
-	VCMPPD    $0x03, Z4, Z4, K1
-	VMOVUPD   Z2, K1, Z4
-	VCMPPD    $0x04, Z0, Z3, K1
-	VMOVAPD.Z Z4, K1, Z3
-	VMOVUPD   Z3, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, DX
-	ADDQ      $0x40, BX
-	ADDQ      $0x40, SI
-	ADDQ      $0x40, DI
-	ADDQ      $0x40, R8
-	SUBQ      $0x08, CX
-	JMP       vectors
+hiOfColumns:
+	MOVQ         lo+64(FP), CX
+	CMPQ         step+88(FP), $0x00
+	JNE          loOfColumns
+	VBROADCASTSD (CX), Z14
+	VMOVUPD      Z14, 64(SP)
+	LEAQ         64(SP), CX
 
-vectorsDone:
-	TESTQ     CX, CX
-	JZ        end
-	MOVQ      $0x000000ff, R9
-	BZHIQ     CX, R9, R9
-	KMOVB     R9, K1
-	VMOVAPD   Z0, Z3
-	VMOVUPD   (DX), K1, Z3
-	VMOVAPD   Z0, Z4
-	VMOVUPD   (BX), K1, Z4
-	VMOVAPD   Z0, Z5
-	VMOVUPD   (SI), K1, Z5
-	VMOVAPD   Z0, Z6
-	VMOVUPD   (DI), K1, Z6
-	VMOVAPD   Z0, Z7
-	VMOVUPD   (R8), K1, Z7
-	VMULPD    Z4, Z3, Z8
-	VSUBPD    Z8, Z5, Z5
-	VADDPD    Z6, Z5, Z5
-	VADDPD    Z7, Z5, Z5
-	VSUBPD    Z3, Z1, Z1
-	VMULPD    Z1, Z4, Z1
-	VSUBPD    Z5, Z1, Z1
-	VMULPD    Z1, Z3, Z1
-	VADDPD    Z0, Z1, Z1
-	VCMPPD    $0x03, Z1, Z1, K2
-	VMOVUPD   Z2, K2, Z1
-	VCMPPD    $0x04, Z0, Z3, K2
-	VMOVAPD.Z Z1, K2, Z0
-	VMOVUPD   Z0, K1, (AX)
+loOfColumns:
+	MOVQ         large+72(FP), DX
+	CMPQ         step+88(FP), $0x00
+	JNE          largeOfColumns
+	VBROADCASTSD (DX), Z14
+	VMOVUPD      Z14, 128(SP)
+	LEAQ         128(SP), DX
 
-end:
+largeOfColumns:
+	MOVQ         largeLow+80(FP), BX
+	CMPQ         step+88(FP), $0x00
+	JNE          largeLowOfColumns
+	VBROADCASTSD (BX), Z14
+	VMOVUPD      Z14, 192(SP)
+	LEAQ         192(SP), BX
+
+largeLowOfColumns:
+	SHLQ $0x03, stride+32(FP)
+
+row:
+	MOVQ dst+0(FP), SI
+	MOVQ logp+8(FP), DI
+	MOVQ p+16(FP), R8
+	MOVQ u+24(FP), R9
+	MOVQ n+48(FP), R11
+	XORQ R10, R10
+
+entries:
+	CMPQ    R11, $0x08
+	JLT     someIn
+	VMOVUPD (R8), Z15
+	VMOVUPD (R9), Z16
+
+in:
+	VMULPD    Z16, Z15, Z14
+	VMOVUPD   (AX)(R10*1), Z17
+	VSUBPD    Z14, Z17, Z14
+	VADDPD    (CX)(R10*1), Z14, Z14
+	VADDPD    (DX)(R10*1), Z14, Z14
+	VSUBPD    Z15, Z1, Z17
+	VMULPD    Z17, Z16, Z17
+	VSUBPD    Z14, Z17, Z14
+	VMULPD    Z14, Z15, Z14
+	VCMPPD    $0x04, Z0, Z15, K1
+	VMOVAPD.Z Z14, K1, Z14
+	VMOVAPD   Z14, Z17
+	VCMPPD    $0x11, Z15, Z3, K1
+	KMOVB     K1, R12
+	TESTL     R12, R12
+	JNZ       dominant
+
+entry:
+	VADDPD  Z0, Z17, Z14
+	VCMPPD  $0x03, Z14, Z14, K1
+	VMOVUPD Z2, K1, Z14
+	CMPQ    R11, $0x08
+	JLT     someOut
+	VMOVUPD Z14, (SI)
+	ADDQ    $0x40, SI
+	ADDQ    $0x40, DI
+	ADDQ    $0x40, R8
+	ADDQ    $0x40, R9
+	CMPQ    step+88(FP), $0x00
+	JEQ     on
+	ADDQ    $0x40, R10
+
+on:
+	SUBQ $0x08, R11
+	JNZ  entries
+
+nextRow:
+	MOVQ stride+32(FP), SI
+	ADDQ SI, dst+0(FP)
+	MOVQ stride+32(FP), SI
+	ADDQ SI, logp+8(FP)
+	MOVQ stride+32(FP), SI
+	ADDQ SI, p+16(FP)
+	MOVQ stride+32(FP), SI
+	ADDQ SI, u+24(FP)
+	DECQ rows+40(FP)
+	JNZ  row
 	VZEROUPPER
 	RET
+
+someIn:
+	MOVQ    $0x000000ff, R12
+	BZHIQ   R11, R12, R12
+	KMOVB   R12, K1
+	VMOVAPD Z0, Z14
+	VMOVUPD (R8), K1, Z14
+	VMOVAPD Z14, Z15
+	VMOVAPD Z0, Z14
+	VMOVUPD (R9), K1, Z14
+	VMOVAPD Z14, Z16
+	JMP     in
+
+someOut:
+	MOVQ    $0x000000ff, DI
+	BZHIQ   R11, DI, DI
+	KMOVB   DI, K1
+	VMOVUPD Z14, K1, (SI)
+	JMP     nextRow
+
+dominant:
+	CMPQ    R11, $0x08
+	JLT     someLogp
+	VMOVUPD (DI), Z14
+	JMP     complement
+
+someLogp:
+	MOVQ    $0x000000ff, R12
+	BZHIQ   R11, R12, R12
+	KMOVB   R12, K1
+	VMOVAPD Z0, Z14
+	VMOVUPD (DI), K1, Z14
+
+complement:
+	VCMPPD       $0x11, Z14, Z0, K1
+	VBROADCASTSD halvedMagic<>+0(SB), Z18
+	VMOVAPD      Z7, Z19
+	VMOVUPD      Z18, K1, Z19
+	VBROADCASTSD two<>+0(SB), Z18
+	VMOVAPD      Z8, Z20
+	VMOVUPD      Z18, K1, Z20
+	VCMPPD       $0x1d, Z9, Z14, K1
+	VBROADCASTSD mostExponent<>+0(SB), Z18
+	VCMPPD       $0x1a, Z18, Z14, K2
+	VBROADCASTSD mostExponent<>+0(SB), Z18
+	VMINPD       Z14, Z18, Z14
+	VMAXPD       Z14, Z9, Z14
+	VMOVAPD      Z19, Z18
+	VFMADD231PD  Z4, Z14, Z18
+	VBROADCASTSD minusSeriesEnd<>+0(SB), Z21
+	VBROADCASTSD absMask<>+0(SB), Z22
+	VPANDQ       Z22, Z14, Z22
+	VBROADCASTSD signMask<>+0(SB), Z23
+	VPXORQ       Z23, Z22, Z22
+	VCMPPD       $0x1d, Z22, Z21, K3
+	VMOVAPD      Z19, Z21
+	VMOVUPD      Z18, K3, Z21
+	VSUBPD       Z19, Z21, Z18
+	VFNMADD231PD Z5, Z18, Z14
+	VFNMADD231PD Z6, Z18, Z14
+	VMOVAPD      Z21, Z18
+	VMOVAPD      Z21, Z19
+	VPERMI2PD    Z12, Z10, Z18
+	VPERMI2PD    Z13, Z11, Z19
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ       Z21, Z18, Z18
+	VMOVAPD.Z    Z18, K1, Z18
+	VBROADCASTSD factorial8<>+0(SB), Z21
+	VBROADCASTSD factorial7<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VBROADCASTSD factorial6<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VBROADCASTSD factorial5<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VBROADCASTSD factorial4<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VBROADCASTSD factorial3<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VBROADCASTSD half<>+0(SB), Z22
+	VFMADD213PD  Z22, Z14, Z21
+	VMULPD       Z14, Z14, Z22
+	VFMADD231PD  Z22, Z21, Z19
+	VADDPD       Z19, Z14, Z14
+	VMULPD       Z14, Z18, Z21
+	VADDPD       Z21, Z18, Z14
+	VSUBPD       Z18, Z14, Z19
+	VSUBPD       Z19, Z21, Z19
+	VMULPD       Z20, Z18, Z18
+	VMULPD       Z20, Z21, Z21
+	VSUBPD       Z18, Z1, Z22
+	VSUBPD       Z21, Z22, Z18
+	VSUBPD       Z18, Z22, Z22
+	VSUBPD       Z21, Z22, Z22
+	VBROADCASTSD inf<>+0(SB), Z21
+	VMOVUPD      Z14, K2, Z21
+	VMOVAPD      Z21, Z14
+	VMOVAPD.Z    Z19, K2, Z14
+	VMOVAPD      Z14, Z19
+	VBROADCASTSD minusInf<>+0(SB), Z14
+	VMOVUPD      Z18, K2, Z14
+	VMOVAPD      Z14, Z18
+	VMOVAPD.Z    Z22, K2, Z14
+	VMOVAPD      Z14, Z22
+	VMOVAPD      Z1, Z14
+	VMOVUPD      Z20, K2, Z14
+	VADDPD       Z22, Z18, Z14
+	VCMPPD       $0x04, Z0, Z14, K1
+	VMULPD       Z14, Z16, Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VMOVUPD      (DX)(R10*1), Z18
+	VMULPD       Z16, Z15, Z16
+	VSUBPD       Z16, Z18, Z16
+	VADDPD       (BX)(R10*1), Z16, Z16
+	VADDPD       (CX)(R10*1), Z16, Z16
+	VADDPD       (AX)(R10*1), Z16, Z16
+	VSUBPD       Z16, Z14, Z14
+	VMULPD       Z14, Z15, Z14
+	VCMPPD       $0x11, Z15, Z3, K1
+	VMOVAPD      Z17, Z15
+	VMOVUPD      Z14, K1, Z15
+	VMOVAPD      Z15, Z17
+	JMP          entry

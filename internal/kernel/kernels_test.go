@@ -55,8 +55,17 @@ var kernels = []kernelRow{
 		VectorJacobianColumns(Rows{o.dst, o.stride}, Rows{o.x, o.stride}, Rows{o.q, o.stride}, o.n, o.groups*Group, o.panel.Max[:], o.panel.lower[:])
 	}, anyValue, "x q", "dst", ""},
 	{"momentTerms", ofSlice, func(o *operands) { momentTerms(o.dst, o.q, o.x, o.x) }, anyValue, "x", "dst q", ""},
-	{"softmaxGrad", ofSlice, func(o *operands) { softmaxGrad(o.dst, o.x, o.q, 0.75, 0x1p-60, o.number) }, anyValue, "x q", "dst", ""},
-	{"columnsSoftmaxGrad", ofSlice, func(o *operands) { columnsSoftmaxGrad(o.dst, o.x, o.q, o.x, o.q, o.x) }, anyValue, "x q", "dst", ""},
+	{"largeMoments", ofTiles, func(o *operands) {
+		hi, lo := o.panel.Hi[3], o.panel.Lo[3]
+		largeMoments(hi[:], lo[:], o.x, o.q, o.n, o.groups)
+		o.returns(append(hi[:o.groups*Group], lo[:o.groups*Group]...)...)
+	}, anyValue, "", "", ""},
+	{"softmaxGradRow", ofSlice, func(o *operands) {
+		softmaxGradRow(o.dst, o.x, o.probabilities(), o.q, Accumulator{0.75, 0x1p-60}, Accumulator{o.number, 0x1p-55})
+	}, anyValue, "x q", "dst", ""},
+	{"softmaxGradColumns", ofStrip, func(o *operands) {
+		softmaxGradColumns(o.dst, o.x, o.probabilities(), o.q, o.stride, o.n, o.groups*Group, o.panel.Max[:], o.panel.lower[:], o.panel.NegLogSum[:], o.panel.LogSumLow[:])
+	}, anyValue, "", "", ""},
 
 	{"Panel.RaiseMax", ofStrip, func(o *operands) { o.panel.Reset(); o.panel.RaiseMax(o.x, o.stride, o.n, o.groups) }, anyValue, "x", "", "max"},
 	{"Panel.SetFrames", ofStrip, func(o *operands) { o.panel.SetFrames(o.groups) }, finite, "", "", "shift magic lower count sums"},
@@ -205,6 +214,15 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(slices.Concat(o.labels.Loss[:], o.labels.AtLabel[:], []float64{total(o.labels.Single), total(o.labels.Tied)})...)
 	}, finite, "", "", "factor"},
+}
+
+// probabilities returns those of the entries of x.
+func (o *operands) probabilities() []float64 {
+	p := make([]float64, len(o.x))
+	for i, y := range o.x {
+		p[i] = probability(y)
+	}
+	return p
 }
 
 // addLanes adds x to sums that are not empty.

@@ -42,20 +42,45 @@ func momentTermsGo(p, terms, logp, u []float64) {
 	}
 }
 
-// softmaxGradGo sets dst to the gradient of entries that are not dominant; of
-// others it is open. hi+lo is the sum of the terms of such entries, and large
-// that of the others. dst may be p or u.
-func softmaxGradGo(dst, p, u []float64, hi, lo, large float64) {
-	for j, pj := range p {
-		dst[j] = softmaxGradEntry(pj, u[j], hi, lo, large)
+// largeMomentsGo adds to hi+lo the terms of the dominant ones of n entries of each
+// slice of the groups, which lie in tiles.
+func largeMomentsGo(hi, lo, p, u []float64, n, groups int) {
+	for i := range groups * Group {
+		sum := Accumulator{hi[i], lo[i]}
+		for j := range n {
+			if pj := p[j*Width+i]; pj > dominant {
+				sum.Add(float64(pj * u[j*Width+i]))
+			}
+		}
+		hi[i], lo[i] = sum.Hi, sum.Lo
 	}
 }
 
-// columnsSoftmaxGradGo is softmaxGradGo with sums for every entry.
-func columnsSoftmaxGradGo(dst, p, u, hi, lo, large []float64) {
+// softmaxGradRowGo sets dst to the gradient of entries. small is the sum of the
+// terms of those that are not dominant, and large that of the others. dst may be
+// any of the others.
+func softmaxGradRowGo(dst, logp, p, u []float64, small, large Accumulator) {
 	for j, pj := range p {
-		dst[j] = softmaxGradEntry(pj, u[j], hi[j], lo[j], large[j])
+		dst[j] = softmaxGradOf(logp[j], pj, u[j], small, large)
 	}
+}
+
+// softmaxGradColumnsGo is the same for rows of n entries, stride apart, of which
+// each column has sums of its own.
+func softmaxGradColumnsGo(dst, logp, p, u []float64, stride, rows, n int, hi, lo, large, largeLow []float64) {
+	for i := range rows {
+		for j := range n {
+			at := i*stride + j
+			dst[at] = softmaxGradOf(logp[at], p[at], u[at], Accumulator{hi[j], lo[j]}, Accumulator{large[j], largeLow[j]})
+		}
+	}
+}
+
+func softmaxGradOf(logp, p, u float64, small, large Accumulator) float64 {
+	if p > dominant {
+		return dominantGrad(p, complementOf(logp), u, small, large)
+	}
+	return softmaxGradEntry(p, u, small.Hi, small.Lo, large.Hi)
 }
 
 func softmaxGradEntry(p, u, hi, lo, large float64) float64 {
@@ -78,17 +103,11 @@ func dominantGrad(p, complement, u float64, small, large Accumulator) float64 {
 	return Canonical(float64(p * (own - others)))
 }
 
-// complementOf returns 1 - e^y. It is what LogSoftmaxGrad gives for an upstream
-// gradient of 1 where there is no other, so that there is a kernel for it.
-func complementOf(y float64) float64 { return vectorJacobianEntry(y, 1, 1, 0) }
-
-// complementsOf sets dst to what complementOf returns, for at most Width entries.
-func complementsOf(dst, y []float64) { VectorJacobianOf(dst, y, ones[:len(y)], 1, 0) }
-
-var ones = func() (x [Width]float64) {
-	Fill(x[:], 1)
-	return x
-}()
+// complementOf returns 1 - e^y, as LogSoftmaxGrad forms it.
+func complementOf(y float64) float64 {
+	e := newExponential(y)
+	return e.complement + e.complementLow
+}
 
 // probability returns e^y, within 0.6 ulp of what it stands for but where that
 // is below the normal numbers.
@@ -96,7 +115,7 @@ func probability(y float64) float64 {
 	switch {
 	case y != y:
 		return NaN
-	case y > 710:
+	case y > mostExponent:
 		return math.Inf(1)
 	case y > mostLogp:
 		f := frame{magic: magic - 16}
@@ -113,7 +132,7 @@ func probability(y float64) float64 {
 func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
 	var m RowMoments
 	m.Add(logp, u, p, terms)
-	m.setGradient(dst, logp, u, p, terms)
+	m.setGradient(dst, logp, u, p)
 }
 
 // RowMoments are the sums of the terms of a slice that comes in pieces, of
@@ -133,9 +152,15 @@ func (m *RowMoments) Add(logp, u, p, terms []float64) {
 		if MaxOf(p) <= dominant {
 			continue
 		}
-		for j, pj := range p {
-			if pj > dominant {
-				m.large.Add(momentTerm(pj, u[j]))
+		for ; len(p) > 0; p, u = p[min(len(p), BlockLen):], u[min(len(p), BlockLen):] {
+			block := p[:min(len(p), BlockLen)]
+			if MaxOf(block) <= dominant {
+				continue
+			}
+			for j, pj := range block {
+				if pj > dominant {
+					m.large.Add(momentTerm(pj, u[j]))
+				}
 			}
 		}
 	}
@@ -148,30 +173,15 @@ func (m *RowMoments) SetGradient(dst, logp, u, p, terms []float64) {
 		end := min(len(p), i+PieceLen)
 		momentTerms(p[i:end], terms[i:end], logp[i:end], u[i:end])
 	}
-	m.setGradient(dst, logp, u, p, terms)
+	m.setGradient(dst, logp, u, p)
 }
 
 // setGradient is SetGradient where p are the probabilities.
-func (m *RowMoments) setGradient(dst, logp, u, p, terms []float64) {
+func (m *RowMoments) setGradient(dst, logp, u, p []float64) {
 	small := m.small.Sum()
 	for i := 0; i < len(p); i += PieceLen {
 		end := min(len(p), i+PieceLen)
-		dst, logp, u, p, terms := dst[i:end], logp[i:end], u[i:end], p[i:end], terms[i:end]
-		if MaxOf(p) <= dominant {
-			softmaxGrad(dst, p, u, small.Hi, small.Lo, m.large.Hi)
-			continue
-		}
-		for j, pj := range p {
-			if pj > dominant {
-				terms[j] = dominantGrad(pj, complementOf(logp[j]), u[j], small, m.large)
-			}
-		}
-		softmaxGrad(dst, p, u, small.Hi, small.Lo, m.large.Hi)
-		for j, pj := range p {
-			if pj > dominant {
-				dst[j] = terms[j]
-			}
-		}
+		softmaxGradRow(dst[i:end], logp[i:end], p[i:end], u[i:end], small, m.large)
 	}
 }
 
@@ -182,12 +192,8 @@ type Moments struct {
 	LogP, U, P, terms Tile
 	small             Panel // sums in lane 0, or in all lanes
 	low               LowSums
-	large             [Width]Accumulator
-	largeHi           [Width]float64
-	// dominant are the places of the dominant entries of the block in the tiles,
-	// so many.
-	dominant  [len(Tile{})]uint16
-	dominants int
+	large, largeLow   [Width]float64
+	dominants         int // rows in P, or all of them, that have some
 }
 
 // Reset prepares for the sums of n slices.
@@ -195,6 +201,7 @@ func (m *Moments) Reset(n int) {
 	m.small.ClearSums(GroupsFor(n))
 	m.low.Clear()
 	clear(m.large[:])
+	clear(m.largeLow[:])
 }
 
 // SetTerms sets P to the probabilities of rows ≤ BlockLen entries of n slices in
@@ -210,14 +217,8 @@ func (m *Moments) SetTerms(rows, n int) {
 		at, end := j*Width, (j+step-1)*Width+width
 		p := m.P[at:end]
 		momentTerms(p, m.terms[at:end], m.LogP[at:end], m.U[at:end])
-		if MaxOf(p) <= dominant {
-			continue
-		}
-		for i, v := range p {
-			if v > dominant {
-				m.dominant[m.dominants] = uint16(at + i)
-				m.dominants++
-			}
+		if !(MaxOf(p) <= dominant) {
+			m.dominants++
 		}
 	}
 }
@@ -226,41 +227,27 @@ func (m *Moments) SetTerms(rows, n int) {
 func (m *Moments) Add(rows, n int) {
 	m.small.Add(m.terms[:], Width, rows, n)
 	m.small.TakeLow(&m.low, GroupsFor(n))
-	for _, at := range m.dominant[:m.dominants] {
-		m.large[at%Width].Add(momentTerm(m.P[at], m.U[at]))
+	m.addLarge(rows, n)
+}
+
+func (m *Moments) addLarge(rows, n int) {
+	if m.dominants > 0 {
+		largeMoments(m.large[:], m.largeLow[:], m.P[:], m.U[:], rows, GroupsFor(n))
 	}
 }
 
 // Join ends the sums of n slices.
-func (m *Moments) Join(n int) {
-	m.small.JoinLow(&m.low, GroupsFor(n))
-	for i, l := range m.large {
-		m.largeHi[i] = l.Hi
-	}
+func (m *Moments) Join(n int) { m.small.JoinLow(&m.low, GroupsFor(n)) }
+
+// Sum is Reset, Add and Join of slices of rows ≤ BlockLen entries.
+func (m *Moments) Sum(rows, n int) {
+	clear(m.large[:])
+	clear(m.largeLow[:])
+	m.small.SumSlices(m.terms[:], rows, GroupsFor(n))
+	m.addLarge(rows, n)
 }
 
 // SetGradient sets LogP to the gradient, given the sums.
 func (m *Moments) SetGradient(rows, n int) {
-	var y, complement [Width]float64
-	for places := m.dominant[:m.dominants]; len(places) > 0; {
-		some := places[:min(len(places), Width)]
-		for k, at := range some {
-			y[k] = m.LogP[at]
-		}
-		complementsOf(complement[:len(some)], y[:len(some)])
-		for k, at := range some {
-			i := at % Width
-			small := Accumulator{m.small.Hi[0][i], m.small.Lo[0][i]}
-			m.terms[at] = dominantGrad(m.P[at], complement[k], m.U[at], small, m.large[i])
-		}
-		places = places[len(some):]
-	}
-	width := GroupsFor(n) * Group
-	for j := range rows {
-		p := m.P[j*Width:][:width]
-		columnsSoftmaxGrad(m.LogP[j*Width:][:width], p, m.U[j*Width:][:width], m.small.Hi[0][:], m.small.Lo[0][:], m.largeHi[:])
-	}
-	for _, at := range m.dominant[:m.dominants] {
-		m.LogP[at] = m.terms[at]
-	}
+	softmaxGradColumns(m.LogP[:], m.LogP[:], m.P[:], m.U[:], Width, rows, GroupsFor(n)*Group, m.small.Hi[0][:], m.small.Lo[0][:], m.large[:], m.largeLow[:])
 }

@@ -16,14 +16,27 @@ import (
 // definition.
 var momentKernels = []struct {
 	name         string
-	kernel, inGo func(dst, p, u, hi, lo, large []float64)
+	multiple     int // of which there have to be entries
+	kernel, inGo func(dst, logp, p, u, hi, lo, large, largeLow []float64)
 }{
 	{
-		"softmaxGrad",
-		func(dst, p, u, hi, lo, large []float64) { softmaxGrad(dst, p, u, hi[0], lo[0], large[0]) },
-		func(dst, p, u, hi, lo, large []float64) { softmaxGradGo(dst, p, u, hi[0], lo[0], large[0]) },
+		"softmaxGradRow", 1,
+		func(dst, logp, p, u, hi, lo, large, largeLow []float64) {
+			softmaxGradRow(dst, logp, p, u, Accumulator{hi[0], lo[0]}, Accumulator{large[0], largeLow[0]})
+		},
+		func(dst, logp, p, u, hi, lo, large, largeLow []float64) {
+			softmaxGradRowGo(dst, logp, p, u, Accumulator{hi[0], lo[0]}, Accumulator{large[0], largeLow[0]})
+		},
 	},
-	{"columnsSoftmaxGrad", columnsSoftmaxGrad, columnsSoftmaxGradGo},
+	{
+		"softmaxGradColumns", Group,
+		func(dst, logp, p, u, hi, lo, large, largeLow []float64) {
+			softmaxGradColumns(dst, logp, p, u, len(p), 1, len(p), hi, lo, large, largeLow)
+		},
+		func(dst, logp, p, u, hi, lo, large, largeLow []float64) {
+			softmaxGradColumnsGo(dst, logp, p, u, len(p), 1, len(p), hi, lo, large, largeLow)
+		},
+	},
 }
 
 // TestMomentKernels holds every tier to the definition, into dst and in place.
@@ -41,14 +54,17 @@ func TestMomentKernels(t *testing.T) {
 			return math.Abs(testkit.Uniform(r)) * dominant
 		}
 		for n := 1; n <= 150; n++ {
-			in := make([][]float64, 5)
+			in := make([][]float64, 7)
 			for i := range in {
 				in[i] = make([]float64, n)
 				testkit.FillWith(in[i], number)
 			}
-			testkit.FillWith(in[0], probability)
+			testkit.FillWith(in[1], probability)
+			if n%2 == 0 {
+				testkit.FillWith(in[0], func() float64 { return 1e-3 * oftenSpecial(r) })
+			}
 			for _, k := range momentKernels {
-				for into := -1; into < 2; into++ {
+				for into := -1; into < 3 && n%k.multiple == 0; into++ {
 					args := make([][]float64, len(in))
 					for i := range in {
 						args[i] = slices.Clone(in[i])
@@ -61,8 +77,8 @@ func TestMomentKernels(t *testing.T) {
 						args[into] = dst
 					}
 					want := slices.Clone(around)
-					k.inGo(want[margin:][:n], in[0], in[1], in[2], in[3], in[4])
-					k.kernel(dst, args[0], args[1], args[2], args[3], args[4])
+					k.inGo(want[margin:][:n], in[0], in[1], in[2], in[3], in[4], in[5], in[6])
+					k.kernel(dst, args[0], args[1], args[2], args[3], args[4], args[5], args[6])
 					for j, v := range want {
 						if !testkit.Identical(v, around[j]) {
 							t.Fatalf("%s of %d entries into %d: entry %d is %x, want %x", k.name, n, into, j-margin, around[j], v)
