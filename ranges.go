@@ -110,26 +110,8 @@ func (s *settings) checkSoftProducts(soft *source) error {
 }
 
 // areOrdinary reports whether all of x are from 2^-100 to 2^100, as weights mostly
-// are. It goes by the bits, without a branch: numbers of one sign are in their
-// order, and either difference to an end of the range has the highest bit set
-// where a number is outside.
-func areOrdinary(x []float64) bool {
-	least := math.Float64bits(0x1p-100)
-	most := math.Float64bits(0x1p100) - least
-	outside := uint64(0)
-	for len(x) >= 4 {
-		v := (*[4]float64)(x)
-		a, b := math.Float64bits(v[0])-least, math.Float64bits(v[1])-least
-		c, d := math.Float64bits(v[2])-least, math.Float64bits(v[3])-least
-		outside |= (a | b) | (c | d) | ((most - a) | (most - b) | ((most - c) | (most - d)))
-		x = x[4:]
-	}
-	for _, v := range x {
-		a := math.Float64bits(v) - least
-		outside |= a | (most - a)
-	}
-	return outside>>63 == 0
-}
+// are.
+func areOrdinary(x []float64) bool { return areBetween(x, 0x1p-100, 0x1p100) }
 
 // mayLeaveRange reports whether products of class weights and sample weights
 // need checkProducts.

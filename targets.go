@@ -192,14 +192,17 @@ func (s *settings) checkSoftTargets(soft *source) error {
 }
 
 // areSoftTargets is kernel.AreSoftTargets in pieces.
-func areSoftTargets(x []float64) bool {
+func areSoftTargets(x []float64) bool { return areBetween(x, 0, math.MaxFloat64) }
+
+// areBetween is kernel.AreBetween in pieces.
+func areBetween(x []float64, least, most float64) bool {
 	for len(x) > kernel.PieceLen {
-		if !kernel.AreSoftTargets(x[:kernel.PieceLen]) {
+		if !kernel.AreBetween(x[:kernel.PieceLen], least, most) {
 			return false
 		}
 		x = x[kernel.PieceLen:]
 	}
-	return kernel.AreSoftTargets(x)
+	return kernel.AreBetween(x, least, most)
 }
 
 // findSoftTarget is checkSoftTargets from row i on, entry by entry.

@@ -24,7 +24,7 @@ func (g *generator) weightedKernels() {
 	g.laneSums("coefficientSum", "func(sums *CoefficientSum, q *float64, n int) (hi, lo float64)",
 		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined.", none, 0)
 	g.weightedGradient()
-	g.areSoftTargets()
+	g.areBetween()
 	g.index()
 	g.vectorJacobian()
 	g.panelAdd()
@@ -454,22 +454,25 @@ func (g *generator) test(m mask) reg.GPVirtual {
 	return bits
 }
 
-// areSoftTargets goes by the bits: of what is infinite or NaN the exponent has no
-// bit that is 0, and one more carries into the sign. Adding +0 leaves no -0.
-func (g *generator) areSoftTargets() {
-	g.function("areSoftTargets", "func(x *float64, n int) bool", "is areSoftTargetsGo for n > 0 entries.")
+// areBetween goes by the bits, which are in the order of the numbers: the
+// difference to either end has its highest bit set where a number is outside.
+// Adding +0 leaves no -0.
+func (g *generator) areBetween() {
+	g.function("areBetween", "func(x *float64, n int, least, most float64) bool", "is areBetweenGo for n > 0 entries.")
 	x, n := g.param("x"), g.param("n")
-	g.keep("exponentOne", "zero")
+	least := g.broadcast(address(g.Param("least")))
+	width := g.intSub(g.broadcast(address(g.Param("most"))), least)
+	g.keep("zero")
 	signs := g.zero()
 	w := g.width()
 	entry := func(v Op) {
-		u := g.add(g.loaded("zero"), v)
-		carried := g.intAdd(u, g.loaded("exponentOne"))
+		above := g.intSub(g.add(g.loaded("zero"), v), least)
+		below := g.intSub(width, above)
 		if g.wide {
-			g.VPTERNLOGQ(Imm(0xfe), u, carried, signs)
+			g.VPTERNLOGQ(Imm(0xfe), above, below, signs)
 		} else {
-			g.VORPD(u, carried, carried)
-			g.VORPD(carried, signs, signs)
+			g.VORPD(above, below, below)
+			g.VORPD(below, signs, signs)
 		}
 	}
 	g.loop("four", n, 4*w, func() {
@@ -487,7 +490,7 @@ func (g *generator) areSoftTargets() {
 	})
 	g.TESTQ(n, n)
 	g.JZ(LabelRef("done"))
-	entry(g.loadMasked(Mem{Base: x}, g.remaining(n), g.loaded("zero")))
+	entry(g.loadMasked(Mem{Base: x}, g.remaining(n), least))
 	g.Label("done")
 	var bits reg.GPVirtual
 	if g.wide {

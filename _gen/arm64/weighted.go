@@ -213,7 +213,7 @@ func (g *generator) weightedGradient() {
 }
 
 func (g *generator) areSoftTargets() {
-	g.function("areSoftTargets", "func(x *float64, n int) (all bool)", "is areSoftTargetsGo for n > 0 entries.")
+	g.function("areSoftTargets", "func(x *float64, n int) (all bool)", "is AreSoftTargets for n > 0 entries.")
 	g.pointToNumbers()
 	g.loadArguments("x", "n")
 	inf, all := g.keep(g.constant("inf")), g.pin(1)

@@ -42,13 +42,12 @@ func Constants(p *source.Package) func(name string) uint64 {
 		"factorial7":     math.Float64bits(1.0 / 5040),
 		"factorial8":     math.Float64bits(1.0 / 40320),
 		// Integers and masks.
-		"integerOne":  1,
-		"low4":        15,
-		"low4Pairs":   15 * 16,
-		"bias":        1023,
-		"absMask":     1<<63 - 1,
-		"signMask":    1 << 63,
-		"exponentOne": 1 << 52,
+		"integerOne": 1,
+		"low4":       15,
+		"low4Pairs":  15 * 16,
+		"bias":       1023,
+		"absMask":    1<<63 - 1,
+		"signMask":   1 << 63,
 		// For VFIXUPIMMPD, four bits for a class of numbers: NaNs stay what the
 		// result was, zeros become +0, all others are taken.
 		"canonicalClasses": 0x11111800,

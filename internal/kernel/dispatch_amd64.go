@@ -729,15 +729,16 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return addLanesAVX2(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
-func AreSoftTargets(x []float64) bool {
+// AreBetween is areBetweenGo.
+func AreBetween(x []float64, least, most float64) bool {
 	raceReadSlice(x)
 	switch {
 	case active == tierGo || len(x) == 0:
-		return areSoftTargetsGo(x)
+		return areBetweenGo(x, least, most)
 	case active == tierAVX512:
-		return areSoftTargetsAVX512(&x[0], len(x))
+		return areBetweenAVX512(&x[0], len(x), least, most)
 	default:
-		return areSoftTargetsAVX2(&x[0], len(x))
+		return areBetweenAVX2(&x[0], len(x), least, most)
 	}
 }
 

@@ -524,10 +524,11 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return !addLanesNEON(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
-func AreSoftTargets(x []float64) bool {
+// AreBetween is areBetweenGo, with a kernel for soft targets.
+func AreBetween(x []float64, least, most float64) bool {
 	raceReadSlice(x)
-	if active == tierGo || len(x) == 0 {
-		return areSoftTargetsGo(x)
+	if active == tierGo || len(x) == 0 || least != 0 || most != math.MaxFloat64 {
+		return areBetweenGo(x, least, most)
 	}
 	return areSoftTargetsNEON(&x[0], len(x))
 }

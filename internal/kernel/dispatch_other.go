@@ -128,7 +128,8 @@ func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStrid
 
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
 
-func AreSoftTargets(x []float64) bool { return areSoftTargetsGo(x) }
+// AreBetween is areBetweenGo.
+func AreBetween(x []float64, least, most float64) bool { return areBetweenGo(x, least, most) }
 
 func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
 

@@ -161,7 +161,7 @@ func coefficientSumNEON(sums *CoefficientSum, q *float64, n int) (sumHi float64,
 //go:noescape
 func weightedGradientNEON(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 
-// areSoftTargetsNEON is areSoftTargetsGo for n > 0 entries.
+// areSoftTargetsNEON is AreSoftTargets for n > 0 entries.
 //
 //go:noescape
 func areSoftTargetsNEON(x *float64, n int) (all bool)

@@ -267,12 +267,6 @@ DATA integerOne<>+16(SB)/8, $0x0000000000000001
 DATA integerOne<>+24(SB)/8, $0x0000000000000001
 GLOBL integerOne<>(SB), RODATA|NOPTR, $32
 
-DATA exponentOne<>+0(SB)/8, $0x0010000000000000
-DATA exponentOne<>+8(SB)/8, $0x0010000000000000
-DATA exponentOne<>+16(SB)/8, $0x0010000000000000
-DATA exponentOne<>+24(SB)/8, $0x0010000000000000
-GLOBL exponentOne<>(SB), RODATA|NOPTR, $32
-
 DATA unscales<>+0(SB)/8, $0x37f0000000000000
 DATA unscales<>+8(SB)/8, $0x37f0000000000000
 DATA unscales<>+16(SB)/8, $0x37f0000000000000
@@ -5029,36 +5023,42 @@ done:
 	VZEROUPPER
 	RET
 
-// func areSoftTargetsAVX2(x *float64, n int) bool
+// func areBetweenAVX2(x *float64, n int, least float64, most float64) bool
 // Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·areSoftTargetsAVX2(SB), NOSPLIT, $0-17
+TEXT ·areBetweenAVX2(SB), NOSPLIT, $0-33
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	VBROADCASTSD exponentOne<>+0(SB), Y0
-	VXORPD       Y1, Y1, Y1
+	VBROADCASTSD least+16(FP), Y0
+	VBROADCASTSD most+24(FP), Y1
+	VPSUBQ       Y0, Y1, Y1
 	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
 
 four:
 	CMPQ       CX, $0x10
 	JLT        fourDone
 	PREFETCHT0 2048(AX)
 	PREFETCHT0 2112(AX)
-	VADDPD     (AX), Y1, Y3
-	VPADDQ     Y0, Y3, Y4
-	VORPD      Y3, Y4, Y4
-	VORPD      Y4, Y2, Y2
-	VADDPD     32(AX), Y1, Y3
-	VPADDQ     Y0, Y3, Y4
-	VORPD      Y3, Y4, Y4
-	VORPD      Y4, Y2, Y2
-	VADDPD     64(AX), Y1, Y3
-	VPADDQ     Y0, Y3, Y4
-	VORPD      Y3, Y4, Y4
-	VORPD      Y4, Y2, Y2
-	VADDPD     96(AX), Y1, Y3
-	VPADDQ     Y0, Y3, Y4
-	VORPD      Y3, Y4, Y4
-	VORPD      Y4, Y2, Y2
+	VADDPD     (AX), Y2, Y4
+	VPSUBQ     Y0, Y4, Y4
+	VPSUBQ     Y4, Y1, Y5
+	VORPD      Y4, Y5, Y5
+	VORPD      Y5, Y3, Y3
+	VADDPD     32(AX), Y2, Y4
+	VPSUBQ     Y0, Y4, Y4
+	VPSUBQ     Y4, Y1, Y5
+	VORPD      Y4, Y5, Y5
+	VORPD      Y5, Y3, Y3
+	VADDPD     64(AX), Y2, Y4
+	VPSUBQ     Y0, Y4, Y4
+	VPSUBQ     Y4, Y1, Y5
+	VORPD      Y4, Y5, Y5
+	VORPD      Y5, Y3, Y3
+	VADDPD     96(AX), Y2, Y4
+	VPSUBQ     Y0, Y4, Y4
+	VPSUBQ     Y4, Y1, Y5
+	VORPD      Y4, Y5, Y5
+	VORPD      Y5, Y3, Y3
 	ADDQ       $0x00000080, AX
 	SUBQ       $0x10, CX
 	JMP        four
@@ -5067,10 +5067,11 @@ fourDone:
 one:
 	CMPQ   CX, $0x04
 	JLT    oneDone
-	VADDPD (AX), Y1, Y3
-	VPADDQ Y0, Y3, Y4
-	VORPD  Y3, Y4, Y4
-	VORPD  Y4, Y2, Y2
+	VADDPD (AX), Y2, Y4
+	VPSUBQ Y0, Y4, Y4
+	VPSUBQ Y4, Y1, Y5
+	VORPD  Y4, Y5, Y5
+	VORPD  Y5, Y3, Y3
 	ADDQ   $0x20, AX
 	SUBQ   $0x04, CX
 	JMP    one
@@ -5083,19 +5084,20 @@ oneDone:
 	CMOVQGT    DX, CX
 	NEGQ       CX
 	LEAQ       laneMasks<>+32(SB), DX
-	VMOVUPD    (DX)(CX*8), Y3
-	VMASKMOVPD (AX), Y3, Y4
-	VBLENDVPD  Y3, Y4, Y1, Y3
-	VADDPD     Y3, Y1, Y1
-	VPADDQ     Y0, Y1, Y0
-	VORPD      Y1, Y0, Y0
-	VORPD      Y0, Y2, Y2
+	VMOVUPD    (DX)(CX*8), Y4
+	VMASKMOVPD (AX), Y4, Y5
+	VBLENDVPD  Y4, Y5, Y0, Y4
+	VADDPD     Y4, Y2, Y2
+	VPSUBQ     Y0, Y2, Y0
+	VPSUBQ     Y0, Y1, Y1
+	VORPD      Y0, Y1, Y1
+	VORPD      Y1, Y3, Y3
 
 done:
-	VMOVMSKPD Y2, AX
+	VMOVMSKPD Y3, AX
 	TESTL     AX, AX
 	SETEQ     AL
-	MOVB      AL, ret+16(FP)
+	MOVB      AL, ret+32(FP)
 	VZEROUPPER
 	RET
 

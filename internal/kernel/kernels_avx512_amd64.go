@@ -201,10 +201,10 @@ func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, 
 //go:noescape
 func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 
-// areSoftTargetsAVX512 is areSoftTargetsGo for n > 0 entries.
+// areBetweenAVX512 is areBetweenGo for n > 0 entries.
 //
 //go:noescape
-func areSoftTargetsAVX512(x *float64, n int) bool
+func areBetweenAVX512(x *float64, n int, least float64, most float64) bool
 
 // indexOfAVX512 is indexOfGo for n entries and a v that is not NaN.
 //

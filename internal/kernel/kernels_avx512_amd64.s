@@ -151,9 +151,6 @@ GLOBL ln2Lo<>(SB), RODATA|NOPTR, $8
 DATA canonicalClasses<>+0(SB)/8, $0x0000000011111800
 GLOBL canonicalClasses<>(SB), RODATA|NOPTR, $8
 
-DATA exponentOne<>+0(SB)/8, $0x0010000000000000
-GLOBL exponentOne<>(SB), RODATA|NOPTR, $8
-
 DATA scaledMagic<>+0(SB)/8, $0x4338000000000800
 GLOBL scaledMagic<>(SB), RODATA|NOPTR, $8
 
@@ -5569,14 +5566,16 @@ done:
 	VZEROUPPER
 	RET
 
-// func areSoftTargetsAVX512(x *float64, n int) bool
+// func areBetweenAVX512(x *float64, n int, least float64, most float64) bool
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·areSoftTargetsAVX512(SB), NOSPLIT, $0-17
+TEXT ·areBetweenAVX512(SB), NOSPLIT, $0-33
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
-	VBROADCASTSD exponentOne<>+0(SB), Z0
-	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD least+16(FP), Z0
+	VBROADCASTSD most+24(FP), Z1
+	VPSUBQ       Z0, Z1, Z1
 	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
 
 four:
 	CMPQ       CX, $0x20
@@ -5585,18 +5584,22 @@ four:
 	PREFETCHT0 2112(AX)
 	PREFETCHT0 2176(AX)
 	PREFETCHT0 2240(AX)
-	VADDPD     (AX), Z1, Z3
-	VPADDQ     Z0, Z3, Z4
-	VPTERNLOGQ $0xfe, Z3, Z4, Z2
-	VADDPD     64(AX), Z1, Z3
-	VPADDQ     Z0, Z3, Z4
-	VPTERNLOGQ $0xfe, Z3, Z4, Z2
-	VADDPD     128(AX), Z1, Z3
-	VPADDQ     Z0, Z3, Z4
-	VPTERNLOGQ $0xfe, Z3, Z4, Z2
-	VADDPD     192(AX), Z1, Z3
-	VPADDQ     Z0, Z3, Z4
-	VPTERNLOGQ $0xfe, Z3, Z4, Z2
+	VADDPD     (AX), Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
+	VADDPD     64(AX), Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
+	VADDPD     128(AX), Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
+	VADDPD     192(AX), Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
 	ADDQ       $0x00000100, AX
 	SUBQ       $0x20, CX
 	JMP        four
@@ -5605,9 +5608,10 @@ fourDone:
 one:
 	CMPQ       CX, $0x08
 	JLT        oneDone
-	VADDPD     (AX), Z1, Z3
-	VPADDQ     Z0, Z3, Z4
-	VPTERNLOGQ $0xfe, Z3, Z4, Z2
+	VADDPD     (AX), Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
 	ADDQ       $0x40, AX
 	SUBQ       $0x08, CX
 	JMP        one
@@ -5618,18 +5622,19 @@ oneDone:
 	MOVQ       $0x000000ff, DX
 	BZHIQ      CX, DX, DX
 	KMOVB      DX, K1
-	VMOVAPD    Z1, Z3
-	VMOVUPD    (AX), K1, Z3
-	VADDPD     Z3, Z1, Z1
-	VPADDQ     Z0, Z1, Z0
-	VPTERNLOGQ $0xfe, Z1, Z0, Z2
+	VMOVAPD    Z0, Z4
+	VMOVUPD    (AX), K1, Z4
+	VADDPD     Z4, Z2, Z2
+	VPSUBQ     Z0, Z2, Z0
+	VPSUBQ     Z0, Z1, Z1
+	VPTERNLOGQ $0xfe, Z0, Z1, Z3
 
 done:
-	VPMOVQ2M Z2, K1
+	VPMOVQ2M Z3, K1
 	KMOVB    K1, AX
 	TESTL    AX, AX
 	SETEQ    AL
-	MOVB     AL, ret+16(FP)
+	MOVB     AL, ret+32(FP)
 	VZEROUPPER
 	RET
 

@@ -39,8 +39,8 @@ var kernels = []kernelRow{
 	}, anyValue, "x q", "dst", ""},
 	{"addLanes", ofSlice, func(o *operands) { o.addLanes(o.dst) }, finite, "x", "dst", ""},
 	{"addLanes in place", ofSlice, func(o *operands) { o.addLanes(o.x) }, finite, "x", "x", ""},
-	{"AreSoftTargets", ofSlice, func(o *operands) {
-		if AreSoftTargets(o.q) {
+	{"AreBetween", ofSlice, func(o *operands) {
+		if AreBetween(o.q, 0, math.MaxFloat64) && AreBetween(o.q[:len(o.q)/2], 0x1p-60, 0.75) {
 			o.returns(1)
 		} else {
 			o.returns(0)

@@ -320,10 +320,14 @@ func WeightedLargest(term, q float64, f Factors, sum Accumulator, complement, co
 	return w.Largest(term, q, complement, complementLow)
 }
 
-// areSoftTargetsGo reports whether all of x are finite and not negative.
-func areSoftTargetsGo(x []float64) bool {
+// AreSoftTargets reports whether all of x are finite and not negative.
+func AreSoftTargets(x []float64) bool { return AreBetween(x, 0, math.MaxFloat64) }
+
+// areBetweenGo reports whether all of x are from least to most, two numbers that
+// are finite and not negative.
+func areBetweenGo(x []float64, least, most float64) bool {
 	for _, v := range x {
-		if !IsSoftTarget(v) {
+		if !(v >= least && v <= most) {
 			return false
 		}
 	}

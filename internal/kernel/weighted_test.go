@@ -124,8 +124,15 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 			}
 		}
 	}
-	if got, want := AreSoftTargets(x.x), areSoftTargetsGo(x.x); got != want {
-		t.Errorf("areSoftTargets of %d entries = %v", n, got)
+	for _, least := range []float64{0, 0x1p-1074, math.Abs(x.x[0]), 0x1p-100} {
+		for _, most := range []float64{math.MaxFloat64, 2 * least, math.Abs(x.x[n-1]), 1} {
+			if !IsFinite(most) || !(least <= most) {
+				continue
+			}
+			if got, want := AreBetween(x.x, least, most), areBetweenGo(x.x, least, most); got != want {
+				t.Errorf("areBetween %v and %v of %d entries = %v", least, most, n, got)
+			}
+		}
 	}
 	for _, v := range []float64{x.x[r.IntN(n)], maxOfGo(x.x), math.Pi, NaN} {
 		if got, want := IndexOf(x.x, v), indexOfGo(x.x, v); got != want {
