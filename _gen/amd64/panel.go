@@ -39,9 +39,9 @@ func (g *generator) panelKernels() {
 	g.panelTotal(false)
 	g.panelTotal(true)
 	g.panelJoinLanes()
-	g.panelConclude("Sums", numbers.ConcludeSums[multi, []mask])
-	g.panelConclude("Logs", numbers.ConcludeLogs[multi, []mask])
-	g.panelConclude("Probabilities", numbers.ConcludeProbabilities[multi, []mask])
+	g.panelConclude("Sums", 4, numbers.ConcludeSums[multi, []mask])
+	g.panelConclude("Logs", 2, numbers.ConcludeLogs[multi, []mask])
+	g.panelConclude("Probabilities", 2, numbers.ConcludeProbabilities[multi, []mask])
 	g.panelMap("panelShift", "sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.", []string{"Max", "NegLogSum"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
 	g.panelMap("panelScale", "sets n > 0 rows of dst to x·factor + 0, slice by slice.", []string{"Factor"},
@@ -141,25 +141,24 @@ func (g *generator) panelJoinLanes() {
 }
 
 // panelConclude: vectors wait for themselves most of the time. The processor has
-// the next ones in work meanwhile, more of them if two are side by side, for
-// which there are registers with the wide ones.
-func (g *generator) panelConclude(what string, conclude func(numbers.Machine[multi, []mask], numbers.Panel[multi])) {
+// the next ones in work meanwhile, more of them if some are side by side: with
+// wide vectors as many as are told, else the two of a group.
+func (g *generator) panelConclude(what string, together int, conclude func(numbers.Machine[multi, []mask], numbers.Panel[multi])) {
 	g.function("panelConclude"+what, "func(c *Panel, groups int)", "is Panel.conclude"+what+"Go.")
-	c, vectors := g.param("c"), g.param("groups")
-	if !g.wide {
-		g.SHLQ(Imm(1), vectors)
-	}
-	step := func(n int) func() {
+	c, groups := g.param("c"), g.param("groups")
+	step := func(vectors int) func() {
 		return func() {
-			s := &chains{generator: g, n: n, panel: c}
+			s := &chains{generator: g, n: vectors, panel: c}
 			conclude(s, s)
-			g.ADDQ(imm(8*g.width()*n), c)
+			g.ADDQ(imm(8*g.width()*vectors), c)
 		}
 	}
 	if g.wide {
-		g.loop("pairs", vectors, 2, step(2))
+		g.loop("together", groups, together, step(together))
+		g.loop("groups", groups, 1, step(1))
+	} else {
+		g.loop("groups", groups, 1, step(2))
 	}
-	g.loop("vectors", vectors, 1, step(1))
 	g.finish()
 }
 

@@ -3205,108 +3205,197 @@ vectors:
 TEXT ·panelConcludeSumsAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
-	SHLQ $0x01, CX
 
-vectors:
+groups:
 	CMPQ           CX, $0x01
-	JLT            vectorsDone
+	JLT            groupsDone
 	VMOVUPD        (AX), Y0
-	VPAND          absMask<>+0(SB), Y0, Y1
-	VCMPPD         $0x11, inf<>+0(SB), Y1, Y1
-	VANDPD         Y0, Y1, Y0
-	VPAND          absMask<>+0(SB), Y0, Y1
-	VCMPPD         $0x1d, shiftFrom<>+0(SB), Y1, Y1
-	VANDPD         Y0, Y1, Y1
-	VSUBPD         Y1, Y0, Y0
-	VPXOR          signMask<>+0(SB), Y0, Y1
-	VMOVUPD        magic<>+0(SB), Y2
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y0, Y2
-	VBROADCASTSD   low4<>+0(SB), Y0
-	VPANDN         Y2, Y0, Y0
-	VMOVAPD        Y0, Y2
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y2
-	VSUBPD         Y0, Y2, Y0
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y0, Y1
-	VXORPD         Y3, Y3, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y0, Y3
+	VMOVUPD        32(AX), Y1
+	VPAND          absMask<>+0(SB), Y0, Y2
+	VPAND          absMask<>+0(SB), Y1, Y3
+	VCMPPD         $0x11, inf<>+0(SB), Y2, Y2
+	VCMPPD         $0x11, inf<>+0(SB), Y3, Y3
+	VANDPD         Y0, Y2, Y0
+	VANDPD         Y1, Y3, Y1
+	VPAND          absMask<>+0(SB), Y0, Y2
+	VPAND          absMask<>+0(SB), Y1, Y3
+	VCMPPD         $0x1d, shiftFrom<>+0(SB), Y2, Y2
+	VCMPPD         $0x1d, shiftFrom<>+0(SB), Y3, Y3
+	VANDPD         Y0, Y2, Y2
+	VANDPD         Y1, Y3, Y3
+	VSUBPD         Y2, Y0, Y0
+	VSUBPD         Y3, Y1, Y1
+	VPXOR          signMask<>+0(SB), Y0, Y2
+	VPXOR          signMask<>+0(SB), Y1, Y3
+	VMOVUPD        magic<>+0(SB), Y4
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y0, Y4
+	VMOVUPD        magic<>+0(SB), Y0
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y1, Y0
+	VBROADCASTSD   low4<>+0(SB), Y1
+	VPANDN         Y4, Y1, Y4
+	VPANDN         Y0, Y1, Y0
+	VMOVAPD        Y4, Y1
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y2, Y1
+	VMOVAPD        Y0, Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         Y4, Y1, Y4
+	VSUBPD         Y0, Y5, Y0
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y4, Y2
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y0, Y3
+	VXORPD         Y6, Y6, Y6
+	VMOVAPD        Y6, Y7
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y4, Y7
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y0, Y6
 	LEAQ           powerPairs<>+0(SB), DX
-	VPSLLQ         $0x04, Y2, Y0
+	VPSLLQ         $0x04, Y1, Y0
 	VPAND          low4Pairs<>+0(SB), Y0, Y0
 	VEXTRACTI128   $0x01, Y0, X4
 	VMOVQ          X0, BX
-	VBROADCASTF128 (DX)(BX*1), Y5
+	VBROADCASTF128 (DX)(BX*1), Y8
 	VMOVQ          X4, BX
-	VINSERTF128    $0x01, (DX)(BX*1), Y5, Y5
+	VINSERTF128    $0x01, (DX)(BX*1), Y8, Y8
 	VPEXTRQ        $0x01, X0, BX
 	VBROADCASTF128 (DX)(BX*1), Y0
 	VPEXTRQ        $0x01, X4, BX
 	VINSERTF128    $0x01, (DX)(BX*1), Y0, Y0
-	VUNPCKLPD      Y0, Y5, Y4
-	VUNPCKHPD      Y0, Y5, Y0
-	VPSLLQ         $0x30, Y2, Y2
-	VPADDQ         Y2, Y4, Y2
-	VADDPD         Y3, Y1, Y4
-	VADDPD         Y0, Y3, Y0
-	VMOVUPD        exp6<>+0(SB), Y3
-	VFMADD213PD    exp5<>+0(SB), Y4, Y3
-	VFMADD213PD    exp4<>+0(SB), Y4, Y3
-	VFMADD213PD    exp3<>+0(SB), Y4, Y3
-	VFMADD213PD    exp2<>+0(SB), Y4, Y3
-	VMULPD         Y4, Y4, Y4
-	VFMADD231PD    Y4, Y3, Y0
-	VADDPD         Y0, Y1, Y3
-	VSUBPD         Y1, Y3, Y1
-	VSUBPD         Y1, Y0, Y0
-	VMULPD         Y3, Y2, Y1
-	VMOVAPD        Y1, Y4
-	VFMSUB231PD    Y3, Y2, Y4
-	VFMADD231PD    Y0, Y2, Y4
-	VADDPD         Y1, Y2, Y0
-	VSUBPD         Y2, Y0, Y2
-	VSUBPD         Y2, Y1, Y1
-	VADDPD         Y4, Y1, Y1
-	VMOVUPD        Y0, 3072(AX)
-	VMOVUPD        Y1, 14336(AX)
-	VMOVUPD        5632(AX), Y2
-	VMOVUPD        9728(AX), Y3
-	VMULPD         Y0, Y2, Y4
-	VMOVAPD        Y4, Y5
-	VFMSUB231PD    Y0, Y2, Y5
-	VMULPD         Y0, Y3, Y0
-	VFMADD231PD    Y1, Y2, Y0
-	VADDPD         Y0, Y5, Y0
-	VADDPD         Y0, Y4, Y1
-	VSUBPD         Y4, Y1, Y2
+	VUNPCKLPD      Y0, Y8, Y4
+	VUNPCKHPD      Y0, Y8, Y0
+	VPSLLQ         $0x04, Y5, Y8
+	VPAND          low4Pairs<>+0(SB), Y8, Y8
+	VEXTRACTI128   $0x01, Y8, X9
+	VMOVQ          X8, BX
+	VBROADCASTF128 (DX)(BX*1), Y10
+	VMOVQ          X9, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y10, Y10
+	VPEXTRQ        $0x01, X8, BX
+	VBROADCASTF128 (DX)(BX*1), Y8
+	VPEXTRQ        $0x01, X9, BX
+	VINSERTF128    $0x01, (DX)(BX*1), Y8, Y8
+	VUNPCKLPD      Y8, Y10, Y9
+	VUNPCKHPD      Y8, Y10, Y8
+	VPSLLQ         $0x30, Y1, Y1
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y1, Y4, Y1
+	VPADDQ         Y5, Y9, Y4
+	VADDPD         Y7, Y2, Y5
+	VADDPD         Y6, Y3, Y9
+	VADDPD         Y0, Y7, Y0
+	VADDPD         Y8, Y6, Y6
+	VMOVUPD        exp6<>+0(SB), Y7
+	VMOVUPD        exp6<>+0(SB), Y8
+	VFMADD213PD    exp5<>+0(SB), Y5, Y7
+	VFMADD213PD    exp5<>+0(SB), Y9, Y8
+	VFMADD213PD    exp4<>+0(SB), Y5, Y7
+	VFMADD213PD    exp4<>+0(SB), Y9, Y8
+	VFMADD213PD    exp3<>+0(SB), Y5, Y7
+	VFMADD213PD    exp3<>+0(SB), Y9, Y8
+	VFMADD213PD    exp2<>+0(SB), Y5, Y7
+	VFMADD213PD    exp2<>+0(SB), Y9, Y8
+	VMULPD         Y5, Y5, Y5
+	VMULPD         Y9, Y9, Y9
+	VFMADD231PD    Y5, Y7, Y0
+	VFMADD231PD    Y9, Y8, Y6
+	VADDPD         Y0, Y2, Y5
+	VADDPD         Y6, Y3, Y7
+	VSUBPD         Y2, Y5, Y2
+	VSUBPD         Y3, Y7, Y3
 	VSUBPD         Y2, Y0, Y0
-	VMULPD         Unscale<>+0(SB), Y1, Y1
+	VSUBPD         Y3, Y6, Y2
+	VMULPD         Y5, Y1, Y3
+	VMULPD         Y7, Y4, Y6
+	VMOVAPD        Y3, Y8
+	VFMSUB231PD    Y5, Y1, Y8
+	VMOVAPD        Y6, Y5
+	VFMSUB231PD    Y7, Y4, Y5
+	VFMADD231PD    Y0, Y1, Y8
+	VFMADD231PD    Y2, Y4, Y5
+	VADDPD         Y3, Y1, Y0
+	VADDPD         Y6, Y4, Y2
+	VSUBPD         Y1, Y0, Y1
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y1, Y3, Y1
+	VSUBPD         Y4, Y6, Y3
+	VADDPD         Y8, Y1, Y1
+	VADDPD         Y5, Y3, Y3
+	VMOVUPD        Y0, 3072(AX)
+	VMOVUPD        Y2, 3104(AX)
+	VMOVUPD        Y1, 14336(AX)
+	VMOVUPD        Y3, 14368(AX)
+	VMOVUPD        5632(AX), Y4
+	VMOVUPD        5664(AX), Y5
+	VMOVUPD        9728(AX), Y6
+	VMOVUPD        9760(AX), Y7
+	VMULPD         Y0, Y4, Y8
+	VMULPD         Y2, Y5, Y9
+	VMOVAPD        Y8, Y10
+	VFMSUB231PD    Y0, Y4, Y10
+	VMOVAPD        Y9, Y11
+	VFMSUB231PD    Y2, Y5, Y11
+	VMULPD         Y0, Y6, Y0
+	VMULPD         Y2, Y7, Y2
+	VFMADD231PD    Y1, Y4, Y0
+	VFMADD231PD    Y3, Y5, Y2
+	VADDPD         Y0, Y10, Y0
+	VADDPD         Y2, Y11, Y1
+	VADDPD         Y0, Y8, Y2
+	VADDPD         Y1, Y9, Y3
+	VSUBPD         Y8, Y2, Y4
+	VSUBPD         Y9, Y3, Y5
+	VSUBPD         Y4, Y0, Y0
+	VSUBPD         Y5, Y1, Y1
+	VMULPD         Unscale<>+0(SB), Y2, Y2
+	VMULPD         Unscale<>+0(SB), Y3, Y3
 	VMULPD         Unscale<>+0(SB), Y0, Y0
-	VMOVUPD        Y1, 3584(AX)
+	VMULPD         Unscale<>+0(SB), Y1, Y1
+	VMOVUPD        Y2, 3584(AX)
+	VMOVUPD        Y3, 3616(AX)
 	VMOVUPD        Y0, 14848(AX)
-	VMOVUPD        512(AX), Y2
-	VSUBPD         one<>+0(SB), Y2, Y2
-	VADDPD         Y1, Y2, Y3
-	VSUBPD         Y2, Y3, Y4
-	VSUBPD         Y4, Y3, Y5
-	VSUBPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y1, Y1
-	VADDPD         Y1, Y2, Y1
-	VADDPD         Y0, Y1, Y0
-	VMOVUPD        one<>+0(SB), Y1
-	VADDPD         Y3, Y1, Y1
-	VSUBPD         one<>+0(SB), Y1, Y2
-	VSUBPD         Y2, Y1, Y4
-	VMOVUPD        one<>+0(SB), Y5
-	VSUBPD         Y4, Y5, Y4
-	VSUBPD         Y2, Y3, Y2
+	VMOVUPD        Y1, 14880(AX)
+	VMOVUPD        512(AX), Y4
+	VMOVUPD        544(AX), Y5
+	VSUBPD         one<>+0(SB), Y4, Y4
+	VSUBPD         one<>+0(SB), Y5, Y5
+	VADDPD         Y2, Y4, Y6
+	VADDPD         Y3, Y5, Y7
+	VSUBPD         Y4, Y6, Y8
+	VSUBPD         Y5, Y7, Y9
+	VSUBPD         Y8, Y6, Y10
+	VSUBPD         Y9, Y7, Y11
+	VSUBPD         Y10, Y4, Y4
+	VSUBPD         Y11, Y5, Y5
+	VSUBPD         Y8, Y2, Y2
+	VSUBPD         Y9, Y3, Y3
 	VADDPD         Y2, Y4, Y2
-	VMOVUPD        Y1, 4608(AX)
+	VADDPD         Y3, Y5, Y3
 	VADDPD         Y0, Y2, Y0
+	VADDPD         Y1, Y3, Y1
+	VMOVUPD        one<>+0(SB), Y2
+	VADDPD         Y6, Y2, Y2
+	VMOVUPD        one<>+0(SB), Y3
+	VADDPD         Y7, Y3, Y3
+	VSUBPD         one<>+0(SB), Y2, Y4
+	VSUBPD         one<>+0(SB), Y3, Y5
+	VSUBPD         Y4, Y2, Y8
+	VSUBPD         Y5, Y3, Y9
+	VMOVUPD        one<>+0(SB), Y10
+	VSUBPD         Y8, Y10, Y8
+	VMOVUPD        one<>+0(SB), Y10
+	VSUBPD         Y9, Y10, Y9
+	VSUBPD         Y4, Y6, Y4
+	VSUBPD         Y5, Y7, Y5
+	VADDPD         Y4, Y8, Y4
+	VADDPD         Y5, Y9, Y5
+	VMOVUPD        Y2, 4608(AX)
+	VMOVUPD        Y3, 4640(AX)
+	VADDPD         Y0, Y4, Y0
+	VADDPD         Y1, Y5, Y1
 	VMOVUPD        Y0, 5120(AX)
-	ADDQ           $0x20, AX
+	VMOVUPD        Y1, 5152(AX)
+	ADDQ           $0x40, AX
 	SUBQ           $0x01, CX
-	JMP            vectors
+	JMP            groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 
@@ -3315,76 +3404,134 @@ vectorsDone:
 TEXT ·panelConcludeLogsAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
-	SHLQ $0x01, CX
 
-vectors:
+groups:
 	CMPQ         CX, $0x01
-	JLT          vectorsDone
+	JLT          groupsDone
 	VMOVUPD      4608(AX), Y0
-	VMOVUPD      5120(AX), Y1
-	VMOVUPD      3584(AX), Y2
-	VMOVUPD      14848(AX), Y3
-	VPSUBQ       sqrtHalf<>+0(SB), Y0, Y4
-	VPSRLQ       $0x34, Y4, Y4
-	VPADDQ       two52<>+0(SB), Y4, Y5
-	VSUBPD       two52<>+0(SB), Y5, Y5
-	VMOVUPD      bias<>+0(SB), Y6
-	VPSUBQ       Y4, Y6, Y4
-	VPSLLQ       $0x34, Y4, Y4
-	VMOVUPD      minusOne<>+0(SB), Y6
-	VFMADD231PD  Y4, Y0, Y6
-	VMULPD       Y4, Y1, Y0
-	VXORPD       Y1, Y1, Y1
-	VCMPPD       $0x00, Y1, Y5, Y1
-	VBLENDVPD    Y1, Y2, Y6, Y2
-	VBLENDVPD    Y1, Y3, Y0, Y0
-	VADDPD       two<>+0(SB), Y2, Y1
-	VSUBPD       two<>+0(SB), Y1, Y3
-	VSUBPD       Y3, Y2, Y3
-	VADDPD       Y0, Y3, Y3
-	VMOVUPD      one<>+0(SB), Y4
-	VDIVPD       Y1, Y4, Y4
-	VADDPD       Y2, Y2, Y2
-	VMULPD       Y4, Y2, Y6
-	VFNMADD231PD Y1, Y6, Y2
+	VMOVUPD      4640(AX), Y1
+	VMOVUPD      5120(AX), Y2
+	VMOVUPD      5152(AX), Y3
+	VMOVUPD      3584(AX), Y4
+	VMOVUPD      3616(AX), Y5
+	VMOVUPD      14848(AX), Y6
+	VMOVUPD      14880(AX), Y7
+	VPSUBQ       sqrtHalf<>+0(SB), Y0, Y8
+	VPSUBQ       sqrtHalf<>+0(SB), Y1, Y9
+	VPSRLQ       $0x34, Y8, Y8
+	VPSRLQ       $0x34, Y9, Y9
+	VPADDQ       two52<>+0(SB), Y8, Y10
+	VPADDQ       two52<>+0(SB), Y9, Y11
+	VSUBPD       two52<>+0(SB), Y10, Y10
+	VSUBPD       two52<>+0(SB), Y11, Y11
+	VMOVUPD      bias<>+0(SB), Y12
+	VPSUBQ       Y8, Y12, Y8
+	VMOVUPD      bias<>+0(SB), Y12
+	VPSUBQ       Y9, Y12, Y9
+	VPSLLQ       $0x34, Y8, Y8
+	VPSLLQ       $0x34, Y9, Y9
+	VMOVUPD      minusOne<>+0(SB), Y12
+	VFMADD231PD  Y8, Y0, Y12
+	VMOVUPD      minusOne<>+0(SB), Y0
+	VFMADD231PD  Y9, Y1, Y0
+	VMULPD       Y8, Y2, Y1
+	VMULPD       Y9, Y3, Y2
+	VXORPD       Y3, Y3, Y3
+	VCMPPD       $0x00, Y3, Y10, Y8
+	VCMPPD       $0x00, Y3, Y11, Y3
+	VBLENDVPD    Y8, Y4, Y12, Y4
+	VBLENDVPD    Y3, Y5, Y0, Y0
+	VBLENDVPD    Y8, Y6, Y1, Y1
+	VBLENDVPD    Y3, Y7, Y2, Y2
+	VADDPD       two<>+0(SB), Y4, Y3
+	VADDPD       two<>+0(SB), Y0, Y5
+	VSUBPD       two<>+0(SB), Y3, Y6
+	VSUBPD       two<>+0(SB), Y5, Y7
+	VSUBPD       Y6, Y4, Y6
+	VSUBPD       Y7, Y0, Y7
+	VADDPD       Y1, Y6, Y6
+	VADDPD       Y2, Y7, Y7
+	VMOVUPD      one<>+0(SB), Y8
+	VDIVPD       Y3, Y8, Y8
+	VMOVUPD      one<>+0(SB), Y9
+	VDIVPD       Y5, Y9, Y9
+	VADDPD       Y4, Y4, Y4
 	VADDPD       Y0, Y0, Y0
-	VFNMADD231PD Y3, Y6, Y0
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y0, Y0
-	VMULPD       Y6, Y6, Y1
-	VMOVUPD      log15<>+0(SB), Y2
-	VFMADD213PD  log13<>+0(SB), Y1, Y2
-	VFMADD213PD  log11<>+0(SB), Y1, Y2
-	VFMADD213PD  log9<>+0(SB), Y1, Y2
-	VFMADD213PD  log7<>+0(SB), Y1, Y2
-	VFMADD213PD  log5<>+0(SB), Y1, Y2
-	VFMADD213PD  log3<>+0(SB), Y1, Y2
-	VMULPD       Y6, Y1, Y1
-	VFMADD231PD  Y2, Y1, Y0
-	VMULPD       ln2Hi<>+0(SB), Y5, Y1
-	VADDPD       Y6, Y1, Y2
-	VSUBPD       Y1, Y2, Y1
-	VSUBPD       Y1, Y6, Y1
-	VFMADD231PD  ln2Lo<>+0(SB), Y5, Y0
-	VADDPD       Y0, Y1, Y0
-	VADDPD       Y0, Y2, Y1
-	VSUBPD       Y2, Y1, Y2
-	VSUBPD       Y2, Y0, Y0
-	VPXOR        signMask<>+0(SB), Y1, Y1
-	VMOVUPD      (AX), Y2
-	VPAND        absMask<>+0(SB), Y2, Y2
-	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
-	VMOVUPD      nan<>+0(SB), Y3
-	VBLENDVPD    Y2, Y1, Y3, Y1
-	VMOVUPD      Y1, 2560(AX)
-	VMOVUPD      nan<>+0(SB), Y1
-	VBLENDVPD    Y2, Y0, Y1, Y0
-	VMOVUPD      Y0, 13824(AX)
-	ADDQ         $0x20, AX
+	VMULPD       Y8, Y4, Y12
+	VMULPD       Y9, Y0, Y13
+	VFNMADD231PD Y3, Y12, Y4
+	VFNMADD231PD Y5, Y13, Y0
+	VADDPD       Y1, Y1, Y1
+	VADDPD       Y2, Y2, Y2
+	VFNMADD231PD Y6, Y12, Y1
+	VFNMADD231PD Y7, Y13, Y2
+	VADDPD       Y1, Y4, Y1
+	VADDPD       Y2, Y0, Y0
+	VMULPD       Y8, Y1, Y1
+	VMULPD       Y9, Y0, Y0
+	VMULPD       Y12, Y12, Y2
+	VMULPD       Y13, Y13, Y3
+	VMOVUPD      log15<>+0(SB), Y4
+	VMOVUPD      log15<>+0(SB), Y5
+	VFMADD213PD  log13<>+0(SB), Y2, Y4
+	VFMADD213PD  log13<>+0(SB), Y3, Y5
+	VFMADD213PD  log11<>+0(SB), Y2, Y4
+	VFMADD213PD  log11<>+0(SB), Y3, Y5
+	VFMADD213PD  log9<>+0(SB), Y2, Y4
+	VFMADD213PD  log9<>+0(SB), Y3, Y5
+	VFMADD213PD  log7<>+0(SB), Y2, Y4
+	VFMADD213PD  log7<>+0(SB), Y3, Y5
+	VFMADD213PD  log5<>+0(SB), Y2, Y4
+	VFMADD213PD  log5<>+0(SB), Y3, Y5
+	VFMADD213PD  log3<>+0(SB), Y2, Y4
+	VFMADD213PD  log3<>+0(SB), Y3, Y5
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y13, Y3, Y3
+	VFMADD231PD  Y4, Y2, Y1
+	VFMADD231PD  Y5, Y3, Y0
+	VMULPD       ln2Hi<>+0(SB), Y10, Y2
+	VMULPD       ln2Hi<>+0(SB), Y11, Y3
+	VADDPD       Y12, Y2, Y4
+	VADDPD       Y13, Y3, Y5
+	VSUBPD       Y2, Y4, Y2
+	VSUBPD       Y3, Y5, Y3
+	VSUBPD       Y2, Y12, Y2
+	VSUBPD       Y3, Y13, Y3
+	VFMADD231PD  ln2Lo<>+0(SB), Y10, Y1
+	VFMADD231PD  ln2Lo<>+0(SB), Y11, Y0
+	VADDPD       Y1, Y2, Y1
+	VADDPD       Y0, Y3, Y0
+	VADDPD       Y1, Y4, Y2
+	VADDPD       Y0, Y5, Y3
+	VSUBPD       Y4, Y2, Y4
+	VSUBPD       Y5, Y3, Y5
+	VSUBPD       Y4, Y1, Y1
+	VSUBPD       Y5, Y0, Y0
+	VPXOR        signMask<>+0(SB), Y2, Y2
+	VPXOR        signMask<>+0(SB), Y3, Y3
+	VMOVUPD      (AX), Y4
+	VMOVUPD      32(AX), Y5
+	VPAND        absMask<>+0(SB), Y4, Y4
+	VPAND        absMask<>+0(SB), Y5, Y5
+	VCMPPD       $0x11, inf<>+0(SB), Y4, Y4
+	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
+	VMOVUPD      nan<>+0(SB), Y6
+	VBLENDVPD    Y4, Y2, Y6, Y2
+	VMOVUPD      nan<>+0(SB), Y6
+	VBLENDVPD    Y5, Y3, Y6, Y3
+	VMOVUPD      Y2, 2560(AX)
+	VMOVUPD      Y3, 2592(AX)
+	VMOVUPD      nan<>+0(SB), Y2
+	VBLENDVPD    Y4, Y1, Y2, Y1
+	VMOVUPD      nan<>+0(SB), Y2
+	VBLENDVPD    Y5, Y0, Y2, Y0
+	VMOVUPD      Y1, 13824(AX)
+	VMOVUPD      Y0, 13856(AX)
+	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
-	JMP          vectors
+	JMP          groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 
@@ -3393,61 +3540,106 @@ vectorsDone:
 TEXT ·panelConcludeProbabilitiesAVX2(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
-	SHLQ $0x01, CX
 
-vectors:
+groups:
 	CMPQ         CX, $0x01
-	JLT          vectorsDone
+	JLT          groupsDone
 	VMOVUPD      4608(AX), Y0
-	VMOVUPD      5120(AX), Y1
-	VMOVUPD      one<>+0(SB), Y2
-	VDIVPD       Y0, Y2, Y2
-	VMOVUPD      3584(AX), Y3
-	VMOVUPD      14848(AX), Y4
-	VMULPD       Y2, Y3, Y5
-	VFNMADD231PD Y0, Y5, Y3
-	VFNMADD231PD Y1, Y5, Y4
-	VADDPD       Y4, Y3, Y3
-	VMOVAPD      Y5, Y4
-	VFMADD231PD  Y2, Y3, Y4
-	VSUBPD       Y4, Y5, Y5
-	VFMADD231PD  Y2, Y3, Y5
-	VMOVUPD      (AX), Y3
-	VPAND        absMask<>+0(SB), Y3, Y3
-	VCMPPD       $0x11, inf<>+0(SB), Y3, Y3
-	VMOVUPD      nan<>+0(SB), Y6
-	VBLENDVPD    Y3, Y4, Y6, Y4
-	VMOVUPD      Y4, 3584(AX)
-	VMOVUPD      nan<>+0(SB), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y3
-	VMOVUPD      Y3, 14848(AX)
-	VMOVUPD      3072(AX), Y3
-	VMOVUPD      14336(AX), Y4
-	VMULPD       Y2, Y3, Y5
-	VFNMADD231PD Y0, Y5, Y3
-	VMOVAPD      Y4, Y0
-	VFNMADD231PD Y1, Y5, Y0
-	VADDPD       Y0, Y3, Y0
-	VMOVAPD      Y5, Y1
-	VFMADD231PD  Y2, Y0, Y1
-	VSUBPD       Y1, Y5, Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMULPD       Unscale<>+0(SB), Y1, Y0
+	VMOVUPD      4640(AX), Y1
+	VMOVUPD      5120(AX), Y2
+	VMOVUPD      5152(AX), Y3
+	VMOVUPD      one<>+0(SB), Y4
+	VDIVPD       Y0, Y4, Y4
+	VMOVUPD      one<>+0(SB), Y5
+	VDIVPD       Y1, Y5, Y5
+	VMOVUPD      3584(AX), Y6
+	VMOVUPD      3616(AX), Y7
+	VMOVUPD      14848(AX), Y8
+	VMOVUPD      14880(AX), Y9
+	VMULPD       Y4, Y6, Y10
+	VMULPD       Y5, Y7, Y11
+	VFNMADD231PD Y0, Y10, Y6
+	VFNMADD231PD Y1, Y11, Y7
+	VFNMADD231PD Y2, Y10, Y8
+	VFNMADD231PD Y3, Y11, Y9
+	VADDPD       Y8, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	VMOVAPD      Y10, Y8
+	VFMADD231PD  Y4, Y6, Y8
+	VMOVAPD      Y11, Y9
+	VFMADD231PD  Y5, Y7, Y9
+	VSUBPD       Y8, Y10, Y10
+	VSUBPD       Y9, Y11, Y11
+	VFMADD231PD  Y4, Y6, Y10
+	VFMADD231PD  Y5, Y7, Y11
+	VMOVUPD      (AX), Y6
+	VMOVUPD      32(AX), Y7
+	VPAND        absMask<>+0(SB), Y6, Y6
+	VPAND        absMask<>+0(SB), Y7, Y7
+	VCMPPD       $0x11, inf<>+0(SB), Y6, Y6
+	VCMPPD       $0x11, inf<>+0(SB), Y7, Y7
+	VMOVUPD      nan<>+0(SB), Y12
+	VBLENDVPD    Y6, Y8, Y12, Y8
+	VMOVUPD      nan<>+0(SB), Y12
+	VBLENDVPD    Y7, Y9, Y12, Y9
+	VMOVUPD      Y8, 3584(AX)
+	VMOVUPD      Y9, 3616(AX)
+	VMOVUPD      nan<>+0(SB), Y8
+	VBLENDVPD    Y6, Y10, Y8, Y6
+	VMOVUPD      nan<>+0(SB), Y8
+	VBLENDVPD    Y7, Y11, Y8, Y7
+	VMOVUPD      Y6, 14848(AX)
+	VMOVUPD      Y7, 14880(AX)
+	VMOVUPD      3072(AX), Y6
+	VMOVUPD      3104(AX), Y7
+	VMOVUPD      14336(AX), Y8
+	VMOVUPD      14368(AX), Y9
+	VMULPD       Y4, Y6, Y10
+	VMULPD       Y5, Y7, Y11
+	VFNMADD231PD Y0, Y10, Y6
+	VMOVAPD      Y7, Y0
+	VFNMADD231PD Y1, Y11, Y0
+	VMOVAPD      Y8, Y1
+	VFNMADD231PD Y2, Y10, Y1
+	VMOVAPD      Y9, Y2
+	VFNMADD231PD Y3, Y11, Y2
+	VADDPD       Y1, Y6, Y1
+	VADDPD       Y2, Y0, Y0
+	VMOVAPD      Y10, Y2
+	VFMADD231PD  Y4, Y1, Y2
+	VMOVAPD      Y11, Y3
+	VFMADD231PD  Y5, Y0, Y3
+	VSUBPD       Y2, Y10, Y6
+	VSUBPD       Y3, Y11, Y7
+	VFMADD231PD  Y4, Y1, Y6
+	VFMADD231PD  Y5, Y0, Y7
+	VMULPD       Unscale<>+0(SB), Y2, Y0
 	VMULPD       Unscale<>+0(SB), Y3, Y1
-	VMOVUPD      (AX), Y2
-	VPAND        absMask<>+0(SB), Y2, Y2
-	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
-	VMOVUPD      nan<>+0(SB), Y3
-	VBLENDVPD    Y2, Y0, Y3, Y0
+	VMULPD       Unscale<>+0(SB), Y6, Y2
+	VMULPD       Unscale<>+0(SB), Y7, Y3
+	VMOVUPD      (AX), Y4
+	VMOVUPD      32(AX), Y5
+	VPAND        absMask<>+0(SB), Y4, Y4
+	VPAND        absMask<>+0(SB), Y5, Y5
+	VCMPPD       $0x11, inf<>+0(SB), Y4, Y4
+	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
+	VMOVUPD      nan<>+0(SB), Y6
+	VBLENDVPD    Y4, Y0, Y6, Y0
+	VMOVUPD      nan<>+0(SB), Y6
+	VBLENDVPD    Y5, Y1, Y6, Y1
 	VMOVUPD      Y0, 3072(AX)
+	VMOVUPD      Y1, 3104(AX)
 	VMOVUPD      nan<>+0(SB), Y0
-	VBLENDVPD    Y2, Y1, Y0, Y0
+	VBLENDVPD    Y4, Y2, Y0, Y0
+	VMOVUPD      nan<>+0(SB), Y1
+	VBLENDVPD    Y5, Y3, Y1, Y1
 	VMOVUPD      Y0, 14336(AX)
-	ADDQ         $0x20, AX
+	VMOVUPD      Y1, 14368(AX)
+	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
-	JMP          vectors
+	JMP          groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 

@@ -3476,197 +3476,355 @@ TEXT ·panelConcludeSumsAVX512(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
-pairs:
-	CMPQ         CX, $0x02
-	JLT          pairsDone
+together:
+	CMPQ         CX, $0x04
+	JLT          togetherDone
 	VMOVUPD      (AX), Z0
 	VMOVUPD      64(AX), Z1
-	VBROADCASTSD absMask<>+0(SB), Z2
-	VPANDQ       Z2, Z0, Z3
-	VPANDQ       Z2, Z1, Z2
-	VBROADCASTSD inf<>+0(SB), Z4
-	VCMPPD       $0x11, Z4, Z3, K1
-	VCMPPD       $0x11, Z4, Z2, K2
+	VMOVUPD      128(AX), Z2
+	VMOVUPD      192(AX), Z3
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z5
+	VPANDQ       Z4, Z1, Z6
+	VPANDQ       Z4, Z2, Z7
+	VPANDQ       Z4, Z3, Z4
+	VBROADCASTSD inf<>+0(SB), Z8
+	VCMPPD       $0x11, Z8, Z5, K1
+	VCMPPD       $0x11, Z8, Z6, K2
+	VCMPPD       $0x11, Z8, Z7, K3
+	VCMPPD       $0x11, Z8, Z4, K4
 	VMOVAPD.Z    Z0, K1, Z0
 	VMOVAPD.Z    Z1, K2, Z1
-	VBROADCASTSD absMask<>+0(SB), Z2
-	VPANDQ       Z2, Z0, Z3
-	VPANDQ       Z2, Z1, Z2
-	VBROADCASTSD shiftFrom<>+0(SB), Z4
-	VCMPPD       $0x1d, Z4, Z3, K1
-	VCMPPD       $0x1d, Z4, Z2, K2
-	VMOVAPD.Z    Z0, K1, Z2
-	VMOVAPD.Z    Z1, K2, Z3
-	VSUBPD       Z2, Z0, Z0
-	VSUBPD       Z3, Z1, Z1
-	VBROADCASTSD signMask<>+0(SB), Z2
-	VPXORQ       Z2, Z0, Z3
-	VPXORQ       Z2, Z1, Z2
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
-	VBROADCASTSD magic<>+0(SB), Z5
-	VMOVAPD      Z5, Z6
-	VFMADD231PD  Z4, Z0, Z6
-	VMOVAPD      Z5, Z0
-	VFMADD231PD  Z4, Z1, Z0
-	VBROADCASTSD low4<>+0(SB), Z1
-	VPANDNQ      Z6, Z1, Z4
-	VPANDNQ      Z0, Z1, Z0
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z1
-	VMOVAPD      Z4, Z5
-	VFMADD231PD  Z1, Z3, Z5
-	VMOVAPD      Z0, Z6
-	VFMADD231PD  Z1, Z2, Z6
-	VSUBPD       Z4, Z5, Z1
-	VSUBPD       Z0, Z6, Z0
-	VBROADCASTSD sixteenthHi<>+0(SB), Z4
-	VFNMADD231PD Z4, Z1, Z3
-	VFNMADD231PD Z4, Z0, Z2
-	VXORPD       Z4, Z4, Z4
-	VMOVAPD      Z4, Z7
-	VBROADCASTSD sixteenthLo<>+0(SB), Z8
-	VFNMADD231PD Z8, Z1, Z7
-	VFNMADD231PD Z8, Z0, Z4
-	VMOVUPD      power<>+0(SB), Z0
-	VMOVUPD      powerRest<>+0(SB), Z1
-	VMOVUPD      power<>+64(SB), Z8
-	VMOVUPD      powerRest<>+64(SB), Z9
-	VMOVAPD      Z5, Z10
-	VMOVAPD      Z5, Z11
-	VPERMI2PD    Z8, Z0, Z10
-	VPERMI2PD    Z9, Z1, Z11
-	VMOVAPD      Z6, Z12
-	VMOVAPD      Z6, Z13
-	VPERMI2PD    Z8, Z0, Z12
-	VPERMI2PD    Z9, Z1, Z13
-	VPSLLQ       $0x30, Z5, Z0
-	VPSLLQ       $0x30, Z6, Z1
-	VPADDQ       Z0, Z10, Z0
-	VPADDQ       Z1, Z12, Z1
-	VADDPD       Z7, Z3, Z5
-	VADDPD       Z4, Z2, Z6
-	VADDPD       Z11, Z7, Z7
-	VADDPD       Z13, Z4, Z4
-	VBROADCASTSD exp6<>+0(SB), Z8
-	VMOVAPD      Z8, Z9
-	VBROADCASTSD exp5<>+0(SB), Z10
-	VFMADD213PD  Z10, Z5, Z9
-	VFMADD213PD  Z10, Z6, Z8
-	VBROADCASTSD exp4<>+0(SB), Z10
-	VFMADD213PD  Z10, Z5, Z9
-	VFMADD213PD  Z10, Z6, Z8
-	VBROADCASTSD exp3<>+0(SB), Z10
-	VFMADD213PD  Z10, Z5, Z9
-	VFMADD213PD  Z10, Z6, Z8
-	VBROADCASTSD exp2<>+0(SB), Z10
-	VFMADD213PD  Z10, Z5, Z9
-	VFMADD213PD  Z10, Z6, Z8
-	VMULPD       Z5, Z5, Z5
-	VMULPD       Z6, Z6, Z6
-	VFMADD231PD  Z5, Z9, Z7
-	VFMADD231PD  Z6, Z8, Z4
-	VADDPD       Z7, Z3, Z5
-	VADDPD       Z4, Z2, Z6
-	VSUBPD       Z3, Z5, Z3
-	VSUBPD       Z2, Z6, Z2
-	VSUBPD       Z3, Z7, Z3
-	VSUBPD       Z2, Z4, Z2
-	VMULPD       Z5, Z0, Z4
-	VMULPD       Z6, Z1, Z7
-	VMOVAPD      Z4, Z8
-	VFMSUB231PD  Z5, Z0, Z8
-	VMOVAPD      Z7, Z5
-	VFMSUB231PD  Z6, Z1, Z5
-	VFMADD231PD  Z3, Z0, Z8
-	VFMADD231PD  Z2, Z1, Z5
-	VADDPD       Z4, Z0, Z2
-	VADDPD       Z7, Z1, Z3
-	VSUBPD       Z0, Z2, Z0
-	VSUBPD       Z1, Z3, Z1
-	VSUBPD       Z0, Z4, Z0
-	VSUBPD       Z1, Z7, Z1
-	VADDPD       Z8, Z0, Z0
-	VADDPD       Z5, Z1, Z1
-	VMOVUPD      Z2, 3072(AX)
-	VMOVUPD      Z3, 3136(AX)
-	VMOVUPD      Z0, 14336(AX)
-	VMOVUPD      Z1, 14400(AX)
-	VMOVUPD      5632(AX), Z4
-	VMOVUPD      5696(AX), Z5
-	VMOVUPD      9728(AX), Z6
-	VMOVUPD      9792(AX), Z7
-	VMULPD       Z2, Z4, Z8
-	VMULPD       Z3, Z5, Z9
-	VMOVAPD      Z8, Z10
-	VFMSUB231PD  Z2, Z4, Z10
-	VMOVAPD      Z9, Z11
-	VFMSUB231PD  Z3, Z5, Z11
-	VMULPD       Z2, Z6, Z2
-	VMULPD       Z3, Z7, Z3
-	VFMADD231PD  Z0, Z4, Z2
-	VFMADD231PD  Z1, Z5, Z3
-	VADDPD       Z2, Z10, Z0
-	VADDPD       Z3, Z11, Z1
-	VADDPD       Z0, Z8, Z2
-	VADDPD       Z1, Z9, Z3
-	VSUBPD       Z8, Z2, Z4
-	VSUBPD       Z9, Z3, Z5
+	VMOVAPD.Z    Z2, K3, Z2
+	VMOVAPD.Z    Z3, K4, Z3
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z5
+	VPANDQ       Z4, Z1, Z6
+	VPANDQ       Z4, Z2, Z7
+	VPANDQ       Z4, Z3, Z4
+	VBROADCASTSD shiftFrom<>+0(SB), Z8
+	VCMPPD       $0x1d, Z8, Z5, K1
+	VCMPPD       $0x1d, Z8, Z6, K2
+	VCMPPD       $0x1d, Z8, Z7, K3
+	VCMPPD       $0x1d, Z8, Z4, K4
+	VMOVAPD.Z    Z0, K1, Z4
+	VMOVAPD.Z    Z1, K2, Z5
+	VMOVAPD.Z    Z2, K3, Z6
+	VMOVAPD.Z    Z3, K4, Z7
 	VSUBPD       Z4, Z0, Z0
 	VSUBPD       Z5, Z1, Z1
-	VBROADCASTSD Unscale<>+0(SB), Z4
-	VMULPD       Z4, Z2, Z2
-	VMULPD       Z4, Z3, Z3
-	VMULPD       Z4, Z0, Z0
-	VMULPD       Z4, Z1, Z1
-	VMOVUPD      Z2, 3584(AX)
-	VMOVUPD      Z3, 3648(AX)
+	VSUBPD       Z6, Z2, Z2
+	VSUBPD       Z7, Z3, Z3
+	VBROADCASTSD signMask<>+0(SB), Z4
+	VPXORQ       Z4, Z0, Z5
+	VPXORQ       Z4, Z1, Z6
+	VPXORQ       Z4, Z2, Z7
+	VPXORQ       Z4, Z3, Z4
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z8
+	VBROADCASTSD magic<>+0(SB), Z9
+	VMOVAPD      Z9, Z10
+	VFMADD231PD  Z8, Z0, Z10
+	VMOVAPD      Z9, Z0
+	VFMADD231PD  Z8, Z1, Z0
+	VMOVAPD      Z9, Z1
+	VFMADD231PD  Z8, Z2, Z1
+	VMOVAPD      Z9, Z2
+	VFMADD231PD  Z8, Z3, Z2
+	VBROADCASTSD low4<>+0(SB), Z3
+	VPANDNQ      Z10, Z3, Z8
+	VPANDNQ      Z0, Z3, Z0
+	VPANDNQ      Z1, Z3, Z1
+	VPANDNQ      Z2, Z3, Z2
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z3
+	VMOVAPD      Z8, Z9
+	VFMADD231PD  Z3, Z5, Z9
+	VMOVAPD      Z0, Z10
+	VFMADD231PD  Z3, Z6, Z10
+	VMOVAPD      Z1, Z11
+	VFMADD231PD  Z3, Z7, Z11
+	VMOVAPD      Z2, Z12
+	VFMADD231PD  Z3, Z4, Z12
+	VSUBPD       Z8, Z9, Z3
+	VSUBPD       Z0, Z10, Z0
+	VSUBPD       Z1, Z11, Z1
+	VSUBPD       Z2, Z12, Z2
+	VBROADCASTSD sixteenthHi<>+0(SB), Z8
+	VFNMADD231PD Z8, Z3, Z5
+	VFNMADD231PD Z8, Z0, Z6
+	VFNMADD231PD Z8, Z1, Z7
+	VFNMADD231PD Z8, Z2, Z4
+	VXORPD       Z8, Z8, Z8
+	VMOVAPD      Z8, Z13
+	VMOVAPD      Z8, Z14
+	VMOVAPD      Z8, Z15
+	VBROADCASTSD sixteenthLo<>+0(SB), Z16
+	VFNMADD231PD Z16, Z3, Z13
+	VFNMADD231PD Z16, Z0, Z14
+	VFNMADD231PD Z16, Z1, Z15
+	VFNMADD231PD Z16, Z2, Z8
+	VMOVUPD      power<>+0(SB), Z0
+	VMOVUPD      powerRest<>+0(SB), Z1
+	VMOVUPD      power<>+64(SB), Z2
+	VMOVUPD      powerRest<>+64(SB), Z3
+	VMOVAPD      Z9, Z16
+	VMOVAPD      Z9, Z17
+	VPERMI2PD    Z2, Z0, Z16
+	VPERMI2PD    Z3, Z1, Z17
+	VMOVAPD      Z10, Z18
+	VMOVAPD      Z10, Z19
+	VPERMI2PD    Z2, Z0, Z18
+	VPERMI2PD    Z3, Z1, Z19
+	VMOVAPD      Z11, Z20
+	VMOVAPD      Z11, Z21
+	VPERMI2PD    Z2, Z0, Z20
+	VPERMI2PD    Z3, Z1, Z21
+	VMOVAPD      Z12, Z22
+	VMOVAPD      Z12, Z23
+	VPERMI2PD    Z2, Z0, Z22
+	VPERMI2PD    Z3, Z1, Z23
+	VPSLLQ       $0x30, Z9, Z0
+	VPSLLQ       $0x30, Z10, Z1
+	VPSLLQ       $0x30, Z11, Z2
+	VPSLLQ       $0x30, Z12, Z3
+	VPADDQ       Z0, Z16, Z0
+	VPADDQ       Z1, Z18, Z1
+	VPADDQ       Z2, Z20, Z2
+	VPADDQ       Z3, Z22, Z3
+	VADDPD       Z13, Z5, Z9
+	VADDPD       Z14, Z6, Z10
+	VADDPD       Z15, Z7, Z11
+	VADDPD       Z8, Z4, Z12
+	VADDPD       Z17, Z13, Z13
+	VADDPD       Z19, Z14, Z14
+	VADDPD       Z21, Z15, Z15
+	VADDPD       Z23, Z8, Z8
+	VBROADCASTSD exp6<>+0(SB), Z16
+	VMOVAPD      Z16, Z17
+	VMOVAPD      Z16, Z18
+	VMOVAPD      Z16, Z19
+	VBROADCASTSD exp5<>+0(SB), Z20
+	VFMADD213PD  Z20, Z9, Z17
+	VFMADD213PD  Z20, Z10, Z18
+	VFMADD213PD  Z20, Z11, Z19
+	VFMADD213PD  Z20, Z12, Z16
+	VBROADCASTSD exp4<>+0(SB), Z20
+	VFMADD213PD  Z20, Z9, Z17
+	VFMADD213PD  Z20, Z10, Z18
+	VFMADD213PD  Z20, Z11, Z19
+	VFMADD213PD  Z20, Z12, Z16
+	VBROADCASTSD exp3<>+0(SB), Z20
+	VFMADD213PD  Z20, Z9, Z17
+	VFMADD213PD  Z20, Z10, Z18
+	VFMADD213PD  Z20, Z11, Z19
+	VFMADD213PD  Z20, Z12, Z16
+	VBROADCASTSD exp2<>+0(SB), Z20
+	VFMADD213PD  Z20, Z9, Z17
+	VFMADD213PD  Z20, Z10, Z18
+	VFMADD213PD  Z20, Z11, Z19
+	VFMADD213PD  Z20, Z12, Z16
+	VMULPD       Z9, Z9, Z9
+	VMULPD       Z10, Z10, Z10
+	VMULPD       Z11, Z11, Z11
+	VMULPD       Z12, Z12, Z12
+	VFMADD231PD  Z9, Z17, Z13
+	VFMADD231PD  Z10, Z18, Z14
+	VFMADD231PD  Z11, Z19, Z15
+	VFMADD231PD  Z12, Z16, Z8
+	VADDPD       Z13, Z5, Z9
+	VADDPD       Z14, Z6, Z10
+	VADDPD       Z15, Z7, Z11
+	VADDPD       Z8, Z4, Z12
+	VSUBPD       Z5, Z9, Z5
+	VSUBPD       Z6, Z10, Z6
+	VSUBPD       Z7, Z11, Z7
+	VSUBPD       Z4, Z12, Z4
+	VSUBPD       Z5, Z13, Z5
+	VSUBPD       Z6, Z14, Z6
+	VSUBPD       Z7, Z15, Z7
+	VSUBPD       Z4, Z8, Z4
+	VMULPD       Z9, Z0, Z8
+	VMULPD       Z10, Z1, Z13
+	VMULPD       Z11, Z2, Z14
+	VMULPD       Z12, Z3, Z15
+	VMOVAPD      Z8, Z16
+	VFMSUB231PD  Z9, Z0, Z16
+	VMOVAPD      Z13, Z9
+	VFMSUB231PD  Z10, Z1, Z9
+	VMOVAPD      Z14, Z10
+	VFMSUB231PD  Z11, Z2, Z10
+	VMOVAPD      Z15, Z11
+	VFMSUB231PD  Z12, Z3, Z11
+	VFMADD231PD  Z5, Z0, Z16
+	VFMADD231PD  Z6, Z1, Z9
+	VFMADD231PD  Z7, Z2, Z10
+	VFMADD231PD  Z4, Z3, Z11
+	VADDPD       Z8, Z0, Z4
+	VADDPD       Z13, Z1, Z5
+	VADDPD       Z14, Z2, Z6
+	VADDPD       Z15, Z3, Z7
+	VSUBPD       Z0, Z4, Z0
+	VSUBPD       Z1, Z5, Z1
+	VSUBPD       Z2, Z6, Z2
+	VSUBPD       Z3, Z7, Z3
+	VSUBPD       Z0, Z8, Z0
+	VSUBPD       Z1, Z13, Z1
+	VSUBPD       Z2, Z14, Z2
+	VSUBPD       Z3, Z15, Z3
+	VADDPD       Z16, Z0, Z0
+	VADDPD       Z9, Z1, Z1
+	VADDPD       Z10, Z2, Z2
+	VADDPD       Z11, Z3, Z3
+	VMOVUPD      Z4, 3072(AX)
+	VMOVUPD      Z5, 3136(AX)
+	VMOVUPD      Z6, 3200(AX)
+	VMOVUPD      Z7, 3264(AX)
+	VMOVUPD      Z0, 14336(AX)
+	VMOVUPD      Z1, 14400(AX)
+	VMOVUPD      Z2, 14464(AX)
+	VMOVUPD      Z3, 14528(AX)
+	VMOVUPD      5632(AX), Z8
+	VMOVUPD      5696(AX), Z9
+	VMOVUPD      5760(AX), Z10
+	VMOVUPD      5824(AX), Z11
+	VMOVUPD      9728(AX), Z12
+	VMOVUPD      9792(AX), Z13
+	VMOVUPD      9856(AX), Z14
+	VMOVUPD      9920(AX), Z15
+	VMULPD       Z4, Z8, Z16
+	VMULPD       Z5, Z9, Z17
+	VMULPD       Z6, Z10, Z18
+	VMULPD       Z7, Z11, Z19
+	VMOVAPD      Z16, Z20
+	VFMSUB231PD  Z4, Z8, Z20
+	VMOVAPD      Z17, Z21
+	VFMSUB231PD  Z5, Z9, Z21
+	VMOVAPD      Z18, Z22
+	VFMSUB231PD  Z6, Z10, Z22
+	VMOVAPD      Z19, Z23
+	VFMSUB231PD  Z7, Z11, Z23
+	VMULPD       Z4, Z12, Z4
+	VMULPD       Z5, Z13, Z5
+	VMULPD       Z6, Z14, Z6
+	VMULPD       Z7, Z15, Z7
+	VFMADD231PD  Z0, Z8, Z4
+	VFMADD231PD  Z1, Z9, Z5
+	VFMADD231PD  Z2, Z10, Z6
+	VFMADD231PD  Z3, Z11, Z7
+	VADDPD       Z4, Z20, Z0
+	VADDPD       Z5, Z21, Z1
+	VADDPD       Z6, Z22, Z2
+	VADDPD       Z7, Z23, Z3
+	VADDPD       Z0, Z16, Z4
+	VADDPD       Z1, Z17, Z5
+	VADDPD       Z2, Z18, Z6
+	VADDPD       Z3, Z19, Z7
+	VSUBPD       Z16, Z4, Z8
+	VSUBPD       Z17, Z5, Z9
+	VSUBPD       Z18, Z6, Z10
+	VSUBPD       Z19, Z7, Z11
+	VSUBPD       Z8, Z0, Z0
+	VSUBPD       Z9, Z1, Z1
+	VSUBPD       Z10, Z2, Z2
+	VSUBPD       Z11, Z3, Z3
+	VBROADCASTSD Unscale<>+0(SB), Z8
+	VMULPD       Z8, Z4, Z4
+	VMULPD       Z8, Z5, Z5
+	VMULPD       Z8, Z6, Z6
+	VMULPD       Z8, Z7, Z7
+	VMULPD       Z8, Z0, Z0
+	VMULPD       Z8, Z1, Z1
+	VMULPD       Z8, Z2, Z2
+	VMULPD       Z8, Z3, Z3
+	VMOVUPD      Z4, 3584(AX)
+	VMOVUPD      Z5, 3648(AX)
+	VMOVUPD      Z6, 3712(AX)
+	VMOVUPD      Z7, 3776(AX)
 	VMOVUPD      Z0, 14848(AX)
 	VMOVUPD      Z1, 14912(AX)
-	VMOVUPD      512(AX), Z4
-	VMOVUPD      576(AX), Z5
-	VBROADCASTSD one<>+0(SB), Z6
-	VSUBPD       Z6, Z4, Z4
-	VSUBPD       Z6, Z5, Z5
-	VADDPD       Z2, Z4, Z6
-	VADDPD       Z3, Z5, Z7
-	VSUBPD       Z4, Z6, Z8
-	VSUBPD       Z5, Z7, Z9
-	VSUBPD       Z8, Z6, Z10
-	VSUBPD       Z9, Z7, Z11
-	VSUBPD       Z10, Z4, Z4
-	VSUBPD       Z11, Z5, Z5
-	VSUBPD       Z8, Z2, Z2
-	VSUBPD       Z9, Z3, Z3
-	VADDPD       Z2, Z4, Z2
-	VADDPD       Z3, Z5, Z3
-	VADDPD       Z0, Z2, Z0
-	VADDPD       Z1, Z3, Z1
-	VBROADCASTSD one<>+0(SB), Z2
-	VADDPD       Z6, Z2, Z3
-	VADDPD       Z7, Z2, Z4
-	VSUBPD       Z2, Z3, Z5
-	VSUBPD       Z2, Z4, Z8
-	VSUBPD       Z5, Z3, Z9
-	VSUBPD       Z8, Z4, Z10
-	VSUBPD       Z9, Z2, Z9
-	VSUBPD       Z10, Z2, Z2
-	VSUBPD       Z5, Z6, Z5
-	VSUBPD       Z8, Z7, Z6
+	VMOVUPD      Z2, 14976(AX)
+	VMOVUPD      Z3, 15040(AX)
+	VMOVUPD      512(AX), Z8
+	VMOVUPD      576(AX), Z9
+	VMOVUPD      640(AX), Z10
+	VMOVUPD      704(AX), Z11
+	VBROADCASTSD one<>+0(SB), Z12
+	VSUBPD       Z12, Z8, Z8
+	VSUBPD       Z12, Z9, Z9
+	VSUBPD       Z12, Z10, Z10
+	VSUBPD       Z12, Z11, Z11
+	VADDPD       Z4, Z8, Z12
+	VADDPD       Z5, Z9, Z13
+	VADDPD       Z6, Z10, Z14
+	VADDPD       Z7, Z11, Z15
+	VSUBPD       Z8, Z12, Z16
+	VSUBPD       Z9, Z13, Z17
+	VSUBPD       Z10, Z14, Z18
+	VSUBPD       Z11, Z15, Z19
+	VSUBPD       Z16, Z12, Z20
+	VSUBPD       Z17, Z13, Z21
+	VSUBPD       Z18, Z14, Z22
+	VSUBPD       Z19, Z15, Z23
+	VSUBPD       Z20, Z8, Z8
+	VSUBPD       Z21, Z9, Z9
+	VSUBPD       Z22, Z10, Z10
+	VSUBPD       Z23, Z11, Z11
+	VSUBPD       Z16, Z4, Z4
+	VSUBPD       Z17, Z5, Z5
+	VSUBPD       Z18, Z6, Z6
+	VSUBPD       Z19, Z7, Z7
+	VADDPD       Z4, Z8, Z4
 	VADDPD       Z5, Z9, Z5
-	VADDPD       Z6, Z2, Z2
-	VMOVUPD      Z3, 4608(AX)
-	VMOVUPD      Z4, 4672(AX)
-	VADDPD       Z0, Z5, Z0
-	VADDPD       Z1, Z2, Z1
+	VADDPD       Z6, Z10, Z6
+	VADDPD       Z7, Z11, Z7
+	VADDPD       Z0, Z4, Z0
+	VADDPD       Z1, Z5, Z1
+	VADDPD       Z2, Z6, Z2
+	VADDPD       Z3, Z7, Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VADDPD       Z12, Z4, Z5
+	VADDPD       Z13, Z4, Z6
+	VADDPD       Z14, Z4, Z7
+	VADDPD       Z15, Z4, Z8
+	VSUBPD       Z4, Z5, Z9
+	VSUBPD       Z4, Z6, Z10
+	VSUBPD       Z4, Z7, Z11
+	VSUBPD       Z4, Z8, Z16
+	VSUBPD       Z9, Z5, Z17
+	VSUBPD       Z10, Z6, Z18
+	VSUBPD       Z11, Z7, Z19
+	VSUBPD       Z16, Z8, Z20
+	VSUBPD       Z17, Z4, Z17
+	VSUBPD       Z18, Z4, Z18
+	VSUBPD       Z19, Z4, Z19
+	VSUBPD       Z20, Z4, Z4
+	VSUBPD       Z9, Z12, Z9
+	VSUBPD       Z10, Z13, Z10
+	VSUBPD       Z11, Z14, Z11
+	VSUBPD       Z16, Z15, Z12
+	VADDPD       Z9, Z17, Z9
+	VADDPD       Z10, Z18, Z10
+	VADDPD       Z11, Z19, Z11
+	VADDPD       Z12, Z4, Z4
+	VMOVUPD      Z5, 4608(AX)
+	VMOVUPD      Z6, 4672(AX)
+	VMOVUPD      Z7, 4736(AX)
+	VMOVUPD      Z8, 4800(AX)
+	VADDPD       Z0, Z9, Z0
+	VADDPD       Z1, Z10, Z1
+	VADDPD       Z2, Z11, Z2
+	VADDPD       Z3, Z4, Z3
 	VMOVUPD      Z0, 5120(AX)
 	VMOVUPD      Z1, 5184(AX)
-	ADDQ         $0x00000080, AX
-	SUBQ         $0x02, CX
-	JMP          pairs
+	VMOVUPD      Z2, 5248(AX)
+	VMOVUPD      Z3, 5312(AX)
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x04, CX
+	JMP          together
 
-pairsDone:
-vectors:
+togetherDone:
+groups:
 	CMPQ         CX, $0x01
-	JLT          vectorsDone
+	JLT          groupsDone
 	VMOVUPD      (AX), Z0
 	VBROADCASTSD absMask<>+0(SB), Z1
 	VPANDQ       Z1, Z0, Z1
@@ -3769,9 +3927,9 @@ vectors:
 	VMOVUPD      Z0, 5120(AX)
 	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
-	JMP          vectors
+	JMP          groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 
@@ -3781,9 +3939,9 @@ TEXT ·panelConcludeLogsAVX512(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
-pairs:
+together:
 	CMPQ         CX, $0x02
-	JLT          pairsDone
+	JLT          togetherDone
 	VMOVUPD      4608(AX), Z0
 	VMOVUPD      4672(AX), Z1
 	VMOVUPD      5120(AX), Z2
@@ -3920,12 +4078,12 @@ pairs:
 	VMOVUPD      Z1, 13888(AX)
 	ADDQ         $0x00000080, AX
 	SUBQ         $0x02, CX
-	JMP          pairs
+	JMP          together
 
-pairsDone:
-vectors:
+togetherDone:
+groups:
 	CMPQ         CX, $0x01
-	JLT          vectorsDone
+	JLT          groupsDone
 	VMOVUPD      4608(AX), Z0
 	VMOVUPD      5120(AX), Z1
 	VMOVUPD      3584(AX), Z2
@@ -4004,9 +4162,9 @@ vectors:
 	VMOVUPD      Z1, 13824(AX)
 	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
-	JMP          vectors
+	JMP          groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 
@@ -4016,9 +4174,9 @@ TEXT ·panelConcludeProbabilitiesAVX512(SB), NOSPLIT, $0-16
 	MOVQ c+0(FP), AX
 	MOVQ groups+8(FP), CX
 
-pairs:
+together:
 	CMPQ         CX, $0x02
-	JLT          pairsDone
+	JLT          togetherDone
 	VMOVUPD      4608(AX), Z0
 	VMOVUPD      4672(AX), Z1
 	VMOVUPD      5120(AX), Z2
@@ -4118,12 +4276,12 @@ pairs:
 	VMOVUPD      Z1, 14400(AX)
 	ADDQ         $0x00000080, AX
 	SUBQ         $0x02, CX
-	JMP          pairs
+	JMP          together
 
-pairsDone:
-vectors:
+togetherDone:
+groups:
 	CMPQ         CX, $0x01
-	JLT          vectorsDone
+	JLT          groupsDone
 	VMOVUPD      4608(AX), Z0
 	VMOVUPD      5120(AX), Z1
 	VBROADCASTSD one<>+0(SB), Z2
@@ -4178,9 +4336,9 @@ vectors:
 	VMOVUPD      Z0, 14336(AX)
 	ADDQ         $0x40, AX
 	SUBQ         $0x01, CX
-	JMP          vectors
+	JMP          groups
 
-vectorsDone:
+groupsDone:
 	VZEROUPPER
 	RET
 
