@@ -46,12 +46,11 @@ func (b *batch) weighted(n int) {
 	cols := b.task.logits.cols
 	var q coefficients
 	if b.task.target != nil {
-		q.smoothed = b.task.settings.newSmoothing(cols, false)
+		q.smoothed = b.task.settings.newSmoothing(&b.work.coefficients, cols, false)
 		if several(cols) {
 			q.together = min(n, max(1, kernel.ChunkLen/cols))
 			q.smoothed.repeat(q.together)
 		}
-		defer q.smoothed.release()
 		if b.task.sideBySide(n) {
 			b.work.setClassWeights(b.task.settings.weight)
 			b.work.labelSums.known = math.MaxUint64 << cols

@@ -4,8 +4,6 @@
 package logsoftmax
 
 import (
-	"sync"
-
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -47,17 +45,18 @@ import (
 // Loss is then zero.
 func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
 	var loss Loss
-	var x source
-	if !x.smallDense(logp) || len(target) != x.rows {
+	w := workspaces.Get().(*workspace)
+	t := &w.nll
+	if !t.x.smallDense(logp) || len(target) != t.x.rows {
 		checkLabelled("NLL", "logp", logp, target)
-		x = newSource(logp)
+		t.x = newSource(logp)
 	}
-	var s settings
-	if err := s.resolveLabels("NLL", opts, target, x.rows, x.cols, false); err != nil {
-		return Loss{}, err
+	err := t.settings.resolveLabels("NLL", opts, target, t.x.rows, t.x.cols, false)
+	if err == nil {
+		w.runNLL(&loss, nil, target)
 	}
-	nll(&loss, nil, &x, target, &s)
-	return loss, nil
+	w.endNLL()
+	return loss, err
 }
 
 // NLLEach sets dst[i] to the loss of row i, the l[i] of NLL, which is 0 for a
@@ -70,13 +69,14 @@ func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
 func NLLEach(dst []float64, logp mat.Matrix, target []int, opts *Options) ([]float64, error) {
 	rows, cols := checkLabelled("NLLEach", "logp", logp, target)
 	checkSlice(dst, rows)
-	var s settings
-	if err := s.resolveLabels("NLLEach", opts, target, rows, cols, false); err != nil {
+	w := workspaces.Get().(*workspace)
+	defer w.endNLL()
+	w.nll.x = newSource(logp)
+	if err := w.nll.settings.resolveLabels("NLLEach", opts, target, rows, cols, false); err != nil {
 		return nil, err
 	}
 	dst = prepareSlice(dst, rows)
-	x := newSource(logp)
-	nll(new(Loss), dst, &x, target, &s)
+	w.runNLL(new(Loss), dst, target)
 	return dst, nil
 }
 
@@ -108,115 +108,113 @@ func NLLGrad(dst *mat.Dense, logp mat.Matrix, target []int, opts *Options) (Loss
 	checkDense("NLLGrad", "dst", dst)
 	rows, cols := checkLabelled("NLLGrad", "logp", logp, target)
 	checkDst("NLLGrad", "dst", dst, rows, cols, argument{"logp", logp})
-	var s settings
-	if err := s.resolveLabels("NLLGrad", opts, target, rows, cols, true); err != nil {
+	w := workspaces.Get().(*workspace)
+	defer w.endNLL()
+	w.nll.x = newSource(logp)
+	if err := w.nll.settings.resolveLabels("NLLGrad", opts, target, rows, cols, true); err != nil {
 		return Loss{}, err
 	}
-	x := newSource(logp)
 	// All of the loss first: dst may be where logp is kept.
 	var loss Loss
-	nll(&loss, nil, &x, target, &s)
-	nllGrad(sizeDst(dst, rows, cols), target, &s)
+	w.runNLL(&loss, nil, target)
+	w.nll.gradient(w, sizeDst(dst, rows, cols))
 	return loss, nil
 }
 
-// nll sets loss to the Loss of arguments that have been checked, and each, if it
-// is not nil, to the losses of the rows.
-func nll(loss *Loss, each []float64, x *source, target []int, s *settings) {
-	weight, ignored := s.lossWeight(target)
-	var sum kernel.ExactSum
-	if s.smoothing > 0 {
-		sum = nllSmooth(each, x, target, s)
-	} else {
-		sum = nllHard(each, x, target, s)
-	}
-	loss.set(&sum, &weight, x.rows, ignored)
-}
-
-// nllHard adds up the losses without smoothing.
-func nllHard(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
-	w := workspaces.Get().(*workspace)
-	defer w.release()
-	w.sum.Reset()
-	losses := w.labels.Loss[:]
-	for begin := 0; begin < len(target); begin += len(losses) {
-		panel := target[begin:min(begin+len(losses), len(target))]
-		for k, y := range panel {
-			l := 0.0
-			if s.counts(begin+k, y) {
-				if c := s.coefficient(begin+k, y); c != 0 {
-					l = hardLoss(c, x.at(begin+k, y))
-				}
-			}
-			losses[k] = l
-		}
-		w.sum.AddPanel(losses[:len(panel)])
-		if each != nil {
-			copy(each[begin:], losses[:len(panel)])
-		}
-	}
-	return *w.sum.Total()
-}
-
-// nllSmooth adds up the losses with smoothing.
-func nllSmooth(each []float64, x *source, target []int, s *settings) kernel.ExactSum {
-	t := smoothTasks.Get().(*smoothTask)
-	t.settings, t.x, t.target, t.each = *s, *x, target, each
-	t.coefficients = s.newSmoothing(x.cols, s.byChunks(x))
-	group := x.together(groupRows(x.cols))
-	units := (x.rows-1)/group + 1
-	t.sums = grow(t.sums, units)
-	if x.kind == sourceForeign {
-		// At is for this goroutine alone.
-		w := workspaces.Get().(*workspace)
-		for u := range units {
-			t.do(w, u)
-		}
-		w.release()
-	} else {
-		run(t, units, elements(x.rows, x.cols))
-	}
-	var sum kernel.ExactSum
-	for u := range t.sums {
-		sum.Merge(&t.sums[u])
-	}
-	t.coefficients.release()
-	// Keep nothing that is the caller's.
-	*t = smoothTask{sums: kept(t.sums)}
-	smoothTasks.Put(t)
-	return sum
-}
-
-// A smoothTask adds up losses with smoothing. A unit is a group of rows.
-type smoothTask struct {
+// An nllTask is the loss of a batch of log-probabilities. Its units, with
+// smoothing, are groups of rows.
+type nllTask struct {
 	settings settings
 	x        source
 	target   []int
 	each     []float64 // may be nil
 
-	coefficients smoothing         // for units to clone
-	sums         []kernel.ExactSum // of the units
+	coefficients smoothing // for units to clone
+	buffer       []float64 // of coefficients
+	sums         []kernel.ExactSum
 }
 
-var smoothTasks = sync.Pool{New: func() any { return new(smoothTask) }}
-
-func (t *smoothTask) do(w *workspace, unit int) {
-	q := &t.coefficients
-	if len(t.sums) > 1 {
-		own := q.clone()
-		defer own.release()
-		q = &own
+// runNLL sets loss to the Loss of w.nll, and each, if it is not nil, to the losses
+// of the rows.
+func (w *workspace) runNLL(loss *Loss, each []float64, target []int) {
+	t := &w.nll
+	t.target, t.each = target, each
+	weight, ignored := t.settings.lossWeight(target)
+	group := t.x.together(groupRows(t.x.cols))
+	sum := new(kernel.ExactSum)
+	switch units := (t.x.rows-1)/group + 1; {
+	case t.settings.smoothing == 0:
+		t.hard(w)
+		sum = w.sum.Total()
+	case units == 1:
+		t.coefficients = t.settings.newSmoothing(&t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.rows(w, &t.coefficients, 0, t.x.rows)
+		sum = w.sum.Total()
+	default:
+		t.coefficients = t.settings.newSmoothing(&t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.sums = grow(t.sums, units)
+		if t.x.kind == sourceForeign {
+			// At is for this goroutine alone.
+			for u := range units {
+				t.do(w, u)
+			}
+		} else {
+			w.run(t, units, elements(t.x.rows, t.x.cols))
+		}
+		for u := range t.sums {
+			sum.Merge(&t.sums[u])
+		}
 	}
-	cols := t.x.cols
-	group := t.x.together(groupRows(cols))
+	loss.set(sum, &weight, t.x.rows, ignored)
+}
+
+// endNLL gives w back, without the caller's storage.
+func (w *workspace) endNLL() {
+	buffer, sums := kept(w.nll.buffer), kept(w.nll.sums)
+	w.nll = nllTask{}
+	w.nll.buffer, w.nll.sums = buffer, sums
+	w.release()
+}
+
+// hard adds up the losses without smoothing.
+func (t *nllTask) hard(w *workspace) {
+	w.sum.Reset()
+	s, losses := &t.settings, w.labels.Loss[:]
+	for begin := 0; begin < len(t.target); begin += len(losses) {
+		panel := t.target[begin:min(begin+len(losses), len(t.target))]
+		for k, y := range panel {
+			l := 0.0
+			if s.counts(begin+k, y) {
+				if c := s.coefficient(begin+k, y); c != 0 {
+					l = hardLoss(c, t.x.at(begin+k, y))
+				}
+			}
+			losses[k] = l
+		}
+		w.sum.AddPanel(losses[:len(panel)])
+		if t.each != nil {
+			copy(t.each[begin:], losses[:len(panel)])
+		}
+	}
+}
+
+// do adds up a group of losses with smoothing.
+func (t *nllTask) do(w *workspace, unit int) {
+	q := t.coefficients.clone(&w.coefficients)
+	group := t.x.together(groupRows(t.x.cols))
 	begin := unit * group
-	n := min(group, t.x.rows-begin)
+	t.rows(w, &q, begin, min(group, t.x.rows-begin))
+	t.sums[unit] = *w.sum.Total()
+}
+
+// rows sets w.sum to the losses, with smoothing, of n rows from row begin.
+func (t *nllTask) rows(w *workspace, q *smoothing, begin, n int) {
+	cols := t.x.cols
+	w.sum.Reset()
 	if t.settings.byChunks(&t.x) {
-		w.sum.Reset()
 		for i := range n {
 			t.doLong(w, q, begin+i)
 		}
-		t.sums[unit] = *w.sum.Total()
 		return
 	}
 	var data []float64
@@ -225,16 +223,13 @@ func (t *smoothTask) do(w *workspace, unit int) {
 	case sourceDense:
 		data, stride = t.x.panel(nil, begin, n)
 	case sourceTransposed:
-		b := getBuffer(n * cols)
-		defer putBuffer(b)
-		data, stride = t.x.panel(*b, begin, n)
+		w.rowsIn = grow(w.rowsIn, n*cols)
+		data, stride = t.x.panel(w.rowsIn, begin, n)
 	case sourceForeign:
 		// Row by row: one that does not count is not read.
-		b := getBuffer(cols)
-		defer putBuffer(b)
-		data = *b
+		w.rowsIn = grow(w.rowsIn, cols)
+		data = w.rowsIn
 	}
-	w.sum.Reset()
 	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign && t.settings.shift == 0 {
 		w.setClassWeights(t.settings.weight)
 		q.fill(&w.coefficientTile, min(n, kernel.Width))
@@ -243,7 +238,6 @@ func (t *smoothTask) do(w *workspace, unit int) {
 		for i := 0; i < n; i += kernel.Width {
 			t.doFew(w, q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
 		}
-		t.sums[unit] = *w.sum.Total()
 		return
 	}
 	for i := range n {
@@ -260,11 +254,10 @@ func (t *smoothTask) do(w *workspace, unit int) {
 			t.each[begin+i] = l
 		}
 	}
-	t.sums[unit] = *w.sum.Total()
 }
 
 // doLong is do for one long row.
-func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
+func (t *nllTask) doLong(w *workspace, q *smoothing, i int) {
 	l := 0.0
 	if y := t.target[i]; t.settings.counts(i, y) {
 		var s kernel.LaneSum
@@ -281,7 +274,7 @@ func (t *smoothTask) doLong(w *workspace, q *smoothing, i int) {
 
 // doFew adds the losses of n rows from row i on, of at most FewCols classes,
 // to w.sum. The rows' log-probabilities are x.
-func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
+func (t *nllTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
 	l, cols, groups := &w.labels, t.x.cols, kernel.GroupsFor(n)
 	w.tile.PackRows(x, stride, n, cols)
 	t.settings.setLabels(l, &w.tile, t.target[i:][:n])
@@ -297,16 +290,16 @@ func (t *smoothTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n
 	}
 }
 
-// nllGrad sets dst to the gradient.
-func nllGrad(dst blas64.General, target []int, s *settings) {
-	weight, _ := s.lossWeight(target)
+// gradient sets dst to the gradient.
+func (t *nllTask) gradient(w *workspace, dst blas64.General) {
+	s := &t.settings
+	weight, _ := s.lossWeight(t.target)
 	divisor := newDivisor(s.reduction, &weight)
 	var q smoothing
 	if s.smoothing > 0 {
-		q = s.newSmoothing(dst.Cols, dst.Cols > kernel.ChunkLen)
-		defer q.release()
+		q = s.newSmoothing(&w.coefficients, dst.Cols, dst.Cols > kernel.ChunkLen)
 	}
-	for i, y := range target {
+	for i, y := range t.target {
 		row := dst.Data[i*dst.Stride:][:dst.Cols]
 		if !s.counts(i, y) || divisor.value == 0 {
 			clearRow(row)
@@ -369,44 +362,43 @@ type smoothing struct {
 
 // newSmoothing returns the coefficients for smoothed targets of the given
 // number of classes, for target and the like or, if they are to be had by chunks,
-// for chunk. They serve one goroutine at a time, and are to be released.
-func (s *settings) newSmoothing(classes int, byChunks bool) smoothing {
+// for chunk. They are kept in buffer, and serve one goroutine at a time.
+func (s *settings) newSmoothing(buffer *[]float64, classes int, byChunks bool) smoothing {
 	keep, off := s.spread(classes)
-	q := smoothing{classes: classes, weight: s.weight, shift: s.shift, off: off, on: keep + off}
+	q := smoothing{classes: classes, weight: s.weight, buffer: buffer, shift: s.shift, off: off, on: keep + off}
 	if byChunks {
-		q.buffer = getBuffer(kernel.ChunkLen)
+		*buffer = grow(*buffer, kernel.ChunkLen)
 		if q.weight == nil {
-			kernel.Fill(*q.buffer, q.off)
+			kernel.Fill(*buffer, q.off)
 		}
 		return q
 	}
-	q.buffer = getBuffer(classes)
+	*buffer = grow(*buffer, classes)
 	if s.weight == nil {
-		kernel.Fill(*q.buffer, off)
+		kernel.Fill(*buffer, off)
 		return q
 	}
-	copy(*q.buffer, s.weight)
+	copy(*buffer, s.weight)
 	for u := range kernel.Chunks(classes) {
-		kernel.ScaleTermsBy(kernel.ChunkOf(*q.buffer, u), off, 1, 1)
+		kernel.ScaleTermsBy(kernel.ChunkOf(*buffer, u), off, 1, 1)
 	}
 	return q
 }
 
 // repeat makes the buffer one of so many rows of coefficients, all the same.
 func (q *smoothing) repeat(rows int) {
-	one := q.buffer
-	q.buffer = getBuffer(rows * q.classes)
+	one := *q.buffer
+	*q.buffer = grow(one, rows*q.classes)
 	for k := range rows {
-		copy((*q.buffer)[k*q.classes:], *one)
+		copy((*q.buffer)[k*q.classes:], one)
 	}
-	putBuffer(one)
 }
 
-// clone returns coefficients for another goroutine, to be released.
-func (q *smoothing) clone() smoothing {
+// clone returns coefficients for another goroutine, in another buffer.
+func (q *smoothing) clone(buffer *[]float64) smoothing {
 	c := *q
-	c.buffer = getBuffer(len(*q.buffer))
-	copy(*c.buffer, *q.buffer)
+	*buffer = append((*buffer)[:0], *q.buffer...)
+	c.buffer = buffer
 	return c
 }
 
@@ -487,6 +479,3 @@ func (q *smoothing) unpack(t *kernel.Tile, classes []int64, weights *[kernel.Few
 func (q *smoothing) restore(y int) {
 	(*q.buffer)[y] = q.weightAt(y, q.off)
 }
-
-// release gives the coefficients back.
-func (q *smoothing) release() { putBuffer(q.buffer) }

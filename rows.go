@@ -26,6 +26,8 @@ type workspace struct {
 	tile    kernel.Tile
 	// entropy is the call that has this workspace, if it is one of entropy.
 	entropy entropy
+	// nll is the same of NLL.
+	nll nllTask
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile
@@ -406,8 +408,7 @@ func (b *batch) labelledLong(i int) {
 func (b *batch) weightedLong(n int) {
 	var q smoothing
 	if b.task.target != nil {
-		q = b.task.settings.newSmoothing(b.task.logits.cols, true)
-		defer q.release()
+		q = b.task.settings.newSmoothing(&b.work.coefficients, b.task.logits.cols, true)
 	}
 	for i := range n {
 		y, counts := b.label(i)
@@ -569,8 +570,7 @@ func (t *longWeighted) do(w *workspace, unit int) {
 	b, q := t.b, t.q
 	b.work = w
 	if t.y >= 0 {
-		q = t.q.clone()
-		defer q.release()
+		q = t.q.clone(&w.coefficients)
 	}
 	if t.withLoss {
 		if unit == 0 {
