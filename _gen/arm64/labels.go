@@ -70,8 +70,11 @@ func (g *generator) timesFactor(v, factor, zero, nan vector) vector {
 }
 
 // oneNaN returns v with nan for every NaN.
-func (g *generator) oneNaN(v, nan vector) vector {
-	return g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, v, nan, g.equal(v, v))
+func (g *generator) oneNaN(v, nan vector) vector { return g.nanUnless(g.equal(v, v), v, nan) }
+
+// nanUnless returns v where mask is set, and nan elsewhere.
+func (g *generator) nanUnless(mask, v, nan vector) vector {
+	return g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, v, nan, mask)
 }
 
 func (g *generator) panelLabel(gradient bool) {
@@ -97,7 +100,7 @@ func (g *generator) panelLabel(gradient bool) {
 		factor := g.labelField("Gradient")
 		at := g.oneNaN(g.sub(zero, g.mul(rest, factor)), nan)
 		negLogSum := g.load(4, panel+"_NegLogSum", "R0")
-		at = g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, at, nan, g.equal(negLogSum, negLogSum))
+		at = g.nanUnless(g.equal(negLogSum, negLogSum), at, nan)
 		none := g.isZero(factor)
 		g.store(g.without(at, none), "Labels_AtLabel", "R1")
 		g.store(g.without(g.mul(g.load(4, panel+"_Inverse", "R0"), factor), none), panel+"_Factor", "R0")

@@ -365,7 +365,7 @@ func (g *generator) panelUnpackScaled() {
 	g.raw("ADD $64, R15")
 	g.unpackGroup(func(v vector) vector {
 		v = g.without(g.add(g.mul(v, factor), zero), none)
-		return g.emit(nil, "VBIF V%[3]d.B16, V%[2]d.B16, V%[1]d.B16", true, v, nan, good)
+		return g.nanUnless(good, v, nan)
 	})
 }
 

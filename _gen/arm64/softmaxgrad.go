@@ -55,7 +55,7 @@ func (g *generator) vectorJacobian(byColumn bool) {
 	if byColumn {
 		name, signature = "columnsVectorJacobian", "func(dst, logp, u, hi, lo *float64, n int) (done int)"
 	}
-	g.function(name, signature, "is "+name+"Go for n > 0 entries. It returns how many it did: all, or those before some that have a special entry. dst may be logp or u.")
+	g.function(name, signature, "is "+name+"Go for n > 0 entries. It returns how many it did: all, or those before some of which one is above 0, or has products that overflow. dst may be logp or u.")
 	g.pointToNumbers()
 	from, n := []string{"R1", "R2"}, "R3"
 	var sums []vector
@@ -67,11 +67,12 @@ func (g *generator) vectorJacobian(byColumn bool) {
 		sums = []vector{g.argument("hi"), g.argument("lo")}
 	}
 	g.keepTermConstants()
-	zero, unscale := g.keep(g.constant("zero")), g.keep(g.constant("Unscale"))
+	zero, nan, unscale := g.keep(g.constant("zero")), g.keep(g.constant("nan")), g.keep(g.constant("Unscale"))
 	g.raw("MOVD R0, R17")
 	g.eachEntry([]string{"R0"}, from, n, []int{2, 1}, func(of []vector) []vector {
 		of = append(of, sums...)
 		y, u, hi, lo := of[0], of[1], of[2], of[3]
+		y, isNumber := g.withoutNaN(y)
 		e := g.exponential(y, unscale)
 		// Not hi-u, for the signs to come out without changing any.
 		others := g.sub(u, hi)
@@ -83,8 +84,14 @@ func (g *generator) vectorJacobian(byColumn bool) {
 		// Infinite or NaN: a product may have overflowed of which the entry does not.
 		difference := g.sub(v, v)
 		g.stopUnless(g.bitwise(nil, "VAND", g.unary("FCMLE2DZERO", y), g.equal(difference, difference)))
-		return []vector{v}
+		return []vector{g.nanUnless(isNumber, v, nan)}
 	}, g.returnDone())
+}
+
+// withoutNaN returns y with 0 for every NaN, and the mask of what is none.
+func (g *generator) withoutNaN(y vector) (number, isNumber vector) {
+	isNumber = g.equal(y, y)
+	return g.bitwise(nil, "VAND", y, isNumber), isNumber
 }
 
 // An exponential is the type of that name, without its unscale.
@@ -119,18 +126,18 @@ func (g *generator) exponential(y, unscale vector) exponential {
 
 func (g *generator) momentTerms() {
 	g.function("momentTerms", "func(p, terms, logp, u *float64, n int) (done int)",
-		"is momentTermsGo for n > 0 entries. It returns how many it did: all, or those before some that have a special entry, a NaN or one above mostLogp.")
+		"is momentTermsGo for n > 0 entries. It returns how many it did: all, or those before some of which one is above mostLogp.")
 	g.pointToNumbers()
 	g.loadArguments("p", "terms", "logp", "u", "n")
 	g.keepTermConstants()
-	unscale := g.keep(g.constant("Unscale"))
+	nan, unscale := g.keep(g.constant("nan")), g.keep(g.constant("Unscale"))
 	g.raw("MOVD R0, R17")
 	g.eachEntry([]string{"R0", "R1"}, []string{"R2", "R3"}, "R4", []int{2, 1}, func(of []vector) []vector {
-		y, u := of[0], of[1]
+		y, isNumber := g.withoutNaN(of[0])
 		g.stopUnless(g.AtLeast(g.number(g.constant("mostLogp")), y))
 		s, q := g.parts(g.clamp(y, g.number(g.constant("minusFarthest"))), func() vector { return g.number(g.constant("scaledMagic")) })
-		p := g.mul(g.FMA(s, q, s), unscale)
-		term := g.without(g.mul(p, u), g.isZero(p))
+		p := g.nanUnless(isNumber, g.mul(g.FMA(s, q, s), unscale), nan)
+		term := g.without(g.mul(p, of[1]), g.isZero(p))
 		return []vector{p, g.without(term, g.Less(g.number(g.constant("dominant")), p))}
 	}, g.returnDone())
 }

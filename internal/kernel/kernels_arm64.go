@@ -209,22 +209,21 @@ func panelWeightedLossNEON(c *Panel, q *float64, x *float64, n int, groups int)
 func panelWeightedGradientNEON(c *Panel, terms *float64, q *float64, x *float64, n int, groups int)
 
 // vectorJacobianNEON is vectorJacobianGo for n > 0 entries. It returns how
-// many it did: all, or those before some that have a special entry. dst may be
-// logp or u.
+// many it did: all, or those before some of which one is above 0, or has
+// products that overflow. dst may be logp or u.
 //
 //go:noescape
 func vectorJacobianNEON(dst *float64, logp *float64, u *float64, n int, hi float64, lo float64) (done int)
 
 // columnsVectorJacobianNEON is columnsVectorJacobianGo for n > 0 entries. It
-// returns how many it did: all, or those before some that have a special
-// entry. dst may be logp or u.
+// returns how many it did: all, or those before some of which one is above 0,
+// or has products that overflow. dst may be logp or u.
 //
 //go:noescape
 func columnsVectorJacobianNEON(dst *float64, logp *float64, u *float64, hi *float64, lo *float64, n int) (done int)
 
 // momentTermsNEON is momentTermsGo for n > 0 entries. It returns how many it
-// did: all, or those before some that have a special entry, a NaN or one above
-// mostLogp.
+// did: all, or those before some of which one is above mostLogp.
 //
 //go:noescape
 func momentTermsNEON(p *float64, terms *float64, logp *float64, u *float64, n int) (done int)

@@ -39,6 +39,9 @@ func columnsVectorJacobianGo(dst, logp, u, hi, lo []float64) {
 // sum hi+lo of the slice's u: so written, what nearly cancels in u - p·sum
 // keeps its digits. 0 times anything is 0.
 func vectorJacobianEntry(logp, u, hi, lo float64) float64 {
+	if logp != logp {
+		return NaN
+	}
 	e := newExponential(logp)
 	v, low := e.vectorJacobian(u, hi, lo)
 	if IsFinite(low) {
@@ -75,10 +78,9 @@ const seriesEnd = 1.0 / 28
 // mostExponent is the y above which e^y is taken to be infinite.
 const mostExponent = 710
 
+// newExponential is of a y that is not NaN.
 func newExponential(y float64) exponential {
 	switch {
-	case y != y:
-		return exponential{NaN, NaN, 1, NaN, NaN}
 	case y > mostExponent:
 		return exponential{math.Inf(1), 0, 1, math.Inf(-1), 0}
 	case y < -farthest:
@@ -123,7 +125,7 @@ func (e *exponential) vectorJacobian(u, hi, lo float64) (v, low float64) {
 		productLow = math.FMA(e.p, lo, math.FMA(e.pLow, others, math.FMA(e.p, others, -product)))
 	}
 	complement, complementLow := e.complement, e.complementLow
-	if complement == 0 || u == 0 && complement == complement {
+	if complement == 0 || u == 0 {
 		// Also of an infinity.
 		u, complement, complementLow = 0, 0, 0
 	}
