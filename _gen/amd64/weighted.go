@@ -50,6 +50,15 @@ func (g *generator) sharedTwoSum(a, b Op) (sum, rest reg.VecVirtual) {
 	return sum, g.fma(left, one, g.sub(b, c))
 }
 
+// keepForSums keeps what sharedTwoSum needs, and zero.
+func (g *generator) keepForSums() {
+	if g.wide {
+		g.keep("zero", "one")
+	} else {
+		g.keep("zero")
+	}
+}
+
 // addLossTerm is the function of that name, and adds nothing where q is 0.
 func (g *generator) addLossTerm(hi, lo, q reg.VecVirtual, x, max, negLogSum Op) (sum, rest reg.VecVirtual) {
 	product, lost := g.lossTerm(q, x, max, negLogSum)
@@ -83,11 +92,14 @@ func (g *generator) takeLow(s wordSum) {
 // words are the three of a sum in lanes.
 type words struct{ hi, mid, low reg.VecVirtual }
 
-// joinWords is a step of CoefficientSum.joined.
-func (g *generator) joinWords(a, b words) words {
-	hi, rest := g.twoSum(a.hi, b.hi)
-	mid, ofLanes := g.twoSum(a.mid, b.mid)
-	mid, ofRest := g.twoSum(mid, rest)
+// joinWords is a step of CoefficientSum.joined, of slices side by side, where there
+// is hardly anything but sums to do.
+func (g *generator) joinWords(a, b words) words { return g.joinWordsBy(g.sharedTwoSum, a, b) }
+
+func (g *generator) joinWordsBy(twoSum func(a, b Op) (sum, rest reg.VecVirtual), a, b words) words {
+	hi, rest := twoSum(a.hi, b.hi)
+	mid, ofLanes := twoSum(a.mid, b.mid)
+	mid, ofRest := twoSum(mid, rest)
 	return words{hi, mid, g.add(g.add(a.low, b.low), g.add(ofLanes, ofRest))}
 }
 
@@ -110,10 +122,11 @@ func (g *generator) joined(s []wordSum) (hi, lo reg.VecVirtual) {
 	} else {
 		upper = loaded(s[1])
 	}
-	sum := narrow.joinWords(lower, upper)
+	// Each waits for the one before.
+	sum := narrow.joinWordsBy(narrow.twoSum, lower, upper)
 	for _, step := range []func(v reg.VecVirtual) reg.VecVirtual{g.upperHalf, g.upperQuarter} {
 		up := func(v reg.VecVirtual) reg.VecVirtual { return step(v).AsY().(reg.VecVirtual) }
-		sum = narrow.joinWords(sum, words{up(sum.hi), up(sum.mid), up(sum.low)})
+		sum = narrow.joinWordsBy(narrow.twoSum, sum, words{up(sum.hi), up(sum.mid), up(sum.low)})
 	}
 	return sum.hi, narrow.add(sum.mid, sum.low)
 }
@@ -137,11 +150,7 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 		place Mem
 	}
 	var words []kept
-	if g.wide {
-		g.keep("zero", "one")
-	} else {
-		g.keep("zero")
-	}
+	g.keepForSums()
 	var negLogSumAside, low Mem
 	var to reg.GPVirtual
 	if loss != none {
@@ -642,6 +651,7 @@ func (g *generator) panelJoinLow() {
 	g.function("panelJoinLow", "func(c *Panel, s *LowSums, groups int)", "is Panel.joinLowGo.")
 	c, s, groups := g.param("c"), g.param("s"), g.param("groups")
 	field := g.fieldsAt(c)
+	g.keepForSums()
 	g.eachVector(c, groups, []reg.GPVirtual{s}, func() {
 		g.setSum(field, numbers.JoinLanes(g.joinWords, 8, func(l int) words {
 			mid, low := g.lowSums(s, l)
@@ -711,13 +721,13 @@ func (g *generator) panelSumSlices() {
 	g.function("panelSumSlices", "func(c *Panel, x *float64, n, groups int)", "is Panel.sumSlicesGo for n > 0 entries.")
 	c, x, n, groups := g.param("c"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
-	g.keep("zero")
+	g.keepForSums()
 	tiles := []reg.GPVirtual{x}
 	g.eachVector(c, groups, tiles, func() {
 		s := g.sumLanes(n, tiles, func(at []Mem) []reg.VecVirtual {
 			return []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
 		}, func(s []reg.VecVirtual, at []Mem) {
-			hi, rest := g.twoSum(s[0], g.load(at[0]))
+			hi, rest := g.sharedTwoSum(s[0], g.load(at[0]))
 			g.VMOVAPD(hi, s[0])
 			g.VADDPD(rest, s[1], s[1])
 		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
@@ -734,11 +744,7 @@ func (g *generator) panelWeightedLoss() {
 		"is Panel.weightedLossGo for n > 0 entries.")
 	c, q, x, n, groups := g.param("c"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
-	if g.wide {
-		g.keep("zero", "one")
-	} else {
-		g.keep("zero")
-	}
+	g.keepForSums()
 	tiles := []reg.GPVirtual{q, x}
 	g.eachVector(c, groups, tiles, func() {
 		max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
@@ -750,7 +756,7 @@ func (g *generator) panelWeightedLoss() {
 			g.VMOVAPD(hi, s[0])
 			g.VMOVAPD(lo, s[1])
 		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
-			hi, rest := g.twoSum(a[0], b[0])
+			hi, rest := g.sharedTwoSum(a[0], b[0])
 			return []reg.VecVirtual{hi, g.add(g.add(a[1], b[1]), rest)}
 		})
 		g.store(s[0], field("Hi"))
