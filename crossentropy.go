@@ -326,7 +326,11 @@ func (w *workspace) runEntropy(loss *Loss, weight *kernel.ExactSum, ignored int)
 	t.divisor = newDivisor(t.settings.reduction, weight)
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
 	size, correct := t.unitRows(), 0
-	if rows <= size && cols < hugeRow {
+	if ignored == rows {
+		// Nothing is to be read.
+		t.clear()
+		loss.set(new(kernel.ExactSum), weight, rows, ignored)
+	} else if rows <= size && cols < hugeRow {
 		correct = t.rows(w, 0, rows)
 		loss.set(w.sum.Total(), weight, rows, ignored)
 	} else {
@@ -344,6 +348,14 @@ func (w *workspace) runEntropy(loss *Loss, weight *kernel.ExactSum, ignored int)
 	each = t.each
 	w.endEntropy()
 	return each
+}
+
+// clear sets what is asked for to what rows have that do not count.
+func (t *entropy) clear() {
+	clear(t.each)
+	for i := 0; t.out.Data != nil && i < t.out.Rows; i++ {
+		clearRow(t.out.Data[i*t.out.Stride:][:t.out.Cols])
+	}
 }
 
 // runUnits does so many units.
