@@ -212,12 +212,16 @@ func (o *output) check(fn string, rows, cols int, inputs ...argument) {
 }
 
 // small is the short way in: it sets x to the source of an input of which there
-// is nothing more to check, nor of the output beside it, and reports whether
-// there is, and whether the output is in place of it.
-func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
+// is nothing more to check, nor of the output beside it, whose storage it sets
+// dst to, and reports whether that is so, and whether the output is in place of
+// the input.
+func (o *output) small(x *source, input mat.Matrix, dst *blas64.General) (inPlace, ok bool) {
 	ok = x.smallDense(input)
 	if ok && o.wantsGrad {
-		_, inPlace, ok = smallDst(o.grad, &x.raw)
+		var out blas64.General
+		if out, inPlace, ok = smallDst(o.grad, &x.raw); ok {
+			*dst = out
+		}
 	}
 	return inPlace, ok && (o.each == nil || len(o.each) == x.rows)
 }
@@ -226,7 +230,7 @@ func (o *output) small(x *source, input mat.Matrix) (inPlace, ok bool) {
 func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target []int, opts *Options) (each []float64, err error) {
 	w := workspaces.Get().(*workspace)
 	t := &w.entropy
-	inPlace, small := out.small(&t.logits, logits)
+	inPlace, small := out.small(&t.logits, logits, &t.out)
 	if !small || len(target) != t.logits.rows {
 		out.checkGrad(fn)
 		rows, cols := checkLabelled(fn, "logits", logits, target)
@@ -249,8 +253,8 @@ func softCrossEntropy(loss *Loss, fn string, out output, logits, target mat.Matr
 	w := workspaces.Get().(*workspace)
 	t := &w.entropy
 	x, soft := &t.logits, &t.soft
-	inPlace, small := out.small(x, logits)
-	softInPlace, softSmall := out.small(soft, target)
+	inPlace, small := out.small(x, logits, &t.out)
+	softInPlace, softSmall := out.small(soft, target, &t.out)
 	if !small || !softSmall || soft.rows != x.rows || soft.cols != x.cols {
 		out.checkGrad(fn)
 		checkMatrix(fn, "logits", logits)
@@ -307,12 +311,13 @@ func (w *workspace) endEntropy() {
 	w.release()
 }
 
-// setOutput sizes or allocates the output, now that nothing more can go wrong.
+// setOutput sizes or allocates the output, now that nothing more can go wrong,
+// unless its storage is known.
 func (t *entropy) setOutput(out *output) {
 	if out.wantsEach {
 		t.each = prepareSlice(out.each, t.logits.rows)
 	}
-	if out.grad != nil {
+	if out.grad != nil && t.out.Data == nil {
 		t.out = sizeDst(out.grad, t.logits.rows, t.logits.cols)
 	}
 }

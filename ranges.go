@@ -111,7 +111,7 @@ func (s *settings) checkSoftProducts(soft *source) error {
 
 // areOrdinary reports whether all of x are from 2^-100 to 2^100, as weights mostly
 // are.
-func areOrdinary(x []float64) bool { return areBetween(x, 0x1p-100, 0x1p100) }
+func areOrdinary(x []float64) bool { return len(x) == 0 || areBetween(x, 0x1p-100, 0x1p100) }
 
 // mayLeaveRange reports whether products of class weights and sample weights
 // need checkProducts.

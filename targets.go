@@ -192,7 +192,7 @@ func (s *settings) checkSoftTargets(soft *source) error {
 }
 
 // areSoftTargets is kernel.AreSoftTargets in pieces.
-func areSoftTargets(x []float64) bool { return areBetween(x, 0, math.MaxFloat64) }
+func areSoftTargets(x []float64) bool { return len(x) == 0 || areBetween(x, 0, math.MaxFloat64) }
 
 // areBetween is kernel.AreBetween in pieces.
 func areBetween(x []float64, least, most float64) bool {
