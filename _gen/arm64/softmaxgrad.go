@@ -15,6 +15,7 @@ func (g *generator) gradientKernels() {
 	g.vectorJacobian(false)
 	g.vectorJacobian(true)
 	g.momentTerms()
+	g.largeMoments()
 	g.softmaxGrad(false)
 	g.softmaxGrad(true)
 }
@@ -140,6 +141,36 @@ func (g *generator) momentTerms() {
 		term := g.without(g.mul(p, of[1]), g.isZero(p))
 		return []vector{p, g.without(term, g.Less(g.number(g.constant("dominant")), p))}
 	}, g.returnDone())
+}
+
+// largeMoments adds 0 for an entry that is not dominant.
+func (g *generator) largeMoments() {
+	g.function("largeMoments", "func(hi, lo, p, u *float64, n, groups int)", "is largeMomentsGo for n > 0 entries of groups > 0.")
+	g.pointToNumbers()
+	g.loadArguments("hi", "lo", "p", "u", "n", "groups")
+	least := g.keep(g.constant("dominant"))
+	hi, lo := g.pin(4), g.pin(4)
+	g.label("group")
+	g.loadPinned(hi, "", "R0")
+	g.loadPinned(lo, "", "R1")
+	g.raw(`
+		MOVD R2, R6
+		MOVD R3, R7
+		MOVD R4, R8`)
+	g.label("entry")
+	p := g.load(4, "", "R6")
+	g.addTwoSum(hi, lo, g.ZeroUnless(g.Less(least, p), g.mul(p, g.load(4, "", "R7"))))
+	g.raw(`
+		ADD $` + columnBytes + `, R6
+		ADD $` + columnBytes + `, R7
+		SUBS $1, R8
+		BNE entry`)
+	g.store(hi, "", "R0")
+	g.store(lo, "", "R1")
+	for _, p := range []string{"R0", "R1", "R2", "R3"} {
+		g.raw("ADD $64, " + p)
+	}
+	g.raw("SUBS $1, R5\nBNE group\nRET")
 }
 
 func (g *generator) softmaxGrad(byColumn bool) {

@@ -50,7 +50,6 @@ var encodings = []encoding{
 	{"FACGE2D", 0x6e60ec00, []field{rm, rn, rd}, "facge v{d}.2d, v{n}.2d, v{m}.2d"},
 	// Compared to 0: as numbers, and as integers.
 	{"FCMEQ2DZERO", 0x4ee0d800, []field{rn, rd}, "fcmeq v{d}.2d, v{n}.2d, #0"},
-	{"FCMGE2DZERO", 0x6ee0c800, []field{rn, rd}, "fcmge v{d}.2d, v{n}.2d, #0"},
 	{"FCMLE2DZERO", 0x6ee0d800, []field{rn, rd}, "fcmle v{d}.2d, v{n}.2d, #0"},
 	{"CMLT2DZERO", 0x4ee0a800, []field{rn, rd}, "cmlt v{d}.2d, v{n}.2d, #0"},
 	{"SCVTF2D", 0x4e61d800, []field{rn, rd}, "scvtf v{d}.2d, v{n}.2d"},

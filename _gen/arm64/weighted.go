@@ -20,7 +20,7 @@ func (g *generator) weightedKernels() {
 	g.laneSums("coefficientSum", "func(sums *CoefficientSum, q *float64, n int) (sumHi, sumLo float64)",
 		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined.", "", "CoefficientSum")
 	g.weightedGradient()
-	g.areSoftTargets()
+	g.areBetween()
 	g.index()
 	g.addLanes()
 	g.panelAdd()
@@ -212,14 +212,13 @@ func (g *generator) weightedGradient() {
 	}, "RET")
 }
 
-func (g *generator) areSoftTargets() {
-	g.function("areSoftTargets", "func(x *float64, n int) (all bool)", "is AreSoftTargets for n > 0 entries.")
-	g.pointToNumbers()
+func (g *generator) areBetween() {
+	g.function("areBetween", "func(x *float64, n int, least, most float64) (all bool)", "is areBetweenGo for n > 0 entries.")
 	g.loadArguments("x", "n")
-	inf, all := g.keep(g.constant("inf")), g.pin(1)
+	least, most, all := g.argument("least"), g.argument("most"), g.pin(1)
 	g.emit(all, "VCMEQ V%[1]d.D2, V%[1]d.D2, V%[1]d.D2", false)
 	g.eachEntry(nil, []string{"R0"}, "R1", []int{4, 1}, func(of []vector) []vector {
-		for _, v := range g.bitwise(nil, "VAND", g.unary("FCMGE2DZERO", of[0]), g.Less(of[0], inf)) {
+		for _, v := range g.bitwise(nil, "VAND", g.AtLeast(of[0], least), g.AtLeast(most, of[0])) {
 			g.bitwise(all, "VAND", all, vector{v})
 		}
 		return nil

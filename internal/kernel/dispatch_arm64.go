@@ -348,7 +348,16 @@ func momentTerms(p, terms, logp, u []float64) {
 	}
 }
 
-func largeMoments(hi, lo, p, u []float64, n, groups int) { largeMomentsGo(hi, lo, p, u, n, groups) }
+func largeMoments(hi, lo, p, u []float64, n, groups int) {
+	if active == tierGo || n <= 0 || groups <= 0 {
+		largeMomentsGo(hi, lo, p, u, n, groups)
+		return
+	}
+	checkStrip(p, Width, n, groups)
+	checkStrip(u, Width, n, groups)
+	_, _ = hi[:groups*Group], lo[:groups*Group]
+	largeMomentsNEON(&hi[0], &lo[0], &p[0], &u[0], n, groups)
+}
 
 func softmaxGradRow(dst, logp, p, u []float64, small, large Accumulator) {
 	dst, logp, u = dst[:len(p)], logp[:len(p)], u[:len(p)]
@@ -524,13 +533,13 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return !addLanesNEON(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
-// AreBetween is areBetweenGo, with a kernel for soft targets.
+// AreBetween is areBetweenGo.
 func AreBetween(x []float64, least, most float64) bool {
 	raceReadSlice(x)
-	if active == tierGo || len(x) == 0 || least != 0 || most != math.MaxFloat64 {
+	if active == tierGo || len(x) == 0 {
 		return areBetweenGo(x, least, most)
 	}
-	return areSoftTargetsNEON(&x[0], len(x))
+	return areBetweenNEON(&x[0], len(x), least, most)
 }
 
 func IndexOf(x []float64, v float64) int {
@@ -687,6 +696,10 @@ func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
 func (l *Labels) Take(t *Tile, target []int, classes uint64) { l.takeGo(t, target, classes, 0) }
 
 func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
+	if active == tierGo {
+		c.unpackGradientGo(l, dst, stride, tile, cols, groups)
+		return
+	}
 	c.unpackScaled(dst, stride, tile, cols, groups)
 	l.setAtLabels(dst, stride, 0, groups*Group)
 }

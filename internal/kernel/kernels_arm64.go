@@ -161,10 +161,10 @@ func coefficientSumNEON(sums *CoefficientSum, q *float64, n int) (sumHi float64,
 //go:noescape
 func weightedGradientNEON(dst *float64, terms *float64, q *float64, n int, first float64, firstLow float64, hi float64, lo float64, one float64, factor float64)
 
-// areSoftTargetsNEON is AreSoftTargets for n > 0 entries.
+// areBetweenNEON is areBetweenGo for n > 0 entries.
 //
 //go:noescape
-func areSoftTargetsNEON(x *float64, n int) (all bool)
+func areBetweenNEON(x *float64, n int, least float64, most float64) (all bool)
 
 // indexOfNEON returns how many of n > 0 entries there are before some, at most
 // 8, of which one is v: n if there are none.
@@ -227,6 +227,11 @@ func columnsVectorJacobianNEON(dst *float64, logp *float64, u *float64, hi *floa
 //
 //go:noescape
 func momentTermsNEON(p *float64, terms *float64, logp *float64, u *float64, n int) (done int)
+
+// largeMomentsNEON is largeMomentsGo for n > 0 entries of groups > 0.
+//
+//go:noescape
+func largeMomentsNEON(hi *float64, lo *float64, p *float64, u *float64, n int, groups int)
 
 // softmaxGradNEON is softmaxGradRowGo for n > 0 entries of a row. What it sets
 // dominant ones to is open.

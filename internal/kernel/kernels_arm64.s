@@ -24,7 +24,6 @@
 #define FCMGT2D(m, n, d) WORD $(0x6ee0e400 | (m)<<16 | (n)<<5 | (d)) // fcmgt v{d}.2d, v{n}.2d, v{m}.2d
 #define FACGE2D(m, n, d) WORD $(0x6e60ec00 | (m)<<16 | (n)<<5 | (d)) // facge v{d}.2d, v{n}.2d, v{m}.2d
 #define FCMEQ2DZERO(n, d) WORD $(0x4ee0d800 | (n)<<5 | (d)) // fcmeq v{d}.2d, v{n}.2d, #0
-#define FCMGE2DZERO(n, d) WORD $(0x6ee0c800 | (n)<<5 | (d)) // fcmge v{d}.2d, v{n}.2d, #0
 #define FCMLE2DZERO(n, d) WORD $(0x6ee0d800 | (n)<<5 | (d)) // fcmle v{d}.2d, v{n}.2d, #0
 #define CMLT2DZERO(n, d) WORD $(0x4ee0a800 | (n)<<5 | (d)) // cmlt v{d}.2d, v{n}.2d, #0
 #define SCVTF2D(n, d) WORD $(0x4e61d800 | (n)<<5 | (d)) // scvtf v{d}.2d, v{n}.2d
@@ -4936,37 +4935,39 @@ by2Done:
 end:
 	RET
 
-// func areSoftTargetsNEON(x *float64, n int) (all bool)
-TEXT ·areSoftTargetsNEON(SB), 0, $0-17
-	MOVD	$numbers<>(SB), R16
+// func areBetweenNEON(x *float64, n int, least float64, most float64) (all bool)
+TEXT ·areBetweenNEON(SB), 0, $0-33
 	MOVD	x+0(FP), R0
 	MOVD	n+8(FP), R1
-	FMOVQ	416(R16), F0
-	VCMEQ	V1.D2, V1.D2, V1.D2
+	FMOVD	least+16(FP), F0
+	VDUP	V0.D[0], V0.D2
+	FMOVD	most+24(FP), F1
+	VDUP	V1.D[0], V1.D2
+	VCMEQ	V2.D2, V2.D2, V2.D2
 	SUBS	$8, R1
 	BLT	by8Done
 
 by8:
-	FMOVQ	0(R0), F2
-	FCMGE2DZERO(2, 3)
-	FMOVQ	16(R0), F4
-	FCMGE2DZERO(4, 5)
-	FMOVQ	32(R0), F6
-	FCMGE2DZERO(6, 7)
-	FMOVQ	48(R0), F8
-	FCMGE2DZERO(8, 9)
-	FCMGT2D(2, 0, 2)
-	FCMGT2D(4, 0, 4)
-	FCMGT2D(6, 0, 6)
-	FCMGT2D(8, 0, 8)
-	VAND	V2.B16, V3.B16, V2.B16
-	VAND	V4.B16, V5.B16, V4.B16
-	VAND	V6.B16, V7.B16, V6.B16
-	VAND	V8.B16, V9.B16, V8.B16
-	VAND	V2.B16, V1.B16, V1.B16
-	VAND	V4.B16, V1.B16, V1.B16
-	VAND	V6.B16, V1.B16, V1.B16
-	VAND	V8.B16, V1.B16, V1.B16
+	FMOVQ	0(R0), F3
+	FCMGE2D(0, 3, 4)
+	FMOVQ	16(R0), F5
+	FCMGE2D(0, 5, 6)
+	FMOVQ	32(R0), F7
+	FCMGE2D(0, 7, 8)
+	FMOVQ	48(R0), F9
+	FCMGE2D(0, 9, 10)
+	FCMGE2D(3, 1, 3)
+	FCMGE2D(5, 1, 5)
+	FCMGE2D(7, 1, 7)
+	FCMGE2D(9, 1, 9)
+	VAND	V3.B16, V4.B16, V3.B16
+	VAND	V5.B16, V6.B16, V5.B16
+	VAND	V7.B16, V8.B16, V7.B16
+	VAND	V9.B16, V10.B16, V9.B16
+	VAND	V3.B16, V2.B16, V2.B16
+	VAND	V5.B16, V2.B16, V2.B16
+	VAND	V7.B16, V2.B16, V2.B16
+	VAND	V9.B16, V2.B16, V2.B16
 	ADD	$64, R0
 	SUBS	$8, R1
 	BGE	by8
@@ -4977,11 +4978,11 @@ by8Done:
 	BLT	by2Done
 
 by2:
-	FMOVQ	0(R0), F8
-	FCMGE2DZERO(8, 6)
-	FCMGT2D(8, 0, 8)
-	VAND	V8.B16, V6.B16, V8.B16
-	VAND	V8.B16, V1.B16, V1.B16
+	FMOVQ	0(R0), F9
+	FCMGE2D(0, 9, 7)
+	FCMGE2D(9, 1, 9)
+	VAND	V9.B16, V7.B16, V9.B16
+	VAND	V9.B16, V2.B16, V2.B16
 	ADD	$16, R0
 	SUBS	$2, R1
 	BGE	by2
@@ -4989,19 +4990,19 @@ by2:
 by2Done:
 	ADD	$2, R1
 	CBZ	R1, end
-	VLD1R	(R0), [V8.D2]
-	FCMGE2DZERO(8, 6)
-	FCMGT2D(8, 0, 8)
-	VAND	V8.B16, V6.B16, V8.B16
-	VAND	V8.B16, V1.B16, V1.B16
+	VLD1R	(R0), [V9.D2]
+	FCMGE2D(0, 9, 7)
+	FCMGE2D(9, 1, 9)
+	VAND	V9.B16, V7.B16, V9.B16
+	VAND	V9.B16, V2.B16, V2.B16
 	ADD	$8, R0
 
 end:
-	VMOV	V1.D[0], R5
-	VMOV	V1.D[1], R6
+	VMOV	V2.D[0], R5
+	VMOV	V2.D[1], R6
 	AND	R6, R5
 	AND	$1, R5
-	MOVB	R5, all+16(FP)
+	MOVB	R5, all+32(FP)
 	RET
 
 // func indexOfNEON(x *float64, n int, v float64) (done int)
@@ -7808,6 +7809,103 @@ end:
 	SUB	R17, R0
 	LSR	$3, R0
 	MOVD	R0, done+40(FP)
+	RET
+
+// func largeMomentsNEON(hi *float64, lo *float64, p *float64, u *float64, n int, groups int)
+TEXT ·largeMomentsNEON(SB), 0, $0-48
+	MOVD	$numbers<>(SB), R16
+	MOVD	hi+0(FP), R0
+	MOVD	lo+8(FP), R1
+	MOVD	p+16(FP), R2
+	MOVD	u+24(FP), R3
+	MOVD	n+32(FP), R4
+	MOVD	groups+40(FP), R5
+	FMOVQ	1040(R16), F0
+
+group:
+	FMOVQ	0(R0), F1
+	FMOVQ	16(R0), F2
+	FMOVQ	32(R0), F3
+	FMOVQ	48(R0), F4
+	FMOVQ	0(R1), F5
+	FMOVQ	16(R1), F6
+	FMOVQ	32(R1), F7
+	FMOVQ	48(R1), F8
+	MOVD	R2, R6
+	MOVD	R3, R7
+	MOVD	R4, R8
+
+entry:
+	FMOVQ	0(R6), F9
+	FCMGT2D(0, 9, 10)
+	FMOVQ	16(R6), F11
+	FCMGT2D(0, 11, 12)
+	FMOVQ	32(R6), F13
+	FCMGT2D(0, 13, 14)
+	FMOVQ	48(R6), F15
+	FCMGT2D(0, 15, 16)
+	FMOVQ	0(R7), F17
+	FMUL2D(17, 9, 17)
+	FMOVQ	16(R7), F9
+	FMUL2D(9, 11, 9)
+	FMOVQ	32(R7), F11
+	FMUL2D(11, 13, 11)
+	FMOVQ	48(R7), F13
+	FMUL2D(13, 15, 13)
+	VAND	V10.B16, V17.B16, V10.B16
+	VAND	V12.B16, V9.B16, V12.B16
+	VAND	V14.B16, V11.B16, V14.B16
+	VAND	V16.B16, V13.B16, V16.B16
+	FADD2D(10, 1, 13)
+	FADD2D(12, 2, 11)
+	FADD2D(14, 3, 9)
+	FADD2D(16, 4, 17)
+	FSUB2D(1, 13, 15)
+	FSUB2D(2, 11, 18)
+	FSUB2D(3, 9, 19)
+	FSUB2D(4, 17, 20)
+	FSUB2D(15, 13, 21)
+	FSUB2D(18, 11, 22)
+	FSUB2D(19, 9, 23)
+	FSUB2D(20, 17, 24)
+	FSUB2D(21, 1, 21)
+	FSUB2D(22, 2, 22)
+	FSUB2D(23, 3, 23)
+	FSUB2D(24, 4, 24)
+	FSUB2D(15, 10, 15)
+	FSUB2D(18, 12, 18)
+	FSUB2D(19, 14, 19)
+	FSUB2D(20, 16, 20)
+	FADD2D(15, 21, 15)
+	FADD2D(18, 22, 18)
+	FADD2D(19, 23, 19)
+	FADD2D(20, 24, 20)
+	FADD2D(15, 5, 5)
+	FADD2D(18, 6, 6)
+	FADD2D(19, 7, 7)
+	FADD2D(20, 8, 8)
+	VMOV	V13.B16, V1.B16
+	VMOV	V11.B16, V2.B16
+	VMOV	V9.B16, V3.B16
+	VMOV	V17.B16, V4.B16
+	ADD	$const_Width*8, R6
+	ADD	$const_Width*8, R7
+	SUBS	$1, R8
+	BNE	entry
+	FMOVQ	F1, 0(R0)
+	FMOVQ	F2, 16(R0)
+	FMOVQ	F3, 32(R0)
+	FMOVQ	F4, 48(R0)
+	FMOVQ	F5, 0(R1)
+	FMOVQ	F6, 16(R1)
+	FMOVQ	F7, 32(R1)
+	FMOVQ	F8, 48(R1)
+	ADD	$64, R0
+	ADD	$64, R1
+	ADD	$64, R2
+	ADD	$64, R3
+	SUBS	$1, R5
+	BNE	group
 	RET
 
 // func softmaxGradNEON(dst *float64, p *float64, u *float64, n int, hi float64, lo float64, large float64)
