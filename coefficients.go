@@ -46,7 +46,7 @@ func (b *batch) weighted(n int) {
 	cols := b.task.logits.cols
 	var q coefficients
 	if b.task.target != nil {
-		q.smoothed = b.task.settings.newSmoothing(&b.work.coefficients, cols, false)
+		q.smoothed.set(&b.task.settings, &b.work.coefficients, cols, false)
 		if several(cols) {
 			q.together = min(n, max(1, kernel.ChunkLen/cols))
 			q.smoothed.repeat(q.together)

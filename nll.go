@@ -147,11 +147,11 @@ func (w *workspace) runNLL(loss *Loss, each []float64, target []int) {
 		t.hard(w)
 		sum = w.sum.Total()
 	case units == 1:
-		t.coefficients = t.settings.newSmoothing(&t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.coefficients.set(&t.settings, &t.buffer, t.x.cols, t.settings.byChunks(&t.x))
 		t.rows(w, &t.coefficients, 0, t.x.rows)
 		sum = w.sum.Total()
 	default:
-		t.coefficients = t.settings.newSmoothing(&t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.coefficients.set(&t.settings, &t.buffer, t.x.cols, t.settings.byChunks(&t.x))
 		t.sums = grow(t.sums, units)
 		if t.x.kind == sourceForeign {
 			// At is for this goroutine alone.
@@ -297,7 +297,7 @@ func (t *nllTask) gradient(w *workspace, dst blas64.General) {
 	divisor := newDivisor(s.reduction, &weight)
 	var q smoothing
 	if s.smoothing > 0 {
-		q = s.newSmoothing(&w.coefficients, dst.Cols, dst.Cols > kernel.ChunkLen)
+		q.set(s, &w.coefficients, dst.Cols, dst.Cols > kernel.ChunkLen)
 	}
 	for i, y := range t.target {
 		row := dst.Data[i*dst.Stride:][:dst.Cols]
@@ -360,29 +360,28 @@ type smoothing struct {
 	labelled int
 }
 
-// newSmoothing returns the coefficients for smoothed targets of the given
-// number of classes, for target and the like or, if they are to be had by chunks,
-// for chunk. They are kept in buffer, and serve one goroutine at a time.
-func (s *settings) newSmoothing(buffer *[]float64, classes int, byChunks bool) smoothing {
+// set sets q to the coefficients for smoothed targets of the given number of
+// classes, for target and the like or, if they are to be had by chunks, for chunk.
+// They are kept in buffer, and serve one goroutine at a time.
+func (q *smoothing) set(s *settings, buffer *[]float64, classes int, byChunks bool) {
 	keep, off := s.spread(classes)
-	q := smoothing{classes: classes, weight: s.weight, buffer: buffer, shift: s.shift, off: off, on: keep + off}
+	*q = smoothing{classes: classes, weight: s.weight, buffer: buffer, shift: s.shift, off: off, on: keep + off}
 	if byChunks {
 		*buffer = grow(*buffer, kernel.ChunkLen)
 		if q.weight == nil {
 			kernel.Fill(*buffer, q.off)
 		}
-		return q
+		return
 	}
 	*buffer = grow(*buffer, classes)
 	if s.weight == nil {
 		kernel.Fill(*buffer, off)
-		return q
+		return
 	}
 	copy(*buffer, s.weight)
 	for u := range kernel.Chunks(classes) {
 		kernel.ScaleTermsBy(kernel.ChunkOf(*buffer, u), off, 1, 1)
 	}
-	return q
 }
 
 // repeat makes the buffer one of so many rows of coefficients, all the same.

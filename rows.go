@@ -408,7 +408,7 @@ func (b *batch) labelledLong(i int) {
 func (b *batch) weightedLong(n int) {
 	var q smoothing
 	if b.task.target != nil {
-		q = b.task.settings.newSmoothing(&b.work.coefficients, b.task.logits.cols, true)
+		q.set(&b.task.settings, &b.work.coefficients, b.task.logits.cols, true)
 	}
 	for i := range n {
 		y, counts := b.label(i)
