@@ -25,9 +25,11 @@ import (
 // 1. After NLLGrad it gives, but for roundings, what CrossEntropyGrad gives at
 // once and for less.
 //
-// An element of logp that is -Inf has the gradient u, and one that is NaN has
-// NaN. A NaN in upstream makes the gradient NaN in its slice wherever p is not
-// 0. No result is -0.
+// An element of logp that is -Inf, or so low that p is 0, has the gradient u, and
+// one that is NaN has NaN. Wherever p is not 0, a NaN in upstream makes the
+// gradient of its slice NaN, and so do infinities of both signs; infinities of one
+// sign make it NaN where they are, and the infinity of the other sign elsewhere. No
+// result is -0.
 //
 // An empty dst is sized; any other must have the shape of logp. dst may be
 // logp or upstream itself, or any matrix on exactly the region of one of them;

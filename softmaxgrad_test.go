@@ -190,3 +190,51 @@ func TestSoftmaxGradDifferences(t *testing.T) {
 		t.Errorf("the product with the Hessian is\n%v\nthe difference of gradients\n%v", mat.Formatted(&product), mat.Formatted(&above))
 	}
 }
+
+// TestLogSoftmaxGradInfinite has upstream gradients that are infinite or NaN above
+// log-probabilities of all kinds, by every route.
+func TestLogSoftmaxGradInfinite(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	kinds := []float64{-1, 0, -inf, nan, -800, -1e-300, 0.5}
+	want := func(logp, u, sum float64) float64 {
+		switch {
+		case math.IsNaN(logp):
+			return nan
+		case logp <= -800:
+			return u
+		case math.IsNaN(sum) || math.IsInf(u, 0):
+			return nan
+		}
+		return -sum
+	}
+	for _, shape := range []struct{ rows, cols int }{{1, 7}, {20, 7}, {3, 40}, {3, 70}, {2, 2100}} {
+		for _, special := range [][]float64{{inf}, {-inf}, {nan}, {inf, inf}, {inf, -inf}, {-inf, nan}} {
+			logp, u := mat.NewDense(shape.rows, shape.cols, nil), mat.NewDense(shape.rows, shape.cols, nil)
+			for i := range shape.rows {
+				for j := range shape.cols {
+					logp.Set(i, j, kinds[(i+j)%len(kinds)])
+					u.Set(i, j, float64((i+j)%3-1))
+				}
+				for k, v := range special {
+					u.Set(i, (5*i+3*k)%shape.cols, v)
+				}
+			}
+			var got, across mat.Dense
+			logsoftmax.LogSoftmaxGrad(&got, logp, u, 1)
+			logsoftmax.LogSoftmaxGrad(&across, mat.DenseCopyOf(logp.T()), mat.DenseCopyOf(u.T()), 0)
+			for i := range shape.rows {
+				sum := 0.0
+				for _, v := range u.RawRowView(i) {
+					sum += v
+				}
+				for j := range shape.cols {
+					w := want(logp.At(i, j), u.At(i, j), sum)
+					if g := got.At(i, j); !testkit.Identical(g, w) || !testkit.Identical(across.At(j, i), w) {
+						t.Errorf("%d×%d, upstream with %v: logp %v and upstream %v have the gradient %v, down columns %v, want %v",
+							shape.rows, shape.cols, special, logp.At(i, j), u.At(i, j), g, across.At(j, i), w)
+					}
+				}
+			}
+		}
+	}
+}
