@@ -158,9 +158,11 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 		to = g.param("to")
 		g.SHLQ(Imm(3), address(g.Param("qStride")))
 		g.SHLQ(Imm(3), address(g.Param("stride")))
-		if coefficients != none {
-			low = g.AllocLocal(128)
-		}
+	}
+	if coefficients != none {
+		low = g.AllocLocal(128)
+	}
+	if loss != none {
 		g.Label("row")
 	}
 	word := func(at int, of, name string, i int) Mem {
@@ -175,20 +177,15 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			part := func(name string) Mem { return word(coefficients, "CoefficientSum", name, i) }
 			s := wordSum{g.zero(), g.zero(), part("mid"), part("low")}
 			words = append(words, kept{s.hi, part("hi")})
-			if loss != none {
-				s.mid, s.low = low.Offset(8*w*i), low.Offset(64+8*w*i)
-				g.store(s.block, s.mid)
-				g.store(s.block, s.low)
-			}
+			s.mid, s.low = low.Offset(8*w*i), low.Offset(64+8*w*i)
+			g.store(s.block, s.mid)
+			g.store(s.block, s.low)
 			sums = append(sums, s)
 		}
 	}
 	// lowWords copies the low words from where the sums are, or there.
 	lowWords := func(back bool) {
 		for i, s := range sums {
-			if loss == none {
-				break
-			}
 			for _, m := range [][2]Mem{{word(coefficients, "CoefficientSum", "mid", i), s.mid}, {word(coefficients, "CoefficientSum", "low", i), s.low}} {
 				if back {
 					m[0], m[1] = m[1], m[0]

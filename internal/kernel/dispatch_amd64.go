@@ -687,6 +687,19 @@ func addLossesAndSums(s *LossAndSum, to []RowSums, q []float64, qStride int, x [
 	}
 }
 
+// coefficientSum is CoefficientSum.add to an empty sum.
+func coefficientSum(x []float64) (hi, lo float64) {
+	raceReadSlice(x)
+	switch {
+	case active == tierGo || len(x) == 0:
+		return new(CoefficientSum).add(x)
+	case active == tierAVX512:
+		return coefficientSumAVX512(nil, &x[0], len(x))
+	default:
+		return coefficientSumAVX2(nil, &x[0], len(x))
+	}
+}
+
 func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	raceReadSlice(x)
 	switch {

@@ -476,6 +476,9 @@ func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi,
 	return weightedLossSumsNEON(s, &q[0], &x[0], len(q), max, negLogSum)
 }
 
+// coefficientSum is CoefficientSum.add to an empty sum.
+func coefficientSum(x []float64) (hi, lo float64) { return new(CoefficientSum).add(x) }
+
 func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	raceReadSlice(x)
 	if active == tierGo || len(x) == 0 {

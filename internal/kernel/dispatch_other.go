@@ -107,6 +107,9 @@ func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi,
 	return s.addGo(q, x, max, negLogSum)
 }
 
+// coefficientSum is CoefficientSum.add to an empty sum.
+func coefficientSum(x []float64) (hi, lo float64) { return new(CoefficientSum).add(x) }
+
 func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	s.addGo(x)
 	return s.joined()

@@ -4741,17 +4741,29 @@ kept:
 
 // func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·coefficientSumAVX2(SB), NOSPLIT, $0-40
+TEXT ·coefficientSumAVX2(SB), NOSPLIT, $128-40
 	MOVQ    sums+0(FP), AX
 	VXORPD  Y0, Y0, Y0
 	VXORPD  Y1, Y1, Y1
 	VXORPD  Y2, Y2, Y2
+	VMOVUPD Y2, (SP)
+	VMOVUPD Y2, 64(SP)
 	VXORPD  Y3, Y3, Y3
 	VXORPD  Y4, Y4, Y4
+	VMOVUPD Y4, 32(SP)
+	VMOVUPD Y4, 96(SP)
 	TESTQ   AX, AX
 	JZ      begun
 	VMOVUPD (AX), Y1
 	VMOVUPD 32(AX), Y3
+	VMOVUPD 64(AX), Y5
+	VMOVUPD Y5, (SP)
+	VMOVUPD 128(AX), Y5
+	VMOVUPD Y5, 64(SP)
+	VMOVUPD 96(AX), Y5
+	VMOVUPD Y5, 32(SP)
+	VMOVUPD 160(AX), Y5
+	VMOVUPD Y5, 96(SP)
 
 begun:
 	MOVQ q+8(FP), CX
@@ -4763,49 +4775,49 @@ eight:
 	JLT          eightDone
 	PREFETCHT0   2048(CX)
 	VMOVUPD      (CX), Y5
-	VADDPD       Y5, Y1, Y6
-	VMOVAPD      Y1, Y7
-	VFMSUB231PD  one<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VFNMADD231PD one<>+0(SB), Y8, Y1
-	VSUBPD       Y7, Y5, Y5
+	VADDPD       Y5, Y1, Y9
+	VMOVAPD      Y1, Y10
+	VFMSUB231PD  one<>+0(SB), Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y1
+	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  one<>+0(SB), Y1, Y5
-	VMOVAPD      Y6, Y1
+	VMOVAPD      Y9, Y1
 	VADDPD       Y5, Y2, Y2
 	VMOVUPD      32(CX), Y5
-	VADDPD       Y5, Y3, Y6
-	VMOVAPD      Y3, Y7
-	VFMSUB231PD  one<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VFNMADD231PD one<>+0(SB), Y8, Y3
-	VSUBPD       Y7, Y5, Y5
+	VADDPD       Y5, Y3, Y9
+	VMOVAPD      Y3, Y10
+	VFMSUB231PD  one<>+0(SB), Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y3
+	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  one<>+0(SB), Y3, Y5
-	VMOVAPD      Y6, Y3
+	VMOVAPD      Y9, Y3
 	VADDPD       Y5, Y4, Y4
 	ADDQ         $0x40, CX
 	DECQ         BX
 	JNZ          within
-	VMOVUPD      64(AX), Y5
-	VADDPD       Y2, Y5, Y6
-	VSUBPD       Y5, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y5, Y5
-	VSUBPD       Y7, Y2, Y2
+	VMOVUPD      (SP), Y5
+	VADDPD       Y2, Y5, Y9
+	VSUBPD       Y5, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y5, Y5
+	VSUBPD       Y10, Y2, Y2
 	VADDPD       Y2, Y5, Y2
-	VMOVUPD      Y6, 64(AX)
-	VADDPD       128(AX), Y2, Y2
-	VMOVUPD      Y2, 128(AX)
+	VMOVUPD      Y9, (SP)
+	VADDPD       64(SP), Y2, Y2
+	VMOVUPD      Y2, 64(SP)
 	VXORPD       Y2, Y2, Y2
-	VMOVUPD      96(AX), Y5
-	VADDPD       Y4, Y5, Y6
-	VSUBPD       Y5, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y5, Y5
-	VSUBPD       Y7, Y4, Y4
+	VMOVUPD      32(SP), Y5
+	VADDPD       Y4, Y5, Y9
+	VSUBPD       Y5, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y5, Y5
+	VSUBPD       Y10, Y4, Y4
 	VADDPD       Y4, Y5, Y4
-	VMOVUPD      Y6, 96(AX)
-	VADDPD       160(AX), Y4, Y4
-	VMOVUPD      Y4, 160(AX)
+	VMOVUPD      Y9, 32(SP)
+	VADDPD       96(SP), Y4, Y4
+	VMOVUPD      Y4, 96(SP)
 	VXORPD       Y4, Y4, Y4
 	MOVQ         $0x00000008, BX
 
@@ -4823,16 +4835,16 @@ eightDone:
 	NEGQ         BX
 	LEAQ         laneMasks<>+32(SB), SI
 	VMOVUPD      (SI)(BX*8), Y5
-	VMASKMOVPD   (CX), Y5, Y6
-	VBLENDVPD    Y5, Y6, Y0, Y5
-	VADDPD       Y5, Y1, Y6
-	VMOVAPD      Y1, Y7
-	VFMSUB231PD  one<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VFNMADD231PD one<>+0(SB), Y8, Y1
-	VSUBPD       Y7, Y5, Y5
+	VMASKMOVPD   (CX), Y5, Y9
+	VBLENDVPD    Y5, Y9, Y0, Y5
+	VADDPD       Y5, Y1, Y9
+	VMOVAPD      Y1, Y10
+	VFMSUB231PD  one<>+0(SB), Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y1
+	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  one<>+0(SB), Y1, Y5
-	VMOVAPD      Y6, Y1
+	VMOVAPD      Y9, Y1
 	VADDPD       Y5, Y2, Y2
 	CMPQ         DX, $0x04
 	JLE          join
@@ -4843,110 +4855,118 @@ eightDone:
 	NEGQ         DX
 	LEAQ         laneMasks<>+32(SB), BX
 	VMOVUPD      (BX)(DX*8), Y5
-	VMASKMOVPD   32(CX), Y5, Y6
-	VBLENDVPD    Y5, Y6, Y0, Y0
+	VMASKMOVPD   32(CX), Y5, Y9
+	VBLENDVPD    Y5, Y9, Y0, Y0
 	VADDPD       Y0, Y3, Y5
-	VMOVAPD      Y3, Y6
-	VFMSUB231PD  one<>+0(SB), Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VFNMADD231PD one<>+0(SB), Y7, Y3
-	VSUBPD       Y6, Y0, Y0
+	VMOVAPD      Y3, Y9
+	VFMSUB231PD  one<>+0(SB), Y5, Y9
+	VSUBPD       Y9, Y5, Y10
+	VFNMADD231PD one<>+0(SB), Y10, Y3
+	VSUBPD       Y9, Y0, Y0
 	VFMADD231PD  one<>+0(SB), Y3, Y0
 	VMOVAPD      Y5, Y3
 	VADDPD       Y0, Y4, Y4
 
 join:
-	VMOVUPD 64(AX), Y0
+	VMOVUPD (SP), Y0
 	VADDPD  Y2, Y0, Y5
-	VSUBPD  Y0, Y5, Y6
-	VSUBPD  Y6, Y5, Y7
-	VSUBPD  Y7, Y0, Y0
-	VSUBPD  Y6, Y2, Y2
+	VSUBPD  Y0, Y5, Y9
+	VSUBPD  Y9, Y5, Y10
+	VSUBPD  Y10, Y0, Y0
+	VSUBPD  Y9, Y2, Y2
 	VADDPD  Y2, Y0, Y0
-	VMOVUPD Y5, 64(AX)
-	VADDPD  128(AX), Y0, Y0
-	VMOVUPD Y0, 128(AX)
+	VMOVUPD Y5, (SP)
+	VADDPD  64(SP), Y0, Y0
+	VMOVUPD Y0, 64(SP)
 	VXORPD  Y2, Y2, Y2
-	VMOVUPD 96(AX), Y0
+	VMOVUPD 32(SP), Y0
 	VADDPD  Y4, Y0, Y2
 	VSUBPD  Y0, Y2, Y5
-	VSUBPD  Y5, Y2, Y6
-	VSUBPD  Y6, Y0, Y0
+	VSUBPD  Y5, Y2, Y9
+	VSUBPD  Y9, Y0, Y0
 	VSUBPD  Y5, Y4, Y4
 	VADDPD  Y4, Y0, Y0
-	VMOVUPD Y2, 96(AX)
-	VADDPD  160(AX), Y0, Y0
-	VMOVUPD Y0, 160(AX)
+	VMOVUPD Y2, 32(SP)
+	VADDPD  96(SP), Y0, Y0
+	VMOVUPD Y0, 96(SP)
 	VXORPD  Y4, Y4, Y4
 	TESTQ   AX, AX
 	JZ      kept
 	VMOVUPD Y1, (AX)
 	VMOVUPD Y3, 32(AX)
+	VMOVUPD (SP), Y0
+	VMOVUPD Y0, 64(AX)
+	VMOVUPD 64(SP), Y0
+	VMOVUPD Y0, 128(AX)
+	VMOVUPD 32(SP), Y0
+	VMOVUPD Y0, 96(AX)
+	VMOVUPD 96(SP), Y0
+	VMOVUPD Y0, 160(AX)
 
 kept:
-	VMOVUPD      64(AX), Y0
-	VMOVUPD      128(AX), Y2
-	VMOVUPD      96(AX), Y4
-	VMOVUPD      160(AX), Y5
-	VADDPD       Y3, Y1, Y6
-	VSUBPD       Y1, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y1, Y1
-	VSUBPD       Y7, Y3, Y3
+	VMOVUPD      (SP), Y0
+	VMOVUPD      64(SP), Y2
+	VMOVUPD      32(SP), Y4
+	VMOVUPD      96(SP), Y5
+	VADDPD       Y3, Y1, Y9
+	VSUBPD       Y1, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y1, Y1
+	VSUBPD       Y10, Y3, Y3
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y4, Y0, Y3
-	VSUBPD       Y0, Y3, Y7
-	VSUBPD       Y7, Y3, Y8
-	VSUBPD       Y8, Y0, Y0
-	VSUBPD       Y7, Y4, Y4
+	VSUBPD       Y0, Y3, Y10
+	VSUBPD       Y10, Y3, Y11
+	VSUBPD       Y11, Y0, Y0
+	VSUBPD       Y10, Y4, Y4
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y1, Y3, Y4
-	VSUBPD       Y3, Y4, Y7
-	VSUBPD       Y7, Y4, Y8
-	VSUBPD       Y8, Y3, Y3
-	VSUBPD       Y7, Y1, Y1
+	VSUBPD       Y3, Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VSUBPD       Y11, Y3, Y3
+	VSUBPD       Y10, Y1, Y1
 	VADDPD       Y1, Y3, Y1
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y0, Y2, Y0
-	VEXTRACTF128 $0x01, Y6, X9
-	VEXTRACTF128 $0x01, Y4, X10
-	VEXTRACTF128 $0x01, Y0, X11
-	VADDPD       Y9, Y6, Y1
-	VSUBPD       Y6, Y1, Y2
+	VEXTRACTF128 $0x01, Y9, X6
+	VEXTRACTF128 $0x01, Y4, X7
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       Y6, Y9, Y1
+	VSUBPD       Y9, Y1, Y2
 	VSUBPD       Y2, Y1, Y3
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y2, Y9, Y2
+	VSUBPD       Y3, Y9, Y3
+	VSUBPD       Y2, Y6, Y2
 	VADDPD       Y2, Y3, Y2
-	VADDPD       Y10, Y4, Y3
+	VADDPD       Y7, Y4, Y3
 	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y3, Y6
-	VSUBPD       Y6, Y4, Y4
-	VSUBPD       Y5, Y10, Y5
+	VSUBPD       Y5, Y3, Y9
+	VSUBPD       Y9, Y4, Y4
+	VSUBPD       Y5, Y7, Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y2, Y3, Y5
-	VSUBPD       Y3, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y3, Y3
-	VSUBPD       Y6, Y2, Y2
+	VSUBPD       Y3, Y5, Y9
+	VSUBPD       Y9, Y5, Y10
+	VSUBPD       Y10, Y3, Y3
+	VSUBPD       Y9, Y2, Y2
 	VADDPD       Y2, Y3, Y2
-	VADDPD       Y11, Y0, Y0
+	VADDPD       Y8, Y0, Y0
 	VADDPD       Y2, Y4, Y2
 	VADDPD       Y2, Y0, Y0
-	VPERMILPD    $0x01, X1, X9
-	VPERMILPD    $0x01, X5, X10
-	VPERMILPD    $0x01, X0, X11
-	VADDPD       Y9, Y1, Y2
+	VPERMILPD    $0x01, X1, X6
+	VPERMILPD    $0x01, X5, X7
+	VPERMILPD    $0x01, X0, X8
+	VADDPD       Y6, Y1, Y2
 	VSUBPD       Y1, Y2, Y3
 	VSUBPD       Y3, Y2, Y4
 	VSUBPD       Y4, Y1, Y1
-	VSUBPD       Y3, Y9, Y3
+	VSUBPD       Y3, Y6, Y3
 	VADDPD       Y3, Y1, Y1
-	VADDPD       Y10, Y5, Y3
+	VADDPD       Y7, Y5, Y3
 	VSUBPD       Y5, Y3, Y4
 	VSUBPD       Y4, Y3, Y6
 	VSUBPD       Y6, Y5, Y5
-	VSUBPD       Y4, Y10, Y4
+	VSUBPD       Y4, Y7, Y4
 	VADDPD       Y4, Y5, Y4
 	VADDPD       Y1, Y3, Y5
 	VSUBPD       Y3, Y5, Y6
@@ -4954,7 +4974,7 @@ kept:
 	VSUBPD       Y7, Y3, Y3
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y1
-	VADDPD       Y11, Y0, Y0
+	VADDPD       Y8, Y0, Y0
 	VADDPD       Y1, Y4, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y0, Y5, Y0

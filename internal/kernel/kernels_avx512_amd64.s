@@ -5314,15 +5314,21 @@ kept:
 
 // func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·coefficientSumAVX512(SB), NOSPLIT, $0-40
+TEXT ·coefficientSumAVX512(SB), NOSPLIT, $128-40
 	MOVQ         sums+0(FP), AX
 	VXORPD       Z0, Z0, Z0
 	VBROADCASTSD one<>+0(SB), Z1
 	VXORPD       Z2, Z2, Z2
 	VXORPD       Z3, Z3, Z3
+	VMOVUPD      Z3, (SP)
+	VMOVUPD      Z3, 64(SP)
 	TESTQ        AX, AX
 	JZ           begun
 	VMOVUPD      (AX), Z2
+	VMOVUPD      64(AX), Z4
+	VMOVUPD      Z4, (SP)
+	VMOVUPD      128(AX), Z4
+	VMOVUPD      Z4, 64(SP)
 
 begun:
 	MOVQ q+8(FP), CX
@@ -5334,28 +5340,28 @@ eight:
 	JLT          eightDone
 	PREFETCHT0   2048(CX)
 	VMOVUPD      (CX), Z4
-	VADDPD       Z4, Z2, Z5
-	VMOVAPD      Z2, Z6
-	VFMSUB231PD  Z1, Z5, Z6
-	VSUBPD       Z6, Z5, Z7
-	VFNMADD231PD Z1, Z7, Z2
-	VSUBPD       Z6, Z4, Z4
+	VADDPD       Z4, Z2, Z8
+	VMOVAPD      Z2, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z2
+	VSUBPD       Z9, Z4, Z4
 	VFMADD231PD  Z1, Z2, Z4
-	VMOVAPD      Z5, Z2
+	VMOVAPD      Z8, Z2
 	VADDPD       Z4, Z3, Z3
 	ADDQ         $0x40, CX
 	DECQ         BX
 	JNZ          within
-	VMOVUPD      64(AX), Z4
-	VADDPD       Z3, Z4, Z5
-	VSUBPD       Z4, Z5, Z6
-	VSUBPD       Z6, Z5, Z7
-	VSUBPD       Z7, Z4, Z4
-	VSUBPD       Z6, Z3, Z3
+	VMOVUPD      (SP), Z4
+	VADDPD       Z3, Z4, Z8
+	VSUBPD       Z4, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VSUBPD       Z10, Z4, Z4
+	VSUBPD       Z9, Z3, Z3
 	VADDPD       Z3, Z4, Z3
-	VMOVUPD      Z5, 64(AX)
-	VADDPD       128(AX), Z3, Z3
-	VMOVUPD      Z3, 128(AX)
+	VMOVUPD      Z8, (SP)
+	VADDPD       64(SP), Z3, Z3
+	VMOVUPD      Z3, 64(SP)
 	VXORPD       Z3, Z3, Z3
 	MOVQ         $0x00000008, BX
 
@@ -5371,104 +5377,108 @@ eightDone:
 	KMOVB        BX, K1
 	VMOVUPD      (CX), K1, Z0
 	VADDPD       Z0, Z2, Z4
-	VMOVAPD      Z2, Z5
-	VFMSUB231PD  Z1, Z4, Z5
-	VSUBPD       Z5, Z4, Z6
-	VFNMADD231PD Z1, Z6, Z2
-	VSUBPD       Z5, Z0, Z0
+	VMOVAPD      Z2, Z8
+	VFMSUB231PD  Z1, Z4, Z8
+	VSUBPD       Z8, Z4, Z9
+	VFNMADD231PD Z1, Z9, Z2
+	VSUBPD       Z8, Z0, Z0
 	VFMADD231PD  Z1, Z2, Z0
 	VMOVAPD      Z4, Z2
 	VADDPD       Z0, Z3, Z3
 
 join:
-	VMOVUPD 64(AX), Z0
+	VMOVUPD (SP), Z0
 	VADDPD  Z3, Z0, Z1
 	VSUBPD  Z0, Z1, Z4
-	VSUBPD  Z4, Z1, Z5
-	VSUBPD  Z5, Z0, Z0
+	VSUBPD  Z4, Z1, Z8
+	VSUBPD  Z8, Z0, Z0
 	VSUBPD  Z4, Z3, Z3
 	VADDPD  Z3, Z0, Z0
-	VMOVUPD Z1, 64(AX)
-	VADDPD  128(AX), Z0, Z0
-	VMOVUPD Z0, 128(AX)
+	VMOVUPD Z1, (SP)
+	VADDPD  64(SP), Z0, Z0
+	VMOVUPD Z0, 64(SP)
 	VXORPD  Z3, Z3, Z3
 	TESTQ   AX, AX
 	JZ      kept
 	VMOVUPD Z2, (AX)
+	VMOVUPD (SP), Z0
+	VMOVUPD Z0, 64(AX)
+	VMOVUPD 64(SP), Z0
+	VMOVUPD Z0, 128(AX)
 
 kept:
-	VMOVUPD       64(AX), Z0
-	VMOVUPD       128(AX), Z1
+	VMOVUPD       (SP), Z0
+	VMOVUPD       64(SP), Z1
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VEXTRACTF64X4 $0x01, Z0, Y4
-	VEXTRACTF64X4 $0x01, Z1, Y5
-	VADDPD        Y3, Y2, Y6
-	VSUBPD        Y2, Y6, Y7
-	VSUBPD        Y7, Y6, Y11
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y3, Y2, Y9
+	VSUBPD        Y2, Y9, Y10
+	VSUBPD        Y10, Y9, Y11
 	VSUBPD        Y11, Y2, Y2
-	VSUBPD        Y7, Y3, Y3
+	VSUBPD        Y10, Y3, Y3
 	VADDPD        Y3, Y2, Y2
 	VADDPD        Y4, Y0, Y3
-	VSUBPD        Y0, Y3, Y7
-	VSUBPD        Y7, Y3, Y11
+	VSUBPD        Y0, Y3, Y10
+	VSUBPD        Y10, Y3, Y11
 	VSUBPD        Y11, Y0, Y0
-	VSUBPD        Y7, Y4, Y4
+	VSUBPD        Y10, Y4, Y4
 	VADDPD        Y4, Y0, Y0
 	VADDPD        Y2, Y3, Y4
-	VSUBPD        Y3, Y4, Y7
-	VSUBPD        Y7, Y4, Y11
+	VSUBPD        Y3, Y4, Y10
+	VSUBPD        Y10, Y4, Y11
 	VSUBPD        Y11, Y3, Y3
-	VSUBPD        Y7, Y2, Y2
+	VSUBPD        Y10, Y2, Y2
 	VADDPD        Y2, Y3, Y2
-	VADDPD        Y5, Y1, Y1
+	VADDPD        Y8, Y1, Y1
 	VADDPD        Y2, Y0, Y0
 	VADDPD        Y0, Y1, Y0
-	VEXTRACTF128  $0x01, Y6, X8
-	VEXTRACTF128  $0x01, Y4, X9
-	VEXTRACTF128  $0x01, Y0, X10
-	VADDPD        Y8, Y6, Y1
-	VSUBPD        Y6, Y1, Y2
+	VEXTRACTF128  $0x01, Y9, X5
+	VEXTRACTF128  $0x01, Y4, X6
+	VEXTRACTF128  $0x01, Y0, X7
+	VADDPD        Y5, Y9, Y1
+	VSUBPD        Y9, Y1, Y2
 	VSUBPD        Y2, Y1, Y3
-	VSUBPD        Y3, Y6, Y3
-	VSUBPD        Y2, Y8, Y2
+	VSUBPD        Y3, Y9, Y3
+	VSUBPD        Y2, Y5, Y2
 	VADDPD        Y2, Y3, Y2
-	VADDPD        Y9, Y4, Y3
-	VSUBPD        Y4, Y3, Y5
-	VSUBPD        Y5, Y3, Y6
-	VSUBPD        Y6, Y4, Y4
-	VSUBPD        Y5, Y9, Y5
-	VADDPD        Y5, Y4, Y4
-	VADDPD        Y2, Y3, Y5
-	VSUBPD        Y3, Y5, Y6
-	VSUBPD        Y6, Y5, Y7
-	VSUBPD        Y7, Y3, Y3
-	VSUBPD        Y6, Y2, Y2
+	VADDPD        Y6, Y4, Y3
+	VSUBPD        Y4, Y3, Y8
+	VSUBPD        Y8, Y3, Y9
+	VSUBPD        Y9, Y4, Y4
+	VSUBPD        Y8, Y6, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Y2, Y3, Y8
+	VSUBPD        Y3, Y8, Y9
+	VSUBPD        Y9, Y8, Y10
+	VSUBPD        Y10, Y3, Y3
+	VSUBPD        Y9, Y2, Y2
 	VADDPD        Y2, Y3, Y2
-	VADDPD        Y10, Y0, Y0
+	VADDPD        Y7, Y0, Y0
 	VADDPD        Y2, Y4, Y2
 	VADDPD        Y2, Y0, Y0
-	VPERMILPD     $0x01, X1, X8
-	VPERMILPD     $0x01, X5, X9
-	VPERMILPD     $0x01, X0, X10
-	VADDPD        Y8, Y1, Y2
+	VPERMILPD     $0x01, X1, X5
+	VPERMILPD     $0x01, X8, X6
+	VPERMILPD     $0x01, X0, X7
+	VADDPD        Y5, Y1, Y2
 	VSUBPD        Y1, Y2, Y3
 	VSUBPD        Y3, Y2, Y4
 	VSUBPD        Y4, Y1, Y1
-	VSUBPD        Y3, Y8, Y3
+	VSUBPD        Y3, Y5, Y3
 	VADDPD        Y3, Y1, Y1
-	VADDPD        Y9, Y5, Y3
-	VSUBPD        Y5, Y3, Y4
-	VSUBPD        Y4, Y3, Y6
-	VSUBPD        Y6, Y5, Y5
-	VSUBPD        Y4, Y9, Y4
+	VADDPD        Y6, Y8, Y3
+	VSUBPD        Y8, Y3, Y4
+	VSUBPD        Y4, Y3, Y5
+	VSUBPD        Y5, Y8, Y5
+	VSUBPD        Y4, Y6, Y4
 	VADDPD        Y4, Y5, Y4
 	VADDPD        Y1, Y3, Y5
 	VSUBPD        Y3, Y5, Y6
-	VSUBPD        Y6, Y5, Y7
-	VSUBPD        Y7, Y3, Y3
+	VSUBPD        Y6, Y5, Y8
+	VSUBPD        Y8, Y3, Y3
 	VSUBPD        Y6, Y1, Y1
 	VADDPD        Y1, Y3, Y1
-	VADDPD        Y10, Y0, Y0
+	VADDPD        Y7, Y0, Y0
 	VADDPD        Y1, Y4, Y1
 	VADDPD        Y1, Y0, Y0
 	VADDPD        Y0, Y5, Y0

@@ -33,6 +33,7 @@ var kernels = []kernelRow{
 	{"scaleBy", ofSlice, func(o *operands) { scaleBy(o.x, o.number) }, finite, "x", "x", ""},
 	{"LaneSum.addLoss", ofSlice, func(o *operands) { o.returns(new(LaneSum).addLoss(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
 	{"LossAndSum.add", ofSlice, func(o *operands) { o.returns(new(LossAndSum).add(o.q, o.x, o.max, o.number)) }, finite, "x q", "", ""},
+	{"coefficientSum", ofSlice, func(o *operands) { o.returns(coefficientSum(o.x)) }, finite, "x", "", ""},
 	{"CoefficientSum.add", ofSlice, func(o *operands) { o.returns(new(CoefficientSum).add(o.x)) }, finite, "x", "", ""},
 	{"WeightedGradient", ofSlice, func(o *operands) {
 		WeightedGradient(o.dst, o.x, o.q, Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}, -o.number)

@@ -131,8 +131,14 @@ func probability(y float64) float64 {
 // as many entries. dst may be logp or u.
 func SoftmaxGradRow(dst, logp, u, p, terms []float64) {
 	var m RowMoments
-	m.Add(logp, u, p, terms)
-	m.setGradient(dst, logp, u, p)
+	if len(p) > PieceLen {
+		m.Add(logp, u, p, terms)
+		m.setGradient(dst, logp, u, p, m.small.Sum())
+		return
+	}
+	momentTerms(p, terms, logp, u)
+	m.addLarge(p, u)
+	softmaxGradRow(dst, logp, p, u, SumOf(terms), m.large)
 }
 
 // RowMoments are the sums of the terms of a slice that comes in pieces, of
@@ -149,18 +155,23 @@ func (m *RowMoments) Add(logp, u, p, terms []float64) {
 		p, terms, logp, u := p[i:end], terms[i:end], logp[i:end], u[i:end]
 		momentTerms(p, terms, logp, u)
 		m.small.Add(terms)
-		if MaxOf(p) <= dominant {
+		m.addLarge(p, u)
+	}
+}
+
+// addLarge adds the terms of the dominant entries.
+func (m *RowMoments) addLarge(p, u []float64) {
+	if MaxOf(p) <= dominant {
+		return
+	}
+	for ; len(p) > 0; p, u = p[min(len(p), BlockLen):], u[min(len(p), BlockLen):] {
+		block := p[:min(len(p), BlockLen)]
+		if MaxOf(block) <= dominant {
 			continue
 		}
-		for ; len(p) > 0; p, u = p[min(len(p), BlockLen):], u[min(len(p), BlockLen):] {
-			block := p[:min(len(p), BlockLen)]
-			if MaxOf(block) <= dominant {
-				continue
-			}
-			for j, pj := range block {
-				if pj > dominant {
-					m.large.Add(momentTerm(pj, u[j]))
-				}
+		for j, pj := range block {
+			if pj > dominant {
+				m.large.Add(momentTerm(pj, u[j]))
 			}
 		}
 	}
@@ -173,12 +184,11 @@ func (m *RowMoments) SetGradient(dst, logp, u, p, terms []float64) {
 		end := min(len(p), i+PieceLen)
 		momentTerms(p[i:end], terms[i:end], logp[i:end], u[i:end])
 	}
-	m.setGradient(dst, logp, u, p)
+	m.setGradient(dst, logp, u, p, m.small.Sum())
 }
 
 // setGradient is SetGradient where p are the probabilities.
-func (m *RowMoments) setGradient(dst, logp, u, p []float64) {
-	small := m.small.Sum()
+func (m *RowMoments) setGradient(dst, logp, u, p []float64, small Accumulator) {
 	for i := 0; i < len(p); i += PieceLen {
 		end := min(len(p), i+PieceLen)
 		softmaxGradRow(dst[i:end], logp[i:end], p[i:end], u[i:end], small, m.large)

@@ -93,6 +93,9 @@ func DistributionLoss(distances, sum Accumulator, negLogSum float64) Accumulator
 // SumOf returns Σ x[j] in two words, of which the second is right to its last
 // digits too.
 func SumOf(x []float64) Accumulator {
+	if len(x) <= PieceLen {
+		return sumAndRest(coefficientSum(x))
+	}
 	var s CoefficientSum
 	for len(x) > PieceLen {
 		s.add(x[:PieceLen])
