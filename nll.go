@@ -230,7 +230,9 @@ func (t *nllTask) rows(w *workspace, q *smoothing, begin, n int) {
 		w.rowsIn = grow(w.rowsIn, cols)
 		data = w.rowsIn
 	}
-	if cols <= kernel.FewCols && n >= kernel.Group && t.x.kind != sourceForeign && t.settings.shift == 0 {
+	// Side by side, a row takes time with its classes, and the tile of coefficients
+	// once; one after the other, as long for few as for many.
+	if n >= kernel.Group && cols <= min(48, 16+n/2) && t.x.kind != sourceForeign && t.settings.shift == 0 {
 		w.setClassWeights(t.settings.weight)
 		q.fill(&w.coefficientTile, min(n, kernel.Width))
 		clear(w.panel.Max[:])
