@@ -16,11 +16,3 @@ func checkStrip(x []float64, stride, n, groups int) {
 func checkRows(x []float64, stride, cols, groups int) {
 	_ = x[(groups*Group-1)*stride:][:cols]
 }
-
-// specialEnd returns where Go ends that begins at a special entry.
-func specialEnd(done, n int) int {
-	if active == tierGo {
-		return n
-	}
-	return min(done+Lanes, n)
-}

@@ -706,3 +706,11 @@ func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []floa
 	c.unpackScaled(dst, stride, tile, cols, groups)
 	l.setAtLabels(dst, stride, 0, groups*Group)
 }
+
+// specialEnd returns where Go ends that begins at a special entry.
+func specialEnd(done, n int) int {
+	if active == tierGo {
+		return n
+	}
+	return min(done+Lanes, n)
+}
