@@ -169,11 +169,15 @@ func (m *RowMoments) addLarge(p, u []float64) {
 		if MaxOf(block) <= dominant {
 			continue
 		}
+		// In registers, where terms follow each other.
+		hi, lo := m.large.Hi, m.large.Lo
 		for j, pj := range block {
 			if pj > dominant {
-				m.large.Add(momentTerm(pj, u[j]))
+				sum, rest := TwoSum(hi, momentTerm(pj, u[j]))
+				hi, lo = sum, lo+rest
 			}
 		}
+		m.large = Accumulator{hi, lo}
 	}
 }
 
