@@ -142,11 +142,8 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 
 // setValues sets the values of LogSumExp of n columns that are concluded.
 func (t *normalization) setValues(c *kernel.Panel, first, n int) {
-	if t.op != opLogSumExp {
-		return
-	}
-	for k := range n {
-		t.values[first+k] = c.LogSumExp(k)
+	if t.op == opLogSumExp {
+		c.LogSumExps(t.values[first:][:n])
 	}
 }
 

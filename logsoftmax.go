@@ -370,9 +370,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 		}
 	}
 	if t.op == opLogSumExp {
-		for k := range n {
-			t.values[i+k] = w.panel.LogSumExp(k)
-		}
+		w.panel.LogSumExps(t.values[i:][:n])
 	}
 }
 

@@ -42,6 +42,7 @@ func (g *generator) panelKernels() {
 	g.panelConclude("Sums", 4, numbers.ConcludeSums[multi, []mask])
 	g.panelConclude("Logs", 2, numbers.ConcludeLogs[multi, []mask])
 	g.panelConclude("Probabilities", 2, numbers.ConcludeProbabilities[multi, []mask])
+	g.panelLogSumExps()
 	g.panelMap("panelShift", "sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.", []string{"Max", "NegLogSum"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
 	g.panelMap("panelScale", "sets n > 0 rows of dst to x·factor + 0, slice by slice.", []string{"Factor"},
@@ -159,6 +160,20 @@ func (g *generator) panelConclude(what string, together int, conclude func(numbe
 	} else {
 		g.loop("groups", groups, 1, step(2))
 	}
+	g.finish()
+}
+
+func (g *generator) panelLogSumExps() {
+	g.function("panelLogSumExps", "func(c *Panel, dst *float64, groups int)", "is Panel.logSumExpsGo for the slices of groups > 0.")
+	c, dst, groups := g.param("c"), g.param("dst"), g.param("groups")
+	field := g.fieldsAt(c)
+	g.eachVector(c, groups, []reg.GPVirtual{dst}, func() {
+		max := g.load(field("Max"))
+		sum, rest := g.twoSum(max, g.xor(g.load(field("NegLogSum")), g.constant("signMask")))
+		sum = g.add(sum, g.add(rest, field("LogSumLow")))
+		finite := g.compare(lessThan, g.and(max, g.constant("absMask")), g.constant("inf"))
+		g.store(g.choose(finite, max, sum), Mem{Base: dst})
+	})
 	g.finish()
 }
 

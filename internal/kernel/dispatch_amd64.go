@@ -300,6 +300,21 @@ func (c *Panel) concludeLogs(groups int) {
 	}
 }
 
+// LogSumExps is logSumExpsGo of all.
+func (c *Panel) LogSumExps(dst []float64) {
+	full := 0
+	if groups := len(c.Max[:len(dst)]) / Group; active != tierGo && groups > 0 {
+		full = groups * Group
+		raceWriteSlice(dst[:full])
+		if active == tierAVX512 {
+			panelLogSumExpsAVX512(c, &dst[0], groups)
+		} else {
+			panelLogSumExpsAVX2(c, &dst[0], groups)
+		}
+	}
+	c.logSumExpsGo(dst, full)
+}
+
 func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
 	if active == tierGo || n <= 0 || groups <= 0 {
 		c.shiftGo(dst, dstStride, x, stride, n, groups)

@@ -714,3 +714,6 @@ func specialEnd(done, n int) int {
 	}
 	return min(done+Lanes, n)
 }
+
+// LogSumExps is logSumExpsGo of all.
+func (c *Panel) LogSumExps(dst []float64) { c.logSumExpsGo(dst, 0) }

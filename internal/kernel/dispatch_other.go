@@ -201,3 +201,6 @@ func (l *Labels) Take(t *Tile, target []int, classes uint64) { l.takeGo(t, targe
 func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
 	c.unpackGradientGo(l, dst, stride, tile, cols, groups)
 }
+
+// LogSumExps is logSumExpsGo of all.
+func (c *Panel) LogSumExps(dst []float64) { c.logSumExpsGo(dst, 0) }

@@ -132,6 +132,11 @@ func panelConcludeLogsAVX2(c *Panel, groups int)
 //go:noescape
 func panelConcludeProbabilitiesAVX2(c *Panel, groups int)
 
+// panelLogSumExpsAVX2 is Panel.logSumExpsGo for the slices of groups > 0.
+//
+//go:noescape
+func panelLogSumExpsAVX2(c *Panel, dst *float64, groups int)
+
 // panelShiftAVX2 sets n > 0 rows of dst to (x-max)+negLogSum, slice by slice.
 // dst may be x.
 //

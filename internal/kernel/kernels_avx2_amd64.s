@@ -3643,6 +3643,37 @@ groupsDone:
 	VZEROUPPER
 	RET
 
+// func panelLogSumExpsAVX2(c *Panel, dst *float64, groups int)
+// Requires: AVX, AVX2
+TEXT ·panelLogSumExpsAVX2(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ groups+16(FP), DX
+	SHLQ $0x01, DX
+
+vectors:
+	VMOVUPD   (AX), Y0
+	VMOVUPD   2560(AX), Y1
+	VPXOR     signMask<>+0(SB), Y1, Y1
+	VADDPD    Y1, Y0, Y2
+	VSUBPD    Y0, Y2, Y3
+	VSUBPD    Y3, Y2, Y4
+	VSUBPD    Y4, Y0, Y4
+	VSUBPD    Y3, Y1, Y1
+	VADDPD    Y1, Y4, Y1
+	VADDPD    13824(AX), Y1, Y1
+	VADDPD    Y1, Y2, Y1
+	VPAND     absMask<>+0(SB), Y0, Y2
+	VCMPPD    $0x11, inf<>+0(SB), Y2, Y2
+	VBLENDVPD Y2, Y1, Y0, Y0
+	VMOVUPD   Y0, (CX)
+	ADDQ      $0x20, AX
+	ADDQ      $0x20, CX
+	DECQ      DX
+	JNZ       vectors
+	VZEROUPPER
+	RET
+
 // func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX
 TEXT ·panelShiftAVX2(SB), NOSPLIT, $0-56

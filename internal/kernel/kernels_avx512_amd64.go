@@ -133,6 +133,11 @@ func panelConcludeLogsAVX512(c *Panel, groups int)
 //go:noescape
 func panelConcludeProbabilitiesAVX512(c *Panel, groups int)
 
+// panelLogSumExpsAVX512 is Panel.logSumExpsGo for the slices of groups > 0.
+//
+//go:noescape
+func panelLogSumExpsAVX512(c *Panel, dst *float64, groups int)
+
 // panelShiftAVX512 sets n > 0 rows of dst to (x-max)+negLogSum, slice by
 // slice. dst may be x.
 //

@@ -4342,6 +4342,39 @@ groupsDone:
 	VZEROUPPER
 	RET
 
+// func panelLogSumExpsAVX512(c *Panel, dst *float64, groups int)
+// Requires: AVX, AVX512F
+TEXT ·panelLogSumExpsAVX512(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ groups+16(FP), DX
+
+vectors:
+	VMOVUPD      (AX), Z0
+	VMOVUPD      2560(AX), Z1
+	VBROADCASTSD signMask<>+0(SB), Z2
+	VPXORQ       Z2, Z1, Z1
+	VADDPD       Z1, Z0, Z2
+	VSUBPD       Z0, Z2, Z3
+	VSUBPD       Z3, Z2, Z4
+	VSUBPD       Z4, Z0, Z4
+	VSUBPD       Z3, Z1, Z1
+	VADDPD       Z1, Z4, Z1
+	VADDPD       13824(AX), Z1, Z1
+	VADDPD       Z1, Z2, Z1
+	VBROADCASTSD absMask<>+0(SB), Z2
+	VPANDQ       Z2, Z0, Z2
+	VBROADCASTSD inf<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z2, K1
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, (CX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	DECQ         DX
+	JNZ          vectors
+	VZEROUPPER
+	RET
+
 // func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·panelShiftAVX512(SB), NOSPLIT, $0-56

@@ -86,6 +86,12 @@ var kernels = []kernelRow{
 	{"Panel.concludeSums", ofStrip, func(o *operands) { o.panel.concludeSums(o.groups) }, finite, "", "", "total inverse inverseLow complement complementLow"},
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
 	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "inverse inverseLow complement complementLow"},
+	{"Panel.LogSumExps", ofStrip, func(o *operands) {
+		dst := o.dst[len(o.dst)-o.groups*Group:]
+		o.panel.LogSumExps(dst)
+		o.returns(dst...)
+		o.panel.LogSumExps(dst[3:])
+	}, anyValue, "", "dst", ""},
 	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},
 	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
 	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},

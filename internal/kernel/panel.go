@@ -238,6 +238,13 @@ func (c *Panel) LogSumExp(i int) float64 {
 	return sum + (rest + c.LogSumLow[i])
 }
 
+// logSumExpsGo sets dst to those of as many slices, from the first on.
+func (c *Panel) logSumExpsGo(dst []float64, first int) {
+	for i := first; i < len(dst); i++ {
+		dst[i] = c.LogSumExp(i)
+	}
+}
+
 // SetCertain sets the largest of the probabilities of slice i if it is next to
 // 1.
 func (c *Panel) SetCertain(i int, p []float64) {
