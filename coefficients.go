@@ -21,6 +21,9 @@ type coefficients struct {
 	// together is how many rows the buffer of smoothed has coefficients for, where
 	// rows are done several to a call: they stay in the first cache.
 	together int
+	// once is that there are rows of few classes for one panel only, in which sums
+	// of coefficients that are known are of no use later.
+	once bool
 }
 
 // of returns the coefficients of row i of the group, whose label is y, if it
@@ -54,6 +57,7 @@ func (b *batch) weighted(n int) {
 		if b.task.sideBySide(n) {
 			b.work.setClassWeights(b.task.settings.weight)
 			b.work.labelSums.known = math.MaxUint64 << cols
+			q.once = n <= kernel.Width
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
 	} else {
@@ -135,7 +139,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		copy(w.panel.NegLogSum[:width], w.panel.Factor[:])
 	}
 	switch {
-	case distribution || out.Data != nil && b.task.target == nil:
+	case distribution || out.Data != nil && (b.task.target == nil || q.once && !b.task.hasUniformSmoothing()):
 		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
 	case out.Data != nil && b.task.hasUniformSmoothing():
 		w.panel.SetSums(q.smoothed.sum(), width)
