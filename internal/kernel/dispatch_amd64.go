@@ -640,6 +640,7 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []floa
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	raceReadSlice(x[:len(q)])
 	if active == tierGo || len(q) == 0 {
 		s.addLossGo(q, x, max, negLogSum)
 		return s.joined()
@@ -650,6 +651,7 @@ func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float6
 }
 
 func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	raceReadSlice(x[:len(q)])
 	if active == tierGo || len(q) == 0 {
 		return s.addGo(q, x, max, negLogSum)
 	}
@@ -660,6 +662,7 @@ func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi,
 
 // WeightedLosses is weightedLossesGo.
 func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	raceReadRows(x, stride, len(to), n)
 	if active == tierGo || len(to) == 0 || n == 0 {
 		weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
 		return
@@ -669,6 +672,7 @@ func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride,
 }
 
 func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
+	raceReadRows(x, stride, len(to), n)
 	if active == tierGo || len(to) == 0 || n == 0 {
 		weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
 		return
@@ -682,7 +686,6 @@ func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, 
 func addLosses(s *LaneSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
 	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
 	raceReadRows(q, qStride, len(to), n)
-	raceReadRows(x, stride, len(to), n)
 	if active == tierAVX512 {
 		weightedLossAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
 	} else {
@@ -694,7 +697,6 @@ func addLosses(s *LaneSum, to []RowSums, q []float64, qStride int, x []float64, 
 func addLossesAndSums(s *LossAndSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
 	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
 	raceReadRows(q, qStride, len(to), n)
-	raceReadRows(x, stride, len(to), n)
 	if active == tierAVX512 {
 		weightedLossSumsAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
 	} else {
