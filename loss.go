@@ -86,6 +86,9 @@ func (l Loss) Mean() float64 {
 	if l.sum == (kernel.ExactRest{}) && l.weight == (kernel.ExactRest{}) && l.Weight != 0 {
 		return kernel.Canonical(l.Sum / l.Weight)
 	}
+	if mean, ok := l.ordinaryMean(); ok {
+		return mean
+	}
 	sum, weight := l.exact()
 	s, sExponent := sum.Pair()
 	w, wExponent := weight.Pair()
@@ -111,6 +114,22 @@ func (l Loss) Mean() float64 {
 	}
 	q, _ := new(big.Rat).Quo(rational(&sum), rational(&weight)).Float64()
 	return kernel.Canonical(q)
+}
+
+// ordinaryMean returns the mean of a sum in two words and a weight in one, neither
+// of them near the ends of the range, and whether that is what they are and their
+// quotient tells how it is rounded.
+func (l *Loss) ordinaryMean() (mean float64, ok bool) {
+	const least, most = 0x1p-400, 0x1p400
+	s, w := math.Abs(l.Sum), math.Abs(l.Weight)
+	mid, fits := l.sum.Mid()
+	if !fits || l.weight != (kernel.ExactRest{}) || l.Sum+mid != l.Sum || !(s >= least && s <= most && w >= least && w <= most) {
+		return 0, false
+	}
+	q := kernel.Pair{Hi: l.Sum, Lo: mid}.Over(kernel.Pair{Hi: l.Weight})
+	unsure := math.Abs(q.Hi) * 0x1p-99
+	mean = q.Hi + (q.Lo - unsure)
+	return mean, mean == q.Hi+(q.Lo+unsure)
 }
 
 // rational returns a finite sum as a rational number.

@@ -192,6 +192,9 @@ type ExactRest struct {
 	text string
 }
 
+// Mid returns the rest as one word, if it is one.
+func (r *ExactRest) Mid() (mid float64, ok bool) { return r.mid, r.low == 0 && r.text == "" }
+
 // Split returns the sum's value and its rest.
 func (s *ExactSum) Split() (value float64, rest ExactRest) {
 	value = s.Value()
