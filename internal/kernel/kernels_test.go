@@ -87,6 +87,7 @@ var kernels = []kernelRow{
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
 	{"Panel.concludeProbabilities", ofStrip, func(o *operands) { o.panel.concludeProbabilities(o.groups) }, finite, "", "", "inverse inverseLow complement complementLow"},
 	{"Panel.LogSumExps", ofStrip, func(o *operands) {
+		o.panel.LogSumExps(o.dst[o.n/2*o.stride:][:o.groups*Group])
 		dst := o.dst[len(o.dst)-o.groups*Group:]
 		o.panel.LogSumExps(dst)
 		o.returns(dst...)
