@@ -38,7 +38,7 @@ func (w *workspace) run(t task, units, work int) {
 		return
 	}
 	c := crews.Get().(*crew)
-	c.task, c.units = t, int64(units)
+	c.task, c.units, c.size = t, int64(units), int64(procs)
 	c.next.Store(0)
 	c.members.Add(procs - 1)
 	for range procs - 1 {
@@ -64,6 +64,7 @@ func goroutines(units, work int) int {
 type crew struct {
 	task    task
 	units   int64
+	size    int64 // how many goroutines it is
 	next    atomic.Int64
 	members sync.WaitGroup
 }
@@ -79,11 +80,28 @@ func (c *crew) help() {
 
 func (c *crew) work(w *workspace) {
 	for {
-		u := c.next.Add(1) - 1
-		if u >= c.units {
+		first, end := c.take()
+		if first == end {
 			break
 		}
-		c.task.do(w, int(u))
+		for u := first; u < end; u++ {
+			c.task.do(w, int(u))
+		}
+	}
+}
+
+// take returns the units to do next, from first to end, or none when there are no
+// more. Those of one goroutine follow each other as long as can be: each unit
+// fetches what the next one reads and writes, which another processor would have
+// to take back. But the last are taken one by one, so that all end together.
+func (c *crew) take() (first, end int64) {
+	for {
+		first = c.next.Load()
+		left := c.units - first
+		end = first + min(left, max(1, left/(2*c.size)))
+		if left == 0 || c.next.CompareAndSwap(first, end) {
+			return first, end
+		}
 	}
 }
 
