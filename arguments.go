@@ -172,20 +172,21 @@ func (s *source) smallDense(m mat.Matrix) bool {
 // extent is how many elements of storage m takes.
 func extent(m *blas64.General) int { return (m.Rows-1)*m.Stride + m.Cols }
 
-// smallDst is smallDense of a destination which has the shape of the input in,
-// and is seen at once to be its region or to share nothing with it.
-func smallDst(dst *mat.Dense, in *blas64.General) (out blas64.General, inPlace, ok bool) {
+// smallDst sets out to the storage of dst and reports true if dst has the shape of
+// the input in, and is seen at once to be its region or to share nothing with it;
+// else out is left empty.
+func smallDst(out *blas64.General, dst *mat.Dense, in *blas64.General) (inPlace, ok bool) {
 	if dst == nil {
-		return out, false, false
+		return false, false
 	}
-	out = dst.RawMatrix()
-	if out.Rows != in.Rows || out.Cols != in.Cols || out.Stride < out.Cols {
-		return out, false, false
-	}
-	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(out.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(in.Data)))
-	if out.Stride == in.Stride && len(out.Data) >= extent(in) {
+	*out = dst.RawMatrix()
+	if out.Rows == in.Rows && out.Cols == in.Cols && out.Stride == in.Stride && len(out.Data) >= extent(in) {
+		a, b := uintptr(unsafe.Pointer(unsafe.SliceData(out.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(in.Data)))
 		end := uintptr(extent(in)) * unsafe.Sizeof(out.Data[0])
-		return out, a == b, a == b || a+end <= b || b+end <= a
+		if a == b || a+end <= b || b+end <= a {
+			return a == b, true
+		}
 	}
-	return out, false, false
+	*out = blas64.General{}
+	return false, false
 }

@@ -594,8 +594,12 @@ func TestShortWay(t *testing.T) {
 		if !s.smallDense(in) {
 			continue
 		}
-		out, inPlace, ok := smallDst(dst, &s.raw)
+		var out blas64.General
+		inPlace, ok := smallDst(&out, dst, &s.raw)
 		if !ok {
+			if out.Data != nil {
+				t.Fatalf("dst %+v, input %+v: storage", dst.RawMatrix(), in.RawMatrix())
+			}
 			continue
 		}
 		let++

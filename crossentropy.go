@@ -48,9 +48,8 @@ import (
 //
 // See Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, Rethinking the Inception
 // Architecture for Computer Vision, CVPR 2016, for label smoothing.
-func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	var loss Loss
-	_, err := crossEntropy(&loss, "CrossEntropy", output{}, logits, target, opts)
+func CrossEntropy(logits mat.Matrix, target []int, opts *Options) (loss Loss, err error) {
+	_, err = crossEntropy(&loss, "CrossEntropy", output{}, logits, target, opts)
 	return loss, err
 }
 
@@ -95,9 +94,8 @@ func CrossEntropyEach(dst []float64, logits mat.Matrix, target []int, opts *Opti
 // opts.Reduction is neither Mean nor Sum. It returns a *ValueError also for a
 // negative sample weight with Mean, whose denominator would mean nothing. On an
 // error dst is neither sized nor written.
-func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (Loss, error) {
-	var loss Loss
-	_, err := crossEntropy(&loss, "CrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
+func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Options) (loss Loss, err error) {
+	_, err = crossEntropy(&loss, "CrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
 	return loss, err
 }
 
@@ -132,9 +130,8 @@ func CrossEntropyGrad(dst *mat.Dense, logits mat.Matrix, target []int, opts *Opt
 // row. It then returns a *ValueError for the first option, in their order,
 // whose value is not allowed, and else for the first target, by rows, that is
 // negative or not finite; the Loss is then zero.
-func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (Loss, error) {
-	var loss Loss
-	_, err := softCrossEntropy(&loss, "SoftCrossEntropy", output{}, logits, target, opts)
+func SoftCrossEntropy(logits, target mat.Matrix, opts *Options) (loss Loss, err error) {
+	_, err = softCrossEntropy(&loss, "SoftCrossEntropy", output{}, logits, target, opts)
 	return loss, err
 }
 
@@ -179,9 +176,8 @@ func SoftCrossEntropyEach(dst []float64, logits, target mat.Matrix, opts *Option
 // options, with a string if opts.Reduction is neither Mean nor Sum. It returns
 // a *ValueError also for a negative sample weight with Mean, whose denominator
 // would mean nothing. On an error dst is neither sized nor written.
-func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (Loss, error) {
-	var loss Loss
-	_, err := softCrossEntropy(&loss, "SoftCrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
+func SoftCrossEntropyGrad(dst *mat.Dense, logits, target mat.Matrix, opts *Options) (loss Loss, err error) {
+	_, err = softCrossEntropy(&loss, "SoftCrossEntropyGrad", output{grad: dst, wantsGrad: true}, logits, target, opts)
 	return loss, err
 }
 
@@ -218,15 +214,13 @@ func (o *output) check(fn string, rows, cols int, inputs ...argument) {
 func (o *output) small(x *source, input mat.Matrix, dst *blas64.General) (inPlace, ok bool) {
 	ok = x.smallDense(input)
 	if ok && o.wantsGrad {
-		var out blas64.General
-		if out, inPlace, ok = smallDst(o.grad, &x.raw); ok {
-			*dst = out
-		}
+		inPlace, ok = smallDst(dst, o.grad, &x.raw)
 	}
 	return inPlace, ok && (o.each == nil || len(o.each) == x.rows)
 }
 
-// crossEntropy is the functions with labels. It sets loss, which is zero.
+// crossEntropy is the functions with labels. It sets loss, which is zero: the
+// result of its caller, for to copy a Loss takes as long as some rows do.
 func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target []int, opts *Options) (each []float64, err error) {
 	w := workspaces.Get().(*workspace)
 	t := &w.entropy
@@ -244,7 +238,8 @@ func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target [
 	}
 	t.target, t.inPlace = target, inPlace
 	t.setOutput(&out)
-	weight, ignored := t.settings.lossWeight(target)
+	var weight kernel.ExactSum
+	ignored := t.settings.addLossWeight(&weight, target)
 	return w.runEntropy(loss, &weight, ignored), nil
 }
 
@@ -279,7 +274,8 @@ func softCrossEntropy(loss *Loss, fn string, out output, logits, target mat.Matr
 	}
 	t.inPlace = inPlace || softInPlace
 	t.setOutput(&out)
-	weight, ignored := t.settings.softLossWeight(x.rows)
+	var weight kernel.ExactSum
+	ignored := t.settings.addSoftLossWeight(&weight, x.rows)
 	return w.runEntropy(loss, &weight, ignored), nil
 }
 
@@ -327,18 +323,19 @@ func (t *entropy) setOutput(out *output) {
 // of the rows where these are wanted.
 func (w *workspace) runEntropy(loss *Loss, weight *kernel.ExactSum, ignored int) (each []float64) {
 	t := &w.entropy
-	rows, cols := t.logits.rows, t.logits.cols
+	rows := t.logits.rows
 	t.divisor = newDivisor(t.settings.reduction, weight)
 	t.plain = t.settings.weight == nil && t.settings.sampleWeight == nil && ignored == 0
-	size, correct := t.unitRows(), 0
+	correct := 0
 	if ignored == rows {
 		// Nothing is to be read.
 		t.clear()
 		loss.set(new(kernel.ExactSum), weight, rows, ignored)
-	} else if rows <= size && cols < hugeRow {
+	} else if t.isOneUnit() {
 		correct = t.rows(w, 0, rows)
 		loss.set(w.sum.Total(), weight, rows, ignored)
 	} else {
+		size := t.unitRows()
 		t.runUnits(w, (rows+size-1)/size)
 		var sum kernel.ExactSum
 		for u := range t.sums {
@@ -395,6 +392,13 @@ func (t *entropy) spreads() bool {
 	// goroutines with rows of their own do.
 	rounds := (rows + procs - 1) / procs
 	return 4*procs*rounds > rows*(procs+3)
+}
+
+// isOneUnit reports whether all rows are a unit, for one goroutine.
+func (t *entropy) isOneUnit() bool {
+	rows, cols := t.logits.rows, t.logits.cols
+	// Of a small call that is seen without a division.
+	return max(rows, cols) <= smallWork && rows*cols <= smallWork || rows <= t.unitRows() && cols < hugeRow
 }
 
 // unitRows is how many rows a unit has.

@@ -150,8 +150,9 @@ const (
 func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	var in source
 	if in.smallDense(x) {
-		if out, _, ok := smallDst(dst, &in.raw); ok {
-			t := normalization{op: op, in: in.raw, out: out, dim: checkDim(fn, dim)}
+		t := normalization{op: op, in: in.raw}
+		if _, ok := smallDst(&t.out, dst, &in.raw); ok {
+			t.dim = checkDim(fn, dim)
 			if t.runsSmall() {
 				t.runSmall()
 				return

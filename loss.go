@@ -82,9 +82,14 @@ func (l *Loss) exact() (sum, weight kernel.ExactSum) {
 // doubles, and where Sum or Weight is too large for a double. It is NaN when
 // Weight is 0, as where every row is ignored.
 func (l Loss) Mean() float64 {
-	// Of two doubles division itself is rounded once.
-	if l.sum == (kernel.ExactRest{}) && l.weight == (kernel.ExactRest{}) && l.Weight != 0 {
-		return kernel.Canonical(l.Sum / l.Weight)
+	if l.weight == (kernel.ExactRest{}) {
+		switch {
+		case l.Weight == 0:
+			return kernel.NaN
+		case l.sum == (kernel.ExactRest{}):
+			// Of two doubles division itself is rounded once.
+			return kernel.Canonical(l.Sum / l.Weight)
+		}
 	}
 	if mean, ok := l.ordinaryMean(); ok {
 		return mean
@@ -116,14 +121,21 @@ func (l Loss) Mean() float64 {
 	return kernel.Canonical(q)
 }
 
-// ordinaryMean returns the mean of a sum in two words and a weight in one, neither
-// of them near the ends of the range, and whether that is what they are and their
-// quotient tells how it is rounded.
+// ordinaryMean returns the mean of a sum in two words, or of any by a power of two,
+// and a weight in one, neither of them near the ends of the range, and whether that
+// is what they are and their quotient tells how it is rounded.
 func (l *Loss) ordinaryMean() (mean float64, ok bool) {
 	const least, most = 0x1p-400, 0x1p400
 	s, w := math.Abs(l.Sum), math.Abs(l.Weight)
+	if l.weight != (kernel.ExactRest{}) || !(s >= least && s <= most && w >= least && w <= most) {
+		return 0, false
+	}
+	if math.Float64bits(w)<<12 == 0 {
+		// Divided by a power of two, a number of rows say, the sum rounds as it is.
+		return l.Sum / l.Weight, true
+	}
 	mid, fits := l.sum.Mid()
-	if !fits || l.weight != (kernel.ExactRest{}) || l.Sum+mid != l.Sum || !(s >= least && s <= most && w >= least && w <= most) {
+	if !fits || l.Sum+mid != l.Sum {
 		return 0, false
 	}
 	q := kernel.Pair{Hi: l.Sum, Lo: mid}.Over(kernel.Pair{Hi: l.Weight})

@@ -188,29 +188,37 @@ const fewRows = kernel.Lanes
 // rows that count of class weight times sample weight, each product rounded,
 // and the number of the other rows.
 func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int) {
+	ignored = s.addLossWeight(&weight, target)
+	return weight, ignored
+}
+
+// addLossWeight is lossWeight, which adds to sum.
+func (s *settings) addLossWeight(sum *kernel.ExactSum, target []int) (ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
-		if s.ignored.none() {
-			return kernel.ExactOfOne(float64(len(target))), 0
+		if !s.ignored.none() {
+			for _, y := range target {
+				ignored += s.ignored.one(y)
+			}
 		}
-		for _, y := range target {
-			ignored += s.ignored.one(y)
-		}
-		return kernel.ExactOfOne(float64(len(target) - ignored)), ignored
+		sum.Add(float64(len(target) - ignored))
+		return ignored
 	}
 	// By panels, without a branch on what a row is.
 	if n := len(target); n <= fewRows {
 		var product [fewRows]float64
 		ignored = s.panelWeights(product[:n], target, 0)
-		return kernel.ExactOf(product[:n]), ignored
+		sum.AddAll(product[:n])
+		return ignored
 	}
-	var sum kernel.LossSum
+	var all kernel.LossSum
 	var product [kernel.Width]float64
 	for i := 0; i < len(target); i += kernel.Width {
 		n := min(kernel.Width, len(target)-i)
 		ignored += s.panelWeights(product[:n], target, i)
-		sum.AddPanel(product[:n])
+		all.AddPanel(product[:n])
 	}
-	return *sum.Total(), ignored
+	sum.Merge(all.Total())
+	return ignored
 }
 
 // panelWeights sets product to class weight times sample weight of the rows from
@@ -242,17 +250,18 @@ func (s *settings) panelWeights(product []float64, target []int, first int) (ign
 	return ignored
 }
 
-// softLossWeight returns the sum of the sample weights of the rows of a
-// batch whose targets are distributions, and the number of rows that do not
-// count.
-func (s *settings) softLossWeight(rows int) (weight kernel.ExactSum, ignored int) {
+// addSoftLossWeight adds to sum the sample weights of the rows of a batch whose
+// targets are distributions, and returns the number of rows that do not count.
+func (s *settings) addSoftLossWeight(sum *kernel.ExactSum, rows int) (ignored int) {
 	if s.sampleWeight == nil {
-		return kernel.ExactOfOne(float64(rows)), 0
+		sum.Add(float64(rows))
+		return 0
 	}
 	for _, w := range s.sampleWeight {
 		if w == 0 {
 			ignored++
 		}
 	}
-	return kernel.ExactOf(s.sampleWeight), ignored
+	sum.AddAll(s.sampleWeight)
+	return ignored
 }

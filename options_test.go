@@ -190,11 +190,12 @@ func TestLossWeight(t *testing.T) {
 		}
 	}
 	s := settings{sampleWeight: []float64{1, 0, -3}}
-	if weight, ignored := s.softLossWeight(3); weight.Value() != -2 || ignored != 1 {
+	var weight kernel.ExactSum
+	if ignored := s.addSoftLossWeight(&weight, 3); weight.Value() != -2 || ignored != 1 {
 		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
-	s = settings{}
-	if weight, ignored := s.softLossWeight(3); weight.Value() != 3 || ignored != 0 {
+	s, weight = settings{}, kernel.ExactSum{}
+	if ignored := s.addSoftLossWeight(&weight, 3); weight.Value() != 3 || ignored != 0 {
 		t.Errorf("soft: %v, %d", weight.Value(), ignored)
 	}
 }

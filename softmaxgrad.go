@@ -127,11 +127,11 @@ func (t *vectorJacobian) small(dst *mat.Dense, logp, upstream mat.Matrix) (ok bo
 	if t.dim != 1 && t.dim != -1 || !t.logp.smallDense(logp) || !t.upstream.smallDense(upstream) {
 		return false
 	}
-	if _, _, ok := smallDst(dst, &t.upstream.raw); !ok {
+	if _, ok := smallDst(&t.out, dst, &t.upstream.raw); !ok {
 		return false
 	}
 	t.dim = 1
-	t.out, _, ok = smallDst(dst, &t.logp.raw)
+	_, ok = smallDst(&t.out, dst, &t.logp.raw)
 	return ok
 }
 

@@ -25,9 +25,6 @@ type ExactSum struct {
 	wide         *wideSum
 }
 
-// ExactOfOne returns the sum of the finite x alone.
-func ExactOfOne(x float64) ExactSum { return ExactSum{hi: x} }
-
 // Add adds x to the sum.
 //
 // The chains of dependent operations from one call to the next are one
@@ -42,7 +39,7 @@ func (s *ExactSum) Add(x float64) {
 	s.hi, s.mid = hi, mid
 }
 
-// addAll adds all of x.
+// addAll is AddAll for few terms.
 func (s *ExactSum) addAll(x []float64) {
 	hi, mid := s.hi, s.mid
 	for _, v := range x {

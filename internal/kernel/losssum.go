@@ -51,19 +51,19 @@ type LossSum struct {
 	rest [Width]float64
 }
 
-// ExactOf returns the sum of x.
-func ExactOf(x []float64) (sum ExactSum) {
+// AddAll adds all of x.
+func (s *ExactSum) AddAll(x []float64) {
 	if len(x) < fewestInLanes {
-		sum.addAll(x)
-		return sum
+		s.addAll(x)
+		return
 	}
-	var s LossSum
+	var all LossSum
 	for len(x) > Width {
-		s.AddPanel(x[:Width])
+		all.AddPanel(x[:Width])
 		x = x[Width:]
 	}
-	s.AddPanel(x)
-	return *s.Total()
+	all.AddPanel(x)
+	s.Merge(all.Total())
 }
 
 // Reset empties the sum.
