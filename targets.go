@@ -155,40 +155,51 @@ func (s *settings) countsSoft(row int) bool {
 // checkSoftTargets returns a *ValueError for the first target probability, of
 // a row that counts, that is negative or not finite.
 func (s *settings) checkSoftTargets(soft *source) error {
-	const rows, cols = 16, 256
-	switch soft.kind {
-	case sourceDense:
-		if s.sampleWeight == nil && soft.raw.Stride == soft.cols {
-			if areSoftTargets(soft.raw.Data[:soft.rows*soft.cols]) {
-				return nil
-			}
-			return s.findSoftTarget(soft, 0)
-		}
-		for i := range soft.rows {
-			if s.countsSoft(i) && !areSoftTargets(soft.raw.Data[i*soft.raw.Stride:][:soft.cols]) {
-				return s.findSoftTarget(soft, i)
-			}
-		}
-		return nil
-	case sourceTransposed:
-		buf := getBuffer(rows * cols)
-		defer putBuffer(buf)
-		for i := 0; i < soft.rows; i += rows {
-			n := min(rows, soft.rows-i)
-			for j := 0; j < soft.cols; j += cols {
-				data, stride := soft.block(buf, i, j, n, min(cols, soft.cols-j))
-				for k := range n {
-					if s.countsSoft(i+k) && !kernel.AreSoftTargets(data[k*stride:][:stride]) {
-						// There may be others, in rows above.
-						return s.findSoftTarget(soft, i)
-					}
-				}
-			}
-		}
-		return nil
-	default:
+	if soft.kind == sourceForeign {
 		return s.findSoftTarget(soft, 0)
 	}
+	// The rows that count are looked at as they lie.
+	raw := &soft.raw
+	for first, end := 0, 0; first < soft.rows; first = end + 1 {
+		if end = first; !s.countsSoft(end) {
+			continue
+		}
+		if s.sampleWeight == nil {
+			end = soft.rows
+		}
+		for end < soft.rows && s.countsSoft(end) {
+			end++
+		}
+		var all bool
+		if soft.kind == sourceDense {
+			all = areSoftTargetRows(raw.Data[first*raw.Stride:], raw.Stride, end-first, raw.Cols)
+		} else {
+			all = areSoftTargetRows(raw.Data[first:], raw.Stride, raw.Rows, end-first)
+		}
+		if !all {
+			return s.findSoftTarget(soft, first)
+		}
+	}
+	return nil
+}
+
+// areSoftTargetRows is areSoftTargets of rows of n entries, stride apart.
+func areSoftTargetRows(x []float64, stride, rows, n int) bool {
+	if stride == n {
+		return areSoftTargets(x[:rows*n])
+	}
+	most := max(1, kernel.PieceLen/n)
+	for i := 0; i < rows; i += most {
+		x := x[i*stride:]
+		if n > kernel.PieceLen {
+			if !areSoftTargets(x[:n]) {
+				return false
+			}
+		} else if !kernel.RowsAreBetween(x, stride, min(most, rows-i), n, 0, math.MaxFloat64) {
+			return false
+		}
+	}
+	return true
 }
 
 // areSoftTargets is kernel.AreSoftTargets in pieces.

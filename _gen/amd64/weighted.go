@@ -464,13 +464,18 @@ func (g *generator) test(m mask) reg.GPVirtual {
 // difference to either end has its highest bit set where a number is outside.
 // Adding +0 leaves no -0.
 func (g *generator) areBetween() {
-	g.function("areBetween", "func(x *float64, n int, least, most float64) bool", "is areBetweenGo for n > 0 entries.")
-	x, n := g.param("x"), g.param("n")
+	g.function("areBetween", "func(x *float64, stride, n, rows int, least, most float64) bool", "is areBetweenGo for n > 0 entries of rows > 0.")
+	begin, stride, rows := g.param("x"), g.param("stride"), g.param("rows")
+	g.SHLQ(Imm(3), stride)
 	least := g.broadcast(address(g.Param("least")))
 	width := g.intSub(g.broadcast(address(g.Param("most"))), least)
 	g.keep("zero")
 	signs := g.zero()
 	w := g.width()
+	n, odd := g.param("n"), g.GP64()
+	g.MOVQ(n, odd)
+	g.ANDQ(imm(w-1), odd)
+	rest := g.remaining(odd)
 	entry := func(v Op) {
 		above := g.intSub(g.add(g.loaded("zero"), v), least)
 		below := g.intSub(width, above)
@@ -481,7 +486,11 @@ func (g *generator) areBetween() {
 			g.VORPD(below, signs, signs)
 		}
 	}
-	g.loop("four", n, 4*w, func() {
+	g.Label("row")
+	x, left := g.GP64(), g.GP64()
+	g.MOVQ(begin, x)
+	g.MOVQ(n, left)
+	g.loop("four", left, 4*w, func() {
 		for i := range w / 2 {
 			g.PREFETCHT0(Mem{Base: x, Disp: farAhead + 64*i})
 		}
@@ -490,14 +499,17 @@ func (g *generator) areBetween() {
 		}
 		g.ADDQ(imm(32*w), x)
 	})
-	g.loop("one", n, w, func() {
+	g.loop("one", left, w, func() {
 		entry(Mem{Base: x})
 		g.ADDQ(imm(8*w), x)
 	})
-	g.TESTQ(n, n)
+	g.TESTQ(odd, odd)
 	g.JZ(LabelRef("done"))
-	entry(g.loadMasked(Mem{Base: x}, g.remaining(n), least))
+	entry(g.loadMasked(Mem{Base: x}, rest, least))
 	g.Label("done")
+	g.ADDQ(stride, begin)
+	g.DECQ(rows)
+	g.JNZ(LabelRef("row"))
 	var bits reg.GPVirtual
 	if g.wide {
 		m := g.K()

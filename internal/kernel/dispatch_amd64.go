@@ -759,16 +759,17 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return addLanesAVX2(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
-// AreBetween is areBetweenGo.
-func AreBetween(x []float64, least, most float64) bool {
-	raceReadSlice(x)
-	switch {
-	case active == tierGo || len(x) == 0:
-		return areBetweenGo(x, least, most)
-	case active == tierAVX512:
-		return areBetweenAVX512(&x[0], len(x), least, most)
+// RowsAreBetween is rowsAreBetweenGo.
+func RowsAreBetween(x []float64, stride, rows, n int, least, most float64) bool {
+	x = rowsOf(x, stride, n, rows)
+	raceReadRows(x, stride, rows, n)
+	switch active {
+	case tierGo:
+		return rowsAreBetweenGo(x, stride, rows, n, least, most)
+	case tierAVX512:
+		return areBetweenAVX512(&x[0], stride, n, rows, least, most)
 	default:
-		return areBetweenAVX2(&x[0], len(x), least, most)
+		return areBetweenAVX2(&x[0], stride, n, rows, least, most)
 	}
 }
 

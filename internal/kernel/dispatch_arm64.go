@@ -536,13 +536,18 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return !addLanesNEON(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
-// AreBetween is areBetweenGo.
-func AreBetween(x []float64, least, most float64) bool {
-	raceReadSlice(x)
-	if active == tierGo || len(x) == 0 {
-		return areBetweenGo(x, least, most)
+// RowsAreBetween is rowsAreBetweenGo.
+func RowsAreBetween(x []float64, stride, rows, n int, least, most float64) bool {
+	raceReadRows(x, stride, rows, n)
+	if active == tierGo {
+		return rowsAreBetweenGo(x, stride, rows, n, least, most)
 	}
-	return areBetweenNEON(&x[0], len(x), least, most)
+	for i := range rows {
+		if row := x[i*stride:][:n]; !areBetweenNEON(&row[0], n, least, most) {
+			return false
+		}
+	}
+	return true
 }
 
 func IndexOf(x []float64, v float64) int {

@@ -131,8 +131,10 @@ func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStrid
 
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
 
-// AreBetween is areBetweenGo.
-func AreBetween(x []float64, least, most float64) bool { return areBetweenGo(x, least, most) }
+// RowsAreBetween is rowsAreBetweenGo.
+func RowsAreBetween(x []float64, stride, rows, n int, least, most float64) bool {
+	return rowsAreBetweenGo(x, stride, rows, n, least, most)
+}
 
 func IndexOf(x []float64, v float64) int { return indexOfGo(x, v) }
 

@@ -30,7 +30,7 @@ func TestNEONNothing(t *testing.T) {
 		if loss, sum := WeightedLossAndSum(nil, nil, 1, 0); loss != (Accumulator{}) || sum != (Accumulator{}) {
 			t.Errorf("WeightedLossAndSum of nothing = %v, %v", loss, sum)
 		}
-		if !AreSoftTargets(nil) || IndexOf(nil, 1) != -1 || addLanes(new(laneSums), nil, nil) {
+		if !AreBetween(nil, 0, 1) || IndexOf(nil, 1) != -1 || addLanes(new(laneSums), nil, nil) {
 			t.Error("there is something in nothing")
 		}
 		one := make([]float64, Group)

@@ -198,10 +198,10 @@ func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo
 //go:noescape
 func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 
-// areBetweenAVX2 is areBetweenGo for n > 0 entries.
+// areBetweenAVX2 is areBetweenGo for n > 0 entries of rows > 0.
 //
 //go:noescape
-func areBetweenAVX2(x *float64, n int, least float64, most float64) bool
+func areBetweenAVX2(x *float64, stride int, n int, rows int, least float64, most float64) bool
 
 // indexOfAVX2 is indexOfGo for n entries and a v that is not NaN.
 //

@@ -5266,81 +5266,94 @@ done:
 	VZEROUPPER
 	RET
 
-// func areBetweenAVX2(x *float64, n int, least float64, most float64) bool
+// func areBetweenAVX2(x *float64, stride int, n int, rows int, least float64, most float64) bool
 // Requires: AVX, AVX2, CMOV, MMX+
-TEXT ·areBetweenAVX2(SB), NOSPLIT, $0-33
+TEXT ·areBetweenAVX2(SB), NOSPLIT, $0-49
 	MOVQ         x+0(FP), AX
-	MOVQ         n+8(FP), CX
-	VBROADCASTSD least+16(FP), Y0
-	VBROADCASTSD most+24(FP), Y1
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+24(FP), DX
+	SHLQ         $0x03, CX
+	VBROADCASTSD least+32(FP), Y0
+	VBROADCASTSD most+40(FP), Y1
 	VPSUBQ       Y0, Y1, Y1
 	VXORPD       Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3
+	MOVQ         n+16(FP), BX
+	MOVQ         BX, SI
+	ANDQ         $0x03, SI
+	MOVQ         $0x00000004, R8
+	CMPQ         SI, R8
+	MOVQ         SI, DI
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	LEAQ         laneMasks<>+32(SB), R8
+	VMOVUPD      (R8)(DI*8), Y4
+
+row:
+	MOVQ AX, DI
+	MOVQ BX, R8
 
 four:
-	CMPQ       CX, $0x10
+	CMPQ       R8, $0x10
 	JLT        fourDone
-	PREFETCHT0 2048(AX)
-	PREFETCHT0 2112(AX)
-	VADDPD     (AX), Y2, Y4
-	VPSUBQ     Y0, Y4, Y4
-	VPSUBQ     Y4, Y1, Y5
-	VORPD      Y4, Y5, Y5
-	VORPD      Y5, Y3, Y3
-	VADDPD     32(AX), Y2, Y4
-	VPSUBQ     Y0, Y4, Y4
-	VPSUBQ     Y4, Y1, Y5
-	VORPD      Y4, Y5, Y5
-	VORPD      Y5, Y3, Y3
-	VADDPD     64(AX), Y2, Y4
-	VPSUBQ     Y0, Y4, Y4
-	VPSUBQ     Y4, Y1, Y5
-	VORPD      Y4, Y5, Y5
-	VORPD      Y5, Y3, Y3
-	VADDPD     96(AX), Y2, Y4
-	VPSUBQ     Y0, Y4, Y4
-	VPSUBQ     Y4, Y1, Y5
-	VORPD      Y4, Y5, Y5
-	VORPD      Y5, Y3, Y3
-	ADDQ       $0x00000080, AX
-	SUBQ       $0x10, CX
+	PREFETCHT0 2048(DI)
+	PREFETCHT0 2112(DI)
+	VADDPD     (DI), Y2, Y5
+	VPSUBQ     Y0, Y5, Y5
+	VPSUBQ     Y5, Y1, Y6
+	VORPD      Y5, Y6, Y6
+	VORPD      Y6, Y3, Y3
+	VADDPD     32(DI), Y2, Y5
+	VPSUBQ     Y0, Y5, Y5
+	VPSUBQ     Y5, Y1, Y6
+	VORPD      Y5, Y6, Y6
+	VORPD      Y6, Y3, Y3
+	VADDPD     64(DI), Y2, Y5
+	VPSUBQ     Y0, Y5, Y5
+	VPSUBQ     Y5, Y1, Y6
+	VORPD      Y5, Y6, Y6
+	VORPD      Y6, Y3, Y3
+	VADDPD     96(DI), Y2, Y5
+	VPSUBQ     Y0, Y5, Y5
+	VPSUBQ     Y5, Y1, Y6
+	VORPD      Y5, Y6, Y6
+	VORPD      Y6, Y3, Y3
+	ADDQ       $0x00000080, DI
+	SUBQ       $0x10, R8
 	JMP        four
 
 fourDone:
 one:
-	CMPQ   CX, $0x04
+	CMPQ   R8, $0x04
 	JLT    oneDone
-	VADDPD (AX), Y2, Y4
-	VPSUBQ Y0, Y4, Y4
-	VPSUBQ Y4, Y1, Y5
-	VORPD  Y4, Y5, Y5
-	VORPD  Y5, Y3, Y3
-	ADDQ   $0x20, AX
-	SUBQ   $0x04, CX
+	VADDPD (DI), Y2, Y5
+	VPSUBQ Y0, Y5, Y5
+	VPSUBQ Y5, Y1, Y6
+	VORPD  Y5, Y6, Y6
+	VORPD  Y6, Y3, Y3
+	ADDQ   $0x20, DI
+	SUBQ   $0x04, R8
 	JMP    one
 
 oneDone:
-	TESTQ      CX, CX
+	TESTQ      SI, SI
 	JZ         done
-	MOVQ       $0x00000004, DX
-	CMPQ       CX, DX
-	CMOVQGT    DX, CX
-	NEGQ       CX
-	LEAQ       laneMasks<>+32(SB), DX
-	VMOVUPD    (DX)(CX*8), Y4
-	VMASKMOVPD (AX), Y4, Y5
-	VBLENDVPD  Y4, Y5, Y0, Y4
-	VADDPD     Y4, Y2, Y2
-	VPSUBQ     Y0, Y2, Y0
-	VPSUBQ     Y0, Y1, Y1
-	VORPD      Y0, Y1, Y1
-	VORPD      Y1, Y3, Y3
+	VMASKMOVPD (DI), Y4, Y5
+	VBLENDVPD  Y4, Y5, Y0, Y5
+	VADDPD     Y5, Y2, Y5
+	VPSUBQ     Y0, Y5, Y5
+	VPSUBQ     Y5, Y1, Y6
+	VORPD      Y5, Y6, Y6
+	VORPD      Y6, Y3, Y3
 
 done:
+	ADDQ      CX, AX
+	DECQ      DX
+	JNZ       row
 	VMOVMSKPD Y3, AX
 	TESTL     AX, AX
 	SETEQ     AL
-	MOVB      AL, ret+32(FP)
+	MOVB      AL, ret+48(FP)
 	VZEROUPPER
 	RET
 

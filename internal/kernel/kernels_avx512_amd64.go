@@ -206,10 +206,10 @@ func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, 
 //go:noescape
 func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
 
-// areBetweenAVX512 is areBetweenGo for n > 0 entries.
+// areBetweenAVX512 is areBetweenGo for n > 0 entries of rows > 0.
 //
 //go:noescape
-func areBetweenAVX512(x *float64, n int, least float64, most float64) bool
+func areBetweenAVX512(x *float64, stride int, n int, rows int, least float64, most float64) bool
 
 // indexOfAVX512 is indexOfGo for n entries and a v that is not NaN.
 //

@@ -5767,75 +5767,87 @@ done:
 	VZEROUPPER
 	RET
 
-// func areBetweenAVX512(x *float64, n int, least float64, most float64) bool
+// func areBetweenAVX512(x *float64, stride int, n int, rows int, least float64, most float64) bool
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·areBetweenAVX512(SB), NOSPLIT, $0-33
+TEXT ·areBetweenAVX512(SB), NOSPLIT, $0-49
 	MOVQ         x+0(FP), AX
-	MOVQ         n+8(FP), CX
-	VBROADCASTSD least+16(FP), Z0
-	VBROADCASTSD most+24(FP), Z1
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+24(FP), DX
+	SHLQ         $0x03, CX
+	VBROADCASTSD least+32(FP), Z0
+	VBROADCASTSD most+40(FP), Z1
 	VPSUBQ       Z0, Z1, Z1
 	VXORPD       Z2, Z2, Z2
 	VXORPD       Z3, Z3, Z3
+	MOVQ         n+16(FP), BX
+	MOVQ         BX, SI
+	ANDQ         $0x07, SI
+	MOVQ         $0x000000ff, DI
+	BZHIQ        SI, DI, DI
+	KMOVB        DI, K1
+
+row:
+	MOVQ AX, DI
+	MOVQ BX, R8
 
 four:
-	CMPQ       CX, $0x20
+	CMPQ       R8, $0x20
 	JLT        fourDone
-	PREFETCHT0 2048(AX)
-	PREFETCHT0 2112(AX)
-	PREFETCHT0 2176(AX)
-	PREFETCHT0 2240(AX)
-	VADDPD     (AX), Z2, Z4
+	PREFETCHT0 2048(DI)
+	PREFETCHT0 2112(DI)
+	PREFETCHT0 2176(DI)
+	PREFETCHT0 2240(DI)
+	VADDPD     (DI), Z2, Z4
 	VPSUBQ     Z0, Z4, Z4
 	VPSUBQ     Z4, Z1, Z5
 	VPTERNLOGQ $0xfe, Z4, Z5, Z3
-	VADDPD     64(AX), Z2, Z4
+	VADDPD     64(DI), Z2, Z4
 	VPSUBQ     Z0, Z4, Z4
 	VPSUBQ     Z4, Z1, Z5
 	VPTERNLOGQ $0xfe, Z4, Z5, Z3
-	VADDPD     128(AX), Z2, Z4
+	VADDPD     128(DI), Z2, Z4
 	VPSUBQ     Z0, Z4, Z4
 	VPSUBQ     Z4, Z1, Z5
 	VPTERNLOGQ $0xfe, Z4, Z5, Z3
-	VADDPD     192(AX), Z2, Z4
+	VADDPD     192(DI), Z2, Z4
 	VPSUBQ     Z0, Z4, Z4
 	VPSUBQ     Z4, Z1, Z5
 	VPTERNLOGQ $0xfe, Z4, Z5, Z3
-	ADDQ       $0x00000100, AX
-	SUBQ       $0x20, CX
+	ADDQ       $0x00000100, DI
+	SUBQ       $0x20, R8
 	JMP        four
 
 fourDone:
 one:
-	CMPQ       CX, $0x08
+	CMPQ       R8, $0x08
 	JLT        oneDone
-	VADDPD     (AX), Z2, Z4
+	VADDPD     (DI), Z2, Z4
 	VPSUBQ     Z0, Z4, Z4
 	VPSUBQ     Z4, Z1, Z5
 	VPTERNLOGQ $0xfe, Z4, Z5, Z3
-	ADDQ       $0x40, AX
-	SUBQ       $0x08, CX
+	ADDQ       $0x40, DI
+	SUBQ       $0x08, R8
 	JMP        one
 
 oneDone:
-	TESTQ      CX, CX
+	TESTQ      SI, SI
 	JZ         done
-	MOVQ       $0x000000ff, DX
-	BZHIQ      CX, DX, DX
-	KMOVB      DX, K1
 	VMOVAPD    Z0, Z4
-	VMOVUPD    (AX), K1, Z4
-	VADDPD     Z4, Z2, Z2
-	VPSUBQ     Z0, Z2, Z0
-	VPSUBQ     Z0, Z1, Z1
-	VPTERNLOGQ $0xfe, Z0, Z1, Z3
+	VMOVUPD    (DI), K1, Z4
+	VADDPD     Z4, Z2, Z4
+	VPSUBQ     Z0, Z4, Z4
+	VPSUBQ     Z4, Z1, Z5
+	VPTERNLOGQ $0xfe, Z4, Z5, Z3
 
 done:
+	ADDQ     CX, AX
+	DECQ     DX
+	JNZ      row
 	VPMOVQ2M Z3, K1
 	KMOVB    K1, AX
 	TESTL    AX, AX
 	SETEQ    AL
-	MOVB     AL, ret+32(FP)
+	MOVB     AL, ret+48(FP)
 	VZEROUPPER
 	RET
 

@@ -47,6 +47,11 @@ var kernels = []kernelRow{
 			o.returns(0)
 		}
 	}, anyValue, "q", "", ""},
+	{"RowsAreBetween", ofManyRows, func(o *operands) {
+		all := RowsAreBetween(o.q, o.stride, o.rows, o.cols, 0, math.MaxFloat64)
+		some := RowsAreBetween(o.q, o.stride, (o.rows+1)/2, (o.cols+1)/2, 0x1p-60, 0.75)
+		o.returns(map[bool]float64{true: 1}[all], map[bool]float64{true: 1}[some])
+	}, anyValue, "q", "", ""},
 	{"IndexOf", ofSlice, func(o *operands) { o.returns(float64(IndexOf(o.x, o.max))) }, anyValue, "x", "", ""},
 	{"VectorJacobianOf", ofSlice, func(o *operands) { VectorJacobianOf(o.dst, o.x, o.q, 0.75, 0x1p-60) }, anyValue, "x q", "dst", ""},
 	{"VectorJacobianRows", ofManyRows, func(o *operands) {

@@ -323,11 +323,22 @@ func WeightedLargest(term, q float64, f Factors, sum Accumulator, complement, co
 	return w.Largest(term, q, complement, complementLow)
 }
 
-// AreSoftTargets reports whether all of x are finite and not negative.
-func AreSoftTargets(x []float64) bool { return AreBetween(x, 0, math.MaxFloat64) }
-
-// areBetweenGo reports whether all of x are from least to most, two numbers that
+// AreBetween reports whether all of x are from least to most, two numbers that
 // are finite and not negative.
+func AreBetween(x []float64, least, most float64) bool {
+	return len(x) == 0 || RowsAreBetween(x, len(x), 1, len(x), least, most)
+}
+
+// rowsAreBetweenGo is AreBetween of rows of n > 0 entries, stride apart.
+func rowsAreBetweenGo(x []float64, stride, rows, n int, least, most float64) bool {
+	for i := range rows {
+		if !areBetweenGo(x[i*stride:][:n], least, most) {
+			return false
+		}
+	}
+	return true
+}
+
 func areBetweenGo(x []float64, least, most float64) bool {
 	for _, v := range x {
 		if !(v >= least && v <= most) {

@@ -296,8 +296,8 @@ func TestSoftTargetsSpecial(t *testing.T) {
 			for j := range n {
 				for k, v := range append(good, bad...) {
 					x.x[j] = v
-					if got := AreSoftTargets(x.x); got != (k < len(good)) {
-						t.Fatalf("areSoftTargets of %d entries with %v at %d: %v", n, v, j, got)
+					if got := AreBetween(x.x, 0, math.MaxFloat64); got != (k < len(good)) {
+						t.Fatalf("AreBetween of %d entries with %v at %d: %v", n, v, j, got)
 					}
 				}
 				x.x[j] = 0.25
