@@ -16,6 +16,12 @@ type task interface {
 	do(w *workspace, unit int)
 }
 
+// A headed task begins with units that take longer than those after them: so many
+// are taken one by one.
+type headed interface {
+	heads() int
+}
+
 // parallelWork is how many matrix elements' worth of work pays for a
 // goroutine.
 const parallelWork = 1 << 15
@@ -38,7 +44,10 @@ func (w *workspace) run(t task, units, work int) {
 		return
 	}
 	c := crews.Get().(*crew)
-	c.task, c.units, c.size = t, int64(units), int64(procs)
+	c.task, c.units, c.size, c.heads = t, int64(units), int64(procs), 0
+	if h, ok := t.(headed); ok {
+		c.heads = int64(h.heads())
+	}
 	c.next.Store(0)
 	c.members.Add(procs - 1)
 	for range procs - 1 {
@@ -65,6 +74,7 @@ type crew struct {
 	task    task
 	units   int64
 	size    int64 // how many goroutines it is
+	heads   int64 // of a headed task
 	next    atomic.Int64
 	members sync.WaitGroup
 }
@@ -98,7 +108,10 @@ func (c *crew) take() (first, end int64) {
 	for {
 		first = c.next.Load()
 		left := c.units - first
-		end = first + min(left, max(1, left/(2*c.size)))
+		end = first + min(left, 1)
+		if first >= c.heads {
+			end = first + min(left, max(1, left/(2*c.size)))
+		}
 		if left == 0 || c.next.CompareAndSwap(first, end) {
 			return first, end
 		}

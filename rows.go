@@ -551,11 +551,7 @@ func (t *longWeighted) run(q *smoothing) {
 		}
 		return
 	}
-	for _, with := range []bool{t.withLoss, t.withSum} {
-		if with {
-			units++
-		}
-	}
+	units += t.heads()
 	shared := longWeightedRows.Get().(*longWeighted)
 	*shared = *t
 	shared.q = *q
@@ -563,6 +559,17 @@ func (t *longWeighted) run(q *smoothing) {
 	t.loss, t.sum = shared.loss, shared.sum
 	*shared = longWeighted{}
 	longWeightedRows.Put(shared)
+}
+
+// heads returns how many units the loss and the sum are.
+func (t *longWeighted) heads() int {
+	n := 0
+	for _, with := range []bool{t.withLoss, t.withSum} {
+		if with {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *longWeighted) do(w *workspace, unit int) {
