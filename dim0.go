@@ -10,8 +10,7 @@ import (
 )
 
 // This file does the operations along dim 0. Columns go eight and eight through
-// the kernels for columns; those that fill no group are copied to where they
-// do.
+// the kernels for columns, which may leave a part of the last eight out.
 //
 // Memory is what counts: every row of a few columns is on another page, and
 // where the stride is a power of two in the same few cache sets too. Columns of
@@ -36,26 +35,20 @@ func (t *normalization) runColumns() {
 		t.part = partTiles
 		run(t, (cols+tilesWidth(rows)-1)/tilesWidth(rows), elements(rows, cols))
 	default:
+		sums, result, units := partLongSums, partLongResult, kernel.Chunks(rows)
+		if cols < kernel.Group {
+			sums, result = partFewSums, partFewResult
+		} else {
+			units *= (cols + longWidth - 1) / longWidth
+		}
 		t.partials = grow(t.partials, kernel.Chunks(rows)*cols)
-		t.runLong(partLongSums, partFewSums)
+		t.part = sums
+		run(t, units, elements(rows, cols))
 		t.concludeLong()
 		if t.op != opLogSumExp {
-			t.runLong(partLongResult, partFewResult)
+			t.part = result
+			run(t, units, elements(rows, cols))
 		}
-	}
-}
-
-// runLong does a part of the work on long columns: of whole groups, and of the
-// few that fill none.
-func (t *normalization) runLong(groups, few columnsPart) {
-	rows, chunks, rest := t.in.Rows, kernel.Chunks(t.in.Rows), t.in.Cols%kernel.Group
-	if full := t.in.Cols - rest; full > 0 {
-		t.part = groups
-		run(t, (full+longWidth-1)/longWidth*chunks, elements(rows, full))
-	}
-	if rest > 0 {
-		t.part = few
-		run(t, chunks, elements(rows, rest))
 	}
 }
 
@@ -79,10 +72,9 @@ func (t *normalization) doSingleRow() {
 }
 
 // inTiles reports whether columns are done in tiles: those of one chunk, unless
-// much of them would be a long copy.
+// they fill little of a vector.
 func (t *normalization) inTiles() bool {
-	rows, cols := t.in.Rows, t.in.Cols
-	return rows <= kernel.BlockLen || rows <= kernel.ChunkLen && (cols%kernel.Group == 0 || cols > 3*kernel.Group)
+	return t.in.Rows <= kernel.BlockLen || t.in.Rows <= kernel.ChunkLen && t.in.Cols >= kernel.Group
 }
 
 // tileWidth is the number of columns of a tile: some 2^14 entries, which stay in
@@ -105,57 +97,35 @@ func (t *normalization) doTiles(w *workspace, first, end int) {
 }
 
 // doTile does columns of at most a chunk, at most Width of them from column first
-// on. Those that fill no group are done in a copy, after columns before them with
-// which they do, and which are done twice.
+// on.
 func (t *normalization) doTile(w *workspace, first, cols int) {
 	in, out, rows := &t.in, &t.out, t.in.Rows
-	full, rest := cols/kernel.Group*kernel.Group, cols%kernel.Group
-	w.columns = grow(w.columns, rows*kernel.GroupsFor(cols)*kernel.Group)
-	tail, again, atTail := w.columns[rows*full:], min(cols, kernel.Group), max(first, first+cols-kernel.Group)
-	if rest > 0 {
-		// Before they may be written over.
-		kernel.CopyRows(tail, kernel.Group, in.Data[atTail:], in.Stride, rows, again)
+	s := columnTile{rows: rows, x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, cols: cols}
+	if s.stride%pageStride == 0 {
+		w.columns = grow(w.columns, rows*cols)
+		s.x, s.stride = w.columns, cols
+		kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, rows, cols)
 	}
-	if full > 0 {
-		s := columnTile{rows: rows, x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, groups: full / kernel.Group}
-		if s.stride%pageStride == 0 {
-			s.x, s.stride = w.columns, full
-			kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, rows, full)
-		}
-		if t.op != opLogSumExp {
-			s.dst = out.Data[first:]
-		}
-		if after := first + cols; after < in.Cols {
-			s.next = in.Data[after:]
-		}
-		t.normalizeColumns(&w.panel, &s)
-		t.setValues(&w.panel, first, full)
+	if t.op != opLogSumExp {
+		s.dst = out.Data[first:]
 	}
-	if rest > 0 {
-		t.normalizeColumns(&w.panel, &columnTile{rows: rows, x: tail, stride: kernel.Group, dst: tail, dstStride: kernel.Group, groups: 1})
-		t.setValues(&w.panel, atTail, again)
-		if t.op != opLogSumExp {
-			kernel.CopyRows(out.Data[atTail:], out.Stride, tail, kernel.Group, rows, again)
-		}
+	if after := first + cols; after < in.Cols {
+		s.next = in.Data[after:]
 	}
-}
-
-// setValues sets the values of LogSumExp of n columns that are concluded.
-func (t *normalization) setValues(c *kernel.Panel, first, n int) {
+	t.normalizeColumns(&w.panel, &s)
 	if t.op == opLogSumExp {
-		c.LogSumExps(t.values[first:][:n])
+		w.panel.LogSumExps(t.values[first:][:cols])
 	}
 }
 
-// A columnTile is the columns of some groups, or a chunk of them, and where
-// their results go.
+// A columnTile is some columns, or a chunk of them, and where their results go.
 type columnTile struct {
 	rows      int
 	x         []float64
 	stride    int
 	dst       []float64
 	dstStride int
-	groups    int
+	cols      int
 	next      []float64    // columns of the input to be prefetched, nil for none
 	copied    *kernel.Tile // where blocks are copied to before they are summed, nil for none
 }
@@ -169,13 +139,13 @@ func (s *columnTile) eachBlock(f func(i, n int)) {
 
 // sumColumns sums the columns of s, of which dst receives the terms for Softmax.
 func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
-	kernel.Fill(c.Max[:s.groups*kernel.Group], math.Inf(-1))
+	kernel.Fill(c.Max[:s.cols], math.Inf(-1))
 	for i := 0; i < s.rows; i += maxStep {
-		c.RaiseMax(s.x[i*s.stride:], s.stride, min(maxStep, s.rows-i), s.groups)
+		c.RaiseMax(s.x[i*s.stride:], s.stride, min(maxStep, s.rows-i), s.cols)
 	}
 	oneLane := t.in.Rows <= kernel.BlockLen
 	if !oneLane {
-		c.SetFrames(s.groups)
+		c.SetFrames(kernel.GroupsFor(s.cols))
 	}
 	s.eachBlock(func(i, n int) {
 		x, next, out := s.x[i*s.stride:], []float64(nil), []float64(nil)
@@ -187,39 +157,39 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 		}
 		stride := s.stride
 		if s.copied != nil {
-			kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.groups*kernel.Group)
+			kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.cols)
 			x, stride = s.copied[:], kernel.Width
 		}
 		switch {
 		case t.op == opSoftmax && oneLane:
-			c.TotalAhead(s.dst, s.dstStride, x, stride, n, s.groups, next, nil, t.in.Stride)
+			c.TotalAhead(s.dst, s.dstStride, x, stride, n, s.cols, next, nil, t.in.Stride)
 		case t.op == opSoftmax:
-			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.groups)
+			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.cols)
 		case oneLane:
-			c.TotalAhead(nil, 0, x, stride, n, s.groups, next, out, t.in.Stride)
+			c.TotalAhead(nil, 0, x, stride, n, s.cols, next, out, t.in.Stride)
 		default:
-			c.AddExpAhead(x, stride, n, s.groups, next, out, t.in.Stride)
+			c.AddExpAhead(x, stride, n, s.cols, next, out, t.in.Stride)
 		}
 	})
 	if !oneLane {
-		c.JoinLanes(s.groups)
+		c.JoinLanes(kernel.GroupsFor(s.cols))
 	}
 }
 
 // normalizeColumns does the columns of s, of at most a chunk.
 func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
 	t.sumColumns(c, s)
-	t.conclude(c, s.groups)
+	t.conclude(c, kernel.GroupsFor(s.cols))
 	switch t.op {
 	case opLogSoftmax:
 		s.eachBlock(func(i, n int) {
-			c.Shift(s.dst[i*s.dstStride:], s.dstStride, s.x[i*s.stride:], s.stride, n, s.groups)
+			c.Shift(s.dst[i*s.dstStride:], s.dstStride, s.x[i*s.stride:], s.stride, n, s.cols)
 		})
 	case opSoftmax:
-		copy(c.Factor[:s.groups*kernel.Group], c.Inverse[:])
+		copy(c.Factor[:s.cols], c.Inverse[:])
 		s.eachBlock(func(i, n int) {
-			c.Scale(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
-			c.SetCertainColumns(s.dst[i*s.dstStride:], s.dstStride, n, s.groups)
+			c.Scale(s.dst[i*s.dstStride:], s.dstStride, n, s.cols)
+			c.SetCertainColumns(s.dst[i*s.dstStride:], s.dstStride, n, s.cols)
 		})
 	}
 }
@@ -231,17 +201,16 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 		t.doTiles(w, unit*size, min(t.in.Cols, (unit+1)*size))
 		return
 	}
-	full := t.in.Cols / kernel.Group * kernel.Group
 	first, chunk := unit/kernel.Chunks(t.in.Rows)*longWidth, unit%kernel.Chunks(t.in.Rows)
 	switch t.part {
 	case partLongSums:
-		t.sumLong(w, first, min(longWidth, full-first), chunk)
+		t.sumLong(w, first, min(longWidth, t.in.Cols-first), chunk)
 	case partLongResult:
-		t.writeLong(w, first, min(longWidth, full-first), chunk)
+		t.writeLong(w, first, min(longWidth, t.in.Cols-first), chunk)
 	case partFewSums:
-		t.sumFew(w, full, unit)
+		t.sumFew(w, unit)
 	case partFewResult:
-		t.writeFew(w, full, unit)
+		t.writeFew(w, unit)
 	}
 }
 
@@ -250,9 +219,9 @@ type columnsPart uint8
 
 const (
 	partTiles      columnsPart = iota // columns of one chunk
-	partLongSums                      // whole groups of longer ones: partials,
+	partLongSums                      // longer ones: partials,
 	partLongResult                    // and what follows from them
-	partFewSums                       // those that fill no group: the same
+	partFewSums                       // the same of less than a group
 	partFewResult
 )
 
@@ -274,7 +243,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 	rows := min(kernel.ChunkLen, in.Rows-begin)
 	for end := first + cols; first < end; first += longTile {
 		n := min(longTile, end-first)
-		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+first:], stride: in.Stride, dstStride: out.Stride, groups: n / kernel.Group}
+		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+first:], stride: in.Stride, dstStride: out.Stride, cols: n}
 		if s.stride%pageStride == 0 {
 			s.copied = &w.tile
 		}
@@ -341,37 +310,37 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	for i, end := chunk*kernel.ChunkLen, min(t.in.Rows, (chunk+1)*kernel.ChunkLen); i < end; i += step {
 		for p := range w.strip {
 			done := p * kernel.Width
-			t.writeColumns(&w.strip[p], i, min(step, end-i), first+done, min(kernel.Width, cols-done)/kernel.Group, again)
+			t.writeColumns(&w.strip[p], i, min(step, end-i), first+done, min(kernel.Width, cols-done), again)
 		}
 	}
 }
 
-// writeColumns writes the results of n rows from row i, of groups of columns from
+// writeColumns writes the results of n rows from row i, of so many columns from
 // column j on: for Softmax of the terms that are there, with one factor or two.
-func (t *normalization) writeColumns(c *kernel.Panel, i, n, j, groups int, again bool) {
+func (t *normalization) writeColumns(c *kernel.Panel, i, n, j, cols int, again bool) {
 	data := t.out.Data[i*t.out.Stride+j:]
 	if t.op == opLogSoftmax {
-		c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, groups)
+		c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, cols)
 		return
 	}
-	c.Scale(data, t.out.Stride, n, groups)
+	c.Scale(data, t.out.Stride, n, cols)
 	if again {
 		c.Factor, c.Inverse = c.Inverse, c.Factor
-		c.Scale(data, t.out.Stride, n, groups)
+		c.Scale(data, t.out.Stride, n, cols)
 		c.Factor, c.Inverse = c.Inverse, c.Factor
 	}
-	c.SetCertainColumns(data, t.out.Stride, n, groups)
+	c.SetCertainColumns(data, t.out.Stride, n, cols)
 }
 
-// sumFew sets the partials of a chunk of the columns from column first on, which
-// fill no group. They are transposed, block by block, and summed as rows are.
-func (t *normalization) sumFew(w *workspace, first, chunk int) {
-	cols, begin := t.in.Cols-first, chunk*kernel.ChunkLen
+// sumFew sets the partials of a chunk of columns that fill no group. They are
+// transposed, block by block, and summed as rows are.
+func (t *normalization) sumFew(w *workspace, chunk int) {
+	cols, begin := t.in.Cols, chunk*kernel.ChunkLen
 	n := min(kernel.ChunkLen, t.in.Rows-begin)
 	w.columns = grow(w.columns, cols*n)
 	for i := 0; i < n; i += kernel.BlockLen {
 		m := min(kernel.BlockLen, n-i)
-		w.tile.PackRows(t.in.Data[(begin+i)*t.in.Stride+first:], t.in.Stride, m, cols)
+		w.tile.PackRows(t.in.Data[(begin+i)*t.in.Stride:], t.in.Stride, m, cols)
 		for k := range cols {
 			copy(w.columns[k*n+i:][:m], w.tile[k*kernel.Width:])
 		}
@@ -381,31 +350,31 @@ func (t *normalization) sumFew(w *workspace, first, chunk int) {
 		if t.op == opSoftmax {
 			terms = x
 		}
-		t.partials[chunk*t.in.Cols+first+k] = kernel.ChunkPartial(terms, x, nil, nil, 0)
+		t.partials[chunk*cols+k] = kernel.ChunkPartial(terms, x, nil, nil, 0)
 	}
 	for i := 0; i < n && t.op == opSoftmax; i += kernel.BlockLen {
 		m := min(kernel.BlockLen, n-i)
 		for k := range cols {
 			copy(w.tile[k*kernel.Width:][:m], w.columns[k*n+i:])
 		}
-		w.tile.UnpackRows(t.out.Data[(begin+i)*t.out.Stride+first:], t.out.Stride, m, cols)
+		w.tile.UnpackRows(t.out.Data[(begin+i)*t.out.Stride:], t.out.Stride, m, cols)
 	}
 }
 
 // writeFew writes the result of a chunk of the columns of sumFew.
-func (t *normalization) writeFew(w *workspace, first, chunk int) {
-	cols, begin := t.in.Cols-first, chunk*kernel.ChunkLen
+func (t *normalization) writeFew(w *workspace, chunk int) {
+	cols, begin := t.in.Cols, chunk*kernel.ChunkLen
 	n := min(kernel.ChunkLen, t.in.Rows-begin)
 	w.strip = grow(w.strip, 1)
 	c := &w.strip[0]
-	t.setLong(w.strip, first, cols, chunk)
+	t.setLong(w.strip, 0, cols, chunk)
 	from := t.in
 	if t.op == opSoftmax {
 		from = t.out // the terms
 	}
 	for i := 0; i < n; i += kernel.BlockLen {
 		m := min(kernel.BlockLen, n-i)
-		w.tile.PackRows(from.Data[(begin+i)*from.Stride+first:], from.Stride, m, cols)
+		w.tile.PackRows(from.Data[(begin+i)*from.Stride:], from.Stride, m, cols)
 		for k := range cols {
 			x := w.tile[k*kernel.Width:][:m]
 			if t.op == opLogSoftmax {
@@ -415,6 +384,6 @@ func (t *normalization) writeFew(w *workspace, first, chunk int) {
 			kernel.ScaleTermsBy(x, c.Factor[k], c.Inverse[k], 1)
 			c.SetCertain(k, x)
 		}
-		w.tile.UnpackRows(t.out.Data[(begin+i)*t.out.Stride+first:], t.out.Stride, m, cols)
+		w.tile.UnpackRows(t.out.Data[(begin+i)*t.out.Stride:], t.out.Stride, m, cols)
 	}
 }

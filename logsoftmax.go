@@ -321,7 +321,7 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 			if t.in.Stride == cols && t.out.Stride == cols && w.panel.ShiftRows(dst, x, cols, n) {
 				break
 			}
-			w.panel.Shift(w.tile[:], kernel.Width, w.tile[:], kernel.Width, cols, kernel.GroupsFor(n))
+			w.panel.Shift(w.tile[:], kernel.Width, w.tile[:], kernel.Width, cols, kernel.GroupsFor(n)*kernel.Group)
 			w.tile.UnpackRows(dst, t.out.Stride, n, cols)
 		case opSoftmax:
 			copy(w.panel.Factor[:n], w.panel.Inverse[:])

@@ -66,33 +66,114 @@ func (g *generator) eachVector(c, groups reg.GPVirtual, pointers []reg.GPVirtual
 	g.JNZ(LabelRef("vectors"))
 }
 
+// columns are those of a vector.
+type columns struct {
+	*generator
+	// part says that there are less than a vector holds, and have is the mask of
+	// those that there are: with AVX2 it is in memory, for want of registers.
+	part bool
+	have mask
+	kept Mem
+}
+
+// eachVectorOf is eachVector for so many columns, which the last vector need not
+// be full of. For that there is another body.
+func (g *generator) eachVectorOf(c reg.GPVirtual, left Op, pointers []reg.GPVirtual, body func(cols columns)) {
+	full, part := columns{generator: g}, columns{generator: g, part: true}
+	g.Label("vectors")
+	g.CMPQ(left, imm(g.width()))
+	g.JLT(LabelRef("part"))
+	body(full)
+	for _, p := range append(pointers, c) {
+		g.ADDQ(imm(8*g.width()), p)
+	}
+	g.SUBQ(imm(g.width()), left)
+	g.JNZ(LabelRef("vectors"))
+	g.JMP(LabelRef("done"))
+	g.Label("part")
+	n := g.GP64()
+	g.MOVQ(left, n)
+	part.have = g.remaining(n)
+	if !g.wide {
+		part.kept = g.AllocLocal(32)
+		g.store(part.have, part.kept)
+	}
+	body(part)
+	g.Label("done")
+}
+
+// label is a label in the body.
+func (v columns) label(name string) string {
+	if v.part {
+		return name + "OfPart"
+	}
+	return name
+}
+
+func (v columns) mask() mask {
+	if v.wide {
+		return v.have
+	}
+	return v.generator.load(v.kept)
+}
+
+// load loads the columns, and 0 for those that are not.
+func (v columns) load(p Mem) reg.VecVirtual {
+	if !v.part {
+		return v.generator.load(p)
+	}
+	x := v.vec()
+	if v.wide {
+		v.VMOVUPD_Z(p, v.mask(), x)
+	} else {
+		v.VMASKMOVPD(p, v.mask(), x)
+	}
+	return x
+}
+
+// operand is load, where memory will do.
+func (v columns) operand(p Mem) Op {
+	if !v.part {
+		return p
+	}
+	return v.load(p)
+}
+
+// store stores the columns.
+func (v columns) store(x reg.Register, p Mem) {
+	if !v.part {
+		v.generator.store(x, p)
+		return
+	}
+	v.storeMasked(x, v.mask(), p)
+}
+
 func (g *generator) panelRaiseMax() {
-	g.function("panelRaiseMax", "func(c *Panel, x *float64, stride, n, groups int)",
+	g.function("panelRaiseMax", "func(c *Panel, x *float64, stride, n, cols int)",
 		"is Panel.raiseMaxGo for n > 0 rows, stride doubles apart.")
-	c, x, stride, n, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
+	c, x, stride, n, left := g.param("c"), g.param("x"), g.param("stride"), g.param("n"), g.param("cols")
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
-	g.eachVector(c, groups, []reg.GPVirtual{x}, func() {
+	g.eachVectorOf(c, left, []reg.GPVirtual{x}, func(cols columns) {
 		a := g.load(field("Max"))
 		b := g.copyOf(a)
 		nan := g.compare(unordered, a, a)
 		p, left := g.GP64(), g.GP64()
 		g.MOVQ(x, p)
 		g.MOVQ(n, left)
-		g.loop("pairs", left, 2, func() {
-			v := g.load(Mem{Base: p})
-			next := Mem{Base: p, Index: stride, Scale: 1}
+		g.loop(cols.label("pairs"), left, 2, func() {
+			v, next := cols.load(Mem{Base: p}), cols.operand(Mem{Base: p, Index: stride, Scale: 1})
 			g.VMAXPD(v, a, a)
 			g.or(nan, g.compare(unordered, v, next))
 			g.VMAXPD(next, b, b)
 			g.LEAQ(Mem{Base: p, Index: stride, Scale: 2}, p)
 		})
 		g.TESTQ(left, left)
-		g.JZ(LabelRef("joined"))
-		v := g.load(Mem{Base: p})
+		g.JZ(LabelRef(cols.label("joined")))
+		v := cols.load(Mem{Base: p})
 		g.VMAXPD(v, a, a)
 		g.or(nan, g.compare(unordered, v, v))
-		g.Label("joined")
+		g.Label(cols.label("joined"))
 		g.store(g.choose(nan, g.maximum(a, b), g.loaded("nan")), field("Max"))
 	})
 	g.finish()
@@ -178,42 +259,47 @@ func (g *generator) panelLogSumExps() {
 }
 
 // panelMap is a kernel dst = f(x) with parameters for each slice, for as many
-// slices at a time as are four, two or one vectors.
+// slices at a time as are four, two or one vectors, and those that are left.
 func (g *generator) panelMap(name, does string, fields []string, f func(x Op, p []Op) reg.VecVirtual) {
-	g.function(name, "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)", does+" dst may be x.")
-	c, dst, dstStride, x, stride, n, vectors := g.param("c"), g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride"), g.param("n"), g.param("groups")
+	g.function(name, "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, cols int)", does+" dst may be x.")
+	c, dst, dstStride, x, stride, n, left := g.param("c"), g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride"), g.param("n"), g.param("cols")
 	g.SHLQ(Imm(3), dstStride)
 	g.SHLQ(Imm(3), stride)
-	if !g.wide {
-		g.SHLQ(Imm(1), vectors)
-	}
 	g.keep("zero")
+	rows := func(label string, vectors int, load func(p Mem) reg.VecVirtual, store func(v reg.Register, p Mem)) {
+		params := make([][]Op, vectors)
+		for v := range params {
+			for _, field := range fields {
+				params[v] = append(params[v], g.load(g.field(c, field).Offset(8*g.width()*v)))
+			}
+		}
+		from, to, rows := g.GP64(), g.GP64(), g.GP64()
+		g.MOVQ(x, from)
+		g.MOVQ(dst, to)
+		g.MOVQ(n, rows)
+		g.Label(label + "Rows")
+		for v, p := range params {
+			place := 8 * g.width() * v
+			store(f(load(Mem{Base: from, Disp: place}), p), Mem{Base: to, Disp: place})
+		}
+		g.ADDQ(stride, from)
+		g.ADDQ(dstStride, to)
+		g.DECQ(rows)
+		g.JNZ(LabelRef(label + "Rows"))
+	}
 	for count := 4; count > 0; count /= 2 {
 		label := fmt.Sprintf("vectors%d", count)
-		g.loop(label, vectors, count, func() {
-			params := make([][]Op, count)
-			for v := range params {
-				for _, field := range fields {
-					params[v] = append(params[v], g.load(g.field(c, field).Offset(8*g.width()*v)))
-				}
-			}
-			from, to, left := g.GP64(), g.GP64(), g.GP64()
-			g.MOVQ(x, from)
-			g.MOVQ(dst, to)
-			g.MOVQ(n, left)
-			g.Label(label + "Rows")
-			for v, p := range params {
-				place := 8 * g.width() * v
-				g.store(f(g.load(Mem{Base: from, Disp: place}), p), Mem{Base: to, Disp: place})
-			}
-			g.ADDQ(stride, from)
-			g.ADDQ(dstStride, to)
-			g.DECQ(left)
-			g.JNZ(LabelRef(label + "Rows"))
+		g.loop(label, left, g.width()*count, func() {
+			rows(label, count, func(p Mem) reg.VecVirtual { return g.load(p) }, func(v reg.Register, p Mem) { g.store(v, p) })
 			for _, p := range []reg.GPVirtual{c, x, dst} {
 				g.ADDQ(imm(8*g.width()*count), p)
 			}
 		})
 	}
+	g.TESTQ(left, left)
+	g.JZ(LabelRef("done"))
+	have := g.remaining(left)
+	rows("part", 1, func(p Mem) reg.VecVirtual { return g.loadMasked(p, have, g.loaded("zero")) }, func(v reg.Register, p Mem) { g.storeMasked(v, have, p) })
+	g.Label("done")
 	g.finish()
 }

@@ -60,14 +60,14 @@ func (g *generator) eachEight(name string, left reg.GPVirtual, together int, beg
 // of up to 64 rows has. Where there are registers for it, two lanes go side by
 // side that have as many entries and no shift.
 func (g *generator) panelAddExp(terms bool) {
-	name, signature := "panelAddExp", "func(c *Panel, x *float64, stride, n, groups int, next *float64, nextStride, out int)"
+	name, signature := "panelAddExp", "func(c *Panel, x *float64, stride, n, cols int, next *float64, nextStride, out int)"
 	does := "is Panel.addExpGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
 	if terms {
-		name, signature = "panelAddExpTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, groups int)"
+		name, signature = "panelAddExpTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, cols int)"
 		does = "is Panel.addExpGo with dst, for 0 < n ≤ 64."
 	}
 	g.function(name, signature, does)
-	c, stride, groups := g.param("c"), g.param("stride"), g.param("groups")
+	c, stride, left := g.param("c"), g.param("stride"), address(g.Param("cols"))
 	x, n := g.param("x"), address(g.Param("n"))
 	pointers := []reg.GPVirtual{x}
 	var dst, dstStride reg.GPVirtual
@@ -87,7 +87,7 @@ func (g *generator) panelAddExp(terms bool) {
 		out = g.param("out")
 		g.SHLQ(Imm(3), address(g.Param("nextStride")))
 	}
-	g.eachVector(c, groups, pointers, func() {
+	g.eachVectorOf(c, left, pointers, func(cols columns) {
 		var max, shift, magic, lower Op = field("Max"), field("shift"), field("magic"), field("lower")
 		if g.wide {
 			max, magic, lower = g.load(max), g.load(magic), g.load(lower)
@@ -111,7 +111,7 @@ func (g *generator) panelAddExp(terms bool) {
 			g.MOVQ(dst, to)
 		}
 		lanes := func(together int, shift Op) {
-			label := func(name string) string { return fmt.Sprintf("%sBy%d", name, together) }
+			label := func(name string) string { return cols.label(fmt.Sprintf("%sBy%d", name, together)) }
 			at := func(base, stride reg.GPVirtual, i int) Mem {
 				if i == 0 {
 					return Mem{Base: base}
@@ -135,7 +135,7 @@ func (g *generator) panelAddExp(terms bool) {
 			g.Label(label("entries"))
 			var entries []term
 			for i, total := range totals {
-				entry := g.load(at(p, stride, i))
+				entry := cols.load(at(p, stride, i))
 				other := g.compare(notEqual, entry, max)
 				g.countUp(other, less)
 				entries = append(entries, term{g.clamped(entry, shift, lower), other, total})
@@ -147,7 +147,7 @@ func (g *generator) panelAddExp(terms bool) {
 			}
 			var put func(i int, e reg.VecVirtual)
 			if terms {
-				put = func(i int, e reg.VecVirtual) { g.store(e, at(q, dstStride, i)) }
+				put = func(i int, e reg.VecVirtual) { cols.store(e, at(q, dstStride, i)) }
 			}
 			g.addTerms(t, magic, put, entries...)
 			g.LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
@@ -170,7 +170,7 @@ func (g *generator) panelAddExp(terms bool) {
 			}
 			g.ADDQ(Imm(uint64(together)), lane)
 			g.CMPQ(lane, Imm(8))
-			g.JE(LabelRef("counted"))
+			g.JE(LabelRef(cols.label("counted")))
 			g.CMPQ(lane, n)
 			g.JLT(LabelRef(label("lanes")))
 		}
@@ -178,14 +178,14 @@ func (g *generator) panelAddExp(terms bool) {
 			whole := g.GP64()
 			g.MOVQ(n, whole)
 			g.ANDQ(Imm(7), whole)
-			g.JNZ(LabelRef("single"))
-			g.jumpIfShifted(g.load(shift), "single")
+			g.JNZ(LabelRef(cols.label("single")))
+			g.jumpIfShifted(g.load(shift), cols.label("single"))
 			lanes(2, nil)
-			g.JMP(LabelRef("counted"))
-			g.Label("single")
+			g.JMP(LabelRef(cols.label("counted")))
+			g.Label(cols.label("single"))
 		}
 		lanes(1, shift)
-		g.Label("counted")
+		g.Label(cols.label("counted"))
 		g.store(g.add(g.countOf(n, less), field("Count")), field("Count"))
 	})
 	g.finish()
@@ -198,10 +198,10 @@ func (g *generator) panelTotal(terms bool) {
 	if terms {
 		name, dstParams, does = "panelTotalTerms", "dst *float64, dstStride int, ", "is Panel.totalGo with dst."
 	}
-	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, groups int, next *float64, nextStride, out int)",
+	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, cols int, next *float64, nextStride, out int)",
 		does+" It prefetches as many rows at next and out bytes from there.")
-	c, x, stride, groups := g.param("c"), g.param("x"), g.param("stride"), g.param("groups")
-	n := address(g.Param("n"))
+	c, x, stride := g.param("c"), g.param("x"), g.param("stride")
+	n, left := address(g.Param("n")), address(g.Param("cols"))
 	next, out := g.param("next"), g.param("out")
 	pointers := []reg.GPVirtual{x, next}
 	nextStride := address(g.Param("nextStride"))
@@ -218,7 +218,7 @@ func (g *generator) panelTotal(terms bool) {
 		g.keep(termConstants...)
 	}
 	t := g.newTables()
-	g.eachVector(c, groups, pointers, func() {
+	g.eachVectorOf(c, left, pointers, func(cols columns) {
 		// With half the registers the frame is in memory.
 		var max, shift, magic, lower Op = field("Max"), field("shift"), field("magic"), field("lower")
 		s, m, l := g.frame(g.load(max))
@@ -252,7 +252,7 @@ func (g *generator) panelTotal(terms bool) {
 			entries := func(count int) {
 				var of []term
 				for i := range count {
-					entry := g.load(row(from, stride, i))
+					entry := cols.load(row(from, stride, i))
 					other := g.compare(notEqual, entry, max)
 					g.countUp(other, less)
 					of = append(of, term{g.clamped(entry, shift, lower), other, total})
@@ -262,7 +262,7 @@ func (g *generator) panelTotal(terms bool) {
 				}
 				var put func(i int, e reg.VecVirtual)
 				if terms {
-					put = func(i int, e reg.VecVirtual) { g.store(e, row(to, dstStride, i)) }
+					put = func(i int, e reg.VecVirtual) { cols.store(e, row(to, dstStride, i)) }
 				}
 				g.addTerms(t, magic, put, of...)
 				advance := func(p, stride reg.GPVirtual) {
@@ -273,18 +273,18 @@ func (g *generator) panelTotal(terms bool) {
 					advance(to, dstStride)
 				}
 			}
-			g.eachEight(name, left, together,
+			g.eachEight(cols.label(name), left, together,
 				func() { g.VXORPD(total.low, total.low, total.low) }, entries,
 				func() { g.VADDPD(total.low, lo, lo) })
 		}
 		if g.wide {
-			g.jumpIfShifted(s, "shifted")
+			g.jumpIfShifted(s, cols.label("shifted"))
 			sum("", 2, nil)
-			g.JMP(LabelRef("summed"))
-			g.Label("shifted")
+			g.JMP(LabelRef(cols.label("summed")))
+			g.Label(cols.label("shifted"))
 		}
 		sum("Shifted", 1, shift)
-		g.Label("summed")
+		g.Label(cols.label("summed"))
 		g.store(total.hi, field("Hi"))
 		g.store(lo, field("Lo"))
 		g.store(g.countOf(n, less), field("Count"))

@@ -5,11 +5,11 @@
 
 package kernel
 
-// checkStrip panics unless x holds n entries, at least 1, of each of the slices
-// of groups that lie side by side: what a wrapper asks before it hands a pointer
-// to assembly.
-func checkStrip(x []float64, stride, n, groups int) {
-	_ = x[(n-1)*stride:][:groups*Group]
+// checkStrip panics unless x holds n entries, at least 1, of each of so many
+// slices that lie side by side: what a wrapper asks before it hands a pointer to
+// assembly.
+func checkStrip(x []float64, stride, n, cols int) {
+	_ = x[(n-1)*stride:][:cols]
 }
 
 // checkRows is the same for groups of rows of cols entries.

@@ -165,18 +165,18 @@ func scaleBy(x []float64, factor float64) {
 	}
 }
 
-func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.raiseMaxGo(x, stride, n, groups)
+func (c *Panel) RaiseMax(x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.raiseMaxGo(x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	switch active {
 	case tierAVX512:
-		panelRaiseMaxAVX512(c, &x[0], stride, n, groups)
+		panelRaiseMaxAVX512(c, &x[0], stride, n, cols)
 	default:
-		panelRaiseMaxAVX2(c, &x[0], stride, n, groups)
+		panelRaiseMaxAVX2(c, &x[0], stride, n, cols)
 	}
 }
 
@@ -191,55 +191,55 @@ func (c *Panel) SetFrames(groups int) {
 	}
 }
 
-func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.addExpGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.addExpGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	if dst != nil {
-		checkStrip(dst, dstStride, n, groups)
-		raceWriteRows(dst, dstStride, n, groups*Group)
+		checkStrip(dst, dstStride, n, cols)
+		raceWriteRows(dst, dstStride, n, cols)
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		panelAddExpAVX512(c, &x[0], stride, n, groups, &x[0], 0, 0)
+		panelAddExpAVX512(c, &x[0], stride, n, cols, &x[0], 0, 0)
 	case dst == nil:
-		panelAddExpAVX2(c, &x[0], stride, n, groups, &x[0], 0, 0)
+		panelAddExpAVX2(c, &x[0], stride, n, cols, &x[0], 0, 0)
 	case active == tierAVX512:
-		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
+		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	default:
-		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
+		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	}
 }
 
-func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	c.TotalAhead(dst, dstStride, x, stride, n, groups, nil, nil, 0)
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.TotalAhead(dst, dstStride, x, stride, n, cols, nil, nil, 0)
 }
 
 // TotalAhead is Total, which prefetches as AddExpAhead does.
-func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, next, out []float64, aheadStride int) {
 	if active == tierGo {
-		c.totalGo(dst, dstStride, x, stride, n, groups)
+		c.totalGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	if dst != nil {
-		checkStrip(dst, dstStride, n, groups)
-		raceWriteRows(dst, dstStride, n, groups*Group)
+		checkStrip(dst, dstStride, n, cols)
+		raceWriteRows(dst, dstStride, n, cols)
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		panelTotalAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	case dst == nil:
-		panelTotalAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	case active == tierAVX512:
-		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	default:
-		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 
@@ -315,35 +315,35 @@ func (c *Panel) LogSumExps(dst []float64) {
 	c.logSumExpsGo(dst, full)
 }
 
-func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.shiftGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.shiftGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
-	checkStrip(dst, dstStride, n, groups)
-	raceWriteRows(dst, dstStride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
+	checkStrip(dst, dstStride, n, cols)
+	raceWriteRows(dst, dstStride, n, cols)
 	switch active {
 	case tierAVX512:
-		panelShiftAVX512(c, &dst[0], dstStride, &x[0], stride, n, groups)
+		panelShiftAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	default:
-		panelShiftAVX2(c, &dst[0], dstStride, &x[0], stride, n, groups)
+		panelShiftAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	}
 }
 
-func (c *Panel) Scale(x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.scaleGo(x, stride, n, groups)
+func (c *Panel) Scale(x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.scaleGo(x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceWriteRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceWriteRows(x, stride, n, cols)
 	switch active {
 	case tierAVX512:
-		panelScaleAVX512(c, &x[0], stride, &x[0], stride, n, groups)
+		panelScaleAVX512(c, &x[0], stride, &x[0], stride, n, cols)
 	default:
-		panelScaleAVX2(c, &x[0], stride, &x[0], stride, n, groups)
+		panelScaleAVX2(c, &x[0], stride, &x[0], stride, n, cols)
 	}
 }
 
@@ -353,7 +353,7 @@ func pack(tile, x []float64, stride, cols, groups int) {
 		return
 	}
 	checkRows(x, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	raceReadRows(x, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
@@ -369,7 +369,7 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 		return
 	}
 	checkRows(x, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	raceReadRows(x, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
@@ -385,7 +385,7 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 		return
 	}
 	checkRows(dst, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
@@ -402,7 +402,7 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 		return
 	}
 	checkRows(dst, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
@@ -418,7 +418,7 @@ func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []floa
 		return
 	}
 	checkRows(dst, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
@@ -623,19 +623,19 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 // AddExpAhead is AddExp without dst, which prefetches n rows of
 // next, the entries that come after x, and of out, where something will be
 // written. Both have rows of aheadStride; nil is neither.
-func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, next, out []float64, aheadStride int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.addExpGo(nil, 0, x, stride, n, groups)
+func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, next, out []float64, aheadStride int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.addExpGo(nil, 0, x, stride, n, cols)
 		return
 	}
 	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	switch active {
 	case tierAVX512:
-		panelAddExpAVX512(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelAddExpAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	default:
-		panelAddExpAVX2(c, &x[0], stride, n, groups, &next[0], aheadStride, far)
+		panelAddExpAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 
@@ -837,7 +837,7 @@ func (c *Panel) SumSlices(x []float64, n, groups int) {
 		c.sumSlicesGo(x, n, groups)
 		return
 	}
-	checkStrip(x, Width, n, groups)
+	checkStrip(x, Width, n, groups*Group)
 	switch active {
 	case tierAVX512:
 		panelSumSlicesAVX512(c, &x[0], n, groups)
@@ -873,8 +873,8 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 		c.weightedLossGo(q, x, n, groups)
 		return
 	}
-	checkStrip(q, Width, n, groups)
-	checkStrip(x, Width, n, groups)
+	checkStrip(q, Width, n, groups*Group)
+	checkStrip(x, Width, n, groups*Group)
 	switch active {
 	case tierAVX512:
 		panelWeightedLossAVX512(c, &q[0], &x[0], n, groups)
@@ -888,9 +888,9 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 		c.weightedGradientGo(terms, q, x, n, groups)
 		return
 	}
-	checkStrip(terms, Width, n, groups)
-	checkStrip(q, Width, n, groups)
-	checkStrip(x, Width, n, groups)
+	checkStrip(terms, Width, n, groups*Group)
+	checkStrip(q, Width, n, groups*Group)
+	checkStrip(x, Width, n, groups*Group)
 	switch active {
 	case tierAVX512:
 		panelWeightedGradientAVX512(c, &terms[0], &q[0], &x[0], n, groups)
@@ -921,8 +921,8 @@ func largeMoments(hi, lo, p, u []float64, n, groups int) {
 		return
 	}
 	_, _ = hi[:groups*Group], lo[:groups*Group]
-	checkStrip(p, Width, n, groups)
-	checkStrip(u, Width, n, groups)
+	checkStrip(p, Width, n, groups*Group)
+	checkStrip(u, Width, n, groups*Group)
 	if active == tierAVX512 {
 		largeMomentsAVX512(&hi[0], &lo[0], &p[0], &u[0], n, groups)
 	} else {
@@ -953,7 +953,7 @@ func softmaxGradColumns(dst, logp, p, u []float64, stride, rows, n int, hi, lo, 
 		return
 	}
 	for _, x := range [][]float64{dst, logp, p, u} {
-		checkStrip(x, stride, rows, n/Group)
+		checkStrip(x, stride, rows, n/Group*Group)
 	}
 	_, _, _, _ = hi[:n], lo[:n], large[:n], largeLow[:n]
 	if active == tierAVX512 {

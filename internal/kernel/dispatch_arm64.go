@@ -105,14 +105,73 @@ func scaleBy(x []float64, factor float64) {
 	scaleByNEON(unsafe.SliceData(x), unsafe.SliceData(x), len(x), factor)
 }
 
-func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.raiseMaxGo(x, stride, n, groups)
+// A columnKernel is a kernel for groups of slices side by side.
+type columnKernel uint8
+
+const (
+	kernelRaiseMax columnKernel = iota
+	kernelAddExp
+	kernelTotal
+	kernelShift
+	kernelScale
+)
+
+// onColumns calls a kernel for n rows of so many columns: for the groups that they
+// fill, and for a copy of those that are left, a block of rows after another. dst
+// may be nil.
+func (c *Panel) onColumns(kernel columnKernel, dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	first := cols / Group * Group
+	if first > 0 {
+		c.onGroups(kernel, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, first/Group)
+	}
+	if first == cols {
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
-	panelRaiseMaxNEON(c, unsafe.SliceData(x), stride, n, groups)
+	var part [BlockLen * Group]float64
+	for i := 0; i < n; i += BlockLen {
+		rows, to := min(BlockLen, n-i), (*float64)(nil)
+		CopyRows(part[:], Group, x[i*stride+first:], stride, rows, cols-first)
+		if dst != nil {
+			to = &part[0]
+		}
+		c.from(first).onGroups(kernel, to, Group, &part[0], Group, rows, 1)
+		if dst != nil {
+			CopyRows(dst[i*dstStride+first:], dstStride, part[:], Group, rows, cols-first)
+		}
+	}
+}
+
+// from is what the kernels take for a panel whose slices are those from the first
+// on.
+//
+//go:nocheckptr
+func (c *Panel) from(first int) *Panel {
+	return (*Panel)(unsafe.Pointer(&c.Max[first]))
+}
+
+func (c *Panel) onGroups(kernel columnKernel, dst *float64, dstStride int, x *float64, stride, n, groups int) {
+	switch kernel {
+	case kernelRaiseMax:
+		panelRaiseMaxNEON(c, x, stride, n, groups)
+	case kernelAddExp:
+		panelAddExpNEON(c, dst, dstStride, x, stride, n, groups)
+	case kernelTotal:
+		panelTotalNEON(c, dst, dstStride, x, stride, n, groups)
+	case kernelShift:
+		panelShiftNEON(c, dst, dstStride, x, stride, n, groups)
+	case kernelScale:
+		panelScaleNEON(c, dst, dstStride, x, stride, n, groups)
+	}
+}
+
+func (c *Panel) RaiseMax(x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.raiseMaxGo(x, stride, n, cols)
+		return
+	}
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
+	c.onColumns(kernelRaiseMax, nil, 0, x, stride, n, cols)
 }
 
 func (c *Panel) SetFrames(groups int) {
@@ -123,33 +182,33 @@ func (c *Panel) SetFrames(groups int) {
 	panelSetFramesNEON(c, groups)
 }
 
-func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.addExpGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.addExpGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	if dst != nil {
-		checkStrip(dst, dstStride, n, groups)
-		raceWriteRows(dst, dstStride, n, groups*Group)
+		checkStrip(dst, dstStride, n, cols)
+		raceWriteRows(dst, dstStride, n, cols)
 	}
-	panelAddExpNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	c.onColumns(kernelAddExp, dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.totalGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.totalGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
+	checkStrip(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
 	if dst != nil {
-		checkStrip(dst, dstStride, n, groups)
-		raceWriteRows(dst, dstStride, n, groups*Group)
+		checkStrip(dst, dstStride, n, cols)
+		raceWriteRows(dst, dstStride, n, cols)
 	}
-	panelSetFramesNEON(c, groups)
-	panelTotalNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	panelSetFramesNEON(c, GroupsFor(cols))
+	c.onColumns(kernelTotal, dst, dstStride, x, stride, n, cols)
 }
 
 func (c *Panel) JoinLanes(groups int) {
@@ -184,26 +243,26 @@ func (c *Panel) concludeProbabilities(groups int) {
 	panelConcludeProbabilitiesNEON(c, groups)
 }
 
-func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.shiftGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.shiftGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	checkStrip(dst, dstStride, n, groups)
-	raceReadRows(x, stride, n, groups*Group)
-	raceWriteRows(dst, dstStride, n, groups*Group)
-	panelShiftNEON(c, unsafe.SliceData(dst), dstStride, unsafe.SliceData(x), stride, n, groups)
+	checkStrip(x, stride, n, cols)
+	checkStrip(dst, dstStride, n, cols)
+	raceReadRows(x, stride, n, cols)
+	raceWriteRows(dst, dstStride, n, cols)
+	c.onColumns(kernelShift, dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Scale(x []float64, stride, n, groups int) {
-	if active == tierGo || n <= 0 || groups <= 0 {
-		c.scaleGo(x, stride, n, groups)
+func (c *Panel) Scale(x []float64, stride, n, cols int) {
+	if active == tierGo || n <= 0 || cols <= 0 {
+		c.scaleGo(x, stride, n, cols)
 		return
 	}
-	checkStrip(x, stride, n, groups)
-	raceWriteRows(x, stride, n, groups*Group)
-	panelScaleNEON(c, unsafe.SliceData(x), stride, unsafe.SliceData(x), stride, n, groups)
+	checkStrip(x, stride, n, cols)
+	raceWriteRows(x, stride, n, cols)
+	c.onColumns(kernelScale, x, stride, x, stride, n, cols)
 }
 
 func pack(tile, x []float64, stride, cols, groups int) {
@@ -211,7 +270,7 @@ func pack(tile, x []float64, stride, cols, groups int) {
 		packGo(tile, x, stride, cols, groups)
 		return
 	}
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	checkRows(x, stride, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
 	raceWriteRows(tile, Width, cols, groups*Group)
@@ -223,7 +282,7 @@ func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
 		unpackGo(dst, stride, tile, cols, groups)
 		return
 	}
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	checkRows(dst, stride, cols, groups)
 	raceReadRows(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
@@ -235,7 +294,7 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 		c.unpackScaledGo(dst, stride, tile, cols, groups)
 		return
 	}
-	checkStrip(tile, Width, cols, groups)
+	checkStrip(tile, Width, cols, groups*Group)
 	checkRows(dst, stride, cols, groups)
 	raceReadRows(tile, Width, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
@@ -353,8 +412,8 @@ func largeMoments(hi, lo, p, u []float64, n, groups int) {
 		largeMomentsGo(hi, lo, p, u, n, groups)
 		return
 	}
-	checkStrip(p, Width, n, groups)
-	checkStrip(u, Width, n, groups)
+	checkStrip(p, Width, n, groups*Group)
+	checkStrip(u, Width, n, groups*Group)
 	_, _ = hi[:groups*Group], lo[:groups*Group]
 	largeMomentsNEON(&hi[0], &lo[0], &p[0], &u[0], n, groups)
 }
@@ -440,21 +499,21 @@ func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo f
 }
 
 // TotalAhead is Total.
-func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.Total(dst, dstStride, x, stride, n, groups)
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, _, _ []float64, _ int) {
+	c.Total(dst, dstStride, x, stride, n, cols)
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	pack(tile, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
-	c.RaiseMax(tile, Width, cols, groups)
+	c.RaiseMax(tile, Width, cols, groups*Group)
 }
 
 func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
 
 // AddExpAhead is AddExp without dst.
-func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.AddExp(nil, 0, x, stride, n, groups)
+func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, _, _ []float64, _ int) {
+	c.AddExp(nil, 0, x, stride, n, cols)
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
@@ -577,7 +636,7 @@ func (c *Panel) SumSlices(x []float64, n, groups int) {
 		c.sumSlicesGo(x, n, groups)
 		return
 	}
-	checkStrip(x, Width, n, groups)
+	checkStrip(x, Width, n, groups*Group)
 	panelSumSlicesNEON(c, &x[0], n, groups)
 }
 
@@ -602,8 +661,8 @@ func (c *Panel) WeightedLoss(q, x []float64, n, groups int) {
 		c.weightedLossGo(q, x, n, groups)
 		return
 	}
-	checkStrip(q, Width, n, groups)
-	checkStrip(x, Width, n, groups)
+	checkStrip(q, Width, n, groups*Group)
+	checkStrip(x, Width, n, groups*Group)
 	panelWeightedLossNEON(c, &q[0], &x[0], n, groups)
 }
 
@@ -612,9 +671,9 @@ func (c *Panel) WeightedGradient(terms, q, x []float64, n, groups int) {
 		c.weightedGradientGo(terms, q, x, n, groups)
 		return
 	}
-	checkStrip(terms, Width, n, groups)
-	checkStrip(q, Width, n, groups)
-	checkStrip(x, Width, n, groups)
+	checkStrip(terms, Width, n, groups*Group)
+	checkStrip(q, Width, n, groups*Group)
+	checkStrip(x, Width, n, groups*Group)
 	panelWeightedGradientNEON(c, &terms[0], &q[0], &x[0], n, groups)
 }
 

@@ -18,18 +18,18 @@ func ShiftBy(dst, x []float64, max, negLogSum float64) { shiftByGo(dst, x, max, 
 
 func scaleBy(x []float64, factor float64) { scaleByGo(x, factor) }
 
-func (c *Panel) RaiseMax(x []float64, stride, n, groups int) {
-	c.raiseMaxGo(x, stride, n, groups)
+func (c *Panel) RaiseMax(x []float64, stride, n, cols int) {
+	c.raiseMaxGo(x, stride, n, cols)
 }
 
 func (c *Panel) SetFrames(groups int) { c.setFramesGo(groups) }
 
-func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	c.addExpGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.addExpGo(dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	c.totalGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) Total(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.totalGo(dst, dstStride, x, stride, n, cols)
 }
 
 func (c *Panel) concludeSums(groups int) { c.concludeSumsGo(groups) }
@@ -40,12 +40,12 @@ func (c *Panel) JoinLanes(groups int) { c.joinLanesGo(groups) }
 
 func (c *Panel) concludeProbabilities(groups int) { c.concludeProbabilitiesGo(groups) }
 
-func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	c.shiftGo(dst, dstStride, x, stride, n, groups)
+func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.shiftGo(dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Scale(x []float64, stride, n, groups int) {
-	c.scaleGo(x, stride, n, groups)
+func (c *Panel) Scale(x []float64, stride, n, cols int) {
+	c.scaleGo(x, stride, n, cols)
 }
 
 func pack(tile, x []float64, stride, cols, groups int) { packGo(tile, x, stride, cols, groups) }
@@ -65,8 +65,8 @@ func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 }
 
 // TotalAhead is Total.
-func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.Total(dst, dstStride, x, stride, n, groups)
+func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, _, _ []float64, _ int) {
+	c.Total(dst, dstStride, x, stride, n, cols)
 }
 
 func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
@@ -94,8 +94,8 @@ func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, gr
 func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
 
 // AddExpAhead is AddExp without dst.
-func (c *Panel) AddExpAhead(x []float64, stride, n, groups int, _, _ []float64, _ int) {
-	c.AddExp(nil, 0, x, stride, n, groups)
+func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, _, _ []float64, _ int) {
+	c.AddExp(nil, 0, x, stride, n, cols)
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {

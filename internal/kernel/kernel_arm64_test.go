@@ -37,8 +37,8 @@ func TestNEONNothing(t *testing.T) {
 		for _, size := range []struct{ n, groups int }{{0, 1}, {1, 0}, {0, 0}} {
 			got := canaries()
 			if size.n == 0 {
-				got.RaiseMax(one, Group, 0, size.groups)
-				got.AddExp(one, Group, one, Group, 0, size.groups)
+				got.RaiseMax(one, Group, 0, size.groups*Group)
+				got.AddExp(one, Group, one, Group, 0, size.groups*Group)
 			} else {
 				got.RaiseMax(one, Group, size.n, 0)
 				got.AddExp(one, Group, one, Group, size.n, 0)
@@ -53,8 +53,8 @@ func TestNEONNothing(t *testing.T) {
 				got.TakeLow(new(LowSums), 0)
 				got.JoinLow(new(LowSums), 0)
 			}
-			got.Shift(one, Group, one, Group, size.n, size.groups)
-			got.Scale(one, Group, size.n, size.groups)
+			got.Shift(one, Group, one, Group, size.n, size.groups*Group)
+			got.Scale(one, Group, size.n, size.groups*Group)
 			pack(one, one, 1, size.n, size.groups)
 			unpack(one, 1, one, size.n, size.groups)
 			got.unpackScaled(one, 1, one, size.n, size.groups)
@@ -88,12 +88,12 @@ func TestNEONShort(t *testing.T) {
 	onTier(tierNEON, func() {
 		for name, f := range map[string]func(){
 			"shiftBy":                func() { ShiftBy(short[:4:4], short[:5], 0, 0) },
-			"columnsMax":             func() { c.RaiseMax(short, stride, n, groups) },
-			"columnsExpSum":          func() { c.AddExp(nil, 0, short, stride, n, groups) },
-			"columnsExpSum, its dst": func() { c.AddExp(short, stride, x, stride, n, groups) },
-			"columnsShift":           func() { c.Shift(x, stride, short, stride, n, groups) },
-			"columnsShift, its dst":  func() { c.Shift(short, stride, x, stride, n, groups) },
-			"columnsScale":           func() { c.Scale(short, stride, n, groups) },
+			"columnsMax":             func() { c.RaiseMax(short, stride, n, groups*Group) },
+			"columnsExpSum":          func() { c.AddExp(nil, 0, short, stride, n, groups*Group) },
+			"columnsExpSum, its dst": func() { c.AddExp(short, stride, x, stride, n, groups*Group) },
+			"columnsShift":           func() { c.Shift(x, stride, short, stride, n, groups*Group) },
+			"columnsShift, its dst":  func() { c.Shift(short, stride, x, stride, n, groups*Group) },
+			"columnsScale":           func() { c.Scale(short, stride, n, groups*Group) },
 			"pack":                   func() { pack(tile, shortRows, stride, n, groups) },
 			"pack, its tile":         func() { pack(shortTile, rows, stride, n, groups) },
 			"LaneTotal, its dst":     func() { LaneTotal(short[:4:4], short[:5], 0) },

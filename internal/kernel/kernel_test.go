@@ -552,11 +552,11 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	got.Reset()
 	want.Reset()
 	// In two parts, as chunks come.
-	got.RaiseMax(in.x, in.stride, (n+1)/2, groups)
-	want.raiseMaxGo(in.x, in.stride, (n+1)/2, groups)
+	got.RaiseMax(in.x, in.stride, (n+1)/2, groups*Group)
+	want.raiseMaxGo(in.x, in.stride, (n+1)/2, groups*Group)
 	if n > 1 {
-		got.RaiseMax(in.x[(n+1)/2*in.stride:], in.stride, n/2, groups)
-		want.raiseMaxGo(in.x[(n+1)/2*in.stride:], in.stride, n/2, groups)
+		got.RaiseMax(in.x[(n+1)/2*in.stride:], in.stride, n/2, groups*Group)
+		want.raiseMaxGo(in.x[(n+1)/2*in.stride:], in.stride, n/2, groups*Group)
 	}
 	unchanged("columnsMax")
 	if s := got.differs(want, groups, false, everything...); s != "" {
@@ -580,10 +580,10 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	copy(own.x, in.x)
 	for j := 0; j < n; j += BlockLen {
 		m := min(BlockLen, n-j)
-		want.addExpGo(terms.x[j*outStride:], outStride, in.x[j*in.stride:], in.stride, m, groups)
-		got.AddExp(out.x[j*outStride:], outStride, in.x[j*in.stride:], in.stride, m, groups)
-		silent.AddExp(nil, 0, in.x[j*in.stride:], in.stride, m, groups)
-		inPlace.AddExp(own.x[j*in.stride:], in.stride, own.x[j*in.stride:], in.stride, m, groups)
+		want.addExpGo(terms.x[j*outStride:], outStride, in.x[j*in.stride:], in.stride, m, groups*Group)
+		got.AddExp(out.x[j*outStride:], outStride, in.x[j*in.stride:], in.stride, m, groups*Group)
+		silent.AddExp(nil, 0, in.x[j*in.stride:], in.stride, m, groups*Group)
+		inPlace.AddExp(own.x[j*in.stride:], in.stride, own.x[j*in.stride:], in.stride, m, groups*Group)
 	}
 	unchanged("columnsExpSum")
 	for _, c := range []struct {
@@ -611,7 +611,7 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 	if n <= BlockLen {
 		wantTotal := canaries()
 		wantTotal.Max = want.Max
-		wantTotal.totalGo(nil, 0, in.x, in.stride, n, groups)
+		wantTotal.totalGo(nil, 0, in.x, in.stride, n, groups*Group)
 		for _, kind := range []string{"columnsTotal without dst", "columnsTotal", "columnsTotal in place"} {
 			total := canaries()
 			total.Max = want.Max
@@ -619,17 +619,17 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 			switch kind {
 			case "columnsTotal":
 				Fill(out.x, canary)
-				total.Total(out.x, outStride, in.x, in.stride, n, groups)
+				total.Total(out.x, outStride, in.x, in.stride, n, groups*Group)
 				if s := out.differs(&terms, finite); s != "" {
 					t.Errorf("%s: %s", kind, s)
 				}
 			case "columnsTotal in place":
-				total.Total(own.x, in.stride, own.x, in.stride, n, groups)
+				total.Total(own.x, in.stride, own.x, in.stride, n, groups*Group)
 				if s := own.differs(&terms, finite); s != "" {
 					t.Errorf("%s: %s", kind, s)
 				}
 			default:
-				total.Total(nil, 0, in.x, in.stride, n, groups)
+				total.Total(nil, 0, in.x, in.stride, n, groups*Group)
 			}
 			unchanged(kind)
 			if s := total.differs(wantTotal, groups, true, "sum", "count", "max", "negLogSum", "logSumLow", "inverse", "inverseLow", "complement", "complementLow", "factor"); s != "" {
@@ -664,13 +664,13 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 
 	got.Factor, want.Factor = want.Inverse, want.Inverse
 	terms.fenced = newFenced(len(terms.x), 0)
-	want.shiftGo(terms.x, outStride, in.x, in.stride, n, groups)
-	got.Shift(out.x, outStride, in.x, in.stride, n, groups)
+	want.shiftGo(terms.x, outStride, in.x, in.stride, n, groups*Group)
+	got.Shift(out.x, outStride, in.x, in.stride, n, groups*Group)
 	unchanged("columnsShift")
 	if s := out.differs(&terms, all); s != "" {
 		t.Errorf("columnsShift: %s", s)
 	}
-	got.Shift(in.x, in.stride, in.x, in.stride, n, groups)
+	got.Shift(in.x, in.stride, in.x, in.stride, n, groups*Group)
 	if s := in.differs(&terms, all); s != "" {
 		t.Errorf("columnsShift in place: %s", s)
 	}
@@ -697,8 +697,8 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 		}
 	}
 	*want = *got
-	got.Scale(out.x, outStride, n, groups)
-	want.scaleGo(terms.x, outStride, n, groups)
+	got.Scale(out.x, outStride, n, groups*Group)
+	want.scaleGo(terms.x, outStride, n, groups*Group)
 	if s := out.differs(&terms, all); s != "" {
 		t.Errorf("columnsScale: %s", s)
 	}
@@ -840,8 +840,8 @@ func fewClasses(x []float64, stride, cols, rows int) (c *Panel, terms []float64)
 	}
 	groups := GroupsFor(rows)
 	c.Reset()
-	c.raiseMaxGo(terms, Width, cols, groups)
-	c.totalGo(terms, Width, terms, Width, cols, groups)
+	c.raiseMaxGo(terms, Width, cols, groups*Group)
+	c.totalGo(terms, Width, terms, Width, cols, groups*Group)
 	c.concludeSumsGo(groups)
 	c.concludeLogsGo(groups)
 	c.concludeProbabilitiesGo(groups)

@@ -82,7 +82,7 @@ func panelScaleEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *
 // panelRaiseMaxAVX2 is Panel.raiseMaxGo for n > 0 rows, stride doubles apart.
 //
 //go:noescape
-func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, groups int)
+func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, cols int)
 
 // panelSetFramesAVX2 is Panel.setFramesGo.
 //
@@ -93,24 +93,24 @@ func panelSetFramesAVX2(c *Panel, groups int)
 // as many rows at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelAddExpTermsAVX2 is Panel.addExpGo with dst, for 0 < n ≤ 64.
 //
 //go:noescape
-func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // panelTotalAVX2 is Panel.totalGo without dst. It prefetches as many rows at
 // next and out bytes from there.
 //
 //go:noescape
-func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelTotalTermsAVX2 is Panel.totalGo with dst. It prefetches as many rows at
 // next and out bytes from there.
 //
 //go:noescape
-func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX2 is Panel.joinLanesGo.
 //
@@ -141,13 +141,13 @@ func panelLogSumExpsAVX2(c *Panel, dst *float64, groups int)
 // dst may be x.
 //
 //go:noescape
-func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // panelScaleAVX2 sets n > 0 rows of dst to x·factor + 0, slice by slice. dst
 // may be x.
 //
 //go:noescape
-func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // packAVX2 is packGo for cols ≥ 2.
 //

@@ -2563,18 +2563,19 @@ whole:
 	VZEROUPPER
 	RET
 
-// func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, groups int)
-// Requires: AVX
-TEXT ·panelRaiseMaxAVX2(SB), NOSPLIT, $0-40
+// func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, cols int)
+// Requires: AVX, CMOV
+TEXT ·panelRaiseMaxAVX2(SB), NOSPLIT, $32-40
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
 	MOVQ n+24(FP), BX
-	MOVQ groups+32(FP), SI
+	MOVQ cols+32(FP), SI
 	SHLQ $0x03, DX
-	SHLQ $0x01, SI
 
 vectors:
+	CMPQ    SI, $0x04
+	JLT     part
 	VMOVUPD (AX), Y0
 	VMOVAPD Y0, Y1
 	VCMPPD  $0x03, Y0, Y0, Y2
@@ -2606,10 +2607,56 @@ joined:
 	VBROADCASTSD nan<>+0(SB), Y1
 	VBLENDVPD    Y2, Y1, Y0, Y0
 	VMOVUPD      Y0, (AX)
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
-	DECQ         SI
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, SI
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    $0x00000004, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	NEGQ    SI
+	LEAQ    laneMasks<>+32(SB), DI
+	VMOVUPD (DI)(SI*8), Y0
+	VMOVUPD Y0, (SP)
+	VMOVUPD (AX), Y0
+	VMOVAPD Y0, Y1
+	VCMPPD  $0x03, Y0, Y0, Y2
+	MOVQ    BX, BX
+
+pairsOfPart:
+	CMPQ       BX, $0x02
+	JLT        pairsOfPartDone
+	VMOVUPD    (SP), Y3
+	VMASKMOVPD (CX), Y3, Y3
+	VMOVUPD    (SP), Y4
+	VMASKMOVPD (CX)(DX*1), Y4, Y4
+	VMAXPD     Y3, Y0, Y0
+	VCMPPD     $0x03, Y4, Y3, Y3
+	VORPD      Y2, Y3, Y2
+	VMAXPD     Y4, Y1, Y1
+	LEAQ       (CX)(DX*2), CX
+	SUBQ       $0x02, BX
+	JMP        pairsOfPart
+
+pairsOfPartDone:
+	TESTQ      BX, BX
+	JZ         joinedOfPart
+	VMOVUPD    (SP), Y3
+	VMASKMOVPD (CX), Y3, Y3
+	VMAXPD     Y3, Y0, Y0
+	VCMPPD     $0x03, Y3, Y3, Y3
+	VORPD      Y2, Y3, Y2
+
+joinedOfPart:
+	VMAXPD       Y1, Y0, Y0
+	VBROADCASTSD nan<>+0(SB), Y1
+	VBLENDVPD    Y2, Y1, Y0, Y0
+	VMOVUPD      Y0, (AX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2663,43 +2710,43 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·panelAddExpAVX2(SB), NOSPLIT, $0-64
+// func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelAddExpAVX2(SB), NOSPLIT, $32-64
 	MOVQ c+0(FP), AX
 	MOVQ stride+16(FP), CX
-	MOVQ groups+32(FP), DX
-	MOVQ x+8(FP), BX
+	MOVQ x+8(FP), DX
 	SHLQ $0x03, CX
-	LEAQ powerPairs<>+0(SB), SI
-	MOVQ out+56(FP), DI
+	LEAQ powerPairs<>+0(SB), BX
+	MOVQ out+56(FP), SI
 	SHLQ $0x03, nextStride+48(FP)
-	SHLQ $0x01, DX
 
 vectors:
-	MOVQ   next+40(FP), R8
+	CMPQ   cols+32(FP), $0x04
+	JLT    part
+	MOVQ   next+40(FP), DI
 	ADDQ   $0x20, next+40(FP)
 	VXORPD Y0, Y0, Y0
-	XORQ   R9, R9
-	LEAQ   5632(AX), R10
-	MOVQ   BX, R11
+	XORQ   R8, R8
+	LEAQ   5632(AX), R9
+	MOVQ   DX, R10
 
 lanesBy1:
-	MOVQ    R11, R12
-	MOVQ    n+24(FP), R13
-	SUBQ    R9, R13
-	VMOVUPD (R10), Y1
+	MOVQ    R10, R11
+	MOVQ    n+24(FP), R12
+	SUBQ    R8, R12
+	VMOVUPD (R9), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1:
-	VMOVUPD        (R12), Y3
+	VMOVUPD        (R11), Y3
 	VCMPPD         $0x04, (AX), Y3, Y4
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
-	PREFETCHT0     (R8)
-	PREFETCHT0     (R8)(DI*1)
-	ADDQ           nextStride+48(FP), R8
+	PREFETCHT0     (DI)
+	PREFETCHT0     (DI)(SI*1)
+	ADDQ           nextStride+48(FP), DI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
 	VSUBPD         1536(AX), Y5, Y6
@@ -2708,14 +2755,14 @@ entriesBy1:
 	VPSLLQ         $0x04, Y5, Y6
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
 	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R14
-	VBROADCASTF128 (SI)(R14*1), Y8
-	VMOVQ          X7, R14
-	VINSERTF128    $0x01, (SI)(R14*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R14
-	VBROADCASTF128 (SI)(R14*1), Y6
-	VPEXTRQ        $0x01, X7, R14
-	VINSERTF128    $0x01, (SI)(R14*1), Y6, Y6
+	VMOVQ          X6, R13
+	VBROADCASTF128 (BX)(R13*1), Y8
+	VMOVQ          X7, R13
+	VINSERTF128    $0x01, (BX)(R13*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R13
+	VBROADCASTF128 (BX)(R13*1), Y6
+	VPEXTRQ        $0x01, X7, R13
+	VINSERTF128    $0x01, (BX)(R13*1), Y6, Y6
 	VUNPCKLPD      Y6, Y8, Y7
 	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
@@ -2735,18 +2782,18 @@ entriesBy1:
 	VSUBPD         Y3, Y1, Y3
 	VSUBPD         Y3, Y5, Y3
 	VADDPD         Y3, Y2, Y2
-	LEAQ           (R12)(CX*8), R12
-	SUBQ           $0x08, R13
+	LEAQ           (R11)(CX*8), R11
+	SUBQ           $0x08, R12
 	JG             entriesBy1
-	VMOVUPD        Y1, (R10)
-	VADDPD         4096(R10), Y2, Y1
-	VMOVUPD        Y1, 4096(R10)
-	ADDQ           $+512, R10
-	ADDQ           CX, R11
-	ADDQ           $0x01, R9
-	CMPQ           R9, $0x08
+	VMOVUPD        Y1, (R9)
+	VADDPD         4096(R9), Y2, Y1
+	VMOVUPD        Y1, 4096(R9)
+	ADDQ           $+512, R9
+	ADDQ           CX, R10
+	ADDQ           $0x01, R8
+	CMPQ           R8, $0x08
 	JE             counted
-	CMPQ           R9, n+24(FP)
+	CMPQ           R8, n+24(FP)
 	JLT            lanesBy1
 
 counted:
@@ -2757,44 +2804,137 @@ counted:
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
+	ADDQ         $0x20, DX
 	ADDQ         $0x20, AX
-	ADDQ         $0x20, BX
-	DECQ         DX
+	SUBQ         $0x04, cols+32(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    cols+32(FP), DI
+	MOVQ    $0x00000004, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	NEGQ    DI
+	LEAQ    laneMasks<>+32(SB), R8
+	VMOVUPD (R8)(DI*8), Y0
+	VMOVUPD Y0, (SP)
+	MOVQ    next+40(FP), DI
+	ADDQ    $0x20, next+40(FP)
+	VXORPD  Y0, Y0, Y0
+	XORQ    R8, R8
+	LEAQ    5632(AX), R9
+
+lanesBy1OfPart:
+	MOVQ    DX, R10
+	MOVQ    n+24(FP), R11
+	SUBQ    R8, R11
+	VMOVUPD (R9), Y1
+	VXORPD  Y2, Y2, Y2
+
+entriesBy1OfPart:
+	VMOVUPD        (SP), Y3
+	VMASKMOVPD     (R10), Y3, Y3
+	VCMPPD         $0x04, (AX), Y3, Y4
+	VPSUBQ         Y4, Y0, Y0
+	VSUBPD         1024(AX), Y3, Y3
+	VMAXPD         2048(AX), Y3, Y3
+	PREFETCHT0     (DI)
+	PREFETCHT0     (DI)(SI*1)
+	ADDQ           nextStride+48(FP), DI
+	VMOVUPD        1536(AX), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         1536(AX), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R12
+	VBROADCASTF128 (BX)(R12*1), Y8
+	VMOVQ          X7, R12
+	VINSERTF128    $0x01, (BX)(R12*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R12
+	VBROADCASTF128 (BX)(R12*1), Y6
+	VPEXTRQ        $0x01, X7, R12
+	VINSERTF128    $0x01, (BX)(R12*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y5
+	VFMADD213PD    exp5<>+0(SB), Y3, Y5
+	VFMADD213PD    exp4<>+0(SB), Y3, Y5
+	VFMADD213PD    exp3<>+0(SB), Y3, Y5
+	VFMADD213PD    exp2<>+0(SB), Y3, Y5
+	VFMADD213PD    one<>+0(SB), Y3, Y5
+	VFMADD231PD    Y3, Y5, Y6
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y1, Y3
+	VMINPD         Y4, Y1, Y5
+	VADDPD         Y4, Y1, Y1
+	VSUBPD         Y3, Y1, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	LEAQ           (R10)(CX*8), R10
+	SUBQ           $0x08, R11
+	JG             entriesBy1OfPart
+	VMOVUPD        Y1, (R9)
+	VADDPD         4096(R9), Y2, Y1
+	VMOVUPD        Y1, 4096(R9)
+	ADDQ           $+512, R9
+	ADDQ           CX, DX
+	ADDQ           $0x01, R8
+	CMPQ           R8, $0x08
+	JE             countedOfPart
+	CMPQ           R8, n+24(FP)
+	JLT            lanesBy1OfPart
+
+countedOfPart:
+	VMOVQ        n+24(FP), X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       two52<>+0(SB), Y0, Y0
+	VSUBPD       two52<>+0(SB), Y0, Y0
+	VADDPD       512(AX), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $8-56
+// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $32-56
 	MOVQ c+0(FP), AX
 	MOVQ stride+32(FP), CX
-	MOVQ groups+48(FP), DX
-	MOVQ x+24(FP), BX
-	MOVQ dst+8(FP), SI
-	MOVQ dstStride+16(FP), DI
-	SHLQ $0x03, DI
+	MOVQ x+24(FP), DX
+	MOVQ dst+8(FP), BX
+	MOVQ dstStride+16(FP), SI
+	SHLQ $0x03, SI
 	SHLQ $0x03, CX
-	LEAQ powerPairs<>+0(SB), R8
-	SHLQ $0x01, DX
+	LEAQ powerPairs<>+0(SB), DI
 
 vectors:
+	CMPQ   cols+48(FP), $0x04
+	JLT    part
 	VXORPD Y0, Y0, Y0
-	XORQ   R9, R9
-	LEAQ   5632(AX), R10
+	XORQ   R8, R8
+	LEAQ   5632(AX), R9
+	MOVQ   DX, R10
 	MOVQ   BX, R11
-	MOVQ   SI, R12
 
 lanesBy1:
-	MOVQ    R11, R13
-	MOVQ    R12, R15
-	MOVQ    n+40(FP), R14
-	SUBQ    R9, R14
-	VMOVUPD (R10), Y1
+	MOVQ    R10, R12
+	MOVQ    R11, R14
+	MOVQ    n+40(FP), R13
+	SUBQ    R8, R13
+	VMOVUPD (R9), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1:
-	VMOVUPD        (R13), Y3
+	VMOVUPD        (R12), Y3
 	VCMPPD         $0x04, (AX), Y3, Y4
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
@@ -2807,14 +2947,14 @@ entriesBy1:
 	VPSLLQ         $0x04, Y5, Y6
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
 	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, BP
-	VBROADCASTF128 (R8)(BP*1), Y8
-	VMOVQ          X7, BP
-	VINSERTF128    $0x01, (R8)(BP*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, BP
-	VBROADCASTF128 (R8)(BP*1), Y6
-	VPEXTRQ        $0x01, X7, BP
-	VINSERTF128    $0x01, (R8)(BP*1), Y6, Y6
+	VMOVQ          X6, R15
+	VBROADCASTF128 (DI)(R15*1), Y8
+	VMOVQ          X7, R15
+	VINSERTF128    $0x01, (DI)(R15*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R15
+	VBROADCASTF128 (DI)(R15*1), Y6
+	VPEXTRQ        $0x01, X7, R15
+	VINSERTF128    $0x01, (DI)(R15*1), Y6, Y6
 	VUNPCKLPD      Y6, Y8, Y7
 	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
@@ -2828,7 +2968,7 @@ entriesBy1:
 	VFMADD213PD    one<>+0(SB), Y3, Y7
 	VFMADD231PD    Y3, Y7, Y6
 	VFMADD231PD    Y6, Y5, Y5
-	VMOVUPD        Y5, (R15)
+	VMOVUPD        Y5, (R14)
 	VFMADD231PD    Y6, Y4, Y2
 	VMAXPD         Y4, Y1, Y3
 	VMINPD         Y4, Y1, Y5
@@ -2836,20 +2976,20 @@ entriesBy1:
 	VSUBPD         Y3, Y1, Y3
 	VSUBPD         Y3, Y5, Y3
 	VADDPD         Y3, Y2, Y2
-	LEAQ           (R13)(CX*8), R13
-	LEAQ           (R15)(DI*8), R15
-	SUBQ           $0x08, R14
+	LEAQ           (R12)(CX*8), R12
+	LEAQ           (R14)(SI*8), R14
+	SUBQ           $0x08, R13
 	JG             entriesBy1
-	VMOVUPD        Y1, (R10)
-	VADDPD         4096(R10), Y2, Y1
-	VMOVUPD        Y1, 4096(R10)
-	ADDQ           $+512, R10
-	ADDQ           CX, R11
-	ADDQ           DI, R12
-	ADDQ           $0x01, R9
-	CMPQ           R9, $0x08
+	VMOVUPD        Y1, (R9)
+	VADDPD         4096(R9), Y2, Y1
+	VMOVUPD        Y1, 4096(R9)
+	ADDQ           $+512, R9
+	ADDQ           CX, R10
+	ADDQ           SI, R11
+	ADDQ           $0x01, R8
+	CMPQ           R8, $0x08
 	JE             counted
-	CMPQ           R9, n+40(FP)
+	CMPQ           R8, n+40(FP)
 	JLT            lanesBy1
 
 counted:
@@ -2860,29 +3000,124 @@ counted:
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, AX
+	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, SI
-	DECQ         DX
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, cols+48(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    cols+48(FP), R8
+	MOVQ    $0x00000004, R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	NEGQ    R8
+	LEAQ    laneMasks<>+32(SB), R9
+	VMOVUPD (R9)(R8*8), Y0
+	VMOVUPD Y0, (SP)
+	VXORPD  Y0, Y0, Y0
+	XORQ    R8, R8
+	LEAQ    5632(AX), R9
+	MOVQ    BX, BX
+
+lanesBy1OfPart:
+	MOVQ    DX, R10
+	MOVQ    BX, R12
+	MOVQ    n+40(FP), R11
+	SUBQ    R8, R11
+	VMOVUPD (R9), Y1
+	VXORPD  Y2, Y2, Y2
+
+entriesBy1OfPart:
+	VMOVUPD        (SP), Y3
+	VMASKMOVPD     (R10), Y3, Y3
+	VCMPPD         $0x04, (AX), Y3, Y4
+	VPSUBQ         Y4, Y0, Y0
+	VSUBPD         1024(AX), Y3, Y3
+	VMAXPD         2048(AX), Y3, Y3
+	VMOVUPD        1536(AX), Y5
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
+	VSUBPD         1536(AX), Y5, Y6
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
+	VPSLLQ         $0x04, Y5, Y6
+	VPAND          low4Pairs<>+0(SB), Y6, Y6
+	VEXTRACTI128   $0x01, Y6, X7
+	VMOVQ          X6, R13
+	VBROADCASTF128 (DI)(R13*1), Y8
+	VMOVQ          X7, R13
+	VINSERTF128    $0x01, (DI)(R13*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R13
+	VBROADCASTF128 (DI)(R13*1), Y6
+	VPEXTRQ        $0x01, X7, R13
+	VINSERTF128    $0x01, (DI)(R13*1), Y6, Y6
+	VUNPCKLPD      Y6, Y8, Y7
+	VUNPCKHPD      Y6, Y8, Y6
+	VPSLLQ         $0x30, Y5, Y5
+	VPADDQ         Y5, Y7, Y5
+	VANDPD         Y5, Y4, Y4
+	VMOVUPD        exp6<>+0(SB), Y7
+	VFMADD213PD    exp5<>+0(SB), Y3, Y7
+	VFMADD213PD    exp4<>+0(SB), Y3, Y7
+	VFMADD213PD    exp3<>+0(SB), Y3, Y7
+	VFMADD213PD    exp2<>+0(SB), Y3, Y7
+	VFMADD213PD    one<>+0(SB), Y3, Y7
+	VFMADD231PD    Y3, Y7, Y6
+	VFMADD231PD    Y6, Y5, Y5
+	VMOVUPD        (SP), Y3
+	VMASKMOVPD     Y5, Y3, (R12)
+	VFMADD231PD    Y6, Y4, Y2
+	VMAXPD         Y4, Y1, Y3
+	VMINPD         Y4, Y1, Y5
+	VADDPD         Y4, Y1, Y1
+	VSUBPD         Y3, Y1, Y3
+	VSUBPD         Y3, Y5, Y3
+	VADDPD         Y3, Y2, Y2
+	LEAQ           (R10)(CX*8), R10
+	LEAQ           (R12)(SI*8), R12
+	SUBQ           $0x08, R11
+	JG             entriesBy1OfPart
+	VMOVUPD        Y1, (R9)
+	VADDPD         4096(R9), Y2, Y1
+	VMOVUPD        Y1, 4096(R9)
+	ADDQ           $+512, R9
+	ADDQ           CX, DX
+	ADDQ           SI, BX
+	ADDQ           $0x01, R8
+	CMPQ           R8, $0x08
+	JE             countedOfPart
+	CMPQ           R8, n+40(FP)
+	JLT            lanesBy1OfPart
+
+countedOfPart:
+	VMOVQ        n+40(FP), X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       two52<>+0(SB), Y0, Y0
+	VSUBPD       two52<>+0(SB), Y0, Y0
+	VADDPD       512(AX), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelTotalAVX2(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+// func panelTotalAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelTotalAVX2(SB), NOSPLIT, $0-64
+TEXT ·panelTotalAVX2(SB), NOSPLIT, $32-64
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
-	MOVQ groups+32(FP), BX
-	MOVQ next+40(FP), SI
-	MOVQ out+56(FP), DI
+	MOVQ next+40(FP), BX
+	MOVQ out+56(FP), SI
 	SHLQ $0x03, nextStride+48(FP)
 	SHLQ $0x03, DX
-	LEAQ powerPairs<>+0(SB), R8
-	SHLQ $0x01, BX
+	LEAQ powerPairs<>+0(SB), DI
 
 vectors:
+	CMPQ         cols+32(FP), $0x04
+	JLT          part
 	VMOVUPD      (AX), Y0
 	VPAND        absMask<>+0(SB), Y0, Y1
 	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
@@ -2904,29 +3139,29 @@ vectors:
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
-	MOVQ         CX, R9
-	MOVQ         n+24(FP), R10
-	MOVQ         SI, R11
+	MOVQ         CX, R8
+	MOVQ         n+24(FP), R9
+	MOVQ         BX, R10
 
 eightShifted:
 	VXORPD  Y3, Y3, Y3
-	MOVQ    R10, R12
-	MOVQ    $0x00000008, R13
-	CMPQ    R10, R13
-	CMOVQGT R13, R12
-	SUBQ    R12, R10
+	MOVQ    R9, R11
+	MOVQ    $0x00000008, R12
+	CMPQ    R9, R12
+	CMOVQGT R12, R11
+	SUBQ    R11, R9
 
 oneShifted:
-	CMPQ           R12, $0x01
+	CMPQ           R11, $0x01
 	JLT            oneShiftedDone
-	VMOVUPD        (R9), Y4
+	VMOVUPD        (R8), Y4
 	VCMPPD         $0x04, (AX), Y4, Y5
 	VPSUBQ         Y5, Y0, Y0
 	VSUBPD         1024(AX), Y4, Y4
 	VMAXPD         2048(AX), Y4, Y4
-	PREFETCHT0     (R11)
-	PREFETCHT0     (R11)(DI*1)
-	ADDQ           nextStride+48(FP), R11
+	PREFETCHT0     (R10)
+	PREFETCHT0     (R10)(SI*1)
+	ADDQ           nextStride+48(FP), R10
 	VMOVUPD        1536(AX), Y6
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
 	VSUBPD         1536(AX), Y6, Y7
@@ -2935,14 +3170,14 @@ oneShifted:
 	VPSLLQ         $0x04, Y6, Y7
 	VPAND          low4Pairs<>+0(SB), Y7, Y7
 	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R13
-	VBROADCASTF128 (R8)(R13*1), Y9
-	VMOVQ          X8, R13
-	VINSERTF128    $0x01, (R8)(R13*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R13
-	VBROADCASTF128 (R8)(R13*1), Y7
-	VPEXTRQ        $0x01, X8, R13
-	VINSERTF128    $0x01, (R8)(R13*1), Y7, Y7
+	VMOVQ          X7, R12
+	VBROADCASTF128 (DI)(R12*1), Y9
+	VMOVQ          X8, R12
+	VINSERTF128    $0x01, (DI)(R12*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R12
+	VBROADCASTF128 (DI)(R12*1), Y7
+	VPEXTRQ        $0x01, X8, R12
+	VINSERTF128    $0x01, (DI)(R12*1), Y7, Y7
 	VUNPCKLPD      Y7, Y9, Y8
 	VUNPCKHPD      Y7, Y9, Y7
 	VPSLLQ         $0x30, Y6, Y6
@@ -2962,13 +3197,13 @@ oneShifted:
 	VSUBPD         Y4, Y2, Y4
 	VSUBPD         Y4, Y6, Y4
 	VADDPD         Y4, Y3, Y3
-	LEAQ           (R9)(DX*1), R9
-	SUBQ           $0x01, R12
+	LEAQ           (R8)(DX*1), R8
+	SUBQ           $0x01, R11
 	JMP            oneShifted
 
 oneShiftedDone:
 	VADDPD       Y3, Y1, Y1
-	TESTQ        R10, R10
+	TESTQ        R9, R9
 	JNZ          eightShifted
 	VMOVUPD      Y2, 5632(AX)
 	VMOVUPD      Y1, 9728(AX)
@@ -2978,32 +3213,22 @@ oneShiftedDone:
 	VPADDQ       two52<>+0(SB), Y0, Y0
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
-	DECQ         BX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, cols+32(FP)
 	JNZ          vectors
-	VZEROUPPER
-	RET
+	JMP          done
 
-// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $8-80
-	MOVQ c+0(FP), AX
-	MOVQ x+24(FP), CX
-	MOVQ stride+32(FP), DX
-	MOVQ groups+48(FP), BX
-	MOVQ next+56(FP), SI
-	MOVQ out+72(FP), DI
-	SHLQ $0x03, nextStride+64(FP)
-	MOVQ dst+8(FP), R8
-	MOVQ dstStride+16(FP), R9
-	SHLQ $0x03, R9
-	SHLQ $0x03, DX
-	LEAQ powerPairs<>+0(SB), R10
-	SHLQ $0x01, BX
-
-vectors:
+part:
+	MOVQ         cols+32(FP), R8
+	MOVQ         $0x00000004, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         laneMasks<>+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y0
+	VMOVUPD      Y0, (SP)
 	VMOVUPD      (AX), Y0
 	VPAND        absMask<>+0(SB), Y0, Y1
 	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
@@ -3025,30 +3250,28 @@ vectors:
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
-	MOVQ         CX, R11
-	MOVQ         n+40(FP), R12
-	MOVQ         SI, R13
-	MOVQ         R8, R14
+	MOVQ         n+24(FP), R8
 
-eightShifted:
+eightShiftedOfPart:
 	VXORPD  Y3, Y3, Y3
-	MOVQ    R12, R15
-	MOVQ    $0x00000008, BP
-	CMPQ    R12, BP
-	CMOVQGT BP, R15
-	SUBQ    R15, R12
+	MOVQ    R8, R9
+	MOVQ    $0x00000008, R10
+	CMPQ    R8, R10
+	CMOVQGT R10, R9
+	SUBQ    R9, R8
 
-oneShifted:
-	CMPQ           R15, $0x01
-	JLT            oneShiftedDone
-	VMOVUPD        (R11), Y4
+oneShiftedOfPart:
+	CMPQ           R9, $0x01
+	JLT            oneShiftedOfPartDone
+	VMOVUPD        (SP), Y4
+	VMASKMOVPD     (CX), Y4, Y4
 	VCMPPD         $0x04, (AX), Y4, Y5
 	VPSUBQ         Y5, Y0, Y0
 	VSUBPD         1024(AX), Y4, Y4
 	VMAXPD         2048(AX), Y4, Y4
-	PREFETCHT0     (R13)
-	PREFETCHT0     (R13)(DI*1)
-	ADDQ           nextStride+64(FP), R13
+	PREFETCHT0     (BX)
+	PREFETCHT0     (BX)(SI*1)
+	ADDQ           nextStride+48(FP), BX
 	VMOVUPD        1536(AX), Y6
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
 	VSUBPD         1536(AX), Y6, Y7
@@ -3057,14 +3280,133 @@ oneShifted:
 	VPSLLQ         $0x04, Y6, Y7
 	VPAND          low4Pairs<>+0(SB), Y7, Y7
 	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, BP
-	VBROADCASTF128 (R10)(BP*1), Y9
-	VMOVQ          X8, BP
-	VINSERTF128    $0x01, (R10)(BP*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, BP
-	VBROADCASTF128 (R10)(BP*1), Y7
-	VPEXTRQ        $0x01, X8, BP
-	VINSERTF128    $0x01, (R10)(BP*1), Y7, Y7
+	VMOVQ          X7, R10
+	VBROADCASTF128 (DI)(R10*1), Y9
+	VMOVQ          X8, R10
+	VINSERTF128    $0x01, (DI)(R10*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R10
+	VBROADCASTF128 (DI)(R10*1), Y7
+	VPEXTRQ        $0x01, X8, R10
+	VINSERTF128    $0x01, (DI)(R10*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        exp6<>+0(SB), Y6
+	VFMADD213PD    exp5<>+0(SB), Y4, Y6
+	VFMADD213PD    exp4<>+0(SB), Y4, Y6
+	VFMADD213PD    exp3<>+0(SB), Y4, Y6
+	VFMADD213PD    exp2<>+0(SB), Y4, Y6
+	VFMADD213PD    one<>+0(SB), Y4, Y6
+	VFMADD231PD    Y4, Y6, Y7
+	VFMADD231PD    Y7, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (CX)(DX*1), CX
+	SUBQ           $0x01, R9
+	JMP            oneShiftedOfPart
+
+oneShiftedOfPartDone:
+	VADDPD       Y3, Y1, Y1
+	TESTQ        R8, R8
+	JNZ          eightShiftedOfPart
+	VMOVUPD      Y2, 5632(AX)
+	VMOVUPD      Y1, 9728(AX)
+	VMOVQ        n+24(FP), X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       two52<>+0(SB), Y0, Y0
+	VSUBPD       two52<>+0(SB), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $32-80
+	MOVQ c+0(FP), AX
+	MOVQ x+24(FP), CX
+	MOVQ stride+32(FP), DX
+	MOVQ next+56(FP), BX
+	MOVQ out+72(FP), SI
+	SHLQ $0x03, nextStride+64(FP)
+	MOVQ dst+8(FP), DI
+	MOVQ dstStride+16(FP), R8
+	SHLQ $0x03, R8
+	SHLQ $0x03, DX
+	LEAQ powerPairs<>+0(SB), R9
+
+vectors:
+	CMPQ         cols+48(FP), $0x04
+	JLT          part
+	VMOVUPD      (AX), Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      magic<>+0(SB), Y2
+	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
+	VBROADCASTSD low4<>+0(SB), Y3
+	VPANDN       Y2, Y3, Y2
+	VMOVUPD      frameMagic<>+0(SB), Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       farthest<>+0(SB), Y0, Y0
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y2, 1536(AX)
+	VMOVUPD      Y0, 2048(AX)
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	MOVQ         CX, R10
+	MOVQ         n+40(FP), R11
+	MOVQ         BX, R12
+	MOVQ         DI, R13
+
+eightShifted:
+	VXORPD  Y3, Y3, Y3
+	MOVQ    R11, R14
+	MOVQ    $0x00000008, R15
+	CMPQ    R11, R15
+	CMOVQGT R15, R14
+	SUBQ    R14, R11
+
+oneShifted:
+	CMPQ           R14, $0x01
+	JLT            oneShiftedDone
+	VMOVUPD        (R10), Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (R12)
+	PREFETCHT0     (R12)(SI*1)
+	ADDQ           nextStride+64(FP), R12
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          low4Pairs<>+0(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R15
+	VBROADCASTF128 (R9)(R15*1), Y9
+	VMOVQ          X8, R15
+	VINSERTF128    $0x01, (R9)(R15*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R15
+	VBROADCASTF128 (R9)(R15*1), Y7
+	VPEXTRQ        $0x01, X8, R15
+	VINSERTF128    $0x01, (R9)(R15*1), Y7, Y7
 	VUNPCKLPD      Y7, Y9, Y8
 	VUNPCKHPD      Y7, Y9, Y7
 	VPSLLQ         $0x30, Y6, Y6
@@ -3078,7 +3420,7 @@ oneShifted:
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
 	VFMADD231PD    Y7, Y6, Y6
-	VMOVUPD        Y6, (R14)
+	VMOVUPD        Y6, (R13)
 	VFMADD231PD    Y7, Y5, Y3
 	VMAXPD         Y5, Y2, Y4
 	VMINPD         Y5, Y2, Y6
@@ -3086,14 +3428,14 @@ oneShifted:
 	VSUBPD         Y4, Y2, Y4
 	VSUBPD         Y4, Y6, Y4
 	VADDPD         Y4, Y3, Y3
-	LEAQ           (R11)(DX*1), R11
-	LEAQ           (R14)(R9*1), R14
-	SUBQ           $0x01, R15
+	LEAQ           (R10)(DX*1), R10
+	LEAQ           (R13)(R8*1), R13
+	SUBQ           $0x01, R14
 	JMP            oneShifted
 
 oneShiftedDone:
 	VADDPD       Y3, Y1, Y1
-	TESTQ        R12, R12
+	TESTQ        R11, R11
 	JNZ          eightShifted
 	VMOVUPD      Y2, 5632(AX)
 	VMOVUPD      Y1, 9728(AX)
@@ -3103,12 +3445,124 @@ oneShiftedDone:
 	VPADDQ       two52<>+0(SB), Y0, Y0
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
-	ADDQ         $0x20, SI
-	ADDQ         $0x20, R8
-	DECQ         BX
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, AX
+	SUBQ         $0x04, cols+48(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ         cols+48(FP), R10
+	MOVQ         $0x00000004, R11
+	CMPQ         R10, R11
+	CMOVQGT      R11, R10
+	NEGQ         R10
+	LEAQ         laneMasks<>+32(SB), R11
+	VMOVUPD      (R11)(R10*8), Y0
+	VMOVUPD      Y0, (SP)
+	VMOVUPD      (AX), Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y0
+	VPAND        absMask<>+0(SB), Y0, Y1
+	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
+	VANDPD       Y0, Y1, Y1
+	VSUBPD       Y1, Y0, Y0
+	VMOVUPD      magic<>+0(SB), Y2
+	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
+	VBROADCASTSD low4<>+0(SB), Y3
+	VPANDN       Y2, Y3, Y2
+	VMOVUPD      frameMagic<>+0(SB), Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       farthest<>+0(SB), Y0, Y0
+	VMOVUPD      Y1, 1024(AX)
+	VMOVUPD      Y2, 1536(AX)
+	VMOVUPD      Y0, 2048(AX)
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	MOVQ         n+40(FP), R10
+	MOVQ         DI, DI
+
+eightShiftedOfPart:
+	VXORPD  Y3, Y3, Y3
+	MOVQ    R10, R11
+	MOVQ    $0x00000008, R12
+	CMPQ    R10, R12
+	CMOVQGT R12, R11
+	SUBQ    R11, R10
+
+oneShiftedOfPart:
+	CMPQ           R11, $0x01
+	JLT            oneShiftedOfPartDone
+	VMOVUPD        (SP), Y4
+	VMASKMOVPD     (CX), Y4, Y4
+	VCMPPD         $0x04, (AX), Y4, Y5
+	VPSUBQ         Y5, Y0, Y0
+	VSUBPD         1024(AX), Y4, Y4
+	VMAXPD         2048(AX), Y4, Y4
+	PREFETCHT0     (BX)
+	PREFETCHT0     (BX)(SI*1)
+	ADDQ           nextStride+64(FP), BX
+	VMOVUPD        1536(AX), Y6
+	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
+	VSUBPD         1536(AX), Y6, Y7
+	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
+	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
+	VPSLLQ         $0x04, Y6, Y7
+	VPAND          low4Pairs<>+0(SB), Y7, Y7
+	VEXTRACTI128   $0x01, Y7, X8
+	VMOVQ          X7, R12
+	VBROADCASTF128 (R9)(R12*1), Y9
+	VMOVQ          X8, R12
+	VINSERTF128    $0x01, (R9)(R12*1), Y9, Y9
+	VPEXTRQ        $0x01, X7, R12
+	VBROADCASTF128 (R9)(R12*1), Y7
+	VPEXTRQ        $0x01, X8, R12
+	VINSERTF128    $0x01, (R9)(R12*1), Y7, Y7
+	VUNPCKLPD      Y7, Y9, Y8
+	VUNPCKHPD      Y7, Y9, Y7
+	VPSLLQ         $0x30, Y6, Y6
+	VPADDQ         Y6, Y8, Y6
+	VANDPD         Y6, Y5, Y5
+	VMOVUPD        exp6<>+0(SB), Y8
+	VFMADD213PD    exp5<>+0(SB), Y4, Y8
+	VFMADD213PD    exp4<>+0(SB), Y4, Y8
+	VFMADD213PD    exp3<>+0(SB), Y4, Y8
+	VFMADD213PD    exp2<>+0(SB), Y4, Y8
+	VFMADD213PD    one<>+0(SB), Y4, Y8
+	VFMADD231PD    Y4, Y8, Y7
+	VFMADD231PD    Y7, Y6, Y6
+	VMOVUPD        (SP), Y4
+	VMASKMOVPD     Y6, Y4, (DI)
+	VFMADD231PD    Y7, Y5, Y3
+	VMAXPD         Y5, Y2, Y4
+	VMINPD         Y5, Y2, Y6
+	VADDPD         Y5, Y2, Y2
+	VSUBPD         Y4, Y2, Y4
+	VSUBPD         Y4, Y6, Y4
+	VADDPD         Y4, Y3, Y3
+	LEAQ           (CX)(DX*1), CX
+	LEAQ           (DI)(R8*1), DI
+	SUBQ           $0x01, R11
+	JMP            oneShiftedOfPart
+
+oneShiftedOfPartDone:
+	VADDPD       Y3, Y1, Y1
+	TESTQ        R10, R10
+	JNZ          eightShiftedOfPart
+	VMOVUPD      Y2, 5632(AX)
+	VMOVUPD      Y1, 9728(AX)
+	VMOVQ        n+40(FP), X1
+	VPBROADCASTQ X1, Y1
+	VPSUBQ       Y0, Y1, Y0
+	VPADDQ       two52<>+0(SB), Y0, Y0
+	VSUBPD       two52<>+0(SB), Y0, Y0
+	VMOVUPD      Y0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3674,8 +4128,8 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX
+// func panelShiftAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, CMOV
 TEXT ·panelShiftAVX2(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
@@ -3683,44 +4137,43 @@ TEXT ·panelShiftAVX2(SB), NOSPLIT, $0-56
 	MOVQ   x+24(FP), BX
 	MOVQ   stride+32(FP), SI
 	MOVQ   n+40(FP), DI
-	MOVQ   groups+48(FP), R8
+	MOVQ   cols+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x01, R8
 	VXORPD Y0, Y0, Y0
 
 vectors4:
-	CMPQ    R8, $0x04
+	CMPQ    R8, $0x10
 	JLT     vectors4Done
-	VMOVUPD (AX), Y0
-	VMOVUPD 2560(AX), Y1
-	VMOVUPD 32(AX), Y2
-	VMOVUPD 2592(AX), Y3
-	VMOVUPD 64(AX), Y4
-	VMOVUPD 2624(AX), Y5
-	VMOVUPD 96(AX), Y6
-	VMOVUPD 2656(AX), Y7
+	VMOVUPD (AX), Y1
+	VMOVUPD 2560(AX), Y2
+	VMOVUPD 32(AX), Y3
+	VMOVUPD 2592(AX), Y4
+	VMOVUPD 64(AX), Y5
+	VMOVUPD 2624(AX), Y6
+	VMOVUPD 96(AX), Y7
+	VMOVUPD 2656(AX), Y8
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors4Rows:
-	VMOVUPD (R9), Y8
-	VSUBPD  Y0, Y8, Y8
-	VADDPD  Y8, Y1, Y8
-	VMOVUPD Y8, (R10)
-	VMOVUPD 32(R9), Y8
-	VSUBPD  Y2, Y8, Y8
-	VADDPD  Y8, Y3, Y8
-	VMOVUPD Y8, 32(R10)
-	VMOVUPD 64(R9), Y8
-	VSUBPD  Y4, Y8, Y8
-	VADDPD  Y8, Y5, Y8
-	VMOVUPD Y8, 64(R10)
-	VMOVUPD 96(R9), Y8
-	VSUBPD  Y6, Y8, Y8
-	VADDPD  Y8, Y7, Y8
-	VMOVUPD Y8, 96(R10)
+	VMOVUPD (R9), Y9
+	VSUBPD  Y1, Y9, Y9
+	VADDPD  Y9, Y2, Y9
+	VMOVUPD Y9, (R10)
+	VMOVUPD 32(R9), Y9
+	VSUBPD  Y3, Y9, Y9
+	VADDPD  Y9, Y4, Y9
+	VMOVUPD Y9, 32(R10)
+	VMOVUPD 64(R9), Y9
+	VSUBPD  Y5, Y9, Y9
+	VADDPD  Y9, Y6, Y9
+	VMOVUPD Y9, 64(R10)
+	VMOVUPD 96(R9), Y9
+	VSUBPD  Y7, Y9, Y9
+	VADDPD  Y9, Y8, Y9
+	VMOVUPD Y9, 96(R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -3728,30 +4181,30 @@ vectors4Rows:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
 	ADDQ    $0x00000080, CX
-	SUBQ    $0x04, R8
+	SUBQ    $0x10, R8
 	JMP     vectors4
 
 vectors4Done:
 vectors2:
-	CMPQ    R8, $0x02
+	CMPQ    R8, $0x08
 	JLT     vectors2Done
-	VMOVUPD (AX), Y0
-	VMOVUPD 2560(AX), Y1
-	VMOVUPD 32(AX), Y2
-	VMOVUPD 2592(AX), Y3
+	VMOVUPD (AX), Y1
+	VMOVUPD 2560(AX), Y2
+	VMOVUPD 32(AX), Y3
+	VMOVUPD 2592(AX), Y4
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors2Rows:
-	VMOVUPD (R9), Y4
-	VSUBPD  Y0, Y4, Y4
-	VADDPD  Y4, Y1, Y4
-	VMOVUPD Y4, (R10)
-	VMOVUPD 32(R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, 32(R10)
+	VMOVUPD (R9), Y5
+	VSUBPD  Y1, Y5, Y5
+	VADDPD  Y5, Y2, Y5
+	VMOVUPD Y5, (R10)
+	VMOVUPD 32(R9), Y5
+	VSUBPD  Y3, Y5, Y5
+	VADDPD  Y5, Y4, Y5
+	VMOVUPD Y5, 32(R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -3759,24 +4212,24 @@ vectors2Rows:
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, BX
 	ADDQ    $0x40, CX
-	SUBQ    $0x02, R8
+	SUBQ    $0x08, R8
 	JMP     vectors2
 
 vectors2Done:
 vectors1:
-	CMPQ    R8, $0x01
+	CMPQ    R8, $0x04
 	JLT     vectors1Done
-	VMOVUPD (AX), Y0
-	VMOVUPD 2560(AX), Y1
+	VMOVUPD (AX), Y1
+	VMOVUPD 2560(AX), Y2
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors1Rows:
-	VMOVUPD (R9), Y2
-	VSUBPD  Y0, Y2, Y2
-	VADDPD  Y2, Y1, Y2
-	VMOVUPD Y2, (R10)
+	VMOVUPD (R9), Y3
+	VSUBPD  Y1, Y3, Y3
+	VADDPD  Y3, Y2, Y3
+	VMOVUPD Y3, (R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -3784,15 +4237,40 @@ vectors1Rows:
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, BX
 	ADDQ    $0x20, CX
-	SUBQ    $0x01, R8
+	SUBQ    $0x04, R8
 	JMP     vectors1
 
 vectors1Done:
+	TESTQ   R8, R8
+	JZ      done
+	MOVQ    $0x00000004, R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	NEGQ    R8
+	LEAQ    laneMasks<>+32(SB), R9
+	VMOVUPD (R9)(R8*8), Y1
+	VMOVUPD (AX), Y2
+	VMOVUPD 2560(AX), Y3
+	MOVQ    BX, AX
+	MOVQ    DI, BX
+
+partRows:
+	VMASKMOVPD (AX), Y1, Y4
+	VBLENDVPD  Y1, Y4, Y0, Y4
+	VSUBPD     Y2, Y4, Y4
+	VADDPD     Y4, Y3, Y4
+	VMASKMOVPD Y4, Y1, (CX)
+	ADDQ       SI, AX
+	ADDQ       DX, CX
+	DECQ       BX
+	JNZ        partRows
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX
+// func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, CMOV
 TEXT ·panelScaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
@@ -3800,14 +4278,13 @@ TEXT ·panelScaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ   x+24(FP), BX
 	MOVQ   stride+32(FP), SI
 	MOVQ   n+40(FP), DI
-	MOVQ   groups+48(FP), R8
+	MOVQ   cols+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
-	SHLQ   $0x01, R8
 	VXORPD Y0, Y0, Y0
 
 vectors4:
-	CMPQ    R8, $0x04
+	CMPQ    R8, $0x10
 	JLT     vectors4Done
 	VMOVUPD 4096(AX), Y1
 	VMOVUPD 4128(AX), Y2
@@ -3841,12 +4318,12 @@ vectors4Rows:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
 	ADDQ    $0x00000080, CX
-	SUBQ    $0x04, R8
+	SUBQ    $0x10, R8
 	JMP     vectors4
 
 vectors4Done:
 vectors2:
-	CMPQ    R8, $0x02
+	CMPQ    R8, $0x08
 	JLT     vectors2Done
 	VMOVUPD 4096(AX), Y1
 	VMOVUPD 4128(AX), Y2
@@ -3870,12 +4347,12 @@ vectors2Rows:
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, BX
 	ADDQ    $0x40, CX
-	SUBQ    $0x02, R8
+	SUBQ    $0x08, R8
 	JMP     vectors2
 
 vectors2Done:
 vectors1:
-	CMPQ    R8, $0x01
+	CMPQ    R8, $0x04
 	JLT     vectors1Done
 	VMOVUPD 4096(AX), Y1
 	MOVQ    BX, R9
@@ -3894,10 +4371,34 @@ vectors1Rows:
 	ADDQ    $0x20, AX
 	ADDQ    $0x20, BX
 	ADDQ    $0x20, CX
-	SUBQ    $0x01, R8
+	SUBQ    $0x04, R8
 	JMP     vectors1
 
 vectors1Done:
+	TESTQ   R8, R8
+	JZ      done
+	MOVQ    $0x00000004, R9
+	CMPQ    R8, R9
+	CMOVQGT R9, R8
+	NEGQ    R8
+	LEAQ    laneMasks<>+32(SB), R9
+	VMOVUPD (R9)(R8*8), Y1
+	VMOVUPD 4096(AX), Y2
+	MOVQ    BX, AX
+	MOVQ    DI, BX
+
+partRows:
+	VMASKMOVPD (AX), Y1, Y3
+	VBLENDVPD  Y1, Y3, Y0, Y3
+	VMULPD     Y3, Y2, Y3
+	VADDPD     Y0, Y3, Y3
+	VMASKMOVPD Y3, Y1, (CX)
+	ADDQ       SI, AX
+	ADDQ       DX, CX
+	DECQ       BX
+	JNZ        partRows
+
+done:
 	VZEROUPPER
 	RET
 

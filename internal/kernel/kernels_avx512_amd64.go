@@ -83,7 +83,7 @@ func panelScaleEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x
 // apart.
 //
 //go:noescape
-func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, groups int)
+func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, cols int)
 
 // panelSetFramesAVX512 is Panel.setFramesGo.
 //
@@ -94,24 +94,24 @@ func panelSetFramesAVX512(c *Panel, groups int)
 // prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelAddExpTermsAVX512 is Panel.addExpGo with dst, for 0 < n ≤ 64.
 //
 //go:noescape
-func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // panelTotalAVX512 is Panel.totalGo without dst. It prefetches as many rows at
 // next and out bytes from there.
 //
 //go:noescape
-func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelTotalTermsAVX512 is Panel.totalGo with dst. It prefetches as many rows
 // at next and out bytes from there.
 //
 //go:noescape
-func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
+func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX512 is Panel.joinLanesGo.
 //
@@ -142,13 +142,13 @@ func panelLogSumExpsAVX512(c *Panel, dst *float64, groups int)
 // slice. dst may be x.
 //
 //go:noescape
-func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // panelScaleAVX512 sets n > 0 rows of dst to x·factor + 0, slice by slice. dst
 // may be x.
 //
 //go:noescape
-func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
+func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
 
 // packAVX512 is packGo for cols ≥ 2.
 //

@@ -2317,17 +2317,19 @@ whole:
 	VZEROUPPER
 	RET
 
-// func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
+// func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·panelRaiseMaxAVX512(SB), NOSPLIT, $0-40
 	MOVQ c+0(FP), AX
 	MOVQ x+8(FP), CX
 	MOVQ stride+16(FP), DX
 	MOVQ n+24(FP), BX
-	MOVQ groups+32(FP), SI
+	MOVQ cols+32(FP), SI
 	SHLQ $0x03, DX
 
 vectors:
+	CMPQ    SI, $0x08
+	JLT     part
 	VMOVUPD (AX), Z0
 	VMOVAPD Z0, Z1
 	VCMPPD  $0x03, Z0, Z0, K1
@@ -2359,10 +2361,49 @@ joined:
 	VBROADCASTSD nan<>+0(SB), Z1
 	VMOVUPD      Z1, K1, Z0
 	VMOVUPD      Z0, (AX)
-	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	DECQ         SI
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    $0x000000ff, DI
+	BZHIQ   SI, DI, DI
+	KMOVB   DI, K1
+	VMOVUPD (AX), Z0
+	VMOVAPD Z0, Z1
+	VCMPPD  $0x03, Z0, Z0, K2
+	MOVQ    BX, BX
+
+pairsOfPart:
+	CMPQ      BX, $0x02
+	JLT       pairsOfPartDone
+	VMOVUPD.Z (CX), K1, Z2
+	VMOVUPD.Z (CX)(DX*1), K1, Z3
+	VMAXPD    Z2, Z0, Z0
+	VCMPPD    $0x03, Z3, Z2, K3
+	KORB      K2, K3, K2
+	VMAXPD    Z3, Z1, Z1
+	LEAQ      (CX)(DX*2), CX
+	SUBQ      $0x02, BX
+	JMP       pairsOfPart
+
+pairsOfPartDone:
+	TESTQ     BX, BX
+	JZ        joinedOfPart
+	VMOVUPD.Z (CX), K1, Z2
+	VMAXPD    Z2, Z0, Z0
+	VCMPPD    $0x03, Z2, Z2, K1
+	KORB      K2, K1, K2
+
+joinedOfPart:
+	VMAXPD       Z1, Z0, Z0
+	VBROADCASTSD nan<>+0(SB), Z1
+	VMOVUPD      Z1, K2, Z0
+	VMOVUPD      Z0, (AX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2421,13 +2462,12 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·panelAddExpAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+16(FP), CX
-	MOVQ         groups+32(FP), DX
-	MOVQ         x+8(FP), BX
+	MOVQ         x+8(FP), DX
 	SHLQ         $0x03, CX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
@@ -2443,53 +2483,55 @@ TEXT ·panelAddExpAVX512(SB), NOSPLIT, $0-64
 	VMOVUPD      powerRest<>+0(SB), Z11
 	VMOVUPD      power<>+64(SB), Z12
 	VMOVUPD      powerRest<>+64(SB), Z13
-	MOVQ         out+56(FP), SI
+	MOVQ         out+56(FP), BX
 	SHLQ         $0x03, nextStride+48(FP)
 
 vectors:
+	CMPQ    cols+32(FP), $0x08
+	JLT     part
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
-	MOVQ    next+40(FP), DI
+	MOVQ    next+40(FP), SI
 	ADDQ    $0x40, next+40(FP)
 	VXORPD  Z17, Z17, Z17
-	XORQ    R8, R8
-	LEAQ    5632(AX), R9
-	MOVQ    BX, R10
-	MOVQ    n+24(FP), R11
-	ANDQ    $0x07, R11
+	XORQ    DI, DI
+	LEAQ    5632(AX), R8
+	MOVQ    DX, R9
+	MOVQ    n+24(FP), R10
+	ANDQ    $0x07, R10
 	JNZ     single
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K1
-	KMOVB   K1, R11
-	TESTL   R11, R11
+	KMOVB   K1, R10
+	TESTL   R10, R10
 	JNZ     single
 
 lanesBy2:
-	MOVQ    R10, R11
-	MOVQ    n+24(FP), R12
-	SUBQ    R8, R12
-	VMOVUPD (R9), Z18
+	MOVQ    R9, R10
+	MOVQ    n+24(FP), R11
+	SUBQ    DI, R11
+	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R9), Z20
+	VMOVUPD 512(R8), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2:
-	VMOVUPD      (R11), Z22
+	VMOVUPD      (R10), Z22
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
-	PREFETCHT0   (DI)
-	PREFETCHT0   (DI)(SI*1)
-	ADDQ         nextStride+48(FP), DI
-	VMOVUPD      (R11)(CX*1), Z23
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
+	VMOVUPD      (R10)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
-	PREFETCHT0   (DI)
-	PREFETCHT0   (DI)(SI*1)
-	ADDQ         nextStride+48(FP), DI
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -2540,42 +2582,42 @@ entriesBy2:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R11)(CX*8), R11
-	SUBQ         $0x08, R12
+	LEAQ         (R10)(CX*8), R10
+	SUBQ         $0x08, R11
 	JG           entriesBy2
-	VMOVUPD      Z18, (R9)
-	VADDPD       4096(R9), Z19, Z18
-	VMOVUPD      Z18, 4096(R9)
-	VMOVUPD      Z20, 512(R9)
-	VADDPD       4608(R9), Z21, Z18
-	VMOVUPD      Z18, 4608(R9)
-	ADDQ         $+1024, R9
-	ADDQ         CX, R10
-	ADDQ         CX, R10
-	ADDQ         $0x02, R8
-	CMPQ         R8, $0x08
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	VMOVUPD      Z20, 512(R8)
+	VADDPD       4608(R8), Z21, Z18
+	VMOVUPD      Z18, 4608(R8)
+	ADDQ         $+1024, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R9
+	ADDQ         $0x02, DI
+	CMPQ         DI, $0x08
 	JE           counted
-	CMPQ         R8, n+24(FP)
+	CMPQ         DI, n+24(FP)
 	JLT          lanesBy2
 	JMP          counted
 
 single:
 lanesBy1:
-	MOVQ    R10, R11
-	MOVQ    n+24(FP), R12
-	SUBQ    R8, R12
-	VMOVUPD (R9), Z18
+	MOVQ    R9, R10
+	MOVQ    n+24(FP), R11
+	SUBQ    DI, R11
+	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1:
-	VMOVUPD      (R11), Z20
+	VMOVUPD      (R10), Z20
 	VCMPPD       $0x04, Z14, Z20, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
-	PREFETCHT0   (DI)
-	PREFETCHT0   (DI)(SI*1)
-	ADDQ         nextStride+48(FP), DI
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -2601,18 +2643,18 @@ entriesBy1:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z22, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R11)(CX*8), R11
-	SUBQ         $0x08, R12
+	LEAQ         (R10)(CX*8), R10
+	SUBQ         $0x08, R11
 	JG           entriesBy1
-	VMOVUPD      Z18, (R9)
-	VADDPD       4096(R9), Z19, Z18
-	VMOVUPD      Z18, 4096(R9)
-	ADDQ         $+512, R9
-	ADDQ         CX, R10
-	ADDQ         $0x01, R8
-	CMPQ         R8, $0x08
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	ADDQ         $+512, R8
+	ADDQ         CX, R9
+	ADDQ         $0x01, DI
+	CMPQ         DI, $0x08
 	JE           counted
-	CMPQ         R8, n+24(FP)
+	CMPQ         DI, n+24(FP)
 	JLT          lanesBy1
 
 counted:
@@ -2624,23 +2666,207 @@ counted:
 	VSUBPD       Z15, Z14, Z14
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
+	ADDQ         $0x40, DX
 	ADDQ         $0x40, AX
-	ADDQ         $0x40, BX
-	DECQ         DX
+	SUBQ         $0x08, cols+32(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    cols+32(FP), SI
+	MOVQ    $0x000000ff, DI
+	BZHIQ   SI, DI, DI
+	KMOVB   DI, K1
+	VMOVUPD (AX), Z14
+	VMOVUPD 1536(AX), Z15
+	VMOVUPD 2048(AX), Z16
+	MOVQ    next+40(FP), SI
+	ADDQ    $0x40, next+40(FP)
+	VXORPD  Z17, Z17, Z17
+	XORQ    DI, DI
+	LEAQ    5632(AX), R8
+	MOVQ    n+24(FP), R9
+	ANDQ    $0x07, R9
+	JNZ     singleOfPart
+	VMOVUPD 1024(AX), Z18
+	VXORPD  Z19, Z19, Z19
+	VCMPPD  $0x04, Z19, Z18, K2
+	KMOVB   K2, R9
+	TESTL   R9, R9
+	JNZ     singleOfPart
+
+lanesBy2OfPart:
+	MOVQ    DX, R9
+	MOVQ    n+24(FP), R10
+	SUBQ    DI, R10
+	VMOVUPD (R8), Z18
+	VXORPD  Z19, Z19, Z19
+	VMOVUPD 512(R8), Z20
+	VXORPD  Z21, Z21, Z21
+
+entriesBy2OfPart:
+	VMOVUPD.Z    (R9), K1, Z22
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z16, Z22, Z22
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
+	VMOVUPD.Z    (R9)(CX*1), K1, Z23
+	VCMPPD       $0x04, Z14, Z23, K3
+	VPADDQ       Z9, Z17, K3, Z17
+	VMAXPD       Z16, Z23, Z23
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VMOVAPD      Z15, Z25
+	VFMADD231PD  Z0, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VSUBPD       Z15, Z25, Z27
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z1, Z27, Z23
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z2, Z27, Z23
+	VMOVAPD      Z24, Z26
+	VMOVAPD      Z24, Z27
+	VPERMI2PD    Z12, Z10, Z26
+	VPERMI2PD    Z13, Z11, Z27
+	VMOVAPD      Z25, Z28
+	VMOVAPD      Z25, Z29
+	VPERMI2PD    Z12, Z10, Z28
+	VPERMI2PD    Z13, Z11, Z29
+	VPSLLQ       $0x30, Z24, Z24
+	VPSLLQ       $0x30, Z25, Z25
+	VPADDQ.Z     Z24, Z26, K2, Z24
+	VPADDQ.Z     Z25, Z28, K3, Z25
+	VMOVAPD      Z8, Z26
+	VMOVAPD      Z8, Z28
+	VFMADD213PD  Z7, Z22, Z26
+	VFMADD213PD  Z7, Z23, Z28
+	VFMADD213PD  Z6, Z22, Z26
+	VFMADD213PD  Z6, Z23, Z28
+	VFMADD213PD  Z5, Z22, Z26
+	VFMADD213PD  Z5, Z23, Z28
+	VFMADD213PD  Z4, Z22, Z26
+	VFMADD213PD  Z4, Z23, Z28
+	VFMADD213PD  Z3, Z22, Z26
+	VFMADD213PD  Z3, Z23, Z28
+	VFMADD231PD  Z22, Z26, Z27
+	VFMADD231PD  Z23, Z28, Z29
+	VFMADD231PD  Z27, Z24, Z19
+	VMAXPD       Z24, Z18, Z22
+	VMINPD       Z24, Z18, Z23
+	VADDPD       Z24, Z18, Z18
+	VSUBPD       Z22, Z18, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z19, Z19
+	VFMADD231PD  Z29, Z25, Z21
+	VMAXPD       Z25, Z20, Z22
+	VMINPD       Z25, Z20, Z23
+	VADDPD       Z25, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (R9)(CX*8), R9
+	SUBQ         $0x08, R10
+	JG           entriesBy2OfPart
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	VMOVUPD      Z20, 512(R8)
+	VADDPD       4608(R8), Z21, Z18
+	VMOVUPD      Z18, 4608(R8)
+	ADDQ         $+1024, R8
+	ADDQ         CX, DX
+	ADDQ         CX, DX
+	ADDQ         $0x02, DI
+	CMPQ         DI, $0x08
+	JE           countedOfPart
+	CMPQ         DI, n+24(FP)
+	JLT          lanesBy2OfPart
+	JMP          countedOfPart
+
+singleOfPart:
+lanesBy1OfPart:
+	MOVQ    DX, R9
+	MOVQ    n+24(FP), R10
+	SUBQ    DI, R10
+	VMOVUPD (R8), Z18
+	VXORPD  Z19, Z19, Z19
+
+entriesBy1OfPart:
+	VMOVUPD.Z    (R9), K1, Z20
+	VCMPPD       $0x04, Z14, Z20, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VSUBPD       1024(AX), Z20, Z20
+	VMAXPD       Z16, Z20, Z20
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(BX*1)
+	ADDQ         nextStride+48(FP), SI
+	VMOVAPD      Z15, Z21
+	VFMADD231PD  Z0, Z20, Z21
+	VSUBPD       Z15, Z21, Z22
+	VFNMADD231PD Z1, Z22, Z20
+	VFNMADD231PD Z2, Z22, Z20
+	VMOVAPD      Z21, Z22
+	VMOVAPD      Z21, Z23
+	VPERMI2PD    Z12, Z10, Z22
+	VPERMI2PD    Z13, Z11, Z23
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ.Z     Z21, Z22, K2, Z21
+	VMOVAPD      Z8, Z22
+	VFMADD213PD  Z7, Z20, Z22
+	VFMADD213PD  Z6, Z20, Z22
+	VFMADD213PD  Z5, Z20, Z22
+	VFMADD213PD  Z4, Z20, Z22
+	VFMADD213PD  Z3, Z20, Z22
+	VFMADD231PD  Z20, Z22, Z23
+	VFMADD231PD  Z23, Z21, Z19
+	VMAXPD       Z21, Z18, Z20
+	VMINPD       Z21, Z18, Z22
+	VADDPD       Z21, Z18, Z18
+	VSUBPD       Z20, Z18, Z20
+	VSUBPD       Z20, Z22, Z20
+	VADDPD       Z20, Z19, Z19
+	LEAQ         (R9)(CX*8), R9
+	SUBQ         $0x08, R10
+	JG           entriesBy1OfPart
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	ADDQ         $+512, R8
+	ADDQ         CX, DX
+	ADDQ         $0x01, DI
+	CMPQ         DI, $0x08
+	JE           countedOfPart
+	CMPQ         DI, n+24(FP)
+	JLT          lanesBy1OfPart
+
+countedOfPart:
+	VMOVQ        n+24(FP), X0
+	VPBROADCASTQ X0, Z0
+	VBROADCASTSD two52<>+0(SB), Z1
+	VPSUBQ       Z17, Z0, Z0
+	VPADDQ       Z1, Z0, Z0
+	VSUBPD       Z1, Z0, Z0
+	VADDPD       512(AX), Z0, Z0
+	VMOVUPD      Z0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
+// func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·panelAddExpTermsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+32(FP), CX
-	MOVQ         groups+48(FP), DX
-	MOVQ         x+24(FP), BX
-	MOVQ         dst+8(FP), SI
-	MOVQ         dstStride+16(FP), DI
-	SHLQ         $0x03, DI
+	MOVQ         x+24(FP), DX
+	MOVQ         dst+8(FP), BX
+	MOVQ         dstStride+16(FP), SI
+	SHLQ         $0x03, SI
 	SHLQ         $0x03, CX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
@@ -2658,40 +2884,42 @@ TEXT ·panelAddExpTermsAVX512(SB), NOSPLIT, $0-56
 	VMOVUPD      powerRest<>+64(SB), Z13
 
 vectors:
+	CMPQ    cols+48(FP), $0x08
+	JLT     part
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
 	VXORPD  Z17, Z17, Z17
-	XORQ    R8, R8
-	LEAQ    5632(AX), R9
+	XORQ    DI, DI
+	LEAQ    5632(AX), R8
+	MOVQ    DX, R9
 	MOVQ    BX, R10
-	MOVQ    SI, R11
-	MOVQ    n+40(FP), R12
-	ANDQ    $0x07, R12
+	MOVQ    n+40(FP), R11
+	ANDQ    $0x07, R11
 	JNZ     single
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K1
-	KMOVB   K1, R12
-	TESTL   R12, R12
+	KMOVB   K1, R11
+	TESTL   R11, R11
 	JNZ     single
 
 lanesBy2:
-	MOVQ    R10, R12
-	MOVQ    R11, R14
-	MOVQ    n+40(FP), R13
-	SUBQ    R8, R13
-	VMOVUPD (R9), Z18
+	MOVQ    R9, R11
+	MOVQ    R10, R13
+	MOVQ    n+40(FP), R12
+	SUBQ    DI, R12
+	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R9), Z20
+	VMOVUPD 512(R8), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2:
-	VMOVUPD      (R12), Z22
+	VMOVUPD      (R11), Z22
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
-	VMOVUPD      (R12)(CX*1), Z23
+	VMOVUPD      (R11)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
@@ -2734,9 +2962,9 @@ entriesBy2:
 	VFMADD231PD  Z22, Z30, Z27
 	VFMADD231PD  Z23, Z31, Z29
 	VFMADD231PD  Z27, Z24, Z24
-	VMOVUPD      Z24, (R14)
+	VMOVUPD      Z24, (R13)
 	VFMADD231PD  Z29, Z25, Z25
-	VMOVUPD      Z25, (R14)(DI*1)
+	VMOVUPD      Z25, (R13)(SI*1)
 	VFMADD231PD  Z27, Z26, Z19
 	VMAXPD       Z26, Z18, Z22
 	VMINPD       Z26, Z18, Z23
@@ -2751,39 +2979,39 @@ entriesBy2:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R12)(CX*8), R12
-	LEAQ         (R14)(DI*8), R14
-	SUBQ         $0x08, R13
+	LEAQ         (R11)(CX*8), R11
+	LEAQ         (R13)(SI*8), R13
+	SUBQ         $0x08, R12
 	JG           entriesBy2
-	VMOVUPD      Z18, (R9)
-	VADDPD       4096(R9), Z19, Z18
-	VMOVUPD      Z18, 4096(R9)
-	VMOVUPD      Z20, 512(R9)
-	VADDPD       4608(R9), Z21, Z18
-	VMOVUPD      Z18, 4608(R9)
-	ADDQ         $+1024, R9
-	ADDQ         CX, R10
-	ADDQ         DI, R11
-	ADDQ         CX, R10
-	ADDQ         DI, R11
-	ADDQ         $0x02, R8
-	CMPQ         R8, $0x08
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	VMOVUPD      Z20, 512(R8)
+	VADDPD       4608(R8), Z21, Z18
+	VMOVUPD      Z18, 4608(R8)
+	ADDQ         $+1024, R8
+	ADDQ         CX, R9
+	ADDQ         SI, R10
+	ADDQ         CX, R9
+	ADDQ         SI, R10
+	ADDQ         $0x02, DI
+	CMPQ         DI, $0x08
 	JE           counted
-	CMPQ         R8, n+40(FP)
+	CMPQ         DI, n+40(FP)
 	JLT          lanesBy2
 	JMP          counted
 
 single:
 lanesBy1:
-	MOVQ    R10, R12
-	MOVQ    R11, R14
-	MOVQ    n+40(FP), R13
-	SUBQ    R8, R13
-	VMOVUPD (R9), Z18
+	MOVQ    R9, R11
+	MOVQ    R10, R13
+	MOVQ    n+40(FP), R12
+	SUBQ    DI, R12
+	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1:
-	VMOVUPD      (R12), Z20
+	VMOVUPD      (R11), Z20
 	VCMPPD       $0x04, Z14, Z20, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
@@ -2808,7 +3036,7 @@ entriesBy1:
 	VFMADD213PD  Z3, Z20, Z24
 	VFMADD231PD  Z20, Z24, Z23
 	VFMADD231PD  Z23, Z21, Z21
-	VMOVUPD      Z21, (R14)
+	VMOVUPD      Z21, (R13)
 	VFMADD231PD  Z23, Z22, Z19
 	VMAXPD       Z22, Z18, Z20
 	VMINPD       Z22, Z18, Z21
@@ -2816,20 +3044,20 @@ entriesBy1:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z21, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R12)(CX*8), R12
-	LEAQ         (R14)(DI*8), R14
-	SUBQ         $0x08, R13
+	LEAQ         (R11)(CX*8), R11
+	LEAQ         (R13)(SI*8), R13
+	SUBQ         $0x08, R12
 	JG           entriesBy1
-	VMOVUPD      Z18, (R9)
-	VADDPD       4096(R9), Z19, Z18
-	VMOVUPD      Z18, 4096(R9)
-	ADDQ         $+512, R9
-	ADDQ         CX, R10
-	ADDQ         DI, R11
-	ADDQ         $0x01, R8
-	CMPQ         R8, $0x08
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	ADDQ         $+512, R8
+	ADDQ         CX, R9
+	ADDQ         SI, R10
+	ADDQ         $0x01, DI
+	CMPQ         DI, $0x08
 	JE           counted
-	CMPQ         R8, n+40(FP)
+	CMPQ         DI, n+40(FP)
 	JLT          lanesBy1
 
 counted:
@@ -2841,23 +3069,213 @@ counted:
 	VSUBPD       Z15, Z14, Z14
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
-	ADDQ         $0x40, AX
+	ADDQ         $0x40, DX
 	ADDQ         $0x40, BX
-	ADDQ         $0x40, SI
-	DECQ         DX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, cols+48(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ    cols+48(FP), DI
+	MOVQ    $0x000000ff, R8
+	BZHIQ   DI, R8, R8
+	KMOVB   R8, K1
+	VMOVUPD (AX), Z14
+	VMOVUPD 1536(AX), Z15
+	VMOVUPD 2048(AX), Z16
+	VXORPD  Z17, Z17, Z17
+	XORQ    DI, DI
+	LEAQ    5632(AX), R8
+	MOVQ    BX, BX
+	MOVQ    n+40(FP), R9
+	ANDQ    $0x07, R9
+	JNZ     singleOfPart
+	VMOVUPD 1024(AX), Z18
+	VXORPD  Z19, Z19, Z19
+	VCMPPD  $0x04, Z19, Z18, K2
+	KMOVB   K2, R9
+	TESTL   R9, R9
+	JNZ     singleOfPart
+
+lanesBy2OfPart:
+	MOVQ    DX, R9
+	MOVQ    BX, R11
+	MOVQ    n+40(FP), R10
+	SUBQ    DI, R10
+	VMOVUPD (R8), Z18
+	VXORPD  Z19, Z19, Z19
+	VMOVUPD 512(R8), Z20
+	VXORPD  Z21, Z21, Z21
+
+entriesBy2OfPart:
+	VMOVUPD.Z    (R9), K1, Z22
+	VCMPPD       $0x04, Z14, Z22, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VMAXPD       Z16, Z22, Z22
+	VMOVUPD.Z    (R9)(CX*1), K1, Z23
+	VCMPPD       $0x04, Z14, Z23, K3
+	VPADDQ       Z9, Z17, K3, Z17
+	VMAXPD       Z16, Z23, Z23
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VMOVAPD      Z15, Z25
+	VFMADD231PD  Z0, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VSUBPD       Z15, Z25, Z27
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z1, Z27, Z23
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z2, Z27, Z23
+	VMOVAPD      Z24, Z26
+	VMOVAPD      Z24, Z27
+	VPERMI2PD    Z12, Z10, Z26
+	VPERMI2PD    Z13, Z11, Z27
+	VMOVAPD      Z25, Z28
+	VMOVAPD      Z25, Z29
+	VPERMI2PD    Z12, Z10, Z28
+	VPERMI2PD    Z13, Z11, Z29
+	VPSLLQ       $0x30, Z24, Z24
+	VPSLLQ       $0x30, Z25, Z25
+	VPADDQ       Z24, Z26, Z24
+	VPADDQ       Z25, Z28, Z25
+	VMOVAPD.Z    Z24, K2, Z26
+	VMOVAPD.Z    Z25, K3, Z28
+	VMOVAPD      Z8, Z30
+	VMOVAPD      Z8, Z31
+	VFMADD213PD  Z7, Z22, Z30
+	VFMADD213PD  Z7, Z23, Z31
+	VFMADD213PD  Z6, Z22, Z30
+	VFMADD213PD  Z6, Z23, Z31
+	VFMADD213PD  Z5, Z22, Z30
+	VFMADD213PD  Z5, Z23, Z31
+	VFMADD213PD  Z4, Z22, Z30
+	VFMADD213PD  Z4, Z23, Z31
+	VFMADD213PD  Z3, Z22, Z30
+	VFMADD213PD  Z3, Z23, Z31
+	VFMADD231PD  Z22, Z30, Z27
+	VFMADD231PD  Z23, Z31, Z29
+	VFMADD231PD  Z27, Z24, Z24
+	VMOVUPD      Z24, K1, (R11)
+	VFMADD231PD  Z29, Z25, Z25
+	VMOVUPD      Z25, K1, (R11)(SI*1)
+	VFMADD231PD  Z27, Z26, Z19
+	VMAXPD       Z26, Z18, Z22
+	VMINPD       Z26, Z18, Z23
+	VADDPD       Z26, Z18, Z18
+	VSUBPD       Z22, Z18, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z19, Z19
+	VFMADD231PD  Z29, Z28, Z21
+	VMAXPD       Z28, Z20, Z22
+	VMINPD       Z28, Z20, Z23
+	VADDPD       Z28, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (R9)(CX*8), R9
+	LEAQ         (R11)(SI*8), R11
+	SUBQ         $0x08, R10
+	JG           entriesBy2OfPart
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	VMOVUPD      Z20, 512(R8)
+	VADDPD       4608(R8), Z21, Z18
+	VMOVUPD      Z18, 4608(R8)
+	ADDQ         $+1024, R8
+	ADDQ         CX, DX
+	ADDQ         SI, BX
+	ADDQ         CX, DX
+	ADDQ         SI, BX
+	ADDQ         $0x02, DI
+	CMPQ         DI, $0x08
+	JE           countedOfPart
+	CMPQ         DI, n+40(FP)
+	JLT          lanesBy2OfPart
+	JMP          countedOfPart
+
+singleOfPart:
+lanesBy1OfPart:
+	MOVQ    DX, R9
+	MOVQ    BX, R11
+	MOVQ    n+40(FP), R10
+	SUBQ    DI, R10
+	VMOVUPD (R8), Z18
+	VXORPD  Z19, Z19, Z19
+
+entriesBy1OfPart:
+	VMOVUPD.Z    (R9), K1, Z20
+	VCMPPD       $0x04, Z14, Z20, K2
+	VPADDQ       Z9, Z17, K2, Z17
+	VSUBPD       1024(AX), Z20, Z20
+	VMAXPD       Z16, Z20, Z20
+	VMOVAPD      Z15, Z21
+	VFMADD231PD  Z0, Z20, Z21
+	VSUBPD       Z15, Z21, Z22
+	VFNMADD231PD Z1, Z22, Z20
+	VFNMADD231PD Z2, Z22, Z20
+	VMOVAPD      Z21, Z22
+	VMOVAPD      Z21, Z23
+	VPERMI2PD    Z12, Z10, Z22
+	VPERMI2PD    Z13, Z11, Z23
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ       Z21, Z22, Z21
+	VMOVAPD.Z    Z21, K2, Z22
+	VMOVAPD      Z8, Z24
+	VFMADD213PD  Z7, Z20, Z24
+	VFMADD213PD  Z6, Z20, Z24
+	VFMADD213PD  Z5, Z20, Z24
+	VFMADD213PD  Z4, Z20, Z24
+	VFMADD213PD  Z3, Z20, Z24
+	VFMADD231PD  Z20, Z24, Z23
+	VFMADD231PD  Z23, Z21, Z21
+	VMOVUPD      Z21, K1, (R11)
+	VFMADD231PD  Z23, Z22, Z19
+	VMAXPD       Z22, Z18, Z20
+	VMINPD       Z22, Z18, Z21
+	VADDPD       Z22, Z18, Z18
+	VSUBPD       Z20, Z18, Z20
+	VSUBPD       Z20, Z21, Z20
+	VADDPD       Z20, Z19, Z19
+	LEAQ         (R9)(CX*8), R9
+	LEAQ         (R11)(SI*8), R11
+	SUBQ         $0x08, R10
+	JG           entriesBy1OfPart
+	VMOVUPD      Z18, (R8)
+	VADDPD       4096(R8), Z19, Z18
+	VMOVUPD      Z18, 4096(R8)
+	ADDQ         $+512, R8
+	ADDQ         CX, DX
+	ADDQ         SI, BX
+	ADDQ         $0x01, DI
+	CMPQ         DI, $0x08
+	JE           countedOfPart
+	CMPQ         DI, n+40(FP)
+	JLT          lanesBy1OfPart
+
+countedOfPart:
+	VMOVQ        n+40(FP), X0
+	VPBROADCASTQ X0, Z0
+	VBROADCASTSD two52<>+0(SB), Z1
+	VPSUBQ       Z17, Z0, Z0
+	VPADDQ       Z1, Z0, Z0
+	VSUBPD       Z1, Z0, Z0
+	VADDPD       512(AX), Z0, Z0
+	VMOVUPD      Z0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelTotalAVX512(c *Panel, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// func panelTotalAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·panelTotalAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         stride+16(FP), DX
-	MOVQ         groups+32(FP), BX
-	MOVQ         next+40(FP), SI
-	MOVQ         out+56(FP), DI
+	MOVQ         next+40(FP), BX
+	MOVQ         out+56(FP), SI
 	SHLQ         $0x03, nextStride+48(FP)
 	SHLQ         $0x03, DX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
@@ -2876,6 +3294,8 @@ TEXT ·panelTotalAVX512(SB), NOSPLIT, $0-64
 	VMOVUPD      powerRest<>+64(SB), Z13
 
 vectors:
+	CMPQ         cols+32(FP), $0x08
+	JLT          part
 	VMOVUPD      (AX), Z14
 	VBROADCASTSD absMask<>+0(SB), Z15
 	VPANDQ       Z15, Z14, Z15
@@ -2900,40 +3320,40 @@ vectors:
 	VXORPD       Z18, Z18, Z18
 	VXORPD       Z19, Z19, Z19
 	VXORPD       Z20, Z20, Z20
-	MOVQ         CX, R8
-	MOVQ         n+24(FP), R9
-	MOVQ         SI, R10
+	MOVQ         CX, DI
+	MOVQ         n+24(FP), R8
+	MOVQ         BX, R9
 	VXORPD       Z21, Z21, Z21
 	VCMPPD       $0x04, Z21, Z15, K1
-	KMOVB        K1, R11
-	TESTL        R11, R11
+	KMOVB        K1, R10
+	TESTL        R10, R10
 	JNZ          shifted
 
 eight:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R9, R11
-	MOVQ    $0x00000008, R12
-	CMPQ    R9, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R9
+	MOVQ    R8, R10
+	MOVQ    $0x00000008, R11
+	CMPQ    R8, R11
+	CMOVQGT R11, R10
+	SUBQ    R10, R8
 
 several:
-	CMPQ         R11, $0x02
+	CMPQ         R10, $0x02
 	JLT          severalDone
-	VMOVUPD      (R8), Z15
+	VMOVUPD      (DI), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(DI*1)
-	ADDQ         nextStride+48(FP), R10
-	VMOVUPD      (R8)(DX*1), Z22
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(SI*1)
+	ADDQ         nextStride+48(FP), R9
+	VMOVUPD      (DI)(DX*1), Z22
 	VCMPPD       $0x04, Z17, Z22, K2
 	VPADDQ       Z9, Z18, K2, Z18
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(DI*1)
-	ADDQ         nextStride+48(FP), R10
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(SI*1)
+	ADDQ         nextStride+48(FP), R9
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z15, Z23
 	VMOVAPD      Z16, Z24
@@ -2984,21 +3404,21 @@ several:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R8)(DX*2), R8
-	SUBQ         $0x02, R11
+	LEAQ         (DI)(DX*2), DI
+	SUBQ         $0x02, R10
 	JMP          several
 
 severalDone:
 one:
-	CMPQ         R11, $0x01
+	CMPQ         R10, $0x01
 	JLT          oneDone
-	VMOVUPD      (R8), Z15
+	VMOVUPD      (DI), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(DI*1)
-	ADDQ         nextStride+48(FP), R10
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(SI*1)
+	ADDQ         nextStride+48(FP), R9
 	VMOVAPD      Z16, Z22
 	VFMADD231PD  Z0, Z15, Z22
 	VSUBPD       Z16, Z22, Z23
@@ -3024,36 +3444,36 @@ one:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z23, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R8)(DX*1), R8
-	SUBQ         $0x01, R11
+	LEAQ         (DI)(DX*1), DI
+	SUBQ         $0x01, R10
 	JMP          one
 
 oneDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R9, R9
+	TESTQ  R8, R8
 	JNZ    eight
 	JMP    summed
 
 shifted:
 eightShifted:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R9, R11
-	MOVQ    $0x00000008, R12
-	CMPQ    R9, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R9
+	MOVQ    R8, R10
+	MOVQ    $0x00000008, R11
+	CMPQ    R8, R11
+	CMOVQGT R11, R10
+	SUBQ    R10, R8
 
 oneShifted:
-	CMPQ         R11, $0x01
+	CMPQ         R10, $0x01
 	JLT          oneShiftedDone
-	VMOVUPD      (R8), Z22
+	VMOVUPD      (DI), Z22
 	VCMPPD       $0x04, Z17, Z22, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VSUBPD       Z15, Z22, Z22
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R10)
-	PREFETCHT0   (R10)(DI*1)
-	ADDQ         nextStride+48(FP), R10
+	PREFETCHT0   (R9)
+	PREFETCHT0   (R9)(SI*1)
+	ADDQ         nextStride+48(FP), R9
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z22, Z23
 	VSUBPD       Z16, Z23, Z24
@@ -3079,13 +3499,13 @@ oneShifted:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z24, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R8)(DX*1), R8
-	SUBQ         $0x01, R11
+	LEAQ         (DI)(DX*1), DI
+	SUBQ         $0x01, R10
 	JMP          oneShifted
 
 oneShiftedDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R9, R9
+	TESTQ  R8, R8
 	JNZ    eightShifted
 
 summed:
@@ -3098,27 +3518,255 @@ summed:
 	VPADDQ       Z15, Z14, Z14
 	VSUBPD       Z15, Z14, Z14
 	VMOVUPD      Z14, 512(AX)
-	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, SI
-	DECQ         BX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, cols+32(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ         cols+32(FP), DI
+	MOVQ         $0x000000ff, R8
+	BZHIQ        DI, R8, R8
+	KMOVB        R8, K1
+	VMOVUPD      (AX), Z14
+	VBROADCASTSD absMask<>+0(SB), Z15
+	VPANDQ       Z15, Z14, Z15
+	VBROADCASTSD inf<>+0(SB), Z16
+	VCMPPD       $0x11, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VBROADCASTSD absMask<>+0(SB), Z15
+	VPANDQ       Z15, Z14, Z15
+	VBROADCASTSD shiftFrom<>+0(SB), Z16
+	VCMPPD       $0x1d, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z15
+	VSUBPD       Z15, Z14, Z14
+	VBROADCASTSD frameMagic<>+0(SB), Z16
+	VBROADCASTSD magic<>+0(SB), Z17
+	VFMADD231PD  Z0, Z14, Z17
+	VBROADCASTSD low4<>+0(SB), Z18
+	VPANDNQ      Z17, Z18, Z17
+	VSUBPD       Z17, Z16, Z16
+	VBROADCASTSD farthest<>+0(SB), Z17
+	VSUBPD       Z17, Z14, Z14
+	VMOVUPD      (AX), Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	VXORPD       Z20, Z20, Z20
+	MOVQ         n+24(FP), DI
+	VXORPD       Z21, Z21, Z21
+	VCMPPD       $0x04, Z21, Z15, K2
+	KMOVB        K2, R8
+	TESTL        R8, R8
+	JNZ          shiftedOfPart
+
+eightOfPart:
+	VXORPD  Z21, Z21, Z21
+	MOVQ    DI, R8
+	MOVQ    $0x00000008, R9
+	CMPQ    DI, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, DI
+
+severalOfPart:
+	CMPQ         R8, $0x02
+	JLT          severalOfPartDone
+	VMOVUPD.Z    (CX), K1, Z15
+	VCMPPD       $0x04, Z17, Z15, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VMAXPD       Z14, Z15, Z15
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+48(FP), BX
+	VMOVUPD.Z    (CX)(DX*1), K1, Z22
+	VCMPPD       $0x04, Z17, Z22, K3
+	VPADDQ       Z9, Z18, K3, Z18
+	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+48(FP), BX
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z15, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z15
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z15
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ.Z     Z23, Z25, K2, Z23
+	VPADDQ.Z     Z24, Z27, K3, Z24
+	VMOVAPD      Z8, Z25
+	VMOVAPD      Z8, Z27
+	VFMADD213PD  Z7, Z15, Z25
+	VFMADD213PD  Z7, Z22, Z27
+	VFMADD213PD  Z6, Z15, Z25
+	VFMADD213PD  Z6, Z22, Z27
+	VFMADD213PD  Z5, Z15, Z25
+	VFMADD213PD  Z5, Z22, Z27
+	VFMADD213PD  Z4, Z15, Z25
+	VFMADD213PD  Z4, Z22, Z27
+	VFMADD213PD  Z3, Z15, Z25
+	VFMADD213PD  Z3, Z22, Z27
+	VFMADD231PD  Z15, Z25, Z26
+	VFMADD231PD  Z22, Z27, Z28
+	VFMADD231PD  Z26, Z23, Z21
+	VMAXPD       Z23, Z20, Z15
+	VMINPD       Z23, Z20, Z22
+	VADDPD       Z23, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z22, Z15
+	VADDPD       Z15, Z21, Z21
+	VFMADD231PD  Z28, Z24, Z21
+	VMAXPD       Z24, Z20, Z15
+	VMINPD       Z24, Z20, Z22
+	VADDPD       Z24, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z22, Z15
+	VADDPD       Z15, Z21, Z21
+	LEAQ         (CX)(DX*2), CX
+	SUBQ         $0x02, R8
+	JMP          severalOfPart
+
+severalOfPartDone:
+oneOfPart:
+	CMPQ         R8, $0x01
+	JLT          oneOfPartDone
+	VMOVUPD.Z    (CX), K1, Z15
+	VCMPPD       $0x04, Z17, Z15, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VMAXPD       Z14, Z15, Z15
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+48(FP), BX
+	VMOVAPD      Z16, Z22
+	VFMADD231PD  Z0, Z15, Z22
+	VSUBPD       Z16, Z22, Z23
+	VFNMADD231PD Z1, Z23, Z15
+	VFNMADD231PD Z2, Z23, Z15
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z12, Z10, Z23
+	VPERMI2PD    Z13, Z11, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ.Z     Z22, Z23, K2, Z22
+	VMOVAPD      Z8, Z23
+	VFMADD213PD  Z7, Z15, Z23
+	VFMADD213PD  Z6, Z15, Z23
+	VFMADD213PD  Z5, Z15, Z23
+	VFMADD213PD  Z4, Z15, Z23
+	VFMADD213PD  Z3, Z15, Z23
+	VFMADD231PD  Z15, Z23, Z24
+	VFMADD231PD  Z24, Z22, Z21
+	VMAXPD       Z22, Z20, Z15
+	VMINPD       Z22, Z20, Z23
+	VADDPD       Z22, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z23, Z15
+	VADDPD       Z15, Z21, Z21
+	LEAQ         (CX)(DX*1), CX
+	SUBQ         $0x01, R8
+	JMP          oneOfPart
+
+oneOfPartDone:
+	VADDPD Z21, Z19, Z19
+	TESTQ  DI, DI
+	JNZ    eightOfPart
+	JMP    summedOfPart
+
+shiftedOfPart:
+eightShiftedOfPart:
+	VXORPD  Z21, Z21, Z21
+	MOVQ    DI, R8
+	MOVQ    $0x00000008, R9
+	CMPQ    DI, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, DI
+
+oneShiftedOfPart:
+	CMPQ         R8, $0x01
+	JLT          oneShiftedOfPartDone
+	VMOVUPD.Z    (CX), K1, Z22
+	VCMPPD       $0x04, Z17, Z22, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VSUBPD       Z15, Z22, Z22
+	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+48(FP), BX
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z22, Z23
+	VSUBPD       Z16, Z23, Z24
+	VFNMADD231PD Z1, Z24, Z22
+	VFNMADD231PD Z2, Z24, Z22
+	VMOVAPD      Z23, Z24
+	VMOVAPD      Z23, Z25
+	VPERMI2PD    Z12, Z10, Z24
+	VPERMI2PD    Z13, Z11, Z25
+	VPSLLQ       $0x30, Z23, Z23
+	VPADDQ.Z     Z23, Z24, K2, Z23
+	VMOVAPD      Z8, Z24
+	VFMADD213PD  Z7, Z22, Z24
+	VFMADD213PD  Z6, Z22, Z24
+	VFMADD213PD  Z5, Z22, Z24
+	VFMADD213PD  Z4, Z22, Z24
+	VFMADD213PD  Z3, Z22, Z24
+	VFMADD231PD  Z22, Z24, Z25
+	VFMADD231PD  Z25, Z23, Z21
+	VMAXPD       Z23, Z20, Z22
+	VMINPD       Z23, Z20, Z24
+	VADDPD       Z23, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z24, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (CX)(DX*1), CX
+	SUBQ         $0x01, R8
+	JMP          oneShiftedOfPart
+
+oneShiftedOfPartDone:
+	VADDPD Z21, Z19, Z19
+	TESTQ  DI, DI
+	JNZ    eightShiftedOfPart
+
+summedOfPart:
+	VMOVUPD      Z20, 5632(AX)
+	VMOVUPD      Z19, 9728(AX)
+	VMOVQ        n+24(FP), X0
+	VPBROADCASTQ X0, Z0
+	VBROADCASTSD two52<>+0(SB), Z1
+	VPSUBQ       Z18, Z0, Z0
+	VPADDQ       Z1, Z0, Z0
+	VSUBPD       Z1, Z0, Z0
+	VMOVUPD      Z0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX512DQ, AVX512F, CMOV, MMX+
+// func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·panelTotalTermsAVX512(SB), NOSPLIT, $0-80
 	MOVQ         c+0(FP), AX
 	MOVQ         x+24(FP), CX
 	MOVQ         stride+32(FP), DX
-	MOVQ         groups+48(FP), BX
-	MOVQ         next+56(FP), SI
-	MOVQ         out+72(FP), DI
+	MOVQ         next+56(FP), BX
+	MOVQ         out+72(FP), SI
 	SHLQ         $0x03, nextStride+64(FP)
-	MOVQ         dst+8(FP), R8
-	MOVQ         dstStride+16(FP), R9
-	SHLQ         $0x03, R9
+	MOVQ         dst+8(FP), DI
+	MOVQ         dstStride+16(FP), R8
+	SHLQ         $0x03, R8
 	SHLQ         $0x03, DX
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
@@ -3136,6 +3784,8 @@ TEXT ·panelTotalTermsAVX512(SB), NOSPLIT, $0-80
 	VMOVUPD      powerRest<>+64(SB), Z13
 
 vectors:
+	CMPQ         cols+48(FP), $0x08
+	JLT          part
 	VMOVUPD      (AX), Z14
 	VBROADCASTSD absMask<>+0(SB), Z15
 	VPANDQ       Z15, Z14, Z15
@@ -3160,41 +3810,41 @@ vectors:
 	VXORPD       Z18, Z18, Z18
 	VXORPD       Z19, Z19, Z19
 	VXORPD       Z20, Z20, Z20
-	MOVQ         CX, R10
-	MOVQ         n+40(FP), R11
-	MOVQ         SI, R12
-	MOVQ         R8, R13
+	MOVQ         CX, R9
+	MOVQ         n+40(FP), R10
+	MOVQ         BX, R11
+	MOVQ         DI, R12
 	VXORPD       Z21, Z21, Z21
 	VCMPPD       $0x04, Z21, Z15, K1
-	KMOVB        K1, R14
-	TESTL        R14, R14
+	KMOVB        K1, R13
+	TESTL        R13, R13
 	JNZ          shifted
 
 eight:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R11, R14
-	MOVQ    $0x00000008, R15
-	CMPQ    R11, R15
-	CMOVQGT R15, R14
-	SUBQ    R14, R11
+	MOVQ    R10, R13
+	MOVQ    $0x00000008, R14
+	CMPQ    R10, R14
+	CMOVQGT R14, R13
+	SUBQ    R13, R10
 
 several:
-	CMPQ         R14, $0x02
+	CMPQ         R13, $0x02
 	JLT          severalDone
-	VMOVUPD      (R10), Z15
+	VMOVUPD      (R9), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R12)(DI*1)
-	ADDQ         nextStride+64(FP), R12
-	VMOVUPD      (R10)(DX*1), Z22
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R11)(SI*1)
+	ADDQ         nextStride+64(FP), R11
+	VMOVUPD      (R9)(DX*1), Z22
 	VCMPPD       $0x04, Z17, Z22, K2
 	VPADDQ       Z9, Z18, K2, Z18
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R12)(DI*1)
-	ADDQ         nextStride+64(FP), R12
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R11)(SI*1)
+	ADDQ         nextStride+64(FP), R11
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z15, Z23
 	VMOVAPD      Z16, Z24
@@ -3234,9 +3884,9 @@ several:
 	VFMADD231PD  Z15, Z29, Z26
 	VFMADD231PD  Z22, Z30, Z28
 	VFMADD231PD  Z26, Z23, Z23
-	VMOVUPD      Z23, (R13)
+	VMOVUPD      Z23, (R12)
 	VFMADD231PD  Z28, Z24, Z24
-	VMOVUPD      Z24, (R13)(R9*1)
+	VMOVUPD      Z24, (R12)(R8*1)
 	VFMADD231PD  Z26, Z25, Z21
 	VMAXPD       Z25, Z20, Z15
 	VMINPD       Z25, Z20, Z22
@@ -3251,22 +3901,22 @@ several:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R10)(DX*2), R10
-	LEAQ         (R13)(R9*2), R13
-	SUBQ         $0x02, R14
+	LEAQ         (R9)(DX*2), R9
+	LEAQ         (R12)(R8*2), R12
+	SUBQ         $0x02, R13
 	JMP          several
 
 severalDone:
 one:
-	CMPQ         R14, $0x01
+	CMPQ         R13, $0x01
 	JLT          oneDone
-	VMOVUPD      (R10), Z15
+	VMOVUPD      (R9), Z15
 	VCMPPD       $0x04, Z17, Z15, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VMAXPD       Z14, Z15, Z15
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R12)(DI*1)
-	ADDQ         nextStride+64(FP), R12
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R11)(SI*1)
+	ADDQ         nextStride+64(FP), R11
 	VMOVAPD      Z16, Z22
 	VFMADD231PD  Z0, Z15, Z22
 	VSUBPD       Z16, Z22, Z23
@@ -3287,7 +3937,7 @@ one:
 	VFMADD213PD  Z3, Z15, Z25
 	VFMADD231PD  Z15, Z25, Z24
 	VFMADD231PD  Z24, Z22, Z22
-	VMOVUPD      Z22, (R13)
+	VMOVUPD      Z22, (R12)
 	VFMADD231PD  Z24, Z23, Z21
 	VMAXPD       Z23, Z20, Z15
 	VMINPD       Z23, Z20, Z22
@@ -3295,37 +3945,37 @@ one:
 	VSUBPD       Z15, Z20, Z15
 	VSUBPD       Z15, Z22, Z15
 	VADDPD       Z15, Z21, Z21
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R13)(R9*1), R13
-	SUBQ         $0x01, R14
+	LEAQ         (R9)(DX*1), R9
+	LEAQ         (R12)(R8*1), R12
+	SUBQ         $0x01, R13
 	JMP          one
 
 oneDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R11, R11
+	TESTQ  R10, R10
 	JNZ    eight
 	JMP    summed
 
 shifted:
 eightShifted:
 	VXORPD  Z21, Z21, Z21
-	MOVQ    R11, R14
-	MOVQ    $0x00000008, R15
-	CMPQ    R11, R15
-	CMOVQGT R15, R14
-	SUBQ    R14, R11
+	MOVQ    R10, R13
+	MOVQ    $0x00000008, R14
+	CMPQ    R10, R14
+	CMOVQGT R14, R13
+	SUBQ    R13, R10
 
 oneShifted:
-	CMPQ         R14, $0x01
+	CMPQ         R13, $0x01
 	JLT          oneShiftedDone
-	VMOVUPD      (R10), Z22
+	VMOVUPD      (R9), Z22
 	VCMPPD       $0x04, Z17, Z22, K1
 	VPADDQ       Z9, Z18, K1, Z18
 	VSUBPD       Z15, Z22, Z22
 	VMAXPD       Z14, Z22, Z22
-	PREFETCHT0   (R12)
-	PREFETCHT0   (R12)(DI*1)
-	ADDQ         nextStride+64(FP), R12
+	PREFETCHT0   (R11)
+	PREFETCHT0   (R11)(SI*1)
+	ADDQ         nextStride+64(FP), R11
 	VMOVAPD      Z16, Z23
 	VFMADD231PD  Z0, Z22, Z23
 	VSUBPD       Z16, Z23, Z24
@@ -3346,7 +3996,7 @@ oneShifted:
 	VFMADD213PD  Z3, Z22, Z26
 	VFMADD231PD  Z22, Z26, Z25
 	VFMADD231PD  Z25, Z23, Z23
-	VMOVUPD      Z23, (R13)
+	VMOVUPD      Z23, (R12)
 	VFMADD231PD  Z25, Z24, Z21
 	VMAXPD       Z24, Z20, Z22
 	VMINPD       Z24, Z20, Z23
@@ -3354,14 +4004,14 @@ oneShifted:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R10)(DX*1), R10
-	LEAQ         (R13)(R9*1), R13
-	SUBQ         $0x01, R14
+	LEAQ         (R9)(DX*1), R9
+	LEAQ         (R12)(R8*1), R12
+	SUBQ         $0x01, R13
 	JMP          oneShifted
 
 oneShiftedDone:
 	VADDPD Z21, Z19, Z19
-	TESTQ  R11, R11
+	TESTQ  R10, R10
 	JNZ    eightShifted
 
 summed:
@@ -3374,12 +4024,257 @@ summed:
 	VPADDQ       Z15, Z14, Z14
 	VSUBPD       Z15, Z14, Z14
 	VMOVUPD      Z14, 512(AX)
-	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, R8
-	DECQ         BX
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, cols+48(FP)
 	JNZ          vectors
+	JMP          done
+
+part:
+	MOVQ         cols+48(FP), R9
+	MOVQ         $0x000000ff, R10
+	BZHIQ        R9, R10, R10
+	KMOVB        R10, K1
+	VMOVUPD      (AX), Z14
+	VBROADCASTSD absMask<>+0(SB), Z15
+	VPANDQ       Z15, Z14, Z15
+	VBROADCASTSD inf<>+0(SB), Z16
+	VCMPPD       $0x11, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z14
+	VBROADCASTSD absMask<>+0(SB), Z15
+	VPANDQ       Z15, Z14, Z15
+	VBROADCASTSD shiftFrom<>+0(SB), Z16
+	VCMPPD       $0x1d, Z16, Z15, K2
+	VMOVAPD.Z    Z14, K2, Z15
+	VSUBPD       Z15, Z14, Z14
+	VBROADCASTSD frameMagic<>+0(SB), Z16
+	VBROADCASTSD magic<>+0(SB), Z17
+	VFMADD231PD  Z0, Z14, Z17
+	VBROADCASTSD low4<>+0(SB), Z18
+	VPANDNQ      Z17, Z18, Z17
+	VSUBPD       Z17, Z16, Z16
+	VBROADCASTSD farthest<>+0(SB), Z17
+	VSUBPD       Z17, Z14, Z14
+	VMOVUPD      (AX), Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	VXORPD       Z20, Z20, Z20
+	MOVQ         n+40(FP), R9
+	MOVQ         DI, DI
+	VXORPD       Z21, Z21, Z21
+	VCMPPD       $0x04, Z21, Z15, K2
+	KMOVB        K2, R10
+	TESTL        R10, R10
+	JNZ          shiftedOfPart
+
+eightOfPart:
+	VXORPD  Z21, Z21, Z21
+	MOVQ    R9, R10
+	MOVQ    $0x00000008, R11
+	CMPQ    R9, R11
+	CMOVQGT R11, R10
+	SUBQ    R10, R9
+
+severalOfPart:
+	CMPQ         R10, $0x02
+	JLT          severalOfPartDone
+	VMOVUPD.Z    (CX), K1, Z15
+	VCMPPD       $0x04, Z17, Z15, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VMAXPD       Z14, Z15, Z15
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+64(FP), BX
+	VMOVUPD.Z    (CX)(DX*1), K1, Z22
+	VCMPPD       $0x04, Z17, Z22, K3
+	VPADDQ       Z9, Z18, K3, Z18
+	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+64(FP), BX
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z15, Z23
+	VMOVAPD      Z16, Z24
+	VFMADD231PD  Z0, Z22, Z24
+	VSUBPD       Z16, Z23, Z25
+	VSUBPD       Z16, Z24, Z26
+	VFNMADD231PD Z1, Z25, Z15
+	VFNMADD231PD Z1, Z26, Z22
+	VFNMADD231PD Z2, Z25, Z15
+	VFNMADD231PD Z2, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z12, Z10, Z25
+	VPERMI2PD    Z13, Z11, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z12, Z10, Z27
+	VPERMI2PD    Z13, Z11, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ       Z23, Z25, Z23
+	VPADDQ       Z24, Z27, Z24
+	VMOVAPD.Z    Z23, K2, Z25
+	VMOVAPD.Z    Z24, K3, Z27
+	VMOVAPD      Z8, Z29
+	VMOVAPD      Z8, Z30
+	VFMADD213PD  Z7, Z15, Z29
+	VFMADD213PD  Z7, Z22, Z30
+	VFMADD213PD  Z6, Z15, Z29
+	VFMADD213PD  Z6, Z22, Z30
+	VFMADD213PD  Z5, Z15, Z29
+	VFMADD213PD  Z5, Z22, Z30
+	VFMADD213PD  Z4, Z15, Z29
+	VFMADD213PD  Z4, Z22, Z30
+	VFMADD213PD  Z3, Z15, Z29
+	VFMADD213PD  Z3, Z22, Z30
+	VFMADD231PD  Z15, Z29, Z26
+	VFMADD231PD  Z22, Z30, Z28
+	VFMADD231PD  Z26, Z23, Z23
+	VMOVUPD      Z23, K1, (DI)
+	VFMADD231PD  Z28, Z24, Z24
+	VMOVUPD      Z24, K1, (DI)(R8*1)
+	VFMADD231PD  Z26, Z25, Z21
+	VMAXPD       Z25, Z20, Z15
+	VMINPD       Z25, Z20, Z22
+	VADDPD       Z25, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z22, Z15
+	VADDPD       Z15, Z21, Z21
+	VFMADD231PD  Z28, Z27, Z21
+	VMAXPD       Z27, Z20, Z15
+	VMINPD       Z27, Z20, Z22
+	VADDPD       Z27, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z22, Z15
+	VADDPD       Z15, Z21, Z21
+	LEAQ         (CX)(DX*2), CX
+	LEAQ         (DI)(R8*2), DI
+	SUBQ         $0x02, R10
+	JMP          severalOfPart
+
+severalOfPartDone:
+oneOfPart:
+	CMPQ         R10, $0x01
+	JLT          oneOfPartDone
+	VMOVUPD.Z    (CX), K1, Z15
+	VCMPPD       $0x04, Z17, Z15, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VMAXPD       Z14, Z15, Z15
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+64(FP), BX
+	VMOVAPD      Z16, Z22
+	VFMADD231PD  Z0, Z15, Z22
+	VSUBPD       Z16, Z22, Z23
+	VFNMADD231PD Z1, Z23, Z15
+	VFNMADD231PD Z2, Z23, Z15
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z12, Z10, Z23
+	VPERMI2PD    Z13, Z11, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ       Z22, Z23, Z22
+	VMOVAPD.Z    Z22, K2, Z23
+	VMOVAPD      Z8, Z25
+	VFMADD213PD  Z7, Z15, Z25
+	VFMADD213PD  Z6, Z15, Z25
+	VFMADD213PD  Z5, Z15, Z25
+	VFMADD213PD  Z4, Z15, Z25
+	VFMADD213PD  Z3, Z15, Z25
+	VFMADD231PD  Z15, Z25, Z24
+	VFMADD231PD  Z24, Z22, Z22
+	VMOVUPD      Z22, K1, (DI)
+	VFMADD231PD  Z24, Z23, Z21
+	VMAXPD       Z23, Z20, Z15
+	VMINPD       Z23, Z20, Z22
+	VADDPD       Z23, Z20, Z20
+	VSUBPD       Z15, Z20, Z15
+	VSUBPD       Z15, Z22, Z15
+	VADDPD       Z15, Z21, Z21
+	LEAQ         (CX)(DX*1), CX
+	LEAQ         (DI)(R8*1), DI
+	SUBQ         $0x01, R10
+	JMP          oneOfPart
+
+oneOfPartDone:
+	VADDPD Z21, Z19, Z19
+	TESTQ  R9, R9
+	JNZ    eightOfPart
+	JMP    summedOfPart
+
+shiftedOfPart:
+eightShiftedOfPart:
+	VXORPD  Z21, Z21, Z21
+	MOVQ    R9, R10
+	MOVQ    $0x00000008, R11
+	CMPQ    R9, R11
+	CMOVQGT R11, R10
+	SUBQ    R10, R9
+
+oneShiftedOfPart:
+	CMPQ         R10, $0x01
+	JLT          oneShiftedOfPartDone
+	VMOVUPD.Z    (CX), K1, Z22
+	VCMPPD       $0x04, Z17, Z22, K2
+	VPADDQ       Z9, Z18, K2, Z18
+	VSUBPD       Z15, Z22, Z22
+	VMAXPD       Z14, Z22, Z22
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(SI*1)
+	ADDQ         nextStride+64(FP), BX
+	VMOVAPD      Z16, Z23
+	VFMADD231PD  Z0, Z22, Z23
+	VSUBPD       Z16, Z23, Z24
+	VFNMADD231PD Z1, Z24, Z22
+	VFNMADD231PD Z2, Z24, Z22
+	VMOVAPD      Z23, Z24
+	VMOVAPD      Z23, Z25
+	VPERMI2PD    Z12, Z10, Z24
+	VPERMI2PD    Z13, Z11, Z25
+	VPSLLQ       $0x30, Z23, Z23
+	VPADDQ       Z23, Z24, Z23
+	VMOVAPD.Z    Z23, K2, Z24
+	VMOVAPD      Z8, Z26
+	VFMADD213PD  Z7, Z22, Z26
+	VFMADD213PD  Z6, Z22, Z26
+	VFMADD213PD  Z5, Z22, Z26
+	VFMADD213PD  Z4, Z22, Z26
+	VFMADD213PD  Z3, Z22, Z26
+	VFMADD231PD  Z22, Z26, Z25
+	VFMADD231PD  Z25, Z23, Z23
+	VMOVUPD      Z23, K1, (DI)
+	VFMADD231PD  Z25, Z24, Z21
+	VMAXPD       Z24, Z20, Z22
+	VMINPD       Z24, Z20, Z23
+	VADDPD       Z24, Z20, Z20
+	VSUBPD       Z22, Z20, Z22
+	VSUBPD       Z22, Z23, Z22
+	VADDPD       Z22, Z21, Z21
+	LEAQ         (CX)(DX*1), CX
+	LEAQ         (DI)(R8*1), DI
+	SUBQ         $0x01, R10
+	JMP          oneShiftedOfPart
+
+oneShiftedOfPartDone:
+	VADDPD Z21, Z19, Z19
+	TESTQ  R9, R9
+	JNZ    eightShiftedOfPart
+
+summedOfPart:
+	VMOVUPD      Z20, 5632(AX)
+	VMOVUPD      Z19, 9728(AX)
+	VMOVQ        n+40(FP), X0
+	VPBROADCASTQ X0, Z0
+	VBROADCASTSD two52<>+0(SB), Z1
+	VPSUBQ       Z18, Z0, Z0
+	VPADDQ       Z1, Z0, Z0
+	VSUBPD       Z1, Z0, Z0
+	VMOVUPD      Z0, 512(AX)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -4375,8 +5270,8 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
+// func panelShiftAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·panelShiftAVX512(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
@@ -4384,43 +5279,43 @@ TEXT ·panelShiftAVX512(SB), NOSPLIT, $0-56
 	MOVQ   x+24(FP), BX
 	MOVQ   stride+32(FP), SI
 	MOVQ   n+40(FP), DI
-	MOVQ   groups+48(FP), R8
+	MOVQ   cols+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
 	VXORPD Z0, Z0, Z0
 
 vectors4:
-	CMPQ    R8, $0x04
+	CMPQ    R8, $0x20
 	JLT     vectors4Done
-	VMOVUPD (AX), Z0
-	VMOVUPD 2560(AX), Z1
-	VMOVUPD 64(AX), Z2
-	VMOVUPD 2624(AX), Z3
-	VMOVUPD 128(AX), Z4
-	VMOVUPD 2688(AX), Z5
-	VMOVUPD 192(AX), Z6
-	VMOVUPD 2752(AX), Z7
+	VMOVUPD (AX), Z1
+	VMOVUPD 2560(AX), Z2
+	VMOVUPD 64(AX), Z3
+	VMOVUPD 2624(AX), Z4
+	VMOVUPD 128(AX), Z5
+	VMOVUPD 2688(AX), Z6
+	VMOVUPD 192(AX), Z7
+	VMOVUPD 2752(AX), Z8
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors4Rows:
-	VMOVUPD (R9), Z8
-	VSUBPD  Z0, Z8, Z8
-	VADDPD  Z8, Z1, Z8
-	VMOVUPD Z8, (R10)
-	VMOVUPD 64(R9), Z8
-	VSUBPD  Z2, Z8, Z8
-	VADDPD  Z8, Z3, Z8
-	VMOVUPD Z8, 64(R10)
-	VMOVUPD 128(R9), Z8
-	VSUBPD  Z4, Z8, Z8
-	VADDPD  Z8, Z5, Z8
-	VMOVUPD Z8, 128(R10)
-	VMOVUPD 192(R9), Z8
-	VSUBPD  Z6, Z8, Z8
-	VADDPD  Z8, Z7, Z8
-	VMOVUPD Z8, 192(R10)
+	VMOVUPD (R9), Z9
+	VSUBPD  Z1, Z9, Z9
+	VADDPD  Z9, Z2, Z9
+	VMOVUPD Z9, (R10)
+	VMOVUPD 64(R9), Z9
+	VSUBPD  Z3, Z9, Z9
+	VADDPD  Z9, Z4, Z9
+	VMOVUPD Z9, 64(R10)
+	VMOVUPD 128(R9), Z9
+	VSUBPD  Z5, Z9, Z9
+	VADDPD  Z9, Z6, Z9
+	VMOVUPD Z9, 128(R10)
+	VMOVUPD 192(R9), Z9
+	VSUBPD  Z7, Z9, Z9
+	VADDPD  Z9, Z8, Z9
+	VMOVUPD Z9, 192(R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -4428,30 +5323,30 @@ vectors4Rows:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, BX
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x04, R8
+	SUBQ    $0x20, R8
 	JMP     vectors4
 
 vectors4Done:
 vectors2:
-	CMPQ    R8, $0x02
+	CMPQ    R8, $0x10
 	JLT     vectors2Done
-	VMOVUPD (AX), Z0
-	VMOVUPD 2560(AX), Z1
-	VMOVUPD 64(AX), Z2
-	VMOVUPD 2624(AX), Z3
+	VMOVUPD (AX), Z1
+	VMOVUPD 2560(AX), Z2
+	VMOVUPD 64(AX), Z3
+	VMOVUPD 2624(AX), Z4
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors2Rows:
-	VMOVUPD (R9), Z4
-	VSUBPD  Z0, Z4, Z4
-	VADDPD  Z4, Z1, Z4
-	VMOVUPD Z4, (R10)
-	VMOVUPD 64(R9), Z4
-	VSUBPD  Z2, Z4, Z4
-	VADDPD  Z4, Z3, Z4
-	VMOVUPD Z4, 64(R10)
+	VMOVUPD (R9), Z5
+	VSUBPD  Z1, Z5, Z5
+	VADDPD  Z5, Z2, Z5
+	VMOVUPD Z5, (R10)
+	VMOVUPD 64(R9), Z5
+	VSUBPD  Z3, Z5, Z5
+	VADDPD  Z5, Z4, Z5
+	VMOVUPD Z5, 64(R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -4459,24 +5354,24 @@ vectors2Rows:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
 	ADDQ    $0x00000080, CX
-	SUBQ    $0x02, R8
+	SUBQ    $0x10, R8
 	JMP     vectors2
 
 vectors2Done:
 vectors1:
-	CMPQ    R8, $0x01
+	CMPQ    R8, $0x08
 	JLT     vectors1Done
-	VMOVUPD (AX), Z0
-	VMOVUPD 2560(AX), Z1
+	VMOVUPD (AX), Z1
+	VMOVUPD 2560(AX), Z2
 	MOVQ    BX, R9
 	MOVQ    CX, R10
 	MOVQ    DI, R11
 
 vectors1Rows:
-	VMOVUPD (R9), Z2
-	VSUBPD  Z0, Z2, Z2
-	VADDPD  Z2, Z1, Z2
-	VMOVUPD Z2, (R10)
+	VMOVUPD (R9), Z3
+	VSUBPD  Z1, Z3, Z3
+	VADDPD  Z3, Z2, Z3
+	VMOVUPD Z3, (R10)
 	ADDQ    SI, R9
 	ADDQ    DX, R10
 	DECQ    R11
@@ -4484,15 +5379,37 @@ vectors1Rows:
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, BX
 	ADDQ    $0x40, CX
-	SUBQ    $0x01, R8
+	SUBQ    $0x08, R8
 	JMP     vectors1
 
 vectors1Done:
+	TESTQ   R8, R8
+	JZ      done
+	MOVQ    $0x000000ff, R9
+	BZHIQ   R8, R9, R9
+	KMOVB   R9, K1
+	VMOVUPD (AX), Z1
+	VMOVUPD 2560(AX), Z2
+	MOVQ    BX, AX
+	MOVQ    DI, BX
+
+partRows:
+	VMOVAPD Z0, Z3
+	VMOVUPD (AX), K1, Z3
+	VSUBPD  Z1, Z3, Z3
+	VADDPD  Z3, Z2, Z3
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    SI, AX
+	ADDQ    DX, CX
+	DECQ    BX
+	JNZ     partRows
+
+done:
 	VZEROUPPER
 	RET
 
-// func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
+// func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·panelScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ   c+0(FP), AX
 	MOVQ   dst+8(FP), CX
@@ -4500,13 +5417,13 @@ TEXT ·panelScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ   x+24(FP), BX
 	MOVQ   stride+32(FP), SI
 	MOVQ   n+40(FP), DI
-	MOVQ   groups+48(FP), R8
+	MOVQ   cols+48(FP), R8
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
 	VXORPD Z0, Z0, Z0
 
 vectors4:
-	CMPQ    R8, $0x04
+	CMPQ    R8, $0x20
 	JLT     vectors4Done
 	VMOVUPD 4096(AX), Z1
 	VMOVUPD 4160(AX), Z2
@@ -4540,12 +5457,12 @@ vectors4Rows:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, BX
 	ADDQ    $0x00000100, CX
-	SUBQ    $0x04, R8
+	SUBQ    $0x20, R8
 	JMP     vectors4
 
 vectors4Done:
 vectors2:
-	CMPQ    R8, $0x02
+	CMPQ    R8, $0x10
 	JLT     vectors2Done
 	VMOVUPD 4096(AX), Z1
 	VMOVUPD 4160(AX), Z2
@@ -4569,12 +5486,12 @@ vectors2Rows:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, BX
 	ADDQ    $0x00000080, CX
-	SUBQ    $0x02, R8
+	SUBQ    $0x10, R8
 	JMP     vectors2
 
 vectors2Done:
 vectors1:
-	CMPQ    R8, $0x01
+	CMPQ    R8, $0x08
 	JLT     vectors1Done
 	VMOVUPD 4096(AX), Z1
 	MOVQ    BX, R9
@@ -4593,10 +5510,31 @@ vectors1Rows:
 	ADDQ    $0x40, AX
 	ADDQ    $0x40, BX
 	ADDQ    $0x40, CX
-	SUBQ    $0x01, R8
+	SUBQ    $0x08, R8
 	JMP     vectors1
 
 vectors1Done:
+	TESTQ   R8, R8
+	JZ      done
+	MOVQ    $0x000000ff, R9
+	BZHIQ   R8, R9, R9
+	KMOVB   R9, K1
+	VMOVUPD 4096(AX), Z1
+	MOVQ    BX, AX
+	MOVQ    DI, BX
+
+partRows:
+	VMOVAPD Z0, Z2
+	VMOVUPD (AX), K1, Z2
+	VMULPD  Z2, Z1, Z2
+	VADDPD  Z0, Z2, Z2
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    SI, AX
+	ADDQ    DX, CX
+	DECQ    BX
+	JNZ     partRows
+
+done:
 	VZEROUPPER
 	RET
 

@@ -73,20 +73,20 @@ var kernels = []kernelRow{
 		softmaxGradColumns(o.dst, o.x, o.probabilities(), o.q, o.stride, o.n, o.groups*Group, o.panel.Max[:], o.panel.lower[:], o.panel.NegLogSum[:], o.panel.LogSumLow[:])
 	}, anyValue, "", "", ""},
 
-	{"Panel.RaiseMax", ofStrip, func(o *operands) { o.panel.Reset(); o.panel.RaiseMax(o.x, o.stride, o.n, o.groups) }, anyValue, "x", "", "max"},
+	{"Panel.RaiseMax", ofColumns, func(o *operands) { o.panel.Reset(); o.panel.RaiseMax(o.x, o.stride, o.n, o.slices()) }, anyValue, "x", "", "max"},
 	{"Panel.SetFrames", ofStrip, func(o *operands) { o.panel.SetFrames(o.groups) }, finite, "", "", "shift magic lower count sums"},
-	{"Panel.AddExp without dst", ofStrip, func(o *operands) { o.panel.AddExp(nil, 0, o.x, o.stride, o.n, o.groups) }, finite, "x", "", "count sums"},
-	{"Panel.AddExp", ofStrip, func(o *operands) { o.panel.AddExp(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sums"},
-	{"Panel.AddExp in place", ofStrip, func(o *operands) { o.panel.AddExp(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "x", "count sums"},
-	{"Panel.AddExpAhead", ofStrip, func(o *operands) { o.panel.AddExpAhead(o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride) }, finite, "x", "", "count sums"},
+	{"Panel.AddExp without dst", ofColumns, func(o *operands) { o.panel.AddExp(nil, 0, o.x, o.stride, o.n, o.slices()) }, finite, "x", "", "count sums"},
+	{"Panel.AddExp", ofColumns, func(o *operands) { o.panel.AddExp(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "dst", "count sums"},
+	{"Panel.AddExp in place", ofColumns, func(o *operands) { o.panel.AddExp(o.x, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "x", "count sums"},
+	{"Panel.AddExpAhead", ofColumns, func(o *operands) { o.panel.AddExpAhead(o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride) }, finite, "x", "", "count sums"},
 	{"Panel.JoinLanes", ofStrip, func(o *operands) { o.panel.JoinLanes(o.groups) }, finite, "", "", "sum"},
-	{"Panel.Total without dst", ofStrip, func(o *operands) { o.panel.Total(nil, 0, o.x, o.stride, o.n, o.groups) }, finite, "x", "", "count sum"},
-	{"Panel.Total", ofStrip, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, finite, "x", "dst", "count sum"},
-	{"Panel.TotalAhead without dst", ofStrip, func(o *operands) {
-		o.panel.TotalAhead(nil, 0, o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride)
+	{"Panel.Total without dst", ofColumns, func(o *operands) { o.panel.Total(nil, 0, o.x, o.stride, o.n, o.slices()) }, finite, "x", "", "count sum"},
+	{"Panel.Total", ofColumns, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "dst", "count sum"},
+	{"Panel.TotalAhead without dst", ofColumns, func(o *operands) {
+		o.panel.TotalAhead(nil, 0, o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride)
 	}, finite, "x", "", "count sum"},
-	{"Panel.TotalAhead", ofStrip, func(o *operands) {
-		o.panel.TotalAhead(o.dst, o.stride, o.x, o.stride, o.n, o.groups, o.q, o.dst, o.stride)
+	{"Panel.TotalAhead", ofColumns, func(o *operands) {
+		o.panel.TotalAhead(o.dst, o.stride, o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride)
 	}, finite, "x", "dst", "count sum"},
 	{"Panel.concludeSums", ofStrip, func(o *operands) { o.panel.concludeSums(o.groups) }, finite, "", "", "total inverse inverseLow complement complementLow"},
 	{"Panel.concludeLogs", ofStrip, func(o *operands) { o.panel.concludeLogs(o.groups) }, finite, "", "", "negLogSum logSumLow"},
@@ -98,9 +98,9 @@ var kernels = []kernelRow{
 		o.returns(dst...)
 		o.panel.LogSumExps(dst[3:])
 	}, anyValue, "", "dst", ""},
-	{"Panel.Shift", ofStrip, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "dst", ""},
-	{"Panel.Shift in place", ofStrip, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.groups) }, anyValue, "x", "x", ""},
-	{"Panel.Scale", ofStrip, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.groups) }, finite, "x", "x", ""},
+	{"Panel.Shift", ofColumns, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, anyValue, "x", "dst", ""},
+	{"Panel.Shift in place", ofColumns, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.slices()) }, anyValue, "x", "x", ""},
+	{"Panel.Scale", ofColumns, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.slices()) }, finite, "x", "x", ""},
 	{"Panel.Add", ofStrip, func(o *operands) { o.panel.Add(o.x, o.stride, o.n, o.groups*Group) }, finite, "x", "", "sums"},
 	{"Panel.SumSlices", ofTiles, func(o *operands) { o.panel.SumSlices(o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.TakeLow", ofStrip, func(o *operands) {
@@ -315,6 +315,7 @@ const (
 	ofSlice     layout = iota // one slice of n entries
 	ofBlock                   // the same, of at most a block
 	ofStrip                   // n entries of groups of slices side by side
+	ofColumns                 // the same, the last of which need not be full
 	ofTiles                   // the same, Width apart
 	ofRows                    // rows of cols entries, and a tile of them
 	ofDenseRows               // the same without gaps
@@ -322,7 +323,13 @@ const (
 )
 
 // A kernelShape is the size of operands.
-type kernelShape struct{ n, groups, rows, cols, stride int }
+type kernelShape struct {
+	n, groups, rows, cols, stride int
+	open                          int // slices that the last group has not
+}
+
+// slices is how many lie side by side.
+func (s kernelShape) slices() int { return s.groups*Group - s.open }
 
 // shapes returns those to try a kernel of the layout on.
 func (l layout) shapes() (shapes []kernelShape) {
@@ -335,15 +342,19 @@ func (l layout) shapes() (shapes []kernelShape) {
 		for n := 1; n <= BlockLen; n++ {
 			shapes = append(shapes, kernelShape{n: n})
 		}
-	case ofStrip, ofTiles:
+	case ofStrip, ofColumns, ofTiles:
 		for n := 1; n <= BlockLen; n++ {
 			for groups := 1; groups <= Width/Group; groups++ {
-				strides := []int{Width, groups * Group, groups*Group + 5}
+				s := kernelShape{n: n, groups: groups}
+				if l == ofColumns {
+					s.open = len(shapes) % Group
+				}
+				strides := []int{Width, s.slices(), s.slices() + 5}
 				if l == ofTiles {
 					strides = strides[:1]
 				}
-				for _, stride := range strides {
-					shapes = append(shapes, kernelShape{n: n, groups: groups, stride: stride})
+				for _, s.stride = range strides {
+					shapes = append(shapes, s)
 				}
 			}
 		}
@@ -412,8 +423,8 @@ func (l layout) size(s kernelShape) (size, strip int) {
 	switch l {
 	case ofSlice, ofBlock:
 		return s.n, 0
-	case ofStrip, ofTiles:
-		return (s.n-1)*s.stride + s.groups*Group, s.n * s.groups * Group
+	case ofStrip, ofColumns, ofTiles:
+		return (s.n-1)*s.stride + s.slices(), s.n * s.groups * Group
 	default:
 		return (s.rows-1)*s.stride + s.cols, (s.cols-1)*Width + s.groups*Group
 	}
@@ -426,8 +437,8 @@ func (l layout) middle(s kernelShape) int {
 	switch l {
 	case ofSlice, ofBlock:
 		return s.n / 2
-	case ofStrip, ofTiles:
-		return s.n/2*s.stride + s.groups*Group/2
+	case ofStrip, ofColumns, ofTiles:
+		return s.n/2*s.stride + s.slices()/2
 	default:
 		return s.rows/2*s.stride + s.cols/2
 	}
@@ -446,9 +457,9 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 	case ofSlice, ofBlock:
 		at = func(_, j int) *float64 { return &o.x[j] }
 		slices, length = 1, s.n
-	case ofStrip, ofTiles:
+	case ofStrip, ofColumns, ofTiles:
 		at = func(i, j int) *float64 { return &o.x[j*s.stride+i] }
-		slices, length = s.groups*Group, s.n
+		slices, length = s.slices(), s.n
 	}
 	slice := make([]float64, length)
 	for i := range slices {
@@ -465,12 +476,12 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 	case ofSlice, ofBlock:
 		o.max = maxOfGo(o.x)
 		return o
-	case ofStrip, ofTiles:
+	case ofStrip, ofColumns, ofTiles:
 		p := o.panel
 		p.Reset()
-		p.raiseMaxGo(o.x, s.stride, s.n, s.groups)
+		p.raiseMaxGo(o.x, s.stride, s.n, s.slices())
 		p.setFramesGo(s.groups)
-		p.addExpGo(nil, 0, o.x, s.stride, s.n, s.groups)
+		p.addExpGo(nil, 0, o.x, s.stride, s.n, s.slices())
 		joined := *p
 		joined.joinLanesGo(s.groups)
 		joined.concludeSumsGo(s.groups)
@@ -582,7 +593,17 @@ func (o *operands) differs(row *kernelRow, want *operands) string {
 			return fmt.Sprintf("entry %d of %s is %v (%#x), want %v (%#x)", j, name, x[j], math.Float64bits(x[j]), reference[name][j], math.Float64bits(reference[name][j]))
 		}
 	}
+	// What is left in slices that there are not is open.
+	fields, wanted := o.panel.all(), want.panel.all()
+	for k := range fields {
+		copy(fields[k][:o.groups*Group][o.slices():], wanted[k][o.slices():])
+	}
 	return o.panel.differs(want.panel, o.groups, row.values == finite, strings.Fields(row.panel)...)
+}
+
+// all returns every field.
+func (c *Panel) all() [][Width]float64 {
+	return unsafe.Slice(&c.Max, unsafe.Sizeof(*c)/unsafe.Sizeof(c.Max))
 }
 
 // TestKernels holds every kernel of every tier to the reference, between

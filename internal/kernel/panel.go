@@ -45,9 +45,9 @@ func GroupsFor(n int) int { return (n + Group - 1) / Group }
 
 // raiseMaxGo raises c.Max to the largest of n entries more of each slice; a
 // NaN stays.
-func (c *Panel) raiseMaxGo(x []float64, stride, n, groups int) {
+func (c *Panel) raiseMaxGo(x []float64, stride, n, cols int) {
 	for j := range n {
-		row := x[j*stride:][:groups*Group]
+		row := x[j*stride:][:cols]
 		for i, v := range row {
 			m := c.Max[i]
 			switch {
@@ -76,8 +76,8 @@ func (c *Panel) setFramesGo(groups int) {
 // addExpGo adds a block of n entries of each slice to its lanes' sums
 // and count. Where dst is not nil it receives the terms of all entries; it may
 // be x.
-func (c *Panel) addExpGo(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	for i := range groups * Group {
+func (c *Panel) addExpGo(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	for i := range cols {
 		f := frame{shift: c.shift[i], magic: c.magic[i], lower: c.lower[i]}
 		var low [Lanes]float64
 		for j := range n {
@@ -114,8 +114,8 @@ func (c *Panel) joinLanesGo(groups int) {
 // a single lane of n > 0 entries. Where dst is not nil it receives the terms of
 // all entries; it may be x. What it leaves in the frames and in other lanes is
 // open.
-func (c *Panel) totalGo(dst []float64, dstStride int, x []float64, stride, n, groups int) {
-	for i := range groups * Group {
+func (c *Panel) totalGo(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	for i := range cols {
 		f := newFrame(c.Max[i])
 		var count, sum, rest, low float64
 		for j := range n {
@@ -177,9 +177,9 @@ func (c *Panel) concludeProbabilitiesGo(groups int) {
 
 // shiftGo sets n entries of each slice of dst to x-max+negLogSum. dst
 // may be x.
-func (c *Panel) shiftGo(dst []float64, dstStride int, x []float64, stride, n, groups int) {
+func (c *Panel) shiftGo(dst []float64, dstStride int, x []float64, stride, n, cols int) {
 	for j := range n {
-		to, from := dst[j*dstStride:][:groups*Group], x[j*stride:][:groups*Group]
+		to, from := dst[j*dstStride:][:cols], x[j*stride:][:cols]
 		for i, v := range from {
 			if c.NegLogSum[i] != c.NegLogSum[i] {
 				to[i] = NaN
@@ -192,9 +192,9 @@ func (c *Panel) shiftGo(dst []float64, dstStride int, x []float64, stride, n, gr
 
 // scaleGo multiplies n entries of each slice by its factor, leaving no
 // -0.
-func (c *Panel) scaleGo(x []float64, stride, n, groups int) {
+func (c *Panel) scaleGo(x []float64, stride, n, cols int) {
 	for j := range n {
-		row := x[j*stride:][:groups*Group]
+		row := x[j*stride:][:cols]
 		for i, v := range row {
 			if c.Factor[i] != c.Factor[i] {
 				row[i] = NaN
@@ -258,8 +258,8 @@ func (c *Panel) SetCertain(i int, p []float64) {
 }
 
 // SetCertainColumns is the same for n entries of each slice.
-func (c *Panel) SetCertainColumns(p []float64, stride, n, groups int) {
-	for i, rest := range c.Complement[:groups*Group] {
+func (c *Panel) SetCertainColumns(p []float64, stride, n, cols int) {
+	for i, rest := range c.Complement[:cols] {
 		if !(rest < Certain && c.Count[i] == 1) {
 			continue
 		}

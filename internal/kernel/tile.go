@@ -151,7 +151,7 @@ func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []
 		// What fills a tile is so little that the processor does it by itself.
 		next, out = nil, nil
 	}
-	c.TotalAhead(terms, Width, t[:], Width, cols, groups, next, out, groups*Group)
+	c.TotalAhead(terms, Width, t[:], Width, cols, groups*Group, next, out, groups*Group)
 }
 
 // packGo writes the rows of x, cols entries each, as columns of tile:
@@ -168,7 +168,7 @@ func packGo(tile []float64, x []float64, stride, cols, groups int) {
 func (c *Panel) packMaxGo(tile []float64, x []float64, stride, cols, groups int) {
 	packGo(tile, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
-	c.raiseMaxGo(tile, Width, cols, groups)
+	c.raiseMaxGo(tile, Width, cols, groups*Group)
 }
 
 // unpackGo writes the columns of tile back as rows of dst.
