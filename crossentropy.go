@@ -429,6 +429,9 @@ func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 		b.weighted(n)
 		return b.correct
 	}
+	if b.labelAtOnce(n) {
+		return b.correct
+	}
 	if t.settings.weight != nil && t.sideBySide(n) {
 		w.setClassWeights(t.settings.weight)
 	}

@@ -72,6 +72,33 @@ func (b *batch) labelledFew(i, n int) {
 	w.panel.UnpackGradient(l, terms, out.Data[(b.begin+i)*out.Stride:], out.Stride, n, cols)
 }
 
+// labelAtOnce does all n rows of the group, if they are so few of so few classes
+// that one kernel for all of it takes less, and nothing about them is special;
+// else it returns false.
+func (b *batch) labelAtOnce(n int) bool {
+	t, w, s, cols := b.task, b.work, &b.task.settings, b.task.logits.cols
+	if !atOnce(n, cols) || t.divisor.scaled != 0 {
+		return false
+	}
+	sample, dst := s.sampleWeight, t.out.Data
+	if sample != nil {
+		sample = sample[b.begin:]
+	}
+	if dst != nil {
+		dst = dst[b.begin*t.out.Stride:]
+	}
+	correct, ok := w.labels.LabelRows(&w.tile, b.x, b.stride, cols, t.target[b.begin:][:n], ^s.ignored.first, s.weight, sample, t.divisor.value, dst, t.out.Stride)
+	if !ok {
+		return false
+	}
+	b.correct += correct
+	w.sum.AddPanel(w.labels.Loss[:n])
+	if t.each != nil {
+		copy(t.each[b.begin:], w.labels.Loss[:n])
+	}
+	return true
+}
+
 // takeLabels takes in what the labels of n rows from row i of the group have made
 // of them.
 func (b *batch) takeLabels(i, n int) {

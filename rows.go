@@ -106,6 +106,12 @@ const panelEntries = 8192
 // and one after the other takes less.
 func sideBySide(n, cols int) bool { return cols <= kernel.FewCols && n > max(1, cols/10) }
 
+// atOnce reports whether n rows are done side by side in one kernel, where there is
+// one. One alone of more classes takes less by itself.
+func atOnce(n, cols int) bool {
+	return n <= kernel.Group && cols <= kernel.FewCols && (n > 1 || cols <= 12)
+}
+
 // several reports whether rows are worked on several to a call of a kernel: those
 // of one chunk that are not of few classes.
 func several(cols int) bool { return cols > kernel.FewCols && cols <= kernel.ChunkLen }

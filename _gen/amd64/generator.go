@@ -94,6 +94,9 @@ func (g *generator) kernels() {
 	g.packKernels()
 	g.weightedKernels()
 	g.labelKernels()
+	if g.wide {
+		g.labelFewRows()
+	}
 	g.addLanes()
 	g.productKernels()
 	g.softmaxGradKernels()

@@ -582,6 +582,41 @@ func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, diviso
 	return labelsWeighAVX2(l, w, s, n, divisor)
 }
 
+// LabelRows does for at most Group rows of x, of 2 to FewCols classes, in one
+// kernel what it takes PackLogits, Take, Weigh, SumTile, Conclude, Label and, with
+// dst, UnpackGradient for: it sets l.Loss, writes the gradients, and returns how
+// many labels are right. It returns false, and has written nothing, where there is
+// no such kernel, and where something about the rows is special: a maximum that is
+// not finite or has a shift, a NaN, a label that is one of several largest, a
+// gradient that does not combine. What is left in l and t is open.
+func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
+	n := len(target)
+	if active != tierAVX512 || n == 0 || n > Group || cols < 2 || cols > FewCols {
+		return 0, false
+	}
+	x = rowsOf(x, stride, cols, n)
+	raceReadRows(x, stride, n, cols)
+	raceReadSlice(unsafe.Slice((*float64)(unsafe.Pointer(&target[0])), n))
+	var w, s, to *float64
+	if weight != nil {
+		weight = weight[:cols]
+		raceReadSlice(weight)
+		w = &weight[0]
+	}
+	if sample != nil {
+		sample = sample[:n]
+		raceReadSlice(sample)
+		s = &sample[0]
+	}
+	if dst != nil {
+		dst = rowsOf(dst, dstStride, cols, n)
+		raceWriteRows(dst, dstStride, n, cols)
+		to = &dst[0]
+	}
+	correct = labelFewRowsAVX512(l, &t[0], &x[0], stride, n, cols, &target[0], classes, w, s, divisor, to, dstStride)
+	return correct, correct >= 0
+}
+
 // Label is labelGo, for l.Single and l.Tied that are clear.
 func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	if active == tierGo || groups <= 0 {

@@ -9188,6 +9188,635 @@ divided:
 	VZEROUPPER
 	RET
 
+// func labelFewRowsAVX512(l *Labels, tile *float64, x *float64, stride int, n int, cols int, target *int, classes uint64, weight *float64, sample *float64, divisor float64, dst *float64, dstStride int) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, POPCNT
+TEXT ·labelFewRowsAVX512(SB), NOSPLIT, $0-112
+	MOVQ         tile+8(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         cols+40(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         stride+24(FP), SI
+	SHLQ         $0x03, SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         BX, R8
+	LEAQ         (BX)(SI*1), R9
+	LEAQ         (BX)(SI*2), R10
+	LEAQ         (BX)(DI*1), DI
+	LEAQ         (BX)(SI*4), R11
+	LEAQ         (R11)(SI*1), R12
+	LEAQ         (R12)(SI*1), R13
+	LEAQ         (R13)(SI*1), SI
+	CMPQ         CX, $0x01
+	CMOVQLE      BX, R9
+	CMPQ         CX, $0x02
+	CMOVQLE      BX, R10
+	CMPQ         CX, $0x03
+	CMOVQLE      BX, DI
+	CMPQ         CX, $0x04
+	CMOVQLE      BX, R11
+	CMPQ         CX, $0x05
+	CMOVQLE      BX, R12
+	CMPQ         CX, $0x06
+	CMOVQLE      BX, R13
+	CMPQ         CX, $0x07
+	CMOVQLE      BX, SI
+	XORQ         BX, BX
+	MOVQ         AX, R14
+	VBROADCASTSD minusInf<>+0(SB), Z0
+	VMOVAPD      Z0, Z1
+	VCMPPD       $0x03, Z0, Z0, K1
+	MOVQ         DX, R15
+
+pack:
+	VMOVUPD      (R8)(BX*1), X2
+	VINSERTF128  $0x01, (R10)(BX*1), Y2, Y2
+	VINSERTF64X2 $0x02, (R11)(BX*1), Z2, Z2
+	VINSERTF64X2 $0x03, (R13)(BX*1), Z2, Z2
+	VMOVUPD      (R9)(BX*1), X3
+	VINSERTF128  $0x01, (DI)(BX*1), Y3, Y3
+	VINSERTF64X2 $0x02, (R12)(BX*1), Z3, Z3
+	VINSERTF64X2 $0x03, (SI)(BX*1), Z3, Z3
+	VUNPCKLPD    Z3, Z2, Z4
+	VUNPCKHPD    Z3, Z2, Z5
+	VMOVUPD      Z4, (R14)
+	VMOVUPD      Z5, 512(R14)
+	VMAXPD       Z4, Z0, Z0
+	VMAXPD       Z5, Z1, Z1
+	VCMPPD       $0x03, Z5, Z4, K2
+	KORB         K1, K2, K1
+	ADDQ         $0x10, BX
+	ADDQ         $0x00000400, R14
+	SUBQ         $0x02, R15
+	JZ           packDone
+	CMPQ         R15, $0x01
+	JNE          pack
+	SUBQ         $0x08, BX
+	SUBQ         $0x00000200, R14
+	INCQ         R15
+	JMP          pack
+
+packDone:
+	VMAXPD       Z1, Z0, Z0
+	VBROADCASTSD absMask<>+0(SB), Z1
+	VPANDQ       Z1, Z0, Z1
+	VBROADCASTSD shiftFrom<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z1, K2
+	KANDNB       K2, K1, K1
+	KMOVB        K1, BX
+	CMPL         BX, $0x000000ff
+	JNE          special
+	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD integerOne<>+0(SB), Z2
+	MOVQ         $0x000000ff, BX
+	BZHIQ        CX, BX, BX
+	KMOVB        BX, K1
+	MOVQ         target+48(FP), BX
+	VBROADCASTSD (BX), Z3
+	VMOVUPD      (BX), K1, Z3
+	VBROADCASTSD classes+56(FP), Z4
+	VPSRLVQ      Z3, Z4, Z4
+	VPANDQ       Z2, Z4, Z4
+	VPSUBQ       Z2, Z4, Z2
+	VPANDNQ      Z3, Z2, Z4
+	VMOVUPD      laneNumbers<>+0(SB), Z5
+	VPSLLQ       $0x3a, Z4, Z7
+	VPSRLQ       $0x34, Z7, Z7
+	VPADDQ       Z5, Z7, Z5
+	VXORPD       Z7, Z7, Z7
+	KXNORB       K3, K3, K3
+	VGATHERQPD   (AX)(Z5*8), K3, Z7
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z7, 512(BX)
+	MOVQ         weight+64(FP), BX
+	MOVQ         sample+72(FP), SI
+	VBROADCASTSD one<>+0(SB), Z5
+	TESTQ        BX, BX
+	JZ           weighted
+	VXORPD       Z5, Z5, Z5
+	KXNORB       K4, K4, K4
+	VGATHERQPD   (BX)(Z4*8), K4, Z5
+
+weighted:
+	VPMOVQ2M     Z2, K2
+	VMOVAPD      Z5, Z4
+	VMOVUPD      Z1, K2, Z4
+	TESTQ        SI, SI
+	JZ           sampled
+	VBROADCASTSD (SI), Z5
+	VMOVUPD      (SI), K1, Z5
+	VMULPD       Z5, Z4, Z4
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
+	VCMPPD       $0x00, Z1, Z5, K1
+	VMOVAPD      Z6, K1, Z2
+
+sampled:
+	VPANDNQ      Z3, Z2, Z3
+	VPXORQ       Z2, Z3, Z2
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z2, (BX)
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z4, 1024(BX)
+	VBROADCASTSD divisor+80(FP), Z2
+	VCMPPD       $0x04, Z1, Z2, K1
+	VDIVPD       Z2, Z4, Z2
+	VMOVAPD.Z    Z2, K1, Z2
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z2, 1536(BX)
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z2
+	VBROADCASTSD leastCombined<>+0(SB), Z3
+	VCMPPD       $0x11, Z2, Z3, K1
+	VBROADCASTSD mostCombined<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z2, K2
+	KANDB        K2, K1, K1
+	VCMPPD       $0x00, Z1, Z2, K2
+	KORB         K1, K2, K1
+	KMOVB        K1, BX
+	CMPL         BX, $0x000000ff
+	JNE          special
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z1
+	VBROADCASTSD sixteenthHi<>+0(SB), Z2
+	VBROADCASTSD sixteenthLo<>+0(SB), Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VBROADCASTSD exp2<>+0(SB), Z5
+	VBROADCASTSD exp3<>+0(SB), Z6
+	VBROADCASTSD exp4<>+0(SB), Z7
+	VBROADCASTSD exp5<>+0(SB), Z8
+	VBROADCASTSD exp6<>+0(SB), Z9
+	VBROADCASTSD integerOne<>+0(SB), Z10
+	VMOVUPD      power<>+0(SB), Z11
+	VMOVUPD      powerRest<>+0(SB), Z12
+	VMOVUPD      power<>+64(SB), Z13
+	VMOVUPD      powerRest<>+64(SB), Z14
+	VBROADCASTSD frameMagic<>+0(SB), Z15
+	VBROADCASTSD magic<>+0(SB), Z16
+	VFMADD231PD  Z1, Z0, Z16
+	VBROADCASTSD low4<>+0(SB), Z17
+	VPANDNQ      Z16, Z17, Z16
+	VSUBPD       Z16, Z15, Z15
+	VBROADCASTSD farthest<>+0(SB), Z16
+	VSUBPD       Z16, Z0, Z16
+	VXORPD       Z17, Z17, Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	MOVQ         AX, BX
+	MOVQ         DX, SI
+
+eightSum:
+	VXORPD  Z20, Z20, Z20
+	MOVQ    SI, DI
+	MOVQ    $0x00000008, R8
+	CMPQ    SI, R8
+	CMOVQGT R8, DI
+	SUBQ    DI, SI
+
+severalSum:
+	CMPQ         DI, $0x02
+	JLT          severalSumDone
+	VMOVUPD      (BX), Z21
+	VCMPPD       $0x04, Z0, Z21, K1
+	VPADDQ       Z10, Z17, K1, Z17
+	VMAXPD       Z16, Z21, Z21
+	VMOVUPD      512(BX), Z22
+	VCMPPD       $0x04, Z0, Z22, K2
+	VPADDQ       Z10, Z17, K2, Z17
+	VMAXPD       Z16, Z22, Z22
+	VMOVAPD      Z15, Z23
+	VFMADD231PD  Z1, Z21, Z23
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z1, Z22, Z24
+	VSUBPD       Z15, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z3, Z25, Z21
+	VFNMADD231PD Z3, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z13, Z11, Z25
+	VPERMI2PD    Z14, Z12, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z13, Z11, Z27
+	VPERMI2PD    Z14, Z12, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ       Z23, Z25, Z23
+	VPADDQ       Z24, Z27, Z24
+	VMOVAPD.Z    Z23, K1, Z25
+	VMOVAPD.Z    Z24, K2, Z27
+	VMOVAPD      Z9, Z29
+	VMOVAPD      Z9, Z30
+	VFMADD213PD  Z8, Z21, Z29
+	VFMADD213PD  Z8, Z22, Z30
+	VFMADD213PD  Z7, Z21, Z29
+	VFMADD213PD  Z7, Z22, Z30
+	VFMADD213PD  Z6, Z21, Z29
+	VFMADD213PD  Z6, Z22, Z30
+	VFMADD213PD  Z5, Z21, Z29
+	VFMADD213PD  Z5, Z22, Z30
+	VFMADD213PD  Z4, Z21, Z29
+	VFMADD213PD  Z4, Z22, Z30
+	VFMADD231PD  Z21, Z29, Z26
+	VFMADD231PD  Z22, Z30, Z28
+	VFMADD231PD  Z26, Z23, Z23
+	VMOVUPD      Z23, (BX)
+	VFMADD231PD  Z28, Z24, Z24
+	VMOVUPD      Z24, 512(BX)
+	VFMADD231PD  Z26, Z25, Z20
+	VMAXPD       Z25, Z19, Z21
+	VMINPD       Z25, Z19, Z22
+	VADDPD       Z25, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z28, Z27, Z20
+	VMAXPD       Z27, Z19, Z21
+	VMINPD       Z27, Z19, Z22
+	VADDPD       Z27, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	ADDQ         $0x00000400, BX
+	SUBQ         $0x02, DI
+	JMP          severalSum
+
+severalSumDone:
+oneSum:
+	CMPQ         DI, $0x01
+	JLT          oneSumDone
+	VMOVUPD      (BX), Z21
+	VCMPPD       $0x04, Z0, Z21, K1
+	VPADDQ       Z10, Z17, K1, Z17
+	VMAXPD       Z16, Z21, Z21
+	VMOVAPD      Z15, Z22
+	VFMADD231PD  Z1, Z21, Z22
+	VSUBPD       Z15, Z22, Z23
+	VFNMADD231PD Z2, Z23, Z21
+	VFNMADD231PD Z3, Z23, Z21
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z13, Z11, Z23
+	VPERMI2PD    Z14, Z12, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ       Z22, Z23, Z22
+	VMOVAPD.Z    Z22, K1, Z23
+	VMOVAPD      Z9, Z25
+	VFMADD213PD  Z8, Z21, Z25
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD231PD  Z21, Z25, Z24
+	VFMADD231PD  Z24, Z22, Z22
+	VMOVUPD      Z22, (BX)
+	VFMADD231PD  Z24, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	ADDQ         $0x00000200, BX
+	SUBQ         $0x01, DI
+	JMP          oneSum
+
+oneSumDone:
+	VADDPD       Z20, Z18, Z18
+	TESTQ        SI, SI
+	JNZ          eightSum
+	VMOVQ        DX, X1
+	VPBROADCASTQ X1, Z1
+	VBROADCASTSD two52<>+0(SB), Z2
+	VPSUBQ       Z17, Z1, Z1
+	VPADDQ       Z2, Z1, Z1
+	VSUBPD       Z2, Z1, Z1
+	VBROADCASTSD absMask<>+0(SB), Z2
+	VPANDQ       Z2, Z0, Z2
+	VBROADCASTSD inf<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z2, K1
+	VMOVAPD.Z    Z0, K1, Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z3
+	VBROADCASTSD shiftFrom<>+0(SB), Z4
+	VCMPPD       $0x1d, Z4, Z3, K1
+	VMOVAPD.Z    Z2, K1, Z3
+	VSUBPD       Z3, Z2, Z2
+	VBROADCASTSD signMask<>+0(SB), Z3
+	VPXORQ       Z3, Z2, Z3
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
+	VBROADCASTSD magic<>+0(SB), Z5
+	VFMADD231PD  Z4, Z2, Z5
+	VBROADCASTSD low4<>+0(SB), Z2
+	VPANDNQ      Z5, Z2, Z2
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
+	VMOVAPD      Z2, Z5
+	VFMADD231PD  Z4, Z3, Z5
+	VSUBPD       Z2, Z5, Z2
+	VBROADCASTSD sixteenthHi<>+0(SB), Z4
+	VFNMADD231PD Z4, Z2, Z3
+	VXORPD       Z4, Z4, Z4
+	VBROADCASTSD sixteenthLo<>+0(SB), Z6
+	VFNMADD231PD Z6, Z2, Z4
+	VMOVUPD      power<>+0(SB), Z2
+	VMOVUPD      powerRest<>+0(SB), Z6
+	VMOVUPD      power<>+64(SB), Z7
+	VMOVUPD      powerRest<>+64(SB), Z8
+	VMOVAPD      Z5, Z9
+	VMOVAPD      Z5, Z10
+	VPERMI2PD    Z7, Z2, Z9
+	VPERMI2PD    Z8, Z6, Z10
+	VPSLLQ       $0x30, Z5, Z2
+	VPADDQ       Z2, Z9, Z2
+	VADDPD       Z4, Z3, Z5
+	VADDPD       Z10, Z4, Z4
+	VBROADCASTSD exp6<>+0(SB), Z6
+	VBROADCASTSD exp5<>+0(SB), Z7
+	VFMADD213PD  Z7, Z5, Z6
+	VBROADCASTSD exp4<>+0(SB), Z7
+	VFMADD213PD  Z7, Z5, Z6
+	VBROADCASTSD exp3<>+0(SB), Z7
+	VFMADD213PD  Z7, Z5, Z6
+	VBROADCASTSD exp2<>+0(SB), Z7
+	VFMADD213PD  Z7, Z5, Z6
+	VMULPD       Z5, Z5, Z5
+	VFMADD231PD  Z5, Z6, Z4
+	VADDPD       Z4, Z3, Z5
+	VSUBPD       Z3, Z5, Z3
+	VSUBPD       Z3, Z4, Z3
+	VMULPD       Z5, Z2, Z4
+	VMOVAPD      Z4, Z6
+	VFMSUB231PD  Z5, Z2, Z6
+	VFMADD231PD  Z3, Z2, Z6
+	VADDPD       Z4, Z2, Z3
+	VSUBPD       Z2, Z3, Z2
+	VSUBPD       Z2, Z4, Z2
+	VADDPD       Z6, Z2, Z2
+	VMULPD       Z3, Z19, Z4
+	VMOVAPD      Z4, Z5
+	VFMSUB231PD  Z3, Z19, Z5
+	VMULPD       Z3, Z18, Z6
+	VFMADD231PD  Z2, Z19, Z6
+	VADDPD       Z6, Z5, Z5
+	VADDPD       Z5, Z4, Z6
+	VSUBPD       Z4, Z6, Z4
+	VSUBPD       Z4, Z5, Z4
+	VBROADCASTSD Unscale<>+0(SB), Z5
+	VMULPD       Z5, Z6, Z6
+	VMULPD       Z5, Z4, Z4
+	VBROADCASTSD one<>+0(SB), Z5
+	VSUBPD       Z5, Z1, Z5
+	VADDPD       Z6, Z5, Z7
+	VSUBPD       Z5, Z7, Z8
+	VSUBPD       Z8, Z7, Z9
+	VSUBPD       Z9, Z5, Z5
+	VSUBPD       Z8, Z6, Z8
+	VADDPD       Z8, Z5, Z5
+	VADDPD       Z4, Z5, Z5
+	VBROADCASTSD one<>+0(SB), Z8
+	VADDPD       Z7, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z8, Z8
+	VSUBPD       Z10, Z7, Z7
+	VADDPD       Z7, Z8, Z7
+	VADDPD       Z5, Z7, Z5
+	VBROADCASTSD sqrtHalf<>+0(SB), Z7
+	VPSUBQ       Z7, Z9, Z7
+	VPSRLQ       $0x34, Z7, Z7
+	VBROADCASTSD two52<>+0(SB), Z8
+	VPADDQ       Z8, Z7, Z10
+	VSUBPD       Z8, Z10, Z8
+	VBROADCASTSD bias<>+0(SB), Z10
+	VPSUBQ       Z7, Z10, Z7
+	VPSLLQ       $0x34, Z7, Z7
+	VBROADCASTSD minusOne<>+0(SB), Z10
+	VFMADD231PD  Z7, Z9, Z10
+	VMULPD       Z7, Z5, Z7
+	VXORPD       Z11, Z11, Z11
+	VCMPPD       $0x00, Z11, Z8, K1
+	VMOVUPD      Z6, K1, Z10
+	VMOVUPD      Z4, K1, Z7
+	VBROADCASTSD two<>+0(SB), Z11
+	VADDPD       Z11, Z10, Z12
+	VSUBPD       Z11, Z12, Z11
+	VSUBPD       Z11, Z10, Z11
+	VADDPD       Z7, Z11, Z11
+	VBROADCASTSD one<>+0(SB), Z13
+	VDIVPD       Z12, Z13, Z13
+	VADDPD       Z10, Z10, Z10
+	VMULPD       Z13, Z10, Z14
+	VFNMADD231PD Z12, Z14, Z10
+	VADDPD       Z7, Z7, Z7
+	VFNMADD231PD Z11, Z14, Z7
+	VADDPD       Z7, Z10, Z7
+	VMULPD       Z13, Z7, Z7
+	VMULPD       Z14, Z14, Z10
+	VBROADCASTSD log15<>+0(SB), Z11
+	VBROADCASTSD log13<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VBROADCASTSD log11<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VBROADCASTSD log9<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VBROADCASTSD log7<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VBROADCASTSD log5<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VBROADCASTSD log3<>+0(SB), Z12
+	VFMADD213PD  Z12, Z10, Z11
+	VMULPD       Z14, Z10, Z10
+	VFMADD231PD  Z11, Z10, Z7
+	VBROADCASTSD ln2Hi<>+0(SB), Z10
+	VMULPD       Z10, Z8, Z10
+	VADDPD       Z14, Z10, Z11
+	VSUBPD       Z10, Z11, Z10
+	VSUBPD       Z10, Z14, Z10
+	VBROADCASTSD ln2Lo<>+0(SB), Z12
+	VFMADD231PD  Z12, Z8, Z7
+	VADDPD       Z7, Z10, Z7
+	VADDPD       Z7, Z11, Z8
+	VSUBPD       Z11, Z8, Z10
+	VSUBPD       Z10, Z7, Z7
+	VBROADCASTSD signMask<>+0(SB), Z10
+	VPXORQ       Z10, Z8, Z8
+	VBROADCASTSD absMask<>+0(SB), Z10
+	VPANDQ       Z10, Z0, Z10
+	VBROADCASTSD inf<>+0(SB), Z11
+	VCMPPD       $0x11, Z11, Z10, K1
+	VBROADCASTSD nan<>+0(SB), Z10
+	VMOVAPD      Z10, Z11
+	VMOVUPD      Z8, K1, Z11
+	VMOVAPD      Z10, Z8
+	VMOVUPD      Z7, K1, Z8
+	MOVQ         l+0(FP), BX
+	VMOVUPD      1024(BX), Z7
+	MOVQ         l+0(FP), BX
+	VMOVUPD      512(BX), Z8
+	VXORPD       Z10, Z10, Z10
+	MOVQ         l+0(FP), BX
+	VMOVUPD      (BX), Z12
+	VSUBPD       Z0, Z8, Z13
+	VADDPD       Z13, Z11, Z11
+	VSUBPD       Z11, Z10, Z11
+	VCMPPD       $0x04, Z10, Z7, K1
+	VBROADCASTSD nan<>+0(SB), Z13
+	VBROADCASTSD canonicalClasses<>+0(SB), Z14
+	VMULPD       Z7, Z11, Z7
+	VFIXUPIMMPD  $0x00, Z14, Z7, Z13
+	VMOVAPD.Z    Z13, K1, Z7
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z7, 3072(BX)
+	VCMPPD       $0x00, Z0, Z8, K1
+	VPMOVQ2M     Z12, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD one<>+0(SB), Z7
+	VCMPPD       $0x00, Z1, Z7, K2
+	KANDNB       K1, K2, K2
+	KMOVB        K2, BX
+	TESTL        BX, BX
+	JNZ          special
+	MOVQ         $0x000000ff, BX
+	BZHIQ        CX, BX, BX
+	KMOVB        BX, K2
+	KANDB        K1, K2, K2
+	KMOVB        K2, BX
+	POPCNTL      BX, BX
+	MOVQ         BX, ret+104(FP)
+	MOVQ         dst+88(FP), BX
+	TESTQ        BX, BX
+	JZ           done
+	VBROADCASTSD one<>+0(SB), Z1
+	VDIVPD       Z9, Z1, Z1
+	VMULPD       Z1, Z6, Z7
+	VFNMADD231PD Z9, Z7, Z6
+	VFNMADD231PD Z5, Z7, Z4
+	VADDPD       Z4, Z6, Z4
+	VMOVAPD      Z7, Z6
+	VFMADD231PD  Z1, Z4, Z6
+	VSUBPD       Z6, Z7, Z7
+	VFMADD231PD  Z1, Z4, Z7
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z4
+	VBROADCASTSD inf<>+0(SB), Z8
+	VCMPPD       $0x11, Z8, Z4, K2
+	VBROADCASTSD nan<>+0(SB), Z4
+	VMOVAPD      Z4, Z8
+	VMOVUPD      Z6, K2, Z8
+	VMOVUPD      Z7, K2, Z4
+	VMULPD       Z1, Z3, Z4
+	VFNMADD231PD Z9, Z4, Z3
+	VFNMADD231PD Z5, Z4, Z2
+	VADDPD       Z2, Z3, Z2
+	VMOVAPD      Z4, Z3
+	VFMADD231PD  Z1, Z2, Z3
+	VSUBPD       Z3, Z4, Z4
+	VFMADD231PD  Z1, Z2, Z4
+	VBROADCASTSD Unscale<>+0(SB), Z1
+	VMULPD       Z1, Z3, Z1
+	VBROADCASTSD Unscale<>+0(SB), Z2
+	VMULPD       Z2, Z4, Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z0, Z0
+	VBROADCASTSD inf<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z0, K2
+	VBROADCASTSD nan<>+0(SB), Z0
+	VMOVAPD      Z0, Z3
+	VMOVUPD      Z1, K2, Z3
+	VMOVUPD      Z2, K2, Z0
+	MOVQ         l+0(FP), SI
+	VMOVUPD      1536(SI), Z0
+	VMOVUPD      laneNumbers<>+0(SB), Z1
+	VPSLLQ       $0x3a, Z12, Z2
+	VPSRLQ       $0x34, Z2, Z2
+	VPADDQ       Z1, Z2, Z1
+	VXORPD       Z2, Z2, Z2
+	KXNORB       K5, K5, K5
+	VGATHERQPD   (AX)(Z1*8), K5, Z2
+	VMULPD       Z3, Z2, Z1
+	VBROADCASTSD one<>+0(SB), Z2
+	VSUBPD       Z1, Z2, Z1
+	VMOVUPD      Z8, K1, Z1
+	VMULPD       Z0, Z1, Z1
+	VSUBPD       Z1, Z10, Z1
+	VCMPPD       $0x04, Z10, Z0, K1
+	VMOVAPD.Z    Z1, K1, Z1
+	VMULPD.Z     Z0, Z3, K1, Z0
+	MOVQ         dstStride+96(FP), SI
+	VPBROADCASTQ DX, Z2
+	VPSUBQ       Z12, Z2, Z2
+	VBROADCASTSD integerOne<>+0(SB), Z3
+	VPADDQ       Z3, Z2, Z3
+	SHLQ         $0x03, SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         BX, R8
+	LEAQ         (BX)(SI*1), R9
+	LEAQ         (BX)(SI*2), R10
+	LEAQ         (BX)(DI*1), DI
+	LEAQ         (BX)(SI*4), R11
+	LEAQ         (R11)(SI*1), R12
+	LEAQ         (R12)(SI*1), R13
+	LEAQ         (R13)(SI*1), SI
+	CMPQ         CX, $0x01
+	CMOVQLE      BX, R9
+	CMPQ         CX, $0x02
+	CMOVQLE      BX, R10
+	CMPQ         CX, $0x03
+	CMOVQLE      BX, DI
+	CMPQ         CX, $0x04
+	CMOVQLE      BX, R11
+	CMPQ         CX, $0x05
+	CMOVQLE      BX, R12
+	CMPQ         CX, $0x06
+	CMOVQLE      BX, R13
+	CMPQ         CX, $0x07
+	CMOVQLE      BX, SI
+	XORQ         CX, CX
+	MOVQ         DX, DX
+
+unpack:
+	VMOVUPD       (AX), Z4
+	VMULPD.Z      Z4, Z0, K1, Z4
+	VADDPD        Z10, Z4, Z4
+	VMOVUPD       512(AX), Z5
+	VMULPD.Z      Z5, Z0, K1, Z5
+	VADDPD        Z10, Z5, Z5
+	VPBROADCASTQ  DX, Z6
+	VPCMPEQQ      Z6, Z2, K2
+	VMOVUPD       Z1, K2, Z4
+	VPCMPEQQ      Z6, Z3, K2
+	VMOVUPD       Z1, K2, Z5
+	VUNPCKLPD     Z5, Z4, Z6
+	VMOVUPD       X6, (R8)(CX*1)
+	VEXTRACTF128  $0x01, Y6, (R10)(CX*1)
+	VEXTRACTF64X2 $0x02, Z6, (R11)(CX*1)
+	VEXTRACTF64X2 $0x03, Z6, (R13)(CX*1)
+	VUNPCKHPD     Z5, Z4, Z4
+	VMOVUPD       X4, (R9)(CX*1)
+	VEXTRACTF128  $0x01, Y4, (DI)(CX*1)
+	VEXTRACTF64X2 $0x02, Z4, (R12)(CX*1)
+	VEXTRACTF64X2 $0x03, Z4, (SI)(CX*1)
+	ADDQ          $0x10, CX
+	ADDQ          $0x00000400, AX
+	SUBQ          $0x02, DX
+	JZ            unpackDone
+	CMPQ          DX, $0x01
+	JNE           unpack
+	SUBQ          $0x08, CX
+	SUBQ          $0x00000200, AX
+	INCQ          DX
+	JMP           unpack
+
+unpackDone:
+	JMP done
+
+special:
+	MOVQ $-1, ret+104(FP)
+
+done:
+	VZEROUPPER
+	RET
+
 // func addLanesAVX512(s *laneSums, x *float64, rest *float64, groups int) bool
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·addLanesAVX512(SB), NOSPLIT, $0-33

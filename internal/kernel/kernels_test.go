@@ -215,6 +215,18 @@ var kernels = []kernelRow{
 		weight := (*[FewCols]float64)(o.terms[:])
 		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
 	}, finite, "", "", ""},
+	{"Labels.LabelRows", ofRows, func(o *operands) {
+		sample, weight := o.q[len(o.q)-o.rows:], o.terms[len(o.terms)-o.cols:]
+		for k := range sample {
+			sample[k] = []float64{1, 0.3, 0, -3, 1e-310}[k%5*(k%13)%5]
+		}
+		for c := range weight {
+			weight[c] = float64(c % 5)
+		}
+		o.tame()
+		o.returns(slices.Concat(o.labelRows(weight, nil, 1, false), o.labelRows(nil, sample, -3, false),
+			o.labelRows(weight, sample, 0, true), o.labelRows(nil, nil, 7, true))...)
+	}, anyValue, "x", "dst", ""},
 	{"Panel.WeightedLabel", ofRows, func(o *operands) {
 		o.panel.WeightedLabel(o.labels, false, o.groups)
 		o.returns(append(o.labels.Loss[:], total(o.labels.Single), total(o.labels.Tied))...)
@@ -227,6 +239,92 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(slices.Concat(o.labels.Loss[:], o.labels.AtLabel[:], []float64{total(o.labels.Single), total(o.labels.Tied)})...)
 	}, finite, "", "", "factor"},
+}
+
+// tame makes most rows of x, by groups, such that nothing about them is special.
+func (o *operands) tame() {
+	for i := range o.rows {
+		if i/Group%4 == 3 {
+			continue
+		}
+		for j, v := range o.x[i*o.stride:][:o.cols] {
+			if !(math.Abs(v) < 800) {
+				v = float64(j)
+			}
+			o.x[i*o.stride+j] = v + 0x1p-20*float64(i*j)
+		}
+	}
+}
+
+// labelRows does the rows with labels, a group at most at a time, and returns what
+// it made of each. Where there is no kernel for all of it, it does what that is to
+// do by those for a step each.
+func (o *operands) labelRows(weight, sample []float64, divisor float64, gradient bool) (made []float64) {
+	l, tile, c := new(Labels), new(Tile), new(Panel)
+	for i := 0; i < o.rows; i += Group {
+		n := min(Group, o.rows-i)
+		target := make([]int, n)
+		for k, y := range o.labels.Class[i:][:n] {
+			target[k] = []int{int(y), int(y), int(y), -100}[(i+5*k)%4]
+		}
+		x, dst := o.x[i*o.stride:], []float64(nil)
+		if gradient {
+			dst = o.dst[i*o.stride:]
+		}
+		s := sample
+		if s != nil {
+			s = s[i:]
+		}
+		classes := uint64(1)<<o.cols - 1
+		if i%16 == 0 {
+			classes &^= 2
+		}
+		correct, ok := l.LabelRows(tile, x, o.stride, o.cols, target, classes, weight, s, divisor, dst, o.stride)
+		if active != tierAVX512 {
+			correct, ok = l.labelRowsByStep(c, tile, x, o.stride, o.cols, target, classes, weight, s, divisor, dst)
+		}
+		if !ok {
+			correct = -1
+			clear(l.Loss[:n])
+		}
+		made = append(append(made, float64(correct)), l.Loss[:n]...)
+	}
+	return made
+}
+
+// labelRowsByStep is LabelRows by the kernels for a step each, with dst that has
+// the stride of x.
+func (l *Labels) labelRowsByStep(c *Panel, t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64) (correct int, ok bool) {
+	n := len(target)
+	if cols < 2 {
+		return 0, false
+	}
+	*l, *c = Labels{}, Panel{}
+	c.PackLogits(t, x, stride, n, cols)
+	for _, m := range c.Max[:n] {
+		if !(math.Abs(m) < shiftFrom) {
+			return 0, false
+		}
+	}
+	l.Take(t, target, classes)
+	var all *[FewCols]float64
+	if weight != nil {
+		all = new([FewCols]float64)
+		copy(all[:], weight)
+	}
+	if !l.Weigh(all, sample, n, divisor) {
+		return 0, false
+	}
+	c.SumTile(t, t[:], cols, 1, nil, nil)
+	c.Conclude(1, true)
+	c.Label(l, t, 1)
+	if total(l.Tied) > 0 {
+		return 0, false
+	}
+	if dst != nil {
+		c.UnpackGradient(l, t, dst, stride, n, cols)
+	}
+	return int(total(l.Single)), true
 }
 
 // probabilities returns those of the entries of x.
