@@ -370,7 +370,6 @@ var pools = map[string]*sync.Pool{
 	"longWeightedRows": &longWeightedRows,
 	"momentsPool":      &momentsPool,
 	"normalizations":   &normalizations,
-	"tiles":            &tiles,
 	"vectorJacobians":  &vectorJacobians,
 	"workspaces":       &workspaces,
 }

@@ -452,7 +452,7 @@ func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 // which only At is known it leaves those out that do not count, as 0.
 func (t *entropy) panelOf(s *source, buf *[]float64, i, n int) (data []float64, stride int) {
 	if s.needsBuffer() {
-		*buf = grow(*buf, n*s.cols)
+		*buf = grow(*buf, n*s.blockStride(s.cols))
 	}
 	if s.kind != sourceForeign {
 		return s.panel(*buf, i, n)

@@ -223,7 +223,7 @@ func (t *nllTask) rows(w *workspace, q *smoothing, begin, n int) {
 	case sourceDense:
 		data, stride = t.x.panel(nil, begin, n)
 	case sourceTransposed:
-		w.rowsIn = grow(w.rowsIn, n*cols)
+		w.rowsIn = grow(w.rowsIn, n*t.x.blockStride(cols))
 		data, stride = t.x.panel(w.rowsIn, begin, n)
 	case sourceForeign:
 		// Row by row: one that does not count is not read.

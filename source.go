@@ -121,15 +121,18 @@ func (s *source) at(i, j int) float64 {
 
 // panel returns rows i0 to i0+n in row-major order. Those of a sourceDense
 // are the matrix itself and buf is not used; others are copied into buf,
-// which must hold n*cols elements. At is called on this goroutine only.
+// which must hold n rows of blockStride(cols) elements. At is called on this
+// goroutine only.
 func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 	switch s.kind {
 	case sourceDense:
 		stride = s.raw.Stride
 		return s.raw.Data[i0*stride : (i0+n-1)*stride+s.cols], stride
 	case sourceTransposed:
-		buf = buf[:n*s.cols]
-		transposeInto(blas64.General{Stride: s.cols, Data: buf}, s.behind(i0, 0, n, s.cols))
+		stride = s.blockStride(s.cols)
+		buf = buf[:(n-1)*stride+s.cols]
+		transposeInto(blas64.General{Stride: stride, Data: buf}, s.behind(i0, 0, n, s.cols))
+		return buf, stride
 	default:
 		buf = buf[:n*s.cols]
 		for i := range n {
@@ -150,13 +153,18 @@ func (s *source) together(n int) int {
 	if s.kind != sourceTransposed || isLong(s.cols) {
 		return n
 	}
-	return max(n, min(64, (1<<17)/s.cols/8*8), min(16, (1<<19)/s.cols/8*8))
+	return max(n, min(64, (1<<16)/s.cols/8*8), min(16, (1<<19)/s.cols/8*8))
 }
 
-// blockStride is the stride of a block of c elements a row.
+// blockStride is the stride of a block of c elements a row. That of a transpose is
+// written row beside row, for which all would not have room in the same places of a
+// cache.
 func (s *source) blockStride(c int) int {
-	if s.kind == sourceDense {
+	switch {
+	case s.kind == sourceDense:
 		return s.raw.Stride
+	case s.kind == sourceTransposed && c > kernel.FewCols && c%(2*kernel.FewCols) == 0:
+		return c + kernel.Group
 	}
 	return c
 }
@@ -167,11 +175,12 @@ func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride i
 	if s.kind == sourceDense {
 		return s.raw.Data[i*s.raw.Stride+j:], s.raw.Stride
 	}
-	*buf = grow(*buf, r*c)
+	stride = s.blockStride(c)
+	*buf = grow(*buf, (r-1)*stride+c)
 	data = *buf
 	if s.kind == sourceTransposed {
-		transposeInto(blas64.General{Stride: c, Data: data}, s.behind(i, j, r, c))
-		return data, c
+		transposeInto(blas64.General{Stride: stride, Data: data}, s.behind(i, j, r, c))
+		return data, stride
 	}
 	for k := range r {
 		for l := range c {
@@ -190,19 +199,14 @@ func (s *source) behind(i, j, r, c int) blas64.General {
 // transposeInto sets dst, which is src.Cols×src.Rows and does not overlap
 // src, to the transpose of src.
 func transposeInto(dst, src blas64.General) {
-	tile := tiles.Get().(*kernel.Tile)
-	const side = min(kernel.Width, kernel.FewCols)
+	const side = 64
 	for i := 0; i < src.Rows; i += side {
 		for j := 0; j < src.Cols; j += side {
 			r, c := min(side, src.Rows-i), min(side, src.Cols-j)
-			tile.Transpose(dst.Data[j*dst.Stride+i:], dst.Stride, src.Data[i*src.Stride+j:], src.Stride, r, c)
+			kernel.Transpose(dst.Data[j*dst.Stride+i:], dst.Stride, src.Data[i*src.Stride+j:], src.Stride, r, c)
 		}
 	}
-	tiles.Put(tile)
 }
-
-// tiles holds those of transposeInto.
-var tiles = sync.Pool{New: func() any { return new(kernel.Tile) }}
 
 // bufferPool holds the buffers that panels and coefficients live in while a
 // call lasts.

@@ -202,7 +202,7 @@ func areSoftTargetRows(x []float64, stride, rows, n int) bool {
 	return true
 }
 
-// areSoftTargets is kernel.AreSoftTargets in pieces.
+// areSoftTargets reports whether all of x are finite and not negative, in pieces.
 func areSoftTargets(x []float64) bool { return len(x) == 0 || areBetween(x, 0, math.MaxFloat64) }
 
 // areBetween is kernel.AreBetween in pieces.

@@ -57,22 +57,56 @@ func (g *generator) move(r *rowsOfVector, bytes int) {
 	}
 }
 
+// A place is where columns are that lie side by side: those of a tile, or where
+// there is a stride, so many bytes apart.
+type place struct{ at, stride reg.GPVirtual }
+
+// newPlace is the place at, whose columns are as many entries apart as stride says,
+// if it is not nil.
+func (g *generator) newPlace(at, stride reg.GPVirtual) *place {
+	p := &place{at: g.GP64(), stride: stride}
+	g.MOVQ(at, p.at)
+	return p
+}
+
+// first and second are the two columns that a place is at.
+func (p *place) first() Mem { return Mem{Base: p.at} }
+
+func (g *generator) second(p *place) Mem {
+	if p.stride == nil {
+		return Mem{Base: p.at, Disp: g.rowBytes}
+	}
+	return Mem{Base: p.at, Index: p.stride, Scale: 1}
+}
+
+// moveColumns goes on by two columns, or back by one.
+func (g *generator) moveColumns(p *place, by int) {
+	switch {
+	case p.stride == nil:
+		g.ADDQ(I32(int32(by*g.rowBytes)), p.at)
+	case by == 2:
+		g.LEAQ(Mem{Base: p.at, Index: p.stride, Scale: 2}, p.at)
+	default:
+		g.SUBQ(p.stride, p.at)
+	}
+}
+
 // twoColumns runs body for the columns of cols ≥ 2, two at a time, the last
-// two once more where their number is odd. rows and to, the place in a tile,
-// move along; left is how many columns are left.
-func (g *generator) twoColumns(rows *rowsOfVector, to, cols reg.GPVirtual, body func(left reg.GPVirtual)) {
+// two once more where their number is odd. rows and to, the place of the
+// columns, move along; left is how many columns are left.
+func (g *generator) twoColumns(rows *rowsOfVector, to *place, cols reg.GPVirtual, body func(left reg.GPVirtual)) {
 	left := g.GP64()
 	g.MOVQ(cols, left)
 	g.Label("cols")
 	body(left)
 	g.move(rows, 16)
-	g.ADDQ(U32(2*g.rowBytes), to)
+	g.moveColumns(to, 2)
 	g.SUBQ(Imm(2), left)
 	g.JZ(LabelRef("nextRows"))
 	g.CMPQ(left, Imm(1))
 	g.JNE(LabelRef("cols"))
 	g.move(rows, -8)
-	g.SUBQ(U32(g.rowBytes), to)
+	g.moveColumns(to, -1)
 	g.INCQ(left)
 	g.JMP(LabelRef("cols"))
 	g.Label("nextRows")
@@ -95,19 +129,24 @@ func (g *generator) eachRows(tile, x, stride, groups reg.GPVirtual, body func())
 
 // pack: two columns of even rows and of odd ones make two vectors.
 func (g *generator) packKernel(max bool) {
-	name, of, signature := "pack", "packGo", "func(tile, x *float64, stride, cols, groups int)"
+	name, of, signature := "pack", "packGo", "func(dst *float64, dstStride int, x *float64, stride, cols, groups int)"
 	if max {
 		name, of, signature = "panelPackMax", "Panel.packMaxGo", "func(c *Panel, tile, x *float64, stride, cols, groups int)"
 	}
 	g.function(name, signature, "is "+of+" for cols ≥ 2.")
-	var state reg.GPVirtual
+	var state, tile, tileStride reg.GPVirtual
 	if max {
-		state = g.param("c")
+		state, tile = g.param("c"), g.param("tile")
+	} else {
+		tile, tileStride = g.param("dst"), g.param("dstStride")
+		g.SHLQ(Imm(3), tileStride)
 	}
-	tile, x, stride, cols, groups := g.param("tile"), g.param("x"), g.param("stride"), g.param("cols"), g.param("groups")
+	x, stride, cols, groups := g.param("x"), g.param("stride"), g.param("cols"), g.param("groups")
 	g.eachRows(tile, x, stride, groups, func() {
-		rows, to := g.newRowsOfVector(x, stride), g.GP64()
-		g.MOVQ(tile, to)
+		rows, to := g.newRowsOfVector(x, stride), g.newPlace(tile, tileStride)
+		if !max {
+			g.prefetchRows(x, stride, cols)
+		}
 		var largest [2]reg.VecVirtual
 		var nan mask
 		if max {
@@ -130,8 +169,8 @@ func (g *generator) packKernel(max bool) {
 			first, second := g.vec(), g.vec()
 			g.VUNPCKLPD(half[1], half[0], first)
 			g.VUNPCKHPD(half[1], half[0], second)
-			g.store(first, Mem{Base: to})
-			g.store(second, Mem{Base: to, Disp: g.rowBytes})
+			g.store(first, to.first())
+			g.store(second, g.second(to))
 			if max {
 				g.VMAXPD(first, largest[0], largest[0])
 				g.VMAXPD(second, largest[1], largest[1])
@@ -144,6 +183,22 @@ func (g *generator) packKernel(max bool) {
 		}
 	})
 	g.finish()
+}
+
+// prefetchRows prefetches the rows that are next to those of a vector from x on.
+func (g *generator) prefetchRows(x, stride, cols reg.GPVirtual) {
+	next, left := g.GP64(), g.GP64()
+	g.LEAQ(Mem{Base: x, Index: stride, Scale: uint8(g.width() / 2)}, next)
+	g.LEAQ(Mem{Base: next, Index: stride, Scale: uint8(g.width() / 2)}, next)
+	rows := g.newRowsOfVector(next, stride)
+	g.MOVQ(cols, left)
+	g.Label("ahead")
+	for i := range g.width() {
+		g.PREFETCHT0(rows.at(i))
+	}
+	g.move(rows, 64)
+	g.SUBQ(imm(8), left)
+	g.JG(LabelRef("ahead"))
 }
 
 type unpackKind int
@@ -163,8 +218,22 @@ func (g *generator) unpackKernel(kind unpackKind) {
 	case unpackGradient:
 		name, of, signature = "panelUnpackGradient", "Panel.unpackGradientGo", "func(c *Panel, l *Labels, "
 	}
-	g.function(name, signature+"dst *float64, stride int, tile *float64, cols, groups int)", "is "+of+" for cols ≥ 2.")
-	dst, stride, tile, cols, groups := g.param("dst"), g.param("stride"), g.param("tile"), g.param("cols"), g.param("groups")
+	signature += "dst *float64, stride int, "
+	if kind == unpackPlain {
+		signature += "x *float64, xStride, cols, groups int)"
+	} else {
+		signature += "tile *float64, cols, groups int)"
+	}
+	g.function(name, signature, "is "+of+" for cols ≥ 2.")
+	dst, stride := g.param("dst"), g.param("stride")
+	var tile, tileStride reg.GPVirtual
+	if kind == unpackPlain {
+		tile, tileStride = g.param("x"), g.param("xStride")
+		g.SHLQ(Imm(3), tileStride)
+	} else {
+		tile = g.param("tile")
+	}
+	cols, groups := g.param("cols"), g.param("groups")
 	var c, l reg.GPVirtual
 	if kind != unpackPlain {
 		c = g.param("c")
@@ -174,8 +243,7 @@ func (g *generator) unpackKernel(kind unpackKind) {
 		l = g.param("l")
 	}
 	g.eachRows(tile, dst, stride, groups, func() {
-		rows, from := g.newRowsOfVector(dst, stride), g.GP64()
-		g.MOVQ(tile, from)
+		rows, from := g.newRowsOfVector(dst, stride), g.newPlace(tile, tileStride)
 		var factor reg.VecVirtual
 		var wanted mask
 		if kind != unpackPlain {
@@ -193,7 +261,7 @@ func (g *generator) unpackKernel(kind unpackKind) {
 			g.ADDQ(imm(8*g.width()), l)
 		}
 		g.twoColumns(rows, from, cols, func(left reg.GPVirtual) {
-			first, second := g.load(Mem{Base: from}), g.load(Mem{Base: from, Disp: g.rowBytes})
+			first, second := g.load(from.first()), g.load(g.second(from))
 			if kind != unpackPlain {
 				// Of two NaN the product is the first.
 				scale := func(v reg.VecVirtual) reg.VecVirtual {

@@ -305,10 +305,10 @@ func (g *generator) eightRows() {
 }
 
 func (g *generator) pack() {
-	g.function("pack", "func(tile, x *float64, stride, cols, groups int)",
+	g.function("pack", "func(dst, x *float64, stride, cols, groups, dstStride int)",
 		"does what packGo does, for groups > 0.")
-	g.loadArguments("tile", "x", "stride", "cols", "groups")
-	g.raw("LSL $3, R2")
+	g.loadArguments("dst", "x", "stride", "cols", "groups")
+	g.raw("MOVD " + g.place("dstStride") + ", R15\nLSL $3, R15\nLSL $3, R2")
 	g.label("group")
 	g.eightRows()
 	g.raw("MOVD R0, R13\nSUBS $2, R3, R14\nBLT one")
@@ -319,8 +319,9 @@ func (g *generator) pack() {
 	}
 	first, second := g.transpose(v)
 	g.store(first, "", "R13")
-	g.store(second, columnBytes, "R13")
-	g.raw("ADD $2*" + columnBytes + ", R13\nSUBS $2, R14\nBGE two")
+	g.raw("ADD R15, R13")
+	g.store(second, "", "R13")
+	g.raw("ADD R15, R13\nSUBS $2, R14\nBGE two")
 	g.label("one")
 	g.raw("TBZ $0, R3, next")
 	v = nil
@@ -342,10 +343,10 @@ func (g *generator) pack() {
 }
 
 func (g *generator) unpack() {
-	g.function("unpack", "func(tile, dst *float64, stride, cols, groups int)",
+	g.function("unpack", "func(x, dst *float64, stride, cols, groups, xStride int)",
 		"does what unpackGo does, for groups > 0.")
-	g.loadArguments("tile", "dst", "stride", "cols", "groups")
-	g.raw("LSL $3, R2")
+	g.loadArguments("x", "dst", "stride", "cols", "groups")
+	g.raw("MOVD " + g.place("xStride") + ", R19\nLSL $3, R19\nLSL $3, R2")
 	g.label("group")
 	g.unpackGroup(func(v vector) vector { return v })
 }
@@ -355,7 +356,7 @@ func (g *generator) panelUnpackScaled() {
 		"does what Panel.unpackScaledGo does, for groups > 0, and leaves the tile as it is.")
 	g.pointToNumbers()
 	g.loadArguments("tile", "dst", "stride", "cols", "groups")
-	g.raw("MOVD " + g.place("c") + ", R15\nLSL $3, R2")
+	g.raw("MOVD " + g.place("c") + ", R15\nMOVD $" + columnBytes + ", R19\nLSL $3, R2")
 	zero, nan := g.keep(g.constant("zero")), g.keep(g.constant("nan"))
 	factor, none, good := g.pin(4), g.pin(4), g.pin(4)
 	g.label("group")
@@ -369,19 +370,20 @@ func (g *generator) panelUnpackScaled() {
 	})
 }
 
-// unpackGroup ends a loop over the R4 groups of a tile at R0, in which it sets
-// eight rows of R3 entries at R1, R2 bytes apart, to a function of the entries of
-// four vectors.
+// unpackGroup ends a loop over the R4 groups of columns at R0, R19 bytes apart, in
+// which it sets eight rows of R3 entries at R1, R2 bytes apart, to a function of
+// the entries of four vectors.
 func (g *generator) unpackGroup(f func(v vector) vector) {
 	g.eightRows()
 	g.raw("MOVD R0, R13\nSUBS $2, R3, R14\nBLT one")
 	g.label("two")
-	first, second := f(g.load(4, "", "R13")), f(g.load(4, columnBytes, "R13"))
+	g.raw("ADD R19, R13, R20")
+	first, second := f(g.load(4, "", "R13")), f(g.load(4, "", "R20"))
 	for i := range first {
 		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 5+2*i), g.low(first[i:i+1], second[i:i+1])[0])
 		g.consume(fmt.Sprintf("FMOVQ.P F%%[2]d, 16(R%d)", 6+2*i), g.high(first[i:i+1], second[i:i+1])[0])
 	}
-	g.raw("ADD $2*" + columnBytes + ", R13\nSUBS $2, R14\nBGE two")
+	g.raw("ADD R19, R20, R13\nSUBS $2, R14\nBGE two")
 	g.label("one")
 	g.raw("TBZ $0, R3, next")
 	for i, v := range f(g.load(4, "", "R13")) {

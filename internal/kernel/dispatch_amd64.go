@@ -347,19 +347,20 @@ func (c *Panel) Scale(x []float64, stride, n, cols int) {
 	}
 }
 
-func pack(tile, x []float64, stride, cols, groups int) {
+func pack(dst []float64, dstStride int, x []float64, stride, cols, groups int) {
 	if active == tierGo || cols < 2 || groups <= 0 {
-		packGo(tile, x, stride, cols, groups)
+		packGo(dst, dstStride, x, stride, cols, groups)
 		return
 	}
 	checkRows(x, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups*Group)
+	checkStrip(dst, dstStride, cols, groups*Group)
 	raceReadRows(x, stride, groups*Group, cols)
+	raceWriteRows(dst, dstStride, cols, groups*Group)
 	switch active {
 	case tierAVX512:
-		packAVX512(&tile[0], &x[0], stride, cols, groups)
+		packAVX512(&dst[0], dstStride, &x[0], stride, cols, groups)
 	default:
-		packAVX2(&tile[0], &x[0], stride, cols, groups)
+		packAVX2(&dst[0], dstStride, &x[0], stride, cols, groups)
 	}
 }
 
@@ -379,19 +380,20 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	}
 }
 
-func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+func unpack(dst []float64, stride int, x []float64, xStride, cols, groups int) {
 	if active == tierGo || cols < 2 || groups <= 0 {
-		unpackGo(dst, stride, tile, cols, groups)
+		unpackGo(dst, stride, x, xStride, cols, groups)
 		return
 	}
 	checkRows(dst, stride, cols, groups)
-	checkStrip(tile, Width, cols, groups*Group)
+	checkStrip(x, xStride, cols, groups*Group)
+	raceReadRows(x, xStride, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
 	switch active {
 	case tierAVX512:
-		unpackAVX512(&dst[0], stride, &tile[0], cols, groups)
+		unpackAVX512(&dst[0], stride, &x[0], xStride, cols, groups)
 	default:
-		unpackAVX2(&dst[0], stride, &tile[0], cols, groups)
+		unpackAVX2(&dst[0], stride, &x[0], xStride, cols, groups)
 	}
 }
 

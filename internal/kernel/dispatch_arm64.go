@@ -265,28 +265,28 @@ func (c *Panel) Scale(x []float64, stride, n, cols int) {
 	c.onColumns(kernelScale, x, stride, x, stride, n, cols)
 }
 
-func pack(tile, x []float64, stride, cols, groups int) {
+func pack(dst []float64, dstStride int, x []float64, stride, cols, groups int) {
 	if active == tierGo || cols <= 0 || groups <= 0 {
-		packGo(tile, x, stride, cols, groups)
+		packGo(dst, dstStride, x, stride, cols, groups)
 		return
 	}
-	checkStrip(tile, Width, cols, groups*Group)
+	checkStrip(dst, dstStride, cols, groups*Group)
 	checkRows(x, stride, cols, groups)
 	raceReadRows(x, stride, groups*Group, cols)
-	raceWriteRows(tile, Width, cols, groups*Group)
-	packNEON(unsafe.SliceData(tile), unsafe.SliceData(x), stride, cols, groups)
+	raceWriteRows(dst, dstStride, cols, groups*Group)
+	packNEON(unsafe.SliceData(dst), unsafe.SliceData(x), stride, cols, groups, dstStride)
 }
 
-func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
+func unpack(dst []float64, stride int, x []float64, xStride, cols, groups int) {
 	if active == tierGo || cols <= 0 || groups <= 0 {
-		unpackGo(dst, stride, tile, cols, groups)
+		unpackGo(dst, stride, x, xStride, cols, groups)
 		return
 	}
-	checkStrip(tile, Width, cols, groups*Group)
+	checkStrip(x, xStride, cols, groups*Group)
 	checkRows(dst, stride, cols, groups)
-	raceReadRows(tile, Width, cols, groups*Group)
+	raceReadRows(x, xStride, cols, groups*Group)
 	raceWriteRows(dst, stride, groups*Group, cols)
-	unpackNEON(unsafe.SliceData(tile), unsafe.SliceData(dst), stride, cols, groups)
+	unpackNEON(unsafe.SliceData(x), unsafe.SliceData(dst), stride, cols, groups, xStride)
 }
 
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
@@ -504,7 +504,7 @@ func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n,
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
-	pack(tile, x, stride, cols, groups)
+	pack(tile, Width, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
 	c.RaiseMax(tile, Width, cols, groups*Group)
 }

@@ -48,10 +48,12 @@ func (c *Panel) Scale(x []float64, stride, n, cols int) {
 	c.scaleGo(x, stride, n, cols)
 }
 
-func pack(tile, x []float64, stride, cols, groups int) { packGo(tile, x, stride, cols, groups) }
+func pack(dst []float64, dstStride int, x []float64, stride, cols, groups int) {
+	packGo(dst, dstStride, x, stride, cols, groups)
+}
 
-func unpack(dst []float64, stride int, tile []float64, cols, groups int) {
-	unpackGo(dst, stride, tile, cols, groups)
+func unpack(dst []float64, stride int, x []float64, xStride, cols, groups int) {
+	unpackGo(dst, stride, x, xStride, cols, groups)
 }
 
 // ExpSumAhead is expSum.
@@ -82,7 +84,7 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 }
 
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
-	pack(tile, x, stride, cols, groups)
+	pack(tile, Width, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
 	c.RaiseMax(tile, Width, cols, groups)
 }

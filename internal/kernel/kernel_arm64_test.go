@@ -55,8 +55,8 @@ func TestNEONNothing(t *testing.T) {
 			}
 			got.Shift(one, Group, one, Group, size.n, size.groups*Group)
 			got.Scale(one, Group, size.n, size.groups*Group)
-			pack(one, one, 1, size.n, size.groups)
-			unpack(one, 1, one, size.n, size.groups)
+			pack(one, Width, one, 1, size.n, size.groups)
+			unpack(one, 1, one, Width, size.n, size.groups)
 			got.unpackScaled(one, 1, one, size.n, size.groups)
 			got.Add(one, Group, size.n, size.groups)
 			got.WeightedGradient(one, one, one, size.n, size.groups)
@@ -94,8 +94,8 @@ func TestNEONShort(t *testing.T) {
 			"columnsShift":           func() { c.Shift(x, stride, short, stride, n, groups*Group) },
 			"columnsShift, its dst":  func() { c.Shift(short, stride, x, stride, n, groups*Group) },
 			"columnsScale":           func() { c.Scale(short, stride, n, groups*Group) },
-			"pack":                   func() { pack(tile, shortRows, stride, n, groups) },
-			"pack, its tile":         func() { pack(shortTile, rows, stride, n, groups) },
+			"pack":                   func() { pack(tile, Width, shortRows, stride, n, groups) },
+			"pack, its tile":         func() { pack(shortTile, Width, rows, stride, n, groups) },
 			"LaneTotal, its dst":     func() { LaneTotal(short[:4:4], short[:5], 0) },
 			"VectorJacobianOf":       func() { VectorJacobianOf(short[:5], short[:4:4], short[:5], 1, 0) },
 			"momentTerms":            func() { momentTerms(short[:5], short[:4:4], short[:5], short[:5]) },
@@ -108,8 +108,8 @@ func TestNEONShort(t *testing.T) {
 			"SumSlices":              func() { c.SumSlices(shortTile, n, groups) },
 			"unpackScaled":           func() { c.unpackScaled(shortRows, stride, tile, n, groups) },
 			"unpackScaled, its tile": func() { c.unpackScaled(rows, stride, shortTile, n, groups) },
-			"unpack":                 func() { unpack(shortRows, stride, tile, n, groups) },
-			"unpack, its tile":       func() { unpack(rows, stride, shortTile, n, groups) },
+			"unpack":                 func() { unpack(shortRows, stride, tile, Width, n, groups) },
+			"unpack, its tile":       func() { unpack(rows, stride, shortTile, Width, n, groups) },
 		} {
 			func() {
 				defer func() {

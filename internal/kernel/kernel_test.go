@@ -786,15 +786,17 @@ func TestPack(t *testing.T) {
 					in := newFenced((rows-1)*stride+cols, (cols+k)%8)
 					testkit.FillWith(in.x, func() float64 { return math.Float64frombits(r.Uint64()) })
 					got, want := newFenced(FewCols*Width, (3*cols+k)%8), newFenced(FewCols*Width, 0)
-					pack(got.x, in.x, stride, cols, groups)
-					packGo(want.x, in.x, stride, cols, groups)
+					// A tile, columns without gaps, and those with.
+					apart := []int{Width, groups * Group, (groups*Group + Width) / 2}[(cols+groups+k)%3]
+					pack(got.x, apart, in.x, stride, cols, groups)
+					packGo(want.x, apart, in.x, stride, cols, groups)
 					if p := testkit.Difference(got.x, want.x); p >= 0 {
 						t.Fatalf("pack of %d groups of %d columns, stride %d: entry %d of row %d is %#x, want %#x", groups, cols, stride,
-							p/Width, p%Width, math.Float64bits(got.x[p]), math.Float64bits(want.x[p]))
+							p/apart, p%apart, math.Float64bits(got.x[p]), math.Float64bits(want.x[p]))
 					}
 					back, wantBack := newFenced(len(in.x), (5*cols+k)%8), newFenced(len(in.x), 0)
-					unpack(back.x, stride, got.x, cols, groups)
-					unpackGo(wantBack.x, stride, got.x, cols, groups)
+					unpack(back.x, stride, got.x, apart, cols, groups)
+					unpackGo(wantBack.x, stride, got.x, apart, cols, groups)
 					if p := testkit.Difference(back.x, wantBack.x); p >= 0 {
 						t.Fatalf("unpack of %d groups of %d columns, stride %d: entry %d of row %d is %#x, want %#x", groups, cols, stride,
 							p%stride, p/stride, math.Float64bits(back.x[p]), math.Float64bits(wantBack.x[p]))

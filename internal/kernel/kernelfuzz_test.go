@@ -103,15 +103,15 @@ func FuzzPack(f *testing.F) {
 	f.Add(uint64(3), byte(0), byte(0), byte(9))
 	f.Fuzz(func(t *testing.T, seed uint64, width, groups, gap byte) {
 		cols, g := 1+int(width)%FewCols, 1+int(groups)%(Width/Group)
-		stride := cols + int(gap%16)
+		stride, apart := cols+int(gap%16), g*Group+int(seed%3)*(Width-g*Group)/2
 		r := rand.New(rand.NewPCG(seed, 63))
 		in := newFenced((g*Group-1)*stride+cols, int(gap/16%8))
 		testkit.FillWith(in.x, func() float64 { return math.Float64frombits(r.Uint64()) })
 		for _, it := range Tiers() {
 			onTier(it, func() {
 				tile, back := newFenced(FewCols*Width, int(seed%8)), newFenced(len(in.x), int(seed/8%8))
-				pack(tile.x, in.x, stride, cols, g)
-				unpack(back.x, stride, tile.x, cols, g)
+				pack(tile.x, apart, in.x, stride, cols, g)
+				unpack(back.x, stride, tile.x, apart, cols, g)
 				for p, v := range back.x {
 					want := canary
 					if p%stride < cols {

@@ -99,12 +99,12 @@ func panelScaleNEON(c *Panel, dst *float64, dstStride int, x *float64, stride in
 // packNEON does what packGo does, for groups > 0.
 //
 //go:noescape
-func packNEON(tile *float64, x *float64, stride int, cols int, groups int)
+func packNEON(dst *float64, x *float64, stride int, cols int, groups int, dstStride int)
 
 // unpackNEON does what unpackGo does, for groups > 0.
 //
 //go:noescape
-func unpackNEON(tile *float64, dst *float64, stride int, cols int, groups int)
+func unpackNEON(x *float64, dst *float64, stride int, cols int, groups int, xStride int)
 
 // panelUnpackScaledNEON does what Panel.unpackScaledGo does, for groups > 0,
 // and leaves the tile as it is.

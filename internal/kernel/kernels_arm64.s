@@ -2451,13 +2451,15 @@ group:
 	BNE	row
 	RET
 
-// func packNEON(tile *float64, x *float64, stride int, cols int, groups int)
-TEXT ·packNEON(SB), 0, $0-40
-	MOVD	tile+0(FP), R0
+// func packNEON(dst *float64, x *float64, stride int, cols int, groups int, dstStride int)
+TEXT ·packNEON(SB), 0, $0-48
+	MOVD	dst+0(FP), R0
 	MOVD	x+8(FP), R1
 	MOVD	stride+16(FP), R2
 	MOVD	cols+24(FP), R3
 	MOVD	groups+32(FP), R4
+	MOVD	dstStride+40(FP), R15
+	LSL	$3, R15
 	LSL	$3, R2
 
 group:
@@ -2494,11 +2496,12 @@ two:
 	FMOVQ	F0, 16(R13)
 	FMOVQ	F2, 32(R13)
 	FMOVQ	F4, 48(R13)
-	FMOVQ	F1, const_Width*8(R13)
-	FMOVQ	F3, const_Width*8+16(R13)
-	FMOVQ	F5, const_Width*8+32(R13)
-	FMOVQ	F7, const_Width*8+48(R13)
-	ADD	$2*const_Width*8, R13
+	ADD	R15, R13
+	FMOVQ	F1, 0(R13)
+	FMOVQ	F3, 16(R13)
+	FMOVQ	F5, 32(R13)
+	FMOVQ	F7, 48(R13)
+	ADD	R15, R13
 	SUBS	$2, R14
 	BGE	two
 
@@ -2528,13 +2531,15 @@ next:
 	BNE	group
 	RET
 
-// func unpackNEON(tile *float64, dst *float64, stride int, cols int, groups int)
-TEXT ·unpackNEON(SB), 0, $0-40
-	MOVD	tile+0(FP), R0
+// func unpackNEON(x *float64, dst *float64, stride int, cols int, groups int, xStride int)
+TEXT ·unpackNEON(SB), 0, $0-48
+	MOVD	x+0(FP), R0
 	MOVD	dst+8(FP), R1
 	MOVD	stride+16(FP), R2
 	MOVD	cols+24(FP), R3
 	MOVD	groups+32(FP), R4
+	MOVD	xStride+40(FP), R19
+	LSL	$3, R19
 	LSL	$3, R2
 
 group:
@@ -2551,15 +2556,16 @@ group:
 	BLT	one
 
 two:
+	ADD	R19, R13, R20
 	FMOVQ	0(R13), F0
-	FMOVQ	const_Width*8(R13), F1
+	FMOVQ	0(R20), F1
 	VZIP1	V1.D2, V0.D2, V2.D2
 	FMOVQ	16(R13), F3
 	FMOVQ	32(R13), F4
 	FMOVQ	48(R13), F5
-	FMOVQ	const_Width*8+16(R13), F6
-	FMOVQ	const_Width*8+32(R13), F7
-	FMOVQ	const_Width*8+48(R13), F8
+	FMOVQ	16(R20), F6
+	FMOVQ	32(R20), F7
+	FMOVQ	48(R20), F8
 	FMOVQ.P	F2, 16(R5)
 	VZIP2	V1.D2, V0.D2, V1.D2
 	FMOVQ.P	F1, 16(R6)
@@ -2575,7 +2581,7 @@ two:
 	FMOVQ.P	F7, 16(R11)
 	VZIP2	V8.D2, V5.D2, V8.D2
 	FMOVQ.P	F8, 16(R12)
-	ADD	$2*const_Width*8, R13
+	ADD	R19, R20, R13
 	SUBS	$2, R14
 	BGE	two
 
@@ -2614,6 +2620,7 @@ TEXT ·panelUnpackScaledNEON(SB), 0, $0-48
 	MOVD	cols+24(FP), R3
 	MOVD	groups+32(FP), R4
 	MOVD	c+40(FP), R15
+	MOVD	$const_Width*8, R19
 	LSL	$3, R2
 	FMOVQ	384(R16), F0
 	FMOVQ	400(R16), F1
@@ -2645,6 +2652,7 @@ group:
 	BLT	one
 
 two:
+	ADD	R19, R13, R20
 	FMOVQ	0(R13), F14
 	FMUL2D(2, 14, 14)
 	FMOVQ	16(R13), F15
@@ -2665,13 +2673,13 @@ two:
 	VBIF	V11.B16, V1.B16, V15.B16
 	VBIF	V12.B16, V1.B16, V16.B16
 	VBIF	V13.B16, V1.B16, V17.B16
-	FMOVQ	const_Width*8(R13), F18
+	FMOVQ	0(R20), F18
 	FMUL2D(2, 18, 18)
-	FMOVQ	const_Width*8+16(R13), F19
+	FMOVQ	16(R20), F19
 	FMUL2D(3, 19, 19)
-	FMOVQ	const_Width*8+32(R13), F20
+	FMOVQ	32(R20), F20
 	FMUL2D(4, 20, 20)
-	FMOVQ	const_Width*8+48(R13), F21
+	FMOVQ	48(R20), F21
 	FMUL2D(5, 21, 21)
 	FADD2D(0, 18, 18)
 	FADD2D(0, 19, 19)
@@ -2701,7 +2709,7 @@ two:
 	FMOVQ.P	F20, 16(R11)
 	VZIP2	V21.D2, V17.D2, V21.D2
 	FMOVQ.P	F21, 16(R12)
-	ADD	$2*const_Width*8, R13
+	ADD	R19, R20, R13
 	SUBS	$2, R14
 	BGE	two
 

@@ -152,7 +152,7 @@ func panelScaleAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride in
 // packAVX2 is packGo for cols ≥ 2.
 //
 //go:noescape
-func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
+func packAVX2(dst *float64, dstStride int, x *float64, stride int, cols int, groups int)
 
 // panelPackMaxAVX2 is Panel.packMaxGo for cols ≥ 2.
 //
@@ -162,7 +162,7 @@ func panelPackMaxAVX2(c *Panel, tile *float64, x *float64, stride int, cols int,
 // unpackAVX2 is unpackGo for cols ≥ 2.
 //
 //go:noescape
-func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
+func unpackAVX2(dst *float64, stride int, x *float64, xStride int, cols int, groups int)
 
 // panelUnpackScaledAVX2 is Panel.unpackScaledGo for cols ≥ 2.
 //

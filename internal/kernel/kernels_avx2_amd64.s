@@ -4402,48 +4402,64 @@ done:
 	VZEROUPPER
 	RET
 
-// func packAVX2(tile *float64, x *float64, stride int, cols int, groups int)
-// Requires: AVX
-TEXT ·packAVX2(SB), NOSPLIT, $0-40
-	MOVQ tile+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ cols+24(FP), BX
-	MOVQ groups+32(FP), SI
-	SHLQ $0x03, DX
-	SHLQ $0x01, SI
+// func packAVX2(dst *float64, dstStride int, x *float64, stride int, cols int, groups int)
+// Requires: AVX, MMX+
+TEXT ·packAVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ dstStride+8(FP), CX
+	SHLQ $0x03, CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, BX
+	SHLQ $0x01, DI
 
 rows:
-	MOVQ CX, DI
-	LEAQ (DX)(DX*2), R8
-	MOVQ AX, R9
-	MOVQ BX, R10
+	MOVQ DX, R8
+	LEAQ (BX)(BX*2), R9
+	MOVQ AX, R10
+	LEAQ (DX)(BX*2), R11
+	LEAQ (R11)(BX*2), R11
+	MOVQ R11, R12
+	LEAQ (BX)(BX*2), R13
+	MOVQ SI, R11
+
+ahead:
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(BX*1)
+	PREFETCHT0 (R12)(BX*2)
+	PREFETCHT0 (R12)(R13*1)
+	ADDQ       $+64, R12
+	SUBQ       $0x08, R11
+	JG         ahead
+	MOVQ       SI, R11
 
 cols:
-	VMOVUPD     (DI), X0
-	VINSERTF128 $0x01, (DI)(DX*2), Y0, Y0
-	VMOVUPD     (DI)(DX*1), X1
-	VINSERTF128 $0x01, (DI)(R8*1), Y1, Y1
+	VMOVUPD     (R8), X0
+	VINSERTF128 $0x01, (R8)(BX*2), Y0, Y0
+	VMOVUPD     (R8)(BX*1), X1
+	VINSERTF128 $0x01, (R8)(R9*1), Y1, Y1
 	VUNPCKLPD   Y1, Y0, Y2
 	VUNPCKHPD   Y1, Y0, Y3
-	VMOVUPD     Y2, (R9)
-	VMOVUPD     Y3, 512(R9)
-	ADDQ        $+16, DI
-	ADDQ        $0x00000400, R9
-	SUBQ        $0x02, R10
+	VMOVUPD     Y2, (R10)
+	VMOVUPD     Y3, (R10)(CX*1)
+	ADDQ        $+16, R8
+	LEAQ        (R10)(CX*2), R10
+	SUBQ        $0x02, R11
 	JZ          nextRows
-	CMPQ        R10, $0x01
+	CMPQ        R11, $0x01
 	JNE         cols
-	ADDQ        $-8, DI
-	SUBQ        $0x00000200, R9
-	INCQ        R10
+	ADDQ        $-8, R8
+	SUBQ        CX, R10
+	INCQ        R11
 	JMP         cols
 
 nextRows:
-	LEAQ (CX)(DX*2), CX
-	LEAQ (CX)(DX*2), CX
+	LEAQ (DX)(BX*2), DX
+	LEAQ (DX)(BX*2), DX
 	ADDQ $0x20, AX
-	DECQ SI
+	DECQ DI
 	JNZ  rows
 	VZEROUPPER
 	RET
@@ -4483,13 +4499,13 @@ cols:
 	VCMPPD      $0x03, Y6, Y5, Y5
 	VORPD       Y2, Y5, Y2
 	ADDQ        $+16, R8
-	ADDQ        $0x00000400, R10
+	ADDQ        $+1024, R10
 	SUBQ        $0x02, R11
 	JZ          nextRows
 	CMPQ        R11, $0x01
 	JNE         cols
 	ADDQ        $-8, R8
-	SUBQ        $0x00000200, R10
+	ADDQ        $-512, R10
 	INCQ        R11
 	JMP         cols
 
@@ -4507,48 +4523,50 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func unpackAVX2(dst *float64, stride int, tile *float64, cols int, groups int)
+// func unpackAVX2(dst *float64, stride int, x *float64, xStride int, cols int, groups int)
 // Requires: AVX
-TEXT ·unpackAVX2(SB), NOSPLIT, $0-40
+TEXT ·unpackAVX2(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ stride+8(FP), CX
-	MOVQ tile+16(FP), DX
-	MOVQ cols+24(FP), BX
-	MOVQ groups+32(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ xStride+24(FP), BX
+	SHLQ $0x03, BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
 	SHLQ $0x03, CX
-	SHLQ $0x01, SI
+	SHLQ $0x01, DI
 
 rows:
-	MOVQ AX, DI
-	LEAQ (CX)(CX*2), R8
-	MOVQ DX, R9
-	MOVQ BX, R10
+	MOVQ AX, R8
+	LEAQ (CX)(CX*2), R9
+	MOVQ DX, R10
+	MOVQ SI, R11
 
 cols:
-	VMOVUPD      (R9), Y0
-	VMOVUPD      512(R9), Y1
+	VMOVUPD      (R10), Y0
+	VMOVUPD      (R10)(BX*1), Y1
 	VUNPCKLPD    Y1, Y0, Y2
 	VUNPCKHPD    Y1, Y0, Y0
-	VMOVUPD      X2, (DI)
-	VEXTRACTF128 $0x01, Y2, (DI)(CX*2)
-	VMOVUPD      X0, (DI)(CX*1)
-	VEXTRACTF128 $0x01, Y0, (DI)(R8*1)
-	ADDQ         $+16, DI
-	ADDQ         $0x00000400, R9
-	SUBQ         $0x02, R10
+	VMOVUPD      X2, (R8)
+	VEXTRACTF128 $0x01, Y2, (R8)(CX*2)
+	VMOVUPD      X0, (R8)(CX*1)
+	VEXTRACTF128 $0x01, Y0, (R8)(R9*1)
+	ADDQ         $+16, R8
+	LEAQ         (R10)(BX*2), R10
+	SUBQ         $0x02, R11
 	JZ           nextRows
-	CMPQ         R10, $0x01
+	CMPQ         R11, $0x01
 	JNE          cols
-	ADDQ         $-8, DI
-	SUBQ         $0x00000200, R9
-	INCQ         R10
+	ADDQ         $-8, R8
+	SUBQ         BX, R10
+	INCQ         R11
 	JMP          cols
 
 nextRows:
 	LEAQ (AX)(CX*2), AX
 	LEAQ (AX)(CX*2), AX
 	ADDQ $0x20, DX
-	DECQ SI
+	DECQ DI
 	JNZ  rows
 	VZEROUPPER
 	RET
@@ -4591,13 +4609,13 @@ cols:
 	VMOVUPD      X3, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y3, (R8)(R9*1)
 	ADDQ         $+16, R8
-	ADDQ         $0x00000400, R10
+	ADDQ         $+1024, R10
 	SUBQ         $0x02, R11
 	JZ           nextRows
 	CMPQ         R11, $0x01
 	JNE          cols
 	ADDQ         $-8, R8
-	SUBQ         $0x00000200, R10
+	ADDQ         $-512, R10
 	INCQ         R11
 	JMP          cols
 
@@ -4663,13 +4681,13 @@ cols:
 	VMOVUPD      X6, (R9)(CX*1)
 	VEXTRACTF128 $0x01, Y6, (R9)(R10*1)
 	ADDQ         $+16, R9
-	ADDQ         $0x00000400, R11
+	ADDQ         $+1024, R11
 	SUBQ         $0x02, R12
 	JZ           nextRows
 	CMPQ         R12, $0x01
 	JNE          cols
 	ADDQ         $-8, R9
-	SUBQ         $0x00000200, R11
+	ADDQ         $-512, R11
 	INCQ         R12
 	JMP          cols
 

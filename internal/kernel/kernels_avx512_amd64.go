@@ -153,7 +153,7 @@ func panelScaleAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride 
 // packAVX512 is packGo for cols ≥ 2.
 //
 //go:noescape
-func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
+func packAVX512(dst *float64, dstStride int, x *float64, stride int, cols int, groups int)
 
 // panelPackMaxAVX512 is Panel.packMaxGo for cols ≥ 2.
 //
@@ -170,7 +170,7 @@ func panelShiftRowsAVX512(c *Panel, dst *float64, x *float64, row *int64, cols i
 // unpackAVX512 is unpackGo for cols ≥ 2.
 //
 //go:noescape
-func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
+func unpackAVX512(dst *float64, stride int, x *float64, xStride int, cols int, groups int)
 
 // panelUnpackScaledAVX512 is Panel.unpackScaledGo for cols ≥ 2.
 //

@@ -5538,54 +5538,76 @@ done:
 	VZEROUPPER
 	RET
 
-// func packAVX512(tile *float64, x *float64, stride int, cols int, groups int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·packAVX512(SB), NOSPLIT, $0-40
-	MOVQ tile+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ cols+24(FP), BX
-	MOVQ groups+32(FP), SI
-	SHLQ $0x03, DX
+// func packAVX512(dst *float64, dstStride int, x *float64, stride int, cols int, groups int)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·packAVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), AX
+	MOVQ dstStride+8(FP), CX
+	SHLQ $0x03, CX
+	MOVQ x+16(FP), DX
+	MOVQ stride+24(FP), BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
+	SHLQ $0x03, BX
 
 rows:
-	MOVQ CX, DI
-	LEAQ (DX)(DX*2), R8
-	LEAQ (CX)(DX*4), R9
-	MOVQ AX, R10
-	MOVQ BX, R11
+	MOVQ DX, R8
+	LEAQ (BX)(BX*2), R9
+	LEAQ (DX)(BX*4), R10
+	MOVQ AX, R11
+	LEAQ (DX)(BX*4), R12
+	LEAQ (R12)(BX*4), R12
+	MOVQ R12, R13
+	LEAQ (BX)(BX*2), R14
+	LEAQ (R12)(BX*4), R15
+	MOVQ SI, R12
+
+ahead:
+	PREFETCHT0 (R13)
+	PREFETCHT0 (R13)(BX*1)
+	PREFETCHT0 (R13)(BX*2)
+	PREFETCHT0 (R13)(R14*1)
+	PREFETCHT0 (R15)
+	PREFETCHT0 (R15)(BX*1)
+	PREFETCHT0 (R15)(BX*2)
+	PREFETCHT0 (R15)(R14*1)
+	ADDQ       $+64, R13
+	ADDQ       $+64, R15
+	SUBQ       $0x08, R12
+	JG         ahead
+	MOVQ       SI, R12
 
 cols:
-	VMOVUPD      (DI), X0
-	VINSERTF128  $0x01, (DI)(DX*2), Y0, Y0
-	VINSERTF64X2 $0x02, (R9), Z0, Z0
-	VINSERTF64X2 $0x03, (R9)(DX*2), Z0, Z0
-	VMOVUPD      (DI)(DX*1), X1
-	VINSERTF128  $0x01, (DI)(R8*1), Y1, Y1
-	VINSERTF64X2 $0x02, (R9)(DX*1), Z1, Z1
-	VINSERTF64X2 $0x03, (R9)(R8*1), Z1, Z1
+	VMOVUPD      (R8), X0
+	VINSERTF128  $0x01, (R8)(BX*2), Y0, Y0
+	VINSERTF64X2 $0x02, (R10), Z0, Z0
+	VINSERTF64X2 $0x03, (R10)(BX*2), Z0, Z0
+	VMOVUPD      (R8)(BX*1), X1
+	VINSERTF128  $0x01, (R8)(R9*1), Y1, Y1
+	VINSERTF64X2 $0x02, (R10)(BX*1), Z1, Z1
+	VINSERTF64X2 $0x03, (R10)(R9*1), Z1, Z1
 	VUNPCKLPD    Z1, Z0, Z2
 	VUNPCKHPD    Z1, Z0, Z3
-	VMOVUPD      Z2, (R10)
-	VMOVUPD      Z3, 512(R10)
-	ADDQ         $+16, DI
-	ADDQ         $+16, R9
-	ADDQ         $0x00000400, R10
-	SUBQ         $0x02, R11
+	VMOVUPD      Z2, (R11)
+	VMOVUPD      Z3, (R11)(CX*1)
+	ADDQ         $+16, R8
+	ADDQ         $+16, R10
+	LEAQ         (R11)(CX*2), R11
+	SUBQ         $0x02, R12
 	JZ           nextRows
-	CMPQ         R11, $0x01
+	CMPQ         R12, $0x01
 	JNE          cols
-	ADDQ         $-8, DI
-	ADDQ         $-8, R9
-	SUBQ         $0x00000200, R10
-	INCQ         R11
+	ADDQ         $-8, R8
+	ADDQ         $-8, R10
+	SUBQ         CX, R11
+	INCQ         R12
 	JMP          cols
 
 nextRows:
-	LEAQ (CX)(DX*4), CX
-	LEAQ (CX)(DX*4), CX
+	LEAQ (DX)(BX*4), DX
+	LEAQ (DX)(BX*4), DX
 	ADDQ $0x40, AX
-	DECQ SI
+	DECQ DI
 	JNZ  rows
 	VZEROUPPER
 	RET
@@ -5630,14 +5652,14 @@ cols:
 	KORB         K1, K2, K1
 	ADDQ         $+16, R8
 	ADDQ         $+16, R10
-	ADDQ         $0x00000400, R11
+	ADDQ         $+1024, R11
 	SUBQ         $0x02, R12
 	JZ           nextRows
 	CMPQ         R12, $0x01
 	JNE          cols
 	ADDQ         $-8, R8
 	ADDQ         $-8, R10
-	SUBQ         $0x00000200, R11
+	ADDQ         $-512, R11
 	INCQ         R12
 	JMP          cols
 
@@ -5690,54 +5712,56 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func unpackAVX512(dst *float64, stride int, tile *float64, cols int, groups int)
+// func unpackAVX512(dst *float64, stride int, x *float64, xStride int, cols int, groups int)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·unpackAVX512(SB), NOSPLIT, $0-40
+TEXT ·unpackAVX512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), AX
 	MOVQ stride+8(FP), CX
-	MOVQ tile+16(FP), DX
-	MOVQ cols+24(FP), BX
-	MOVQ groups+32(FP), SI
+	MOVQ x+16(FP), DX
+	MOVQ xStride+24(FP), BX
+	SHLQ $0x03, BX
+	MOVQ cols+32(FP), SI
+	MOVQ groups+40(FP), DI
 	SHLQ $0x03, CX
 
 rows:
-	MOVQ AX, DI
-	LEAQ (CX)(CX*2), R8
-	LEAQ (AX)(CX*4), R9
-	MOVQ DX, R10
-	MOVQ BX, R11
+	MOVQ AX, R8
+	LEAQ (CX)(CX*2), R9
+	LEAQ (AX)(CX*4), R10
+	MOVQ DX, R11
+	MOVQ SI, R12
 
 cols:
-	VMOVUPD       (R10), Z0
-	VMOVUPD       512(R10), Z1
+	VMOVUPD       (R11), Z0
+	VMOVUPD       (R11)(BX*1), Z1
 	VUNPCKLPD     Z1, Z0, Z2
 	VUNPCKHPD     Z1, Z0, Z0
-	VMOVUPD       X2, (DI)
-	VEXTRACTF128  $0x01, Y2, (DI)(CX*2)
-	VEXTRACTF64X2 $0x02, Z2, (R9)
-	VEXTRACTF64X2 $0x03, Z2, (R9)(CX*2)
-	VMOVUPD       X0, (DI)(CX*1)
-	VEXTRACTF128  $0x01, Y0, (DI)(R8*1)
-	VEXTRACTF64X2 $0x02, Z0, (R9)(CX*1)
-	VEXTRACTF64X2 $0x03, Z0, (R9)(R8*1)
-	ADDQ          $+16, DI
-	ADDQ          $+16, R9
-	ADDQ          $0x00000400, R10
-	SUBQ          $0x02, R11
+	VMOVUPD       X2, (R8)
+	VEXTRACTF128  $0x01, Y2, (R8)(CX*2)
+	VEXTRACTF64X2 $0x02, Z2, (R10)
+	VEXTRACTF64X2 $0x03, Z2, (R10)(CX*2)
+	VMOVUPD       X0, (R8)(CX*1)
+	VEXTRACTF128  $0x01, Y0, (R8)(R9*1)
+	VEXTRACTF64X2 $0x02, Z0, (R10)(CX*1)
+	VEXTRACTF64X2 $0x03, Z0, (R10)(R9*1)
+	ADDQ          $+16, R8
+	ADDQ          $+16, R10
+	LEAQ          (R11)(BX*2), R11
+	SUBQ          $0x02, R12
 	JZ            nextRows
-	CMPQ          R11, $0x01
+	CMPQ          R12, $0x01
 	JNE           cols
-	ADDQ          $-8, DI
-	ADDQ          $-8, R9
-	SUBQ          $0x00000200, R10
-	INCQ          R11
+	ADDQ          $-8, R8
+	ADDQ          $-8, R10
+	SUBQ          BX, R11
+	INCQ          R12
 	JMP           cols
 
 nextRows:
 	LEAQ (AX)(CX*4), AX
 	LEAQ (AX)(CX*4), AX
 	ADDQ $0x40, DX
-	DECQ SI
+	DECQ DI
 	JNZ  rows
 	VZEROUPPER
 	RET
@@ -5783,14 +5807,14 @@ cols:
 	VEXTRACTF64X2 $0x03, Z2, (R10)(R9*1)
 	ADDQ          $+16, R8
 	ADDQ          $+16, R10
-	ADDQ          $0x00000400, R11
+	ADDQ          $+1024, R11
 	SUBQ          $0x02, R12
 	JZ            nextRows
 	CMPQ          R12, $0x01
 	JNE           cols
 	ADDQ          $-8, R8
 	ADDQ          $-8, R10
-	SUBQ          $0x00000200, R11
+	ADDQ          $-512, R11
 	INCQ          R12
 	JMP           cols
 
@@ -5857,14 +5881,14 @@ cols:
 	VEXTRACTF64X2 $0x03, Z5, (R11)(R10*1)
 	ADDQ          $+16, R9
 	ADDQ          $+16, R11
-	ADDQ          $0x00000400, R12
+	ADDQ          $+1024, R12
 	SUBQ          $0x02, R13
 	JZ            nextRows
 	CMPQ          R13, $0x01
 	JNE           cols
 	ADDQ          $-8, R9
 	ADDQ          $-8, R11
-	SUBQ          $0x00000200, R12
+	ADDQ          $-512, R12
 	INCQ          R13
 	JMP           cols
 

@@ -121,9 +121,11 @@ var kernels = []kernelRow{
 		Product(Rows{o.dst, o.stride}, o.n, o.groups*Group, Factor{o.q, 0, 1}, Rows{o.x, o.stride}, o.n, nil, false)
 	}, finite, "x", "dst", ""},
 
-	{"pack", ofRows, func(o *operands) { pack(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", ""},
+	{"pack", ofRows, func(o *operands) { pack(o.tile, Width, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", ""},
+	{"pack without gaps", ofDenseRows, func(o *operands) { pack(o.dst, o.rows, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "dst", ""},
 	{"Panel.packMax", ofRows, func(o *operands) { o.panel.packMax(o.tile, o.x, o.stride, o.cols, o.full()) }, anyValue, "x", "", "max"},
-	{"unpack", ofRows, func(o *operands) { unpack(o.dst, o.stride, o.tile, o.cols, o.full()) }, anyValue, "", "dst", ""},
+	{"unpack", ofRows, func(o *operands) { unpack(o.dst, o.stride, o.tile, Width, o.cols, o.full()) }, anyValue, "", "dst", ""},
+	{"unpack without gaps", ofDenseRows, func(o *operands) { unpack(o.dst, o.stride, o.x, o.rows, o.cols, o.full()) }, anyValue, "x", "dst", ""},
 	{"Panel.unpackScaled", ofRows, func(o *operands) { o.panel.unpackScaled(o.dst, o.stride, o.tile, o.cols, o.full()) }, finite, "", "dst", ""},
 	{"Panel.ShiftRows", ofDenseRows, func(o *operands) {
 		if !o.panel.ShiftRows(o.dst, o.x, o.cols, o.rows) {

@@ -21,7 +21,7 @@ func (t *Tile) PackRows(x []float64, stride, n, cols int) { PackRows(t[:], x, st
 // rows.
 func PackRows(tile, x []float64, stride, n, cols int) {
 	if full := n / Group; full > 0 {
-		pack(tile, x, stride, cols, full)
+		pack(tile, Width, x, stride, cols, full)
 	}
 	packRest(tile, x, stride, n, cols)
 }
@@ -61,7 +61,7 @@ func (c *Panel) PackLogits(t *Tile, x []float64, stride, n, cols int) {
 func (t *Tile) UnpackRows(dst []float64, stride, n, cols int) {
 	full := n / Group
 	if full > 0 {
-		unpack(dst, stride, t[:], cols, full)
+		unpack(dst, stride, t[:], Width, cols, full)
 	}
 	t.unpackRest(dst, stride, n, cols)
 }
@@ -154,29 +154,30 @@ func (c *Panel) SumTile(t *Tile, terms []float64, cols, groups int, next, out []
 	c.TotalAhead(terms, Width, t[:], Width, cols, groups*Group, next, out, groups*Group)
 }
 
-// packGo writes the rows of x, cols entries each, as columns of tile:
-// tile[j*Width+i] is x[i*stride+j], for 8·groups rows.
-func packGo(tile []float64, x []float64, stride, cols, groups int) {
+// packGo writes the rows of x, cols entries each, as columns of dst:
+// dst[j*dstStride+i] is x[i*stride+j], for 8·groups rows.
+func packGo(dst []float64, dstStride int, x []float64, stride, cols, groups int) {
 	for i := range groups * Group {
 		for j, v := range x[i*stride:][:cols] {
-			tile[j*Width+i] = v
+			dst[j*dstStride+i] = v
 		}
 	}
 }
 
 // packMaxGo is packGo, and sets c.Max for these rows.
 func (c *Panel) packMaxGo(tile []float64, x []float64, stride, cols, groups int) {
-	packGo(tile, x, stride, cols, groups)
+	packGo(tile, Width, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
 	c.raiseMaxGo(tile, Width, cols, groups*Group)
 }
 
-// unpackGo writes the columns of tile back as rows of dst.
-func unpackGo(dst []float64, stride int, tile []float64, cols, groups int) {
+// unpackGo writes columns of x, of cols entries, as rows of dst: dst[i*stride+j] is
+// x[j*xStride+i], for 8·groups rows.
+func unpackGo(dst []float64, stride int, x []float64, xStride, cols, groups int) {
 	for i := range groups * Group {
 		row := dst[i*stride:][:cols]
 		for j := range row {
-			row[j] = tile[j*Width+i]
+			row[j] = x[j*xStride+i]
 		}
 	}
 }
@@ -221,14 +222,25 @@ func CopyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
 }
 
 // Transpose sets dst[j*dstStride+i] to x[i*stride+j], for n rows of x with cols
-// entries, by way of the tile, which has room for as many. It is dst that is
-// packed or x that is unpacked: whichever has the longer rows is copied.
-func (t *Tile) Transpose(dst []float64, dstStride int, x []float64, stride, n, cols int) {
-	if n >= cols {
-		t.PackRows(x, stride, n, cols)
-		CopyRows(dst, dstStride, t[:], Width, cols, n)
-	} else {
-		CopyRows(t[:], Width, x, stride, n, cols)
-		t.UnpackRows(dst, dstStride, cols, n)
+// entries, which dst does not overlap. What fills no group is done with entries
+// before it, which are done twice.
+func Transpose(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	switch {
+	case n >= Group:
+		pack(dst, dstStride, x, stride, cols, n/Group)
+		if last := n - Group; n%Group != 0 {
+			pack(dst[last:], dstStride, x[last*stride:], stride, cols, 1)
+		}
+	case cols >= Group:
+		unpack(dst, dstStride, x, stride, n, cols/Group)
+		if last := cols - Group; cols%Group != 0 {
+			unpack(dst[last*dstStride:], dstStride, x[last:], stride, n, 1)
+		}
+	default:
+		for i := range n {
+			for j, v := range x[i*stride:][:cols] {
+				dst[j*dstStride+i] = v
+			}
+		}
 	}
 }
