@@ -211,9 +211,16 @@ func (w *workspace) takeWeightedLoss(groups int) {
 func (b *batch) setWeightedLabels(i, n int) {
 	l := &b.work.labels
 	switch {
+	case b.task.target != nil && several(b.task.logits.cols):
+		for k, y := range b.task.target[b.begin+i:][:n] {
+			l.Class[k] = -1
+			if !b.task.settings.ignored.has(y) {
+				l.Class[k], l.Logit[k] = int64(y), b.row(i + k)[y]
+			}
+		}
 	case b.task.target != nil:
 		b.task.settings.setLabels(l, &b.work.tile, b.task.target[b.begin+i:][:n])
-	case b.task.settings.sampleWeight == nil && i > 0 && n == kernel.Width:
+	case b.task.settings.sampleWeight == nil && i > 0 && n == panelRows(b.task.logits.cols):
 		// They are those of the panel before.
 		return
 	default:
@@ -285,20 +292,9 @@ func (b *batch) weightedRows(i, n int, q *coefficients) {
 	}
 }
 
-// A severalRows is the state of a panel of rows that are done several to a call of
-// a kernel.
-type severalRows struct {
-	label [2 * kernel.Group]int // 0 of a distribution, -1 of a row that does not count
-	sums  [2 * kernel.Group]kernel.RowSums
-	// The only largest entry of a row, one more than its index, and what it gets.
-	largest   [2 * kernel.Group]int
-	atLargest [2 * kernel.Group]float64
-	of        [2 * kernel.Group]kernel.Weighting
-}
-
 // eachPart calls f for parts of rows from slice first of the panel, which is row i
 // of the group, with their coefficients and the stride of these.
-func (q *coefficients) eachPart(b *batch, i, first, rows int, label []int, f func(k, rows int, q []float64, stride int)) {
+func (q *coefficients) eachPart(b *batch, i, first, rows int, f func(k, rows int, q []float64, stride int)) {
 	cols, s := b.task.logits.cols, &b.task.settings
 	switch {
 	case b.task.target == nil && s.weight == nil && s.smoothing == 0:
@@ -310,13 +306,13 @@ func (q *coefficients) eachPart(b *batch, i, first, rows int, label []int, f fun
 	}
 	buffer := *q.smoothed.buffer
 	for k := first; k < first+rows; k += q.together {
-		part := label[k:min(k+q.together, first+rows)]
+		part := b.work.labels.Class[k:min(k+q.together, first+rows)]
 		for r, y := range part {
-			buffer[r*cols+y] = q.smoothed.weightAt(y, q.smoothed.on)
+			buffer[r*cols+int(y)] = q.smoothed.weightAt(int(y), q.smoothed.on)
 		}
 		f(k, len(part), buffer, cols)
 		for r, y := range part {
-			buffer[r*cols+y] = q.smoothed.weightAt(y, q.smoothed.off)
+			buffer[r*cols+int(y)] = q.smoothed.weightAt(int(y), q.smoothed.off)
 		}
 	}
 }
@@ -324,19 +320,13 @@ func (q *coefficients) eachPart(b *batch, i, first, rows int, label []int, f fun
 // weightedSeveral does n rows from row i of the group, a panel, of one chunk that
 // are not of few classes.
 func (b *batch) weightedSeveral(i, n int, q *coefficients) {
-	w, t, cols := b.work, b.task, b.task.logits.cols
-	var r severalRows
-	for k := range n {
-		if y, counts := b.label(i + k); !counts {
-			r.label[k] = -1
-		} else {
-			r.label[k] = max(y, 0)
-		}
-	}
-	counts := func(k int) bool { return r.label[k] >= 0 }
+	w, t, cols, groups := b.work, b.task, b.task.logits.cols, kernel.GroupsFor(n)
+	l, width := &w.labels, groups*kernel.Group
+	b.setWeightedLabels(i, n)
+	counts := func(k int) bool { return l.Class[k] >= 0 }
 	w.eachRun(n, counts, func(first, rows int) { b.sumSeveralWeighted(i+first, first, rows) })
-	w.panel.Conclude(kernel.GroupsFor(n), t.out.Data != nil)
-	if t.settings.shift != 0 {
+	w.panel.Conclude(groups, t.out.Data != nil)
+	if t.settings.shift != 0 || t.divisor.scaled != 0 {
 		b.weightedRows(i, n, q)
 		return
 	}
@@ -349,99 +339,103 @@ func (b *batch) weightedSeveral(i, n int, q *coefficients) {
 		}
 	}
 
-	distribution, uniform := t.isDistribution(), t.hasUniformSmoothing()
+	distribution := t.isDistribution()
+	sums := distribution || t.out.Data != nil && !t.hasUniformSmoothing()
 	negLogSum := w.panel.NegLogSum[:]
 	if distribution {
 		var none [2 * kernel.Group]float64
 		negLogSum = none[:]
 	}
 	eachRun(n, counts, func(first, rows int) {
-		q.eachPart(b, i, first, rows, r.label[:], func(k, rows int, q []float64, stride int) {
-			to, x := r.sums[k:][:rows], b.x[(i+k)*b.stride:]
-			if distribution || t.out.Data != nil && !uniform {
-				kernel.WeightedLossesAndSums(to, q, stride, x, b.stride, cols, w.panel.Max[k:], negLogSum[k:])
-			} else {
-				kernel.WeightedLosses(to, q, stride, x, b.stride, cols, w.panel.Max[k:], negLogSum[k:])
-			}
+		q.eachPart(b, i, first, rows, func(k, rows int, q []float64, stride int) {
+			w.panel.WeightedLossRows(k, l, &w.rowLanes, q, stride, b.x[(i+k)*b.stride:], b.stride, cols, rows, negLogSum[k:], sums)
 		})
 	})
-	if t.target == nil {
-		for k := range n {
-			s := &r.sums[k]
-			if distribution {
-				s.Loss = kernel.DistributionLoss(s.Loss, s.Sum, w.panel.NegLogSum[k])
-			}
-			if counts(k) && t.overflows(s.Loss, s.Sum, t.settings.sampleWeightAt(b.begin+i+k)) {
-				b.weightedRows(i, n, q)
-				return
-			}
-		}
+	clear(l.Single[:])
+	clear(l.Tied[:])
+	w.panel.WeightedLabel(l, distribution, groups)
+	if t.target == nil && b.anyLossOverflows(i, n) {
+		b.weightedRows(i, n, q)
+		return
 	}
-	for k, y := range r.label[:n] {
-		if y < 0 {
-			b.add(i+k, 0)
+	b.takeLabels(i, n)
+	if t.out.Data == nil {
+		return
+	}
+	if t.hasUniformSmoothing() {
+		w.panel.SetSums(q.smoothed.sum(), width)
+		kernel.Fill(w.panel.TopLane[:width], max(q.smoothed.on, q.smoothed.off))
+	}
+	copy(w.panel.Factor[:width], l.Gradient[:])
+	b.severalGradients(i, n, q)
+}
+
+// anyLossOverflows is overflows for any of n rows from row i of the group, whose
+// losses are known, and whose sums are in the panel.
+func (b *batch) anyLossOverflows(i, n int) bool {
+	l, p := &b.work.labels, &b.work.panel
+	notFinite := 0.0
+	for k, loss := range l.Loss[:n] {
+		notFinite += (loss - loss) + (p.Hi[0][k] - p.Hi[0][k])
+	}
+	for k := 0; notFinite != 0 && k < n; k++ {
+		if l.Class[k] < 0 {
 			continue
 		}
-		if t.target != nil {
-			if row := b.row(i + k); row[y] == w.panel.Max[k] && w.isFirst(k, row, y) {
-				b.correct++
-			}
+		loss := kernel.Accumulator{Hi: l.High[k], Lo: l.Low[k]}
+		if b.task.isDistribution() {
+			loss = kernel.DistributionLoss(loss, p.Sum(k), p.NegLogSum[k])
 		}
-		b.add(i+k, scaledProduct(t.settings.sampleWeightAt(b.begin+i+k), r.sums[k].Loss.Value(), 0))
+		if b.task.overflows(loss, p.Sum(k), b.task.settings.sampleWeightAt(b.begin+i+k)) {
+			return true
+		}
 	}
-	if t.out.Data != nil {
-		b.severalGradients(i, n, q, &r)
-	}
+	return false
 }
 
 // severalGradients sets the gradients of n rows from row i of the group, of which
 // all sums are known.
-func (b *batch) severalGradients(i, n int, q *coefficients, r *severalRows) {
+func (b *batch) severalGradients(i, n int, q *coefficients) {
 	w, t, cols := b.work, b.task, b.task.logits.cols
-	if t.hasUniformSmoothing() {
-		sum := q.smoothed.sum()
-		for k := range n {
-			r.sums[k].Sum = sum
-		}
-	}
+	p := &w.panel
 	terms, stride := t.out.Data[(b.begin+i)*t.out.Stride:], t.out.Stride
 	if t.inPlace {
 		terms, stride = w.terms, cols
 	}
-	for k := range n {
-		if r.label[k] < 0 {
-			continue
-		}
-		g := t.divisor.over(t.settings.sampleWeightAt(b.begin + i + k))
-		if g == 0 || r.sums[k].Sum.Hi == 0 {
-			r.label[k] = -1
-			continue
-		}
-		r.of[k] = kernel.NewWeighting(w.panel.Factors(k), r.sums[k].Sum, g)
-		if w.panel.Count[k] == 1 && kernel.IsFinite(w.panel.Max[k]) {
-			r.largest[k] = kernel.IndexOf(b.row(i+k), w.panel.Max[k]) + 1
-		}
+	// The only largest entries that are not made as the others are: one more than
+	// where they are, and what they get.
+	var largest [2 * kernel.Group]int
+	var atLargest [2 * kernel.Group]float64
+	wanted := func(k int) bool { return w.labels.Class[k] >= 0 && p.Factor[k] != 0 && p.Hi[0][k] != 0 }
+	// Most are: their probability is not above one half, and no coefficient is all
+	// of the sum.
+	special := func(k int) bool {
+		return p.Count[k] == 1 && kernel.IsFinite(p.Max[k]) && !(p.Complement[k] > 0.51 && p.TopLane[k] < p.Hi[0][k])
 	}
-	eachRun(n, func(k int) bool { return r.label[k] >= 0 }, func(first, rows int) {
-		q.eachPart(b, i, first, rows, r.label[:], func(first, rows int, q []float64, qStride int) {
+	eachRun(n, wanted, func(first, rows int) {
+		q.eachPart(b, i, first, rows, func(first, rows int, q []float64, qStride int) {
 			for k := first; k < first+rows; k++ {
-				if j := r.largest[k] - 1; j >= 0 {
-					r.atLargest[k] = r.of[k].Largest(terms[k*stride+j], q[(k-first)*qStride+j], w.panel.Complement[k], w.panel.ComplementLow[k])
+				if !special(k) {
+					continue
 				}
+				j := kernel.IndexOf(b.row(i+k), p.Max[k])
+				of := kernel.NewWeighting(p.Factors(k), p.Sum(k), p.Factor[k])
+				largest[k] = j + 1
+				atLargest[k] = of.Largest(terms[k*stride+j], q[(k-first)*qStride+j], p.Complement[k], p.ComplementLow[k])
 			}
 			to := t.out.Data[(b.begin+i+first)*t.out.Stride:]
-			kernel.WeightedGradients(to, t.out.Stride, terms[first*stride:], stride, q, qStride, cols, r.of[first:][:rows])
+			p.WeightedGradientRows(first, to, t.out.Stride, terms[first*stride:], stride, q, qStride, cols, rows)
 		})
 	})
 	for k := range n {
 		row := b.result(i + k)
 		switch {
-		case r.label[k] < 0:
+		case !wanted(k):
 			clear(row)
-		case w.panel.NegLogSum[k] != w.panel.NegLogSum[k]:
+		case p.NegLogSum[k] != p.NegLogSum[k]:
 			kernel.Fill(row, kernel.NaN)
-		case r.largest[k] > 0:
-			row[r.largest[k]-1] = r.atLargest[k]
+		case largest[k] > 0:
+			row[largest[k]-1] = atLargest[k]
 		}
 	}
 }

@@ -22,8 +22,9 @@ type workspace struct {
 	classWeights [kernel.FewCols]float64
 	labelSums    labelSums
 	// lowSums are the low words of the sums of columns of many blocks.
-	lowSums kernel.LowSums
-	tile    kernel.Tile
+	lowSums  kernel.LowSums
+	rowLanes kernel.RowLanes
+	tile     kernel.Tile
 	// entropy is the call that has this workspace, if it is one of entropy.
 	entropy entropy
 	// nll is the same of NLL.

@@ -17,12 +17,15 @@ import (
 // for every entry; weighted.go has the Go functions that they follow.
 func (g *generator) weightedKernels() {
 	both := func(field string) int { return g.source.Offset("LossAndSum", field) }
-	rows := ", to *RowSums, q *float64, qStride int, x *float64, stride, n, rows int, max, negLogSum *float64)"
-	does := " for n > 0 entries of rows > 0, and the lanes joined. Where sums is nil all begin at 0."
-	g.laneSums("weightedLoss", "func(sums *LaneSum"+rows, "is LaneSum.addLossGo"+does, 0, none)
-	g.laneSums("weightedLossSums", "func(sums *LossAndSum"+rows, "is LossAndSum.addGo"+does, both("loss"), both("sum"))
+	does := " for n > 0 entries, and the lanes joined."
+	g.laneSums("weightedLoss", "func(sums *LaneSum, q, x *float64, n int, max, negLogSum float64) (hi, lo float64)",
+		"is LaneSum.addLossGo"+does, 0, none)
+	g.laneSums("weightedLossSums", "func(sums *LossAndSum, q, x *float64, n int, max, negLogSum float64) (hi, lo, sumHi, sumLo float64)",
+		"is LossAndSum.addGo"+does, both("loss"), both("sum"))
 	g.laneSums("coefficientSum", "func(sums *CoefficientSum, q *float64, n int) (hi, lo float64)",
-		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined.", none, 0)
+		"is CoefficientSum.addGo for n > 0 entries, and the lanes joined. Where sums is nil all begin at 0.", none, 0)
+	g.rowsWeightedLoss(false)
+	g.rowsWeightedLoss(true)
 	g.weightedGradient()
 	g.areBetween()
 	g.index()
@@ -136,7 +139,7 @@ const none = -1
 
 // laneSums is a kernel that adds losses, or coefficients, or both, to sums in
 // eight lanes, and joins them: to a LaneSum so many bytes from sums, and to a
-// CoefficientSum. Where there are losses it does several rows.
+// CoefficientSum.
 func (g *generator) laneSums(name, signature, does string, loss, coefficients int) {
 	g.function(name, signature, does)
 	w := g.width()
@@ -152,18 +155,11 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 	var words []kept
 	g.keepForSums()
 	var negLogSumAside, low Mem
-	var to reg.GPVirtual
 	if loss != none {
 		negLogSumAside = g.AllocLocal(32)
-		to = g.param("to")
-		g.SHLQ(Imm(3), address(g.Param("qStride")))
-		g.SHLQ(Imm(3), address(g.Param("stride")))
 	}
 	if coefficients != none {
 		low = g.AllocLocal(128)
-	}
-	if loss != none {
-		g.Label("row")
 	}
 	word := func(at int, of, name string, i int) Mem {
 		return Mem{Base: memory, Disp: at + g.source.Offset(of, name) + 8*w*i}
@@ -194,21 +190,23 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 			}
 		}
 	}
-	g.TESTQ(memory, memory)
-	g.JZ(LabelRef("begun"))
+	if loss == none {
+		g.TESTQ(memory, memory)
+		g.JZ(LabelRef("begun"))
+	}
 	for _, k := range words {
 		g.VMOVUPD(k.place, k.word)
 	}
 	lowWords(false)
-	g.Label("begun")
+	if loss == none {
+		g.Label("begun")
+	}
 	base := []reg.GPVirtual{g.param("q")}
 	var max, negLogSum Op
 	if loss != none {
 		base = append(base, g.param("x"))
-		p := g.param("max")
-		max = g.broadcast(Mem{Base: p})
-		p = g.param("negLogSum")
-		negLogSum = g.setAside(negLogSumAside, 0, g.broadcast(Mem{Base: p}))
+		max = g.broadcast(address(g.Param("max")))
+		negLogSum = g.setAside(negLogSumAside, 0, g.broadcast(address(g.Param("negLogSum"))))
 	}
 	n := g.param("n")
 	take := func(i int, v []reg.VecVirtual) {
@@ -269,38 +267,225 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 	}
 	g.Label("join")
 	endBlock()
-	g.TESTQ(memory, memory)
-	g.JZ(LabelRef("kept"))
+	if loss == none {
+		g.TESTQ(memory, memory)
+		g.JZ(LabelRef("kept"))
+	}
 	for _, k := range words {
 		g.store(k.word, k.place)
 	}
 	lowWords(true)
-	g.Label("kept")
 	if loss == none {
-		h, l := g.joined(sums)
-		g.VMOVSD(h.AsX(), address(g.ReturnIndex(0)))
-		g.VMOVSD(l.AsX(), address(g.ReturnIndex(1)))
-		g.finish()
-		return
+		g.Label("kept")
 	}
-	put := func(field string, h, l reg.VecVirtual) {
-		at := g.source.Offset("RowSums", field)
-		g.VMOVSD(h.AsX(), Mem{Base: to, Disp: at})
-		g.VMOVSD(l.AsX(), Mem{Base: to, Disp: at + 8})
+	result := 0
+	put := func(h, l reg.VecVirtual) {
+		g.VMOVSD(h.AsX(), address(g.ReturnIndex(result)))
+		g.VMOVSD(l.AsX(), address(g.ReturnIndex(result+1)))
+		result += 2
 	}
-	h, l := g.joinLanes(hi, lo)
-	put("Loss", h, l)
+	if loss != none {
+		put(g.joinLanes(hi, lo))
+	}
 	if coefficients != none {
-		h, l := g.joined(sums)
-		put("Sum", h, l)
+		put(g.joined(sums))
 	}
-	g.nextRow("q", "qStride")
-	g.nextRow("x", "stride")
-	g.ADDQ(imm(8), address(g.Param("max")))
-	g.ADDQ(imm(8), address(g.Param("negLogSum")))
-	g.ADDQ(imm(g.source.Size("RowSums")), to)
-	g.DECQ(address(g.Param("rows")))
-	g.JNZ(LabelRef("row"))
+	g.finish()
+}
+
+// twoSumOfPositive is twoSum of numbers of one sign, of which what the sum loses
+// is known in two operations once it is known which is larger.
+func (g *generator) twoSumOfPositive(a, b Op) (sum, rest reg.VecVirtual) {
+	large, small := g.maximum(a, b), g.minimum(a, b)
+	sum = g.add(a, b)
+	return sum, g.sub(small, g.sub(sum, large))
+}
+
+// rowsWeightedLoss makes the losses of rows, and sums up their coefficients: all
+// are positive. The lanes of as many rows as a vector has are joined at once.
+func (g *generator) rowsWeightedLoss(coefficients bool) {
+	name, does := "panelWeightedLossRows", "is Panel.weightedLossRowsGo without sums"
+	if coefficients {
+		name, does = "panelWeightedLossSumsRows", "is Panel.weightedLossRowsGo with sums"
+	}
+	g.function(name, "func(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride, n, rows int, negLogSum *float64)",
+		does+" for n > 0 entries of rows > 0.")
+	c := g.panelFrom("first")
+	field := g.fieldsAt(c)
+	g.SHLQ(Imm(3), address(g.Param("qStride")))
+	g.SHLQ(Imm(3), address(g.Param("stride")))
+	var aside, low Mem
+	if !g.wide {
+		aside, low = g.AllocLocal(2*32), g.AllocLocal(128)
+	}
+	g.keepForSums()
+	w := g.width()
+	vectors := 8 / w
+	word := func(s reg.GPVirtual, name string, row int) Mem {
+		return Mem{Base: s, Disp: g.source.Offset("RowLanes", name) + 8*8*row}
+	}
+	row := func(slice, lanes reg.GPVirtual) {
+		max := g.setAside(aside, 0, g.broadcast(g.field(slice, "Max")))
+		p := g.param("negLogSum")
+		negLogSum := g.setAside(aside, 1, g.broadcast(Mem{Base: p}))
+		g.ADDQ(imm(8), address(g.Param("negLogSum")))
+		var hi, lo, sum, block []reg.VecVirtual
+		var mid, end []reg.VecVirtual // of the sums, which with AVX2 are in memory
+		for range vectors {
+			hi, lo = append(hi, g.zero()), append(lo, g.zero())
+			if coefficients {
+				sum, block = append(sum, g.zero()), append(block, g.zero())
+			}
+		}
+		lowWord := func(i int) (mid, end Mem) { return low.Offset(32 * i), low.Offset(64 + 32*i) }
+		if coefficients {
+			for i := range vectors {
+				if g.wide {
+					mid, end = append(mid, g.zero()), append(end, g.zero())
+				} else {
+					m, e := lowWord(i)
+					g.store(block[i], m)
+					g.store(block[i], e)
+				}
+			}
+		}
+		q, x, n := g.param("q"), g.param("x"), g.param("n")
+		take := func(i int, q, x reg.VecVirtual) {
+			product, lost := g.lossTerm(q, x, max, negLogSum)
+			total, rest := g.twoSumOfPositive(hi[i], product)
+			g.VMOVAPD(total, hi[i])
+			g.VADDPD(g.add(rest, lost), lo[i], lo[i])
+			if coefficients {
+				total, rest := g.twoSumOfPositive(sum[i], q)
+				g.VMOVAPD(total, sum[i])
+				g.VADDPD(rest, block[i], block[i])
+			}
+		}
+		endBlock := func() {
+			if !coefficients {
+				return
+			}
+			for i := range vectors {
+				if g.wide {
+					total, rest := g.twoSum(mid[i], block[i])
+					g.VMOVAPD(total, mid[i])
+					g.VADDPD(rest, end[i], end[i])
+					g.VXORPD(block[i], block[i], block[i])
+				} else {
+					m, e := lowWord(i)
+					g.takeLow(wordSum{sum[i], block[i], m, e})
+				}
+			}
+		}
+		at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
+		untilEnd := g.GP64()
+		g.MOVQ(U32(8), untilEnd)
+		g.loop("eight", n, 8, func() {
+			g.PREFETCHT0(Mem{Base: q, Disp: farAhead})
+			for i := range vectors {
+				take(i, g.load(at(q, i)), g.load(at(x, i)))
+			}
+			g.ADDQ(imm(64), q)
+			g.ADDQ(imm(64), x)
+			if coefficients {
+				g.DECQ(untilEnd)
+				g.JNZ(LabelRef("within"))
+				endBlock()
+				g.MOVQ(U32(8), untilEnd)
+				g.Label("within")
+			}
+		})
+		// Absent entries are +0: so are their terms made, or their coefficients.
+		for i := range vectors {
+			g.CMPQ(n, imm(w*i))
+			g.JLE(LabelRef("added"))
+			if i > 0 {
+				g.SUBQ(imm(w), n)
+			}
+			m := g.remaining(n)
+			take(i, g.loadMasked(at(q, i), m, g.loaded("zero")), g.loadMasked(at(x, i), m, g.loaded("zero")))
+		}
+		g.Label("added")
+		endBlock()
+		high := g.field(lanes, "Hi")
+		var sums words
+		if g.wide {
+			g.store(hi[0], high)
+			g.store(lo[0], g.lowOf(high))
+			if coefficients {
+				sums = words{sum[0], mid[0], end[0]}
+			}
+		} else {
+			total, rest := g.twoSum(hi[0], hi[1])
+			g.store(total, high)
+			g.store(g.add(g.add(lo[0], lo[1]), rest), g.lowOf(high))
+			if coefficients {
+				half := func(i int) words {
+					m, e := lowWord(i)
+					return words{sum[i], g.load(m), g.load(e)}
+				}
+				g.store(g.maximum(sum[0], sum[1]), word(g.param("s"), "top", 0))
+				sums = g.joinWords(half(0), half(1))
+			}
+		}
+		if coefficients {
+			s := g.param("s")
+			g.store(sums.hi, word(s, "hi", 0))
+			g.store(sums.mid, word(s, "mid", 0))
+			g.store(sums.low, word(s, "low", 0))
+			g.ADDQ(imm(64), address(g.Param("s")))
+		}
+		g.nextRow("q", "qStride")
+		g.nextRow("x", "stride")
+	}
+	// Where the losses of the batch go, and the lanes of its first row are.
+	l := g.param("l")
+	first := g.param("first")
+	g.LEAQ(Mem{Base: l, Index: first, Scale: 8}, l)
+	begin := g.AllocLocal(8)
+	begun := func() {
+		if coefficients {
+			s := g.param("s")
+			g.MOVQ(s, begin)
+		}
+	}
+	g.eachBatch(c, begun, func() {
+		loss := g.acrossRows(
+			func(row int) []reg.VecVirtual {
+				hi := field("Hi").Offset(g.rowBytes * row)
+				return []reg.VecVirtual{g.load(hi), g.load(g.lowOf(hi))}
+			},
+			func(a, b []reg.VecVirtual) []reg.VecVirtual {
+				sum, rest := g.twoSum(a[0], b[0])
+				return []reg.VecVirtual{sum, g.add(g.add(a[1], b[1]), rest)}
+			})
+		g.store(loss[0], Mem{Base: l, Disp: g.source.Offset("Labels", "High")})
+		g.store(loss[1], Mem{Base: l, Disp: g.source.Offset("Labels", "Low")})
+		g.ADDQ(imm(8*w), l)
+		if !coefficients {
+			return
+		}
+		s := g.GP64()
+		g.MOVQ(begin, s)
+		g.MOVQ(s, address(g.Param("s")))
+		sum := g.acrossRows(
+			func(row int) []reg.VecVirtual {
+				return []reg.VecVirtual{g.load(word(s, "hi", row)), g.load(word(s, "mid", row)), g.load(word(s, "low", row))}
+			},
+			func(a, b []reg.VecVirtual) []reg.VecVirtual {
+				sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
+				return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
+			})
+		topLanes := "hi"
+		if !g.wide {
+			topLanes = "top"
+		}
+		top := g.acrossRows(
+			func(row int) []reg.VecVirtual { return []reg.VecVirtual{g.load(word(s, topLanes, row))} },
+			func(a, b []reg.VecVirtual) []reg.VecVirtual { return []reg.VecVirtual{g.maximum(a[0], b[0])} })
+		g.store(top[0], field("TopLane"))
+		g.setSum(field, words{sum[0], sum[1], sum[2]})
+	}, rowLoop{"rows", row})
 	g.finish()
 }
 
@@ -377,22 +562,26 @@ func (g *generator) setAside(local Mem, slot int, v reg.VecVirtual) Op {
 	return at
 }
 
+// weightedGradient takes the last entries of a row that are not a whole vector as
+// the vector that ends with them, before it writes any: a row that begins where
+// a part of a vector was written would have to wait for it.
 func (g *generator) weightedGradient() {
-	g.function("weightedGradient", "func(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride, n, rows int, w *Weighting)",
-		"is weightedGradientsGo for n entries of rows > 0. dst may be terms or q.")
-	from := g.param("w")
+	g.function("weightedGradient", "func(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride, n, rows int, first, firstLow, hi, lo, factor *float64, second float64)",
+		"is Panel.weightedGradientRowsGo for n > 0 entries of rows > 0, given the fields that it reads and a second factor of the terms. dst may be terms or q.")
 	g.keepForFactor()
 	names := []string{"dst", "terms", "q"}
 	for _, name := range names {
 		g.SHLQ(Imm(3), address(g.Param(name+"Stride")))
 	}
 	g.Label("row")
-	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
 	p := func(name string) reg.VecVirtual {
-		return g.broadcast(Mem{Base: from, Disp: g.source.Offset("Weighting", name)})
+		from := g.param(name)
+		g.ADDQ(imm(8), address(g.Param(name)))
+		return g.broadcast(Mem{Base: from})
 	}
-	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: p("hi"), lo: p("lo"), factor: p("g")}
-	one := p("one")
+	sum, sumLow, second := p("hi"), p("lo"), g.broadcast(address(g.Param("second")))
+	of := &weighting{first: p("first"), firstLow: p("firstLow"), hi: g.mul(sum, second), lo: g.mul(sumLow, second), factor: p("factor")}
+	dst, terms, q, n := g.param("dst"), g.param("terms"), g.param("q"), g.param("n")
 	w := g.width()
 	at := func(b reg.GPVirtual, i int) Mem { return Mem{Base: b, Disp: 8 * w * i} }
 	entries := func(suffix string) {
@@ -414,26 +603,35 @@ func (g *generator) weightedGradient() {
 				}
 			}
 		}
+		last := g.vec()
+		g.CMPQ(n, imm(w))
+		g.JLT(LabelRef("few" + suffix))
+		ends := func(b reg.GPVirtual) Mem { return Mem{Base: b, Index: n, Scale: 8, Disp: -8 * w} }
+		g.VMOVAPD(entry(g.load(ends(terms)), g.load(ends(q))), last)
+		end := g.GP64()
+		g.LEAQ(ends(dst), end)
 		g.loop("two"+suffix, n, 2*w, step(2))
 		g.loop("one"+suffix, n, w, step(1))
-		g.TESTQ(n, n)
-		g.JZ(LabelRef("done"))
+		g.store(last, Mem{Base: end})
+		g.JMP(LabelRef("done"))
+		g.Label("few" + suffix)
 		m := g.remaining(n)
 		g.storeMasked(entry(g.loadMasked(at(terms, 0), m, g.loaded("zero")), g.loadMasked(at(q, 0), m, g.loaded("zero"))), m, at(dst, 0))
 	}
 	// Most coefficients do not add up to exactly 1: none of them is looked at.
-	g.test(g.compare(unordered, one, one))
-	g.JZ(LabelRef("exactlyOne"))
+	one := g.constant("one")
+	exactly := g.both(g.compare(equal, sum, one), g.compare(equal, sumLow, g.loaded("zero")))
+	g.test(exactly)
+	g.JNZ(LabelRef("exactlyOne"))
 	entries("")
 	g.JMP(LabelRef("done"))
 	g.Label("exactlyOne")
-	of.one, of.none = one, g.sub(one, one)
+	of.one, of.none = sum, sumLow
 	entries("OfOne")
 	g.Label("done")
 	for _, name := range names {
 		g.nextRow(name, name+"Stride")
 	}
-	g.ADDQ(imm(g.source.Size("Weighting")), from)
 	g.DECQ(address(g.Param("rows")))
 	g.JNZ(LabelRef("row"))
 	g.finish()

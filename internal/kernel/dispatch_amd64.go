@@ -677,67 +677,50 @@ func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, next, out []float6
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
+	raceReadSlice(q)
 	raceReadSlice(x[:len(q)])
-	if active == tierGo || len(q) == 0 {
+	switch {
+	case active == tierGo || len(q) == 0:
 		s.addLossGo(q, x, max, negLogSum)
 		return s.joined()
+	case active == tierAVX512:
+		return weightedLossAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
+	default:
+		return weightedLossAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
 	}
-	var to [1]RowSums
-	addLosses(s, to[:], q, len(q), x, len(q), len(q), &max, &negLogSum)
-	return to[0].Loss.Hi, to[0].Loss.Lo
 }
 
 func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
+	raceReadSlice(q)
 	raceReadSlice(x[:len(q)])
-	if active == tierGo || len(q) == 0 {
+	switch {
+	case active == tierGo || len(q) == 0:
 		return s.addGo(q, x, max, negLogSum)
-	}
-	var to [1]RowSums
-	addLossesAndSums(s, to[:], q, len(q), x, len(q), len(q), &max, &negLogSum)
-	return to[0].Loss.Hi, to[0].Loss.Lo, to[0].Sum.Hi, to[0].Sum.Lo
-}
-
-// WeightedLosses is weightedLossesGo.
-func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	raceReadRows(x, stride, len(to), n)
-	if active == tierGo || len(to) == 0 || n == 0 {
-		weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
-		return
-	}
-	_, _ = max[:len(to)], negLogSum[:len(to)]
-	addLosses(nil, to, q, qStride, x, stride, n, &max[0], &negLogSum[0])
-}
-
-func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	raceReadRows(x, stride, len(to), n)
-	if active == tierGo || len(to) == 0 || n == 0 {
-		weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
-		return
-	}
-	_, _ = max[:len(to)], negLogSum[:len(to)]
-	addLossesAndSums(nil, to, q, qStride, x, stride, n, &max[0], &negLogSum[0])
-}
-
-// addLosses adds the losses of rows to s, or where it is nil to nothing, and sets
-// to to the sums.
-func addLosses(s *LaneSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
-	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
-	raceReadRows(q, qStride, len(to), n)
-	if active == tierAVX512 {
-		weightedLossAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
-	} else {
-		weightedLossAVX2(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
+	case active == tierAVX512:
+		return weightedLossSumsAVX512(s, &q[0], &x[0], len(q), max, negLogSum)
+	default:
+		return weightedLossSumsAVX2(s, &q[0], &x[0], len(q), max, negLogSum)
 	}
 }
 
-// addLossesAndSums is addLosses of both.
-func addLossesAndSums(s *LossAndSum, to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum *float64) {
-	q, x = rowsOf(q, qStride, n, len(to)), rowsOf(x, stride, n, len(to))
-	raceReadRows(q, qStride, len(to), n)
-	if active == tierAVX512 {
-		weightedLossSumsAVX512(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
-	} else {
-		weightedLossSumsAVX2(s, &to[0], &q[0], qStride, &x[0], stride, n, len(to), max, negLogSum)
+// WeightedLossRows is weightedLossRowsGo.
+func (c *Panel) WeightedLossRows(first int, l *Labels, s *RowLanes, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
+	checkSlices(first, rows)
+	q, x = rowsOf(q, qStride, n, rows), rowsOf(x, stride, n, rows)
+	raceReadRows(q, qStride, rows, n)
+	raceReadRows(x, stride, rows, n)
+	_ = negLogSum[:rows]
+	switch {
+	case active == tierGo:
+		c.weightedLossRowsGo(first, l, q, qStride, x, stride, n, rows, negLogSum, sums)
+	case sums && active == tierAVX512:
+		panelWeightedLossSumsRowsAVX512(c, first, l, s, &q[0], qStride, &x[0], stride, n, rows, &negLogSum[0])
+	case sums:
+		panelWeightedLossSumsRowsAVX2(c, first, l, s, &q[0], qStride, &x[0], stride, n, rows, &negLogSum[0])
+	case active == tierAVX512:
+		panelWeightedLossRowsAVX512(c, first, l, s, &q[0], qStride, &x[0], stride, n, rows, &negLogSum[0])
+	default:
+		panelWeightedLossRowsAVX2(c, first, l, s, &q[0], qStride, &x[0], stride, n, rows, &negLogSum[0])
 	}
 }
 
@@ -767,20 +750,40 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	}
 }
 
-// WeightedGradients is weightedGradientsGo.
-func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
-	if active == tierGo || len(w) == 0 || n == 0 {
-		weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
+// WeightedGradient sets dst to g·(p·Q - q) for the probabilities p of the given
+// terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
+// or q.
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	n := len(q)
+	dst, terms = dst[:n], terms[:n]
+	if active == tierGo || n == 0 {
+		weightedGradientGo(dst, terms, q, NewWeighting(f, sum, g))
 		return
 	}
-	dst, terms, q = rowsOf(dst, dstStride, n, len(w)), rowsOf(terms, termsStride, n, len(w)), rowsOf(q, qStride, n, len(w))
-	raceReadRows(q, qStride, len(w), n)
-	raceReadRows(terms, termsStride, len(w), n)
-	raceWriteRows(dst, dstStride, len(w), n)
+	raceReadSlice(q)
+	raceReadSlice(terms)
+	raceWriteSlice(dst)
 	if active == tierAVX512 {
-		weightedGradientAVX512(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, len(w), &w[0])
+		weightedGradientAVX512(&dst[0], n, &terms[0], n, &q[0], n, n, 1, &f.First, &f.FirstLow, &sum.Hi, &sum.Lo, &g, f.Second)
 	} else {
-		weightedGradientAVX2(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, len(w), &w[0])
+		weightedGradientAVX2(&dst[0], n, &terms[0], n, &q[0], n, n, 1, &f.First, &f.FirstLow, &sum.Hi, &sum.Lo, &g, f.Second)
+	}
+}
+
+// WeightedGradientRows is weightedGradientRowsGo.
+func (c *Panel) WeightedGradientRows(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
+	checkSlices(first, rows)
+	dst, terms, q = rowsOf(dst, dstStride, n, rows), rowsOf(terms, termsStride, n, rows), rowsOf(q, qStride, n, rows)
+	raceReadRows(q, qStride, rows, n)
+	raceReadRows(terms, termsStride, rows, n)
+	raceWriteRows(dst, dstStride, rows, n)
+	switch active {
+	case tierGo:
+		c.weightedGradientRowsGo(first, dst, dstStride, terms, termsStride, q, qStride, n, rows)
+	case tierAVX512:
+		weightedGradientAVX512(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, rows, &c.Inverse[first], &c.InverseLow[first], &c.Hi[0][first], &c.Lo[0][first], &c.Factor[first], 1)
+	default:
+		weightedGradientAVX2(&dst[0], dstStride, &terms[0], termsStride, &q[0], qStride, n, rows, &c.Inverse[first], &c.InverseLow[first], &c.Hi[0][first], &c.Lo[0][first], &c.Factor[first], 1)
 	}
 }
 

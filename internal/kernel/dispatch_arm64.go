@@ -7,6 +7,7 @@ package kernel
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -547,42 +548,44 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	return coefficientSumNEON(s, &x[0], len(x))
 }
 
-// WeightedLosses is weightedLossesGo.
-func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	if active == tierGo {
-		weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
-		return
-	}
-	for i := range to {
-		var s LaneSum
-		to[i].Loss.Hi, to[i].Loss.Lo = s.addLoss(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
-	}
-}
-
-func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	if active == tierGo {
-		weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
-		return
-	}
-	for i := range to {
+// WeightedLossRows is weightedLossRowsGo.
+func (c *Panel) WeightedLossRows(first int, l *Labels, _ *RowLanes, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
+	for i := range rows {
+		q, x, k := q[i*qStride:][:n], x[i*stride:][:n], first+i
+		if !sums {
+			var s LaneSum
+			l.High[k], l.Low[k] = s.addLoss(q, x, c.Max[k], negLogSum[i])
+			continue
+		}
 		var s LossAndSum
-		r := &to[i]
-		r.Loss.Hi, r.Loss.Lo, r.Sum.Hi, r.Sum.Lo = s.add(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
+		hi, lo, sumHi, sumLo := s.add(q, x, c.Max[k], negLogSum[i])
+		l.High[k], l.Low[k] = hi, lo
+		c.TopLane[k] = slices.Max(s.sum.hi[:])
+		c.setSum(k, sumAndRest(sumHi, sumLo))
 	}
 }
 
-// WeightedGradients is weightedGradientsGo.
-func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
+// WeightedGradient sets dst to g·(p·Q - q) for the probabilities p of the given
+// terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
+// or q.
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	n, w := len(q), NewWeighting(f, sum, g)
+	dst, terms = dst[:n], terms[:n]
 	if active == tierGo || n == 0 {
-		weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
+		weightedGradientGo(dst, terms, q, w)
 		return
 	}
-	for i := range w {
-		terms, dst, row, w := terms[i*termsStride:][:n], dst[i*dstStride:][:n], q[i*qStride:][:n], &w[i]
-		raceReadSlice(terms)
-		raceReadSlice(row)
-		raceWriteSlice(dst)
-		weightedGradientNEON(&dst[0], &terms[0], &row[0], n, w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+	raceReadSlice(q)
+	raceReadSlice(terms)
+	raceWriteSlice(dst)
+	weightedGradientNEON(&dst[0], &terms[0], &q[0], n, w.first, w.firstLow, w.hi, w.lo, w.one, w.g)
+}
+
+// WeightedGradientRows is weightedGradientRowsGo.
+func (c *Panel) WeightedGradientRows(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
+	for i := range rows {
+		k := first + i
+		WeightedGradient(dst[i*dstStride:][:n], terms[i*termsStride:][:n], q[i*qStride:][:n], c.Factors(k), c.Sum(k), c.Factor[k])
 	}
 }
 

@@ -117,18 +117,21 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	return s.joined()
 }
 
-// WeightedLosses is weightedLossesGo.
-func WeightedLosses(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	weightedLossesGo(to, q, qStride, x, stride, n, max, negLogSum)
+// WeightedLossRows is weightedLossRowsGo.
+func (c *Panel) WeightedLossRows(first int, l *Labels, _ *RowLanes, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
+	c.weightedLossRowsGo(first, l, q, qStride, x, stride, n, rows, negLogSum, sums)
 }
 
-func weightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	weightedLossesAndSumsGo(to, q, qStride, x, stride, n, max, negLogSum)
+// WeightedGradient sets dst to g·(p·Q - q) for the probabilities p of the given
+// terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
+// or q.
+func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
+	weightedGradientGo(dst, terms, q, NewWeighting(f, sum, g))
 }
 
-// WeightedGradients is weightedGradientsGo.
-func WeightedGradients(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
-	weightedGradientsGo(dst, dstStride, terms, termsStride, q, qStride, n, w)
+// WeightedGradientRows is weightedGradientRowsGo.
+func (c *Panel) WeightedGradientRows(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
+	c.weightedGradientRowsGo(first, dst, dstStride, terms, termsStride, q, qStride, n, rows)
 }
 
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }

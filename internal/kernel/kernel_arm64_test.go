@@ -100,7 +100,7 @@ func TestNEONShort(t *testing.T) {
 			"VectorJacobianOf":       func() { VectorJacobianOf(short[:5], short[:4:4], short[:5], 1, 0) },
 			"momentTerms":            func() { momentTerms(short[:5], short[:4:4], short[:5], short[:5]) },
 			"softmaxGrad":            func() { softmaxGradRow(short[:4:4], short[:5], short[:5], short[:5], Accumulator{}, Accumulator{}) },
-			"WeightedGradients":      func() { WeightedGradients(short[:4:4], 4, short[:5], 5, short[:5], 5, 5, make([]Weighting, 1)) },
+			"WeightedGradientRows":   func() { c.WeightedGradientRows(0, short[:4:4], 4, short[:5], 5, short[:5], 5, 5, 1) },
 			"Labels.Weigh":           func() { new(Labels).Weigh(nil, short[:4:4], 5, 1) },
 			"WeightedLoss":           func() { c.WeightedLoss(tile, shortTile, n, groups) },
 			"WeightedGradient":       func() { c.WeightedGradient(tile, tile, shortTile, n, groups) },

@@ -174,29 +174,42 @@ func panelUnpackScaledAVX2(c *Panel, dst *float64, stride int, tile *float64, co
 //go:noescape
 func panelUnpackGradientAVX2(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries of rows > 0, and the
-// lanes joined. Where sums is nil all begin at 0.
+// weightedLossAVX2 is LaneSum.addLossGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossAVX2(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 
-// weightedLossSumsAVX2 is LossAndSum.addGo for n > 0 entries of rows > 0, and
-// the lanes joined. Where sums is nil all begin at 0.
+// weightedLossSumsAVX2 is LossAndSum.addGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossSumsAVX2(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
 // coefficientSumAVX2 is CoefficientSum.addGo for n > 0 entries, and the lanes
-// joined.
+// joined. Where sums is nil all begin at 0.
 //
 //go:noescape
 func coefficientSumAVX2(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX2 is weightedGradientsGo for n entries of rows > 0. dst
-// may be terms or q.
+// panelWeightedLossRowsAVX2 is Panel.weightedLossRowsGo without sums for n > 0
+// entries of rows > 0.
 //
 //go:noescape
-func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
+func panelWeightedLossRowsAVX2(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+
+// panelWeightedLossSumsRowsAVX2 is Panel.weightedLossRowsGo with sums for n >
+// 0 entries of rows > 0.
+//
+//go:noescape
+func panelWeightedLossSumsRowsAVX2(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+
+// weightedGradientAVX2 is Panel.weightedGradientRowsGo for n > 0 entries of
+// rows > 0, given the fields that it reads and a second factor of the terms.
+// dst may be terms or q.
+//
+//go:noescape
+func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, first *float64, firstLow *float64, hi *float64, lo *float64, factor *float64, second float64)
 
 // areBetweenAVX2 is areBetweenGo for n > 0 entries of rows > 0.
 //

@@ -4700,45 +4700,34 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX2(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+// func weightedLossAVX2(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-80
-	MOVQ   sums+0(FP), AX
-	VXORPD Y0, Y0, Y0
-	MOVQ   to+8(FP), CX
-	SHLQ   $0x03, qStride+24(FP)
-	SHLQ   $0x03, stride+40(FP)
-
-row:
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	VXORPD  Y4, Y4, Y4
-	TESTQ   AX, AX
-	JZ      begun
-	VMOVUPD (AX), Y1
-	VMOVUPD 64(AX), Y2
-	VMOVUPD 32(AX), Y3
-	VMOVUPD 96(AX), Y4
-
-begun:
-	MOVQ         q+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         max+64(FP), SI
-	VBROADCASTSD (SI), Y5
-	MOVQ         negLogSum+72(FP), SI
-	VBROADCASTSD (SI), Y6
+TEXT ·weightedLossAVX2(SB), NOSPLIT, $32-64
+	MOVQ         sums+0(FP), AX
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      (AX), Y1
+	VMOVUPD      64(AX), Y2
+	VMOVUPD      32(AX), Y3
+	VMOVUPD      96(AX), Y4
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	VBROADCASTSD max+32(FP), Y5
+	VBROADCASTSD negLogSum+40(FP), Y6
 	VMOVUPD      Y6, (SP)
-	MOVQ         n+48(FP), SI
-	MOVQ         $0x00000008, DI
+	MOVQ         n+24(FP), BX
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ         SI, $0x08
+	CMPQ         BX, $0x08
 	JLT          eightDone
+	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
-	PREFETCHT0   2048(BX)
-	VMOVUPD      (DX), Y6
-	VMOVUPD      (BX), Y7
+	VMOVUPD      (CX), Y6
+	VMOVUPD      (DX), Y7
 	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y7, Y8
 	VSUBPD       (SP), Y8, Y7
@@ -4758,8 +4747,8 @@ eight:
 	VADDPD       Y6, Y8, Y1
 	VADDPD       Y2, Y1, Y2
 	VMOVAPD      Y7, Y1
-	VMOVUPD      32(DX), Y6
-	VMOVUPD      32(BX), Y7
+	VMOVUPD      32(CX), Y6
+	VMOVUPD      32(DX), Y7
 	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y7, Y8
 	VSUBPD       (SP), Y8, Y7
@@ -4779,24 +4768,24 @@ eight:
 	VADDPD       Y6, Y8, Y3
 	VADDPD       Y4, Y3, Y4
 	VMOVAPD      Y7, Y3
+	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	SUBQ         $0x08, SI
+	SUBQ         $0x08, BX
 	JMP          eight
 
 eightDone:
-	CMPQ         SI, $0x00
+	CMPQ         BX, $0x00
 	JLE          join
-	MOVQ         $0x00000004, R8
-	CMPQ         SI, R8
-	MOVQ         SI, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         laneMasks<>+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y6
-	VMASKMOVPD   (DX), Y6, Y7
+	MOVQ         $0x00000004, DI
+	CMPQ         BX, DI
+	MOVQ         BX, SI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y6
+	VMASKMOVPD   (CX), Y6, Y7
 	VBLENDVPD    Y6, Y7, Y0, Y7
-	VMASKMOVPD   (BX), Y6, Y8
+	VMASKMOVPD   (DX), Y6, Y8
 	VBLENDVPD    Y6, Y8, Y0, Y6
 	VMOVAPD      Y5, Y8
 	VFNMADD231PD one<>+0(SB), Y6, Y8
@@ -4817,146 +4806,123 @@ eightDone:
 	VADDPD       Y6, Y8, Y1
 	VADDPD       Y2, Y1, Y2
 	VMOVAPD      Y7, Y1
-	CMPQ         SI, $0x04
+	CMPQ         BX, $0x04
 	JLE          join
-	SUBQ         $0x04, SI
-	MOVQ         $0x00000004, DI
-	CMPQ         SI, DI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         laneMasks<>+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y6
-	VMASKMOVPD   32(DX), Y6, Y7
+	SUBQ         $0x04, BX
+	MOVQ         $0x00000004, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	NEGQ         BX
+	LEAQ         laneMasks<>+32(SB), SI
+	VMOVUPD      (SI)(BX*8), Y6
+	VMASKMOVPD   32(CX), Y6, Y7
 	VBLENDVPD    Y6, Y7, Y0, Y7
-	VMASKMOVPD   32(BX), Y6, Y8
+	VMASKMOVPD   32(DX), Y6, Y8
 	VBLENDVPD    Y6, Y8, Y0, Y6
 	VFNMADD231PD one<>+0(SB), Y6, Y5
 	VSUBPD       (SP), Y5, Y5
-	VCMPPD       $0x04, Y0, Y7, Y6
-	VMULPD       Y5, Y7, Y8
-	VANDPD       Y8, Y6, Y8
-	VMOVAPD      Y8, Y9
-	VFMSUB231PD  Y5, Y7, Y9
-	VANDPD       Y9, Y6, Y5
-	VADDPD       Y8, Y3, Y6
+	VCMPPD       $0x04, Y0, Y7, Y0
+	VMULPD       Y5, Y7, Y6
+	VANDPD       Y6, Y0, Y6
+	VMOVAPD      Y6, Y8
+	VFMSUB231PD  Y5, Y7, Y8
+	VANDPD       Y8, Y0, Y0
+	VADDPD       Y6, Y3, Y5
 	VMOVAPD      Y3, Y7
-	VFMSUB231PD  one<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y6, Y9
-	VFNMADD231PD one<>+0(SB), Y9, Y3
-	VSUBPD       Y7, Y8, Y7
-	VFMADD231PD  one<>+0(SB), Y3, Y7
-	VADDPD       Y5, Y7, Y3
-	VADDPD       Y4, Y3, Y4
-	VMOVAPD      Y6, Y3
+	VFMSUB231PD  one<>+0(SB), Y5, Y7
+	VSUBPD       Y7, Y5, Y8
+	VFNMADD231PD one<>+0(SB), Y8, Y3
+	VSUBPD       Y7, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y3, Y6
+	VADDPD       Y0, Y6, Y0
+	VADDPD       Y4, Y0, Y0
+	VMOVAPD      Y5, Y3
+	VMOVAPD      Y0, Y4
 
 join:
-	TESTQ   AX, AX
-	JZ      kept
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 64(AX)
-	VMOVUPD Y3, 32(AX)
-	VMOVUPD Y4, 96(AX)
-
-kept:
-	VADDPD       Y3, Y1, Y5
-	VSUBPD       Y1, Y5, Y6
-	VSUBPD       Y6, Y5, Y7
-	VSUBPD       Y7, Y1, Y7
-	VSUBPD       Y6, Y3, Y1
-	VADDPD       Y1, Y7, Y7
+	VMOVUPD      Y1, (AX)
+	VMOVUPD      Y2, 64(AX)
+	VMOVUPD      Y3, 32(AX)
+	VMOVUPD      Y4, 96(AX)
+	VADDPD       Y3, Y1, Y0
+	VSUBPD       Y1, Y0, Y5
+	VSUBPD       Y5, Y0, Y6
+	VSUBPD       Y6, Y1, Y6
+	VSUBPD       Y5, Y3, Y1
+	VADDPD       Y1, Y6, Y6
 	VADDPD       Y4, Y2, Y1
-	VADDPD       Y7, Y1, Y1
-	VEXTRACTF128 $0x01, Y5, X2
+	VADDPD       Y6, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
 	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X2, X5, X4
+	VADDPD       X2, X0, X4
+	VSUBPD       X0, X4, X5
 	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X4, X7
-	VSUBPD       X7, X5, X7
-	VSUBPD       X6, X2, X2
-	VADDPD       X2, X7, X7
-	VADDPD       X3, X1, X1
-	VADDPD       X7, X1, X1
-	VPERMILPD    $0x01, X4, X2
-	VPERMILPD    $0x01, X1, X3
-	VADDPD       X2, X4, X5
-	VSUBPD       X4, X5, X6
-	VSUBPD       X6, X5, X7
-	VSUBPD       X7, X4, X7
-	VSUBPD       X6, X2, X2
-	VADDPD       X2, X7, X7
-	VADDPD       X3, X1, X1
-	VADDPD       X7, X1, X1
-	VMOVSD       X5, (CX)
-	VMOVSD       X1, 8(CX)
-	MOVQ         qStride+24(FP), DX
-	ADDQ         DX, q+16(FP)
-	MOVQ         stride+40(FP), DX
-	ADDQ         DX, x+32(FP)
-	ADDQ         $0x08, max+64(FP)
-	ADDQ         $0x08, negLogSum+72(FP)
-	ADDQ         $0x20, CX
-	DECQ         rows+56(FP)
-	JNZ          row
+	VSUBPD       X6, X0, X6
+	VSUBPD       X5, X2, X0
+	VADDPD       X0, X6, X6
+	VADDPD       X3, X1, X0
+	VADDPD       X6, X0, X0
+	VPERMILPD    $0x01, X4, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X4, X3
+	VSUBPD       X4, X3, X5
+	VSUBPD       X5, X3, X6
+	VSUBPD       X6, X4, X6
+	VSUBPD       X5, X1, X1
+	VADDPD       X1, X6, X6
+	VADDPD       X2, X0, X0
+	VADDPD       X6, X0, X0
+	VMOVSD       X3, hi+48(FP)
+	VMOVSD       X0, lo+56(FP)
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX2(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+// func weightedLossSumsAVX2(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 // Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·weightedLossSumsAVX2(SB), NOSPLIT, $160-80
-	MOVQ   sums+0(FP), AX
-	VXORPD Y0, Y0, Y0
-	MOVQ   to+8(FP), CX
-	SHLQ   $0x03, qStride+24(FP)
-	SHLQ   $0x03, stride+40(FP)
-
-row:
-	VXORPD  Y1, Y1, Y1
-	VXORPD  Y2, Y2, Y2
-	VXORPD  Y3, Y3, Y3
-	VXORPD  Y4, Y4, Y4
-	VMOVUPD Y4, 32(SP)
-	VMOVUPD Y4, 96(SP)
-	VXORPD  Y5, Y5, Y5
-	VXORPD  Y6, Y6, Y6
-	VXORPD  Y7, Y7, Y7
-	VXORPD  Y8, Y8, Y8
-	VMOVUPD Y8, 64(SP)
-	VMOVUPD Y8, 128(SP)
-	TESTQ   AX, AX
-	JZ      begun
-	VMOVUPD (AX), Y1
-	VMOVUPD 64(AX), Y2
-	VMOVUPD 128(AX), Y3
-	VMOVUPD 32(AX), Y5
-	VMOVUPD 96(AX), Y6
-	VMOVUPD 160(AX), Y7
-	VMOVUPD 192(AX), Y9
-	VMOVUPD Y9, 32(SP)
-	VMOVUPD 256(AX), Y9
-	VMOVUPD Y9, 96(SP)
-	VMOVUPD 224(AX), Y9
-	VMOVUPD Y9, 64(SP)
-	VMOVUPD 288(AX), Y9
-	VMOVUPD Y9, 128(SP)
-
-begun:
-	MOVQ         q+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         max+64(FP), SI
-	VBROADCASTSD (SI), Y9
-	MOVQ         negLogSum+72(FP), SI
-	VBROADCASTSD (SI), Y13
+	MOVQ         sums+0(FP), AX
+	VXORPD       Y0, Y0, Y0
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      Y4, 32(SP)
+	VMOVUPD      Y4, 96(SP)
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      Y8, 64(SP)
+	VMOVUPD      Y8, 128(SP)
+	VMOVUPD      (AX), Y1
+	VMOVUPD      64(AX), Y2
+	VMOVUPD      128(AX), Y3
+	VMOVUPD      32(AX), Y5
+	VMOVUPD      96(AX), Y6
+	VMOVUPD      160(AX), Y7
+	VMOVUPD      192(AX), Y9
+	VMOVUPD      Y9, 32(SP)
+	VMOVUPD      256(AX), Y9
+	VMOVUPD      Y9, 96(SP)
+	VMOVUPD      224(AX), Y9
+	VMOVUPD      Y9, 64(SP)
+	VMOVUPD      288(AX), Y9
+	VMOVUPD      Y9, 128(SP)
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	VBROADCASTSD max+32(FP), Y9
+	VBROADCASTSD negLogSum+40(FP), Y13
 	VMOVUPD      Y13, (SP)
-	MOVQ         n+48(FP), SI
-	MOVQ         $0x00000008, DI
+	MOVQ         n+24(FP), BX
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ         SI, $0x08
+	CMPQ         BX, $0x08
 	JLT          eightDone
+	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
-	PREFETCHT0   2048(BX)
-	VMOVUPD      (DX), Y13
-	VMOVUPD      (BX), Y14
+	VMOVUPD      (CX), Y13
+	VMOVUPD      (DX), Y14
 	VMOVAPD      Y9, Y15
 	VFNMADD231PD one<>+0(SB), Y14, Y15
 	VSUBPD       (SP), Y15, Y14
@@ -4985,8 +4951,8 @@ eight:
 	VFMADD231PD  one<>+0(SB), Y3, Y13
 	VMOVAPD      Y14, Y3
 	VADDPD       Y13, Y4, Y4
-	VMOVUPD      32(DX), Y13
-	VMOVUPD      32(BX), Y14
+	VMOVUPD      32(CX), Y13
+	VMOVUPD      32(DX), Y14
 	VMOVAPD      Y9, Y15
 	VFNMADD231PD one<>+0(SB), Y14, Y15
 	VSUBPD       (SP), Y15, Y14
@@ -5015,9 +4981,9 @@ eight:
 	VFMADD231PD  one<>+0(SB), Y7, Y13
 	VMOVAPD      Y14, Y7
 	VADDPD       Y13, Y8, Y8
+	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
-	DECQ         DI
+	DECQ         SI
 	JNZ          within
 	VMOVUPD      32(SP), Y13
 	VADDPD       Y4, Y13, Y14
@@ -5041,25 +5007,25 @@ eight:
 	VADDPD       128(SP), Y8, Y8
 	VMOVUPD      Y8, 128(SP)
 	VXORPD       Y8, Y8, Y8
-	MOVQ         $0x00000008, DI
+	MOVQ         $0x00000008, SI
 
 within:
-	SUBQ $0x08, SI
+	SUBQ $0x08, BX
 	JMP  eight
 
 eightDone:
-	CMPQ         SI, $0x00
+	CMPQ         BX, $0x00
 	JLE          join
-	MOVQ         $0x00000004, R8
-	CMPQ         SI, R8
-	MOVQ         SI, DI
-	CMOVQGT      R8, DI
-	NEGQ         DI
-	LEAQ         laneMasks<>+32(SB), R8
-	VMOVUPD      (R8)(DI*8), Y13
-	VMASKMOVPD   (DX), Y13, Y14
+	MOVQ         $0x00000004, DI
+	CMPQ         BX, DI
+	MOVQ         BX, SI
+	CMOVQGT      DI, SI
+	NEGQ         SI
+	LEAQ         laneMasks<>+32(SB), DI
+	VMOVUPD      (DI)(SI*8), Y13
+	VMASKMOVPD   (CX), Y13, Y14
 	VBLENDVPD    Y13, Y14, Y0, Y14
-	VMASKMOVPD   (BX), Y13, Y15
+	VMASKMOVPD   (DX), Y13, Y15
 	VBLENDVPD    Y13, Y15, Y0, Y13
 	VMOVAPD      Y9, Y15
 	VFNMADD231PD one<>+0(SB), Y13, Y15
@@ -5089,203 +5055,191 @@ eightDone:
 	VFMADD231PD  one<>+0(SB), Y3, Y14
 	VMOVAPD      Y13, Y3
 	VADDPD       Y14, Y4, Y4
-	CMPQ         SI, $0x04
+	CMPQ         BX, $0x04
 	JLE          join
-	SUBQ         $0x04, SI
-	MOVQ         $0x00000004, DI
-	CMPQ         SI, DI
-	CMOVQGT      DI, SI
-	NEGQ         SI
-	LEAQ         laneMasks<>+32(SB), DI
-	VMOVUPD      (DI)(SI*8), Y13
-	VMASKMOVPD   32(DX), Y13, Y14
+	SUBQ         $0x04, BX
+	MOVQ         $0x00000004, SI
+	CMPQ         BX, SI
+	CMOVQGT      SI, BX
+	NEGQ         BX
+	LEAQ         laneMasks<>+32(SB), SI
+	VMOVUPD      (SI)(BX*8), Y13
+	VMASKMOVPD   32(CX), Y13, Y14
 	VBLENDVPD    Y13, Y14, Y0, Y14
-	VMASKMOVPD   32(BX), Y13, Y15
+	VMASKMOVPD   32(DX), Y13, Y15
 	VBLENDVPD    Y13, Y15, Y0, Y13
 	VFNMADD231PD one<>+0(SB), Y13, Y9
 	VSUBPD       (SP), Y9, Y9
-	VCMPPD       $0x04, Y0, Y14, Y13
-	VMULPD       Y9, Y14, Y15
-	VANDPD       Y15, Y13, Y15
-	VMOVAPD      Y15, Y16
-	VFMSUB231PD  Y9, Y14, Y16
-	VANDPD       Y16, Y13, Y9
-	VADDPD       Y15, Y5, Y13
-	VMOVAPD      Y5, Y16
-	VFMSUB231PD  one<>+0(SB), Y13, Y16
-	VSUBPD       Y16, Y13, Y17
-	VFNMADD231PD one<>+0(SB), Y17, Y5
-	VSUBPD       Y16, Y15, Y15
-	VFMADD231PD  one<>+0(SB), Y5, Y15
-	VADDPD       Y9, Y15, Y5
-	VADDPD       Y6, Y5, Y6
-	VMOVAPD      Y13, Y5
-	VADDPD       Y14, Y7, Y9
-	VMOVAPD      Y7, Y13
-	VFMSUB231PD  one<>+0(SB), Y9, Y13
-	VSUBPD       Y13, Y9, Y15
-	VFNMADD231PD one<>+0(SB), Y15, Y7
-	VSUBPD       Y13, Y14, Y13
-	VFMADD231PD  one<>+0(SB), Y7, Y13
-	VMOVAPD      Y9, Y7
-	VADDPD       Y13, Y8, Y8
+	VCMPPD       $0x04, Y0, Y14, Y0
+	VMULPD       Y9, Y14, Y13
+	VANDPD       Y13, Y0, Y13
+	VMOVAPD      Y13, Y15
+	VFMSUB231PD  Y9, Y14, Y15
+	VANDPD       Y15, Y0, Y0
+	VADDPD       Y13, Y5, Y9
+	VMOVAPD      Y5, Y15
+	VFMSUB231PD  one<>+0(SB), Y9, Y15
+	VSUBPD       Y15, Y9, Y16
+	VFNMADD231PD one<>+0(SB), Y16, Y5
+	VSUBPD       Y15, Y13, Y13
+	VFMADD231PD  one<>+0(SB), Y5, Y13
+	VADDPD       Y0, Y13, Y0
+	VADDPD       Y6, Y0, Y0
+	VMOVAPD      Y9, Y5
+	VMOVAPD      Y0, Y6
+	VADDPD       Y14, Y7, Y0
+	VMOVAPD      Y7, Y9
+	VFMSUB231PD  one<>+0(SB), Y0, Y9
+	VSUBPD       Y9, Y0, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y7
+	VSUBPD       Y9, Y14, Y9
+	VFMADD231PD  one<>+0(SB), Y7, Y9
+	VMOVAPD      Y0, Y7
+	VADDPD       Y9, Y8, Y8
 
 join:
-	VMOVUPD 32(SP), Y9
-	VADDPD  Y4, Y9, Y13
-	VSUBPD  Y9, Y13, Y14
-	VSUBPD  Y14, Y13, Y15
-	VSUBPD  Y15, Y9, Y9
-	VSUBPD  Y14, Y4, Y4
-	VADDPD  Y4, Y9, Y4
-	VMOVUPD Y13, 32(SP)
-	VADDPD  96(SP), Y4, Y4
-	VMOVUPD Y4, 96(SP)
-	VXORPD  Y4, Y4, Y4
-	VMOVUPD 64(SP), Y4
-	VADDPD  Y8, Y4, Y9
-	VSUBPD  Y4, Y9, Y13
-	VSUBPD  Y13, Y9, Y14
-	VSUBPD  Y14, Y4, Y4
-	VSUBPD  Y13, Y8, Y8
-	VADDPD  Y8, Y4, Y4
-	VMOVUPD Y9, 64(SP)
-	VADDPD  128(SP), Y4, Y4
-	VMOVUPD Y4, 128(SP)
-	VXORPD  Y8, Y8, Y8
-	TESTQ   AX, AX
-	JZ      kept
-	VMOVUPD Y1, (AX)
-	VMOVUPD Y2, 64(AX)
-	VMOVUPD Y3, 128(AX)
-	VMOVUPD Y5, 32(AX)
-	VMOVUPD Y6, 96(AX)
-	VMOVUPD Y7, 160(AX)
-	VMOVUPD 32(SP), Y4
-	VMOVUPD Y4, 192(AX)
-	VMOVUPD 96(SP), Y4
-	VMOVUPD Y4, 256(AX)
-	VMOVUPD 64(SP), Y4
-	VMOVUPD Y4, 224(AX)
-	VMOVUPD 128(SP), Y4
-	VMOVUPD Y4, 288(AX)
-
-kept:
-	VADDPD       Y5, Y1, Y4
-	VSUBPD       Y1, Y4, Y8
-	VSUBPD       Y8, Y4, Y9
-	VSUBPD       Y9, Y1, Y9
-	VSUBPD       Y8, Y5, Y1
-	VADDPD       Y1, Y9, Y9
+	VMOVUPD      32(SP), Y0
+	VADDPD       Y4, Y0, Y9
+	VSUBPD       Y0, Y9, Y13
+	VSUBPD       Y13, Y9, Y14
+	VSUBPD       Y14, Y0, Y0
+	VSUBPD       Y13, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      Y9, 32(SP)
+	VADDPD       96(SP), Y0, Y0
+	VMOVUPD      Y0, 96(SP)
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      64(SP), Y0
+	VADDPD       Y8, Y0, Y4
+	VSUBPD       Y0, Y4, Y9
+	VSUBPD       Y9, Y4, Y13
+	VSUBPD       Y13, Y0, Y0
+	VSUBPD       Y9, Y8, Y8
+	VADDPD       Y8, Y0, Y0
+	VMOVUPD      Y4, 64(SP)
+	VADDPD       128(SP), Y0, Y0
+	VMOVUPD      Y0, 128(SP)
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      Y1, (AX)
+	VMOVUPD      Y2, 64(AX)
+	VMOVUPD      Y3, 128(AX)
+	VMOVUPD      Y5, 32(AX)
+	VMOVUPD      Y6, 96(AX)
+	VMOVUPD      Y7, 160(AX)
+	VMOVUPD      32(SP), Y0
+	VMOVUPD      Y0, 192(AX)
+	VMOVUPD      96(SP), Y0
+	VMOVUPD      Y0, 256(AX)
+	VMOVUPD      64(SP), Y0
+	VMOVUPD      Y0, 224(AX)
+	VMOVUPD      128(SP), Y0
+	VMOVUPD      Y0, 288(AX)
+	VADDPD       Y5, Y1, Y0
+	VSUBPD       Y1, Y0, Y4
+	VSUBPD       Y4, Y0, Y8
+	VSUBPD       Y8, Y1, Y8
+	VSUBPD       Y4, Y5, Y1
+	VADDPD       Y1, Y8, Y8
 	VADDPD       Y6, Y2, Y1
-	VADDPD       Y9, Y1, Y1
-	VEXTRACTF128 $0x01, Y4, X2
-	VEXTRACTF128 $0x01, Y1, X5
-	VADDPD       X2, X4, X6
-	VSUBPD       X4, X6, X8
-	VSUBPD       X8, X6, X9
-	VSUBPD       X9, X4, X9
-	VSUBPD       X8, X2, X2
-	VADDPD       X2, X9, X9
-	VADDPD       X5, X1, X1
-	VADDPD       X9, X1, X1
-	VPERMILPD    $0x01, X6, X2
-	VPERMILPD    $0x01, X1, X4
-	VADDPD       X2, X6, X5
+	VADDPD       Y8, Y1, Y1
+	VEXTRACTF128 $0x01, Y0, X2
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X2, X0, X5
+	VSUBPD       X0, X5, X6
 	VSUBPD       X6, X5, X8
-	VSUBPD       X8, X5, X9
-	VSUBPD       X9, X6, X9
-	VSUBPD       X8, X2, X2
-	VADDPD       X2, X9, X9
-	VADDPD       X4, X1, X1
-	VADDPD       X9, X1, X1
-	VMOVSD       X5, (CX)
-	VMOVSD       X1, 8(CX)
-	VMOVUPD      32(SP), Y1
-	VMOVUPD      96(SP), Y2
-	VMOVUPD      64(SP), Y4
-	VMOVUPD      128(SP), Y5
-	VADDPD       Y7, Y3, Y6
-	VSUBPD       Y3, Y6, Y8
-	VSUBPD       Y8, Y6, Y9
-	VSUBPD       Y9, Y3, Y3
-	VSUBPD       Y8, Y7, Y7
-	VADDPD       Y7, Y3, Y3
-	VADDPD       Y4, Y1, Y7
-	VSUBPD       Y1, Y7, Y8
-	VSUBPD       Y8, Y7, Y9
-	VSUBPD       Y9, Y1, Y1
-	VSUBPD       Y8, Y4, Y4
-	VADDPD       Y4, Y1, Y1
-	VADDPD       Y3, Y7, Y4
-	VSUBPD       Y7, Y4, Y8
-	VSUBPD       Y8, Y4, Y9
-	VSUBPD       Y9, Y7, Y7
+	VSUBPD       X8, X0, X8
+	VSUBPD       X6, X2, X0
+	VADDPD       X0, X8, X8
+	VADDPD       X4, X1, X0
+	VADDPD       X8, X0, X0
+	VPERMILPD    $0x01, X5, X1
+	VPERMILPD    $0x01, X0, X2
+	VADDPD       X1, X5, X4
+	VSUBPD       X5, X4, X6
+	VSUBPD       X6, X4, X8
+	VSUBPD       X8, X5, X8
+	VSUBPD       X6, X1, X1
+	VADDPD       X1, X8, X8
+	VADDPD       X2, X0, X0
+	VADDPD       X8, X0, X0
+	VMOVSD       X4, hi+48(FP)
+	VMOVSD       X0, lo+56(FP)
+	VMOVUPD      32(SP), Y0
+	VMOVUPD      96(SP), Y1
+	VMOVUPD      64(SP), Y2
+	VMOVUPD      128(SP), Y4
+	VADDPD       Y7, Y3, Y5
+	VSUBPD       Y3, Y5, Y6
+	VSUBPD       Y6, Y5, Y8
 	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y3, Y7, Y3
-	VADDPD       Y5, Y2, Y2
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y1, Y2, Y1
-	VEXTRACTF128 $0x01, Y6, X10
-	VEXTRACTF128 $0x01, Y4, X11
-	VEXTRACTF128 $0x01, Y1, X12
-	VADDPD       Y10, Y6, Y2
-	VSUBPD       Y6, Y2, Y3
-	VSUBPD       Y3, Y2, Y5
-	VSUBPD       Y5, Y6, Y5
+	VSUBPD       Y6, Y7, Y6
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y2, Y0, Y6
+	VSUBPD       Y0, Y6, Y7
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y0, Y0
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y6, Y2
+	VSUBPD       Y6, Y2, Y7
+	VSUBPD       Y7, Y2, Y8
+	VSUBPD       Y8, Y6, Y6
+	VSUBPD       Y7, Y3, Y3
+	VADDPD       Y3, Y6, Y3
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y0, Y1, Y0
+	VEXTRACTF128 $0x01, Y5, X10
+	VEXTRACTF128 $0x01, Y2, X11
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPD       Y10, Y5, Y1
+	VSUBPD       Y5, Y1, Y3
+	VSUBPD       Y3, Y1, Y4
+	VSUBPD       Y4, Y5, Y4
 	VSUBPD       Y3, Y10, Y3
-	VADDPD       Y3, Y5, Y3
-	VADDPD       Y11, Y4, Y5
+	VADDPD       Y3, Y4, Y3
+	VADDPD       Y11, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y2
+	VSUBPD       Y5, Y11, Y5
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y3, Y4, Y5
 	VSUBPD       Y4, Y5, Y6
 	VSUBPD       Y6, Y5, Y7
 	VSUBPD       Y7, Y4, Y4
-	VSUBPD       Y6, Y11, Y6
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y3, Y5, Y6
-	VSUBPD       Y5, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y5, Y5
-	VSUBPD       Y7, Y3, Y3
-	VADDPD       Y3, Y5, Y3
-	VADDPD       Y12, Y1, Y1
+	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y3, Y4, Y3
+	VADDPD       Y12, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VPERMILPD    $0x01, X1, X10
+	VPERMILPD    $0x01, X5, X11
+	VPERMILPD    $0x01, X0, X12
+	VADDPD       Y10, Y1, Y2
+	VSUBPD       Y1, Y2, Y3
+	VSUBPD       Y3, Y2, Y4
+	VSUBPD       Y4, Y1, Y1
+	VSUBPD       Y3, Y10, Y3
 	VADDPD       Y3, Y1, Y1
-	VPERMILPD    $0x01, X2, X10
-	VPERMILPD    $0x01, X6, X11
-	VPERMILPD    $0x01, X1, X12
-	VADDPD       Y10, Y2, Y3
-	VSUBPD       Y2, Y3, Y4
-	VSUBPD       Y4, Y3, Y5
-	VSUBPD       Y5, Y2, Y2
-	VSUBPD       Y4, Y10, Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y11, Y6, Y4
-	VSUBPD       Y6, Y4, Y5
-	VSUBPD       Y5, Y4, Y7
-	VSUBPD       Y7, Y6, Y6
-	VSUBPD       Y5, Y11, Y5
-	VADDPD       Y5, Y6, Y5
-	VADDPD       Y2, Y4, Y6
-	VSUBPD       Y4, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y4, Y4
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y2
-	VADDPD       Y12, Y1, Y1
-	VADDPD       Y2, Y5, Y2
-	VADDPD       Y2, Y1, Y1
-	VADDPD       Y1, Y6, Y1
-	VMOVSD       X3, 16(CX)
-	VMOVSD       X1, 24(CX)
-	MOVQ         qStride+24(FP), DX
-	ADDQ         DX, q+16(FP)
-	MOVQ         stride+40(FP), DX
-	ADDQ         DX, x+32(FP)
-	ADDQ         $0x08, max+64(FP)
-	ADDQ         $0x08, negLogSum+72(FP)
-	ADDQ         $0x20, CX
-	DECQ         rows+56(FP)
-	JNZ          row
+	VADDPD       Y11, Y5, Y3
+	VSUBPD       Y5, Y3, Y4
+	VSUBPD       Y4, Y3, Y6
+	VSUBPD       Y6, Y5, Y5
+	VSUBPD       Y4, Y11, Y4
+	VADDPD       Y4, Y5, Y4
+	VADDPD       Y1, Y3, Y5
+	VSUBPD       Y3, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y3, Y3
+	VSUBPD       Y6, Y1, Y1
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y12, Y0, Y0
+	VADDPD       Y1, Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y0, Y5, Y0
+	VMOVSD       X2, sumHi+64(FP)
+	VMOVSD       X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
@@ -5533,10 +5487,694 @@ kept:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
+// func panelWeightedLossRowsAVX2(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
 // Requires: AVX, CMOV, FMA3, MMX+
-TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
-	MOVQ         w+64(FP), AX
+TEXT ·panelWeightedLossRowsAVX2(SB), NOSPLIT, $208-88
+	MOVQ   c+0(FP), AX
+	MOVQ   first+8(FP), CX
+	LEAQ   (AX)(CX*8), AX
+	SHLQ   $0x03, qStride+40(FP)
+	SHLQ   $0x03, stride+56(FP)
+	VXORPD Y0, Y0, Y0
+	MOVQ   l+16(FP), CX
+	MOVQ   first+8(FP), DX
+	LEAQ   (CX)(DX*8), CX
+
+batch:
+	MOVQ    rows+72(FP), DX
+	MOVQ    $0x00000004, BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	SUBQ    DX, rows+72(FP)
+	MOVQ    DX, 200(SP)
+	MOVQ    AX, DX
+	MOVQ    AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Y1
+	VMOVUPD      Y1, (SP)
+	MOVQ         negLogSum+80(FP), SI
+	VBROADCASTSD (SI), Y1
+	VMOVUPD      Y1, 32(SP)
+	ADDQ         $0x08, negLogSum+80(FP)
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	MOVQ         q+32(FP), SI
+	MOVQ         x+48(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         $0x00000008, R9
+
+eight:
+	CMPQ         R8, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(SI)
+	VMOVUPD      (SI), Y5
+	VMOVUPD      (DI), Y6
+	VMOVUPD      (SP), Y7
+	VFNMADD231PD one<>+0(SB), Y6, Y7
+	VSUBPD       32(SP), Y7, Y6
+	VCMPPD       $0x04, Y0, Y5, Y7
+	VMULPD       Y6, Y5, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y5, Y9
+	VANDPD       Y9, Y7, Y5
+	VMAXPD       Y8, Y1, Y6
+	VMINPD       Y8, Y1, Y7
+	VADDPD       Y8, Y1, Y1
+	VSUBPD       Y6, Y1, Y6
+	VSUBPD       Y6, Y7, Y6
+	VADDPD       Y5, Y6, Y5
+	VADDPD       Y5, Y2, Y2
+	VMOVUPD      32(SI), Y5
+	VMOVUPD      32(DI), Y6
+	VMOVUPD      (SP), Y7
+	VFNMADD231PD one<>+0(SB), Y6, Y7
+	VSUBPD       32(SP), Y7, Y6
+	VCMPPD       $0x04, Y0, Y5, Y7
+	VMULPD       Y6, Y5, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y5, Y9
+	VANDPD       Y9, Y7, Y5
+	VMAXPD       Y8, Y3, Y6
+	VMINPD       Y8, Y3, Y7
+	VADDPD       Y8, Y3, Y3
+	VSUBPD       Y6, Y3, Y6
+	VSUBPD       Y6, Y7, Y6
+	VADDPD       Y5, Y6, Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	SUBQ         $0x08, R8
+	JMP          eight
+
+eightDone:
+	CMPQ         R8, $0x00
+	JLE          added
+	MOVQ         $0x00000004, R10
+	CMPQ         R8, R10
+	MOVQ         R8, R9
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y5
+	VMASKMOVPD   (SI), Y5, Y6
+	VBLENDVPD    Y5, Y6, Y0, Y6
+	VMASKMOVPD   (DI), Y5, Y7
+	VBLENDVPD    Y5, Y7, Y0, Y5
+	VMOVUPD      (SP), Y7
+	VFNMADD231PD one<>+0(SB), Y5, Y7
+	VSUBPD       32(SP), Y7, Y5
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VMAXPD       Y8, Y1, Y6
+	VMINPD       Y8, Y1, Y7
+	VADDPD       Y8, Y1, Y1
+	VSUBPD       Y6, Y1, Y6
+	VSUBPD       Y6, Y7, Y6
+	VADDPD       Y5, Y6, Y5
+	VADDPD       Y5, Y2, Y2
+	CMPQ         R8, $0x04
+	JLE          added
+	SUBQ         $0x04, R8
+	MOVQ         $0x00000004, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         laneMasks<>+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y5
+	VMASKMOVPD   32(SI), Y5, Y6
+	VBLENDVPD    Y5, Y6, Y0, Y6
+	VMASKMOVPD   32(DI), Y5, Y7
+	VBLENDVPD    Y5, Y7, Y0, Y5
+	VMOVUPD      (SP), Y7
+	VFNMADD231PD one<>+0(SB), Y5, Y7
+	VSUBPD       32(SP), Y7, Y5
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VMAXPD       Y8, Y3, Y6
+	VMINPD       Y8, Y3, Y7
+	VADDPD       Y8, Y3, Y3
+	VSUBPD       Y6, Y3, Y6
+	VSUBPD       Y6, Y7, Y6
+	VADDPD       Y5, Y6, Y5
+	VADDPD       Y5, Y4, Y4
+
+added:
+	VADDPD     Y3, Y1, Y5
+	VSUBPD     Y1, Y5, Y6
+	VSUBPD     Y6, Y5, Y7
+	VSUBPD     Y7, Y1, Y1
+	VSUBPD     Y6, Y3, Y3
+	VADDPD     Y3, Y1, Y1
+	VMOVUPD    Y5, 5632(BX)
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y1, Y2, Y1
+	VMOVUPD    Y1, 9728(BX)
+	MOVQ       qStride+40(FP), SI
+	ADDQ       SI, q+32(FP)
+	MOVQ       stride+56(FP), SI
+	ADDQ       SI, x+48(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       200(SP)
+	JNZ        rowsRow
+	VMOVUPD    5632(AX), Y1
+	VMOVUPD    9728(AX), Y2
+	VMOVUPD    6656(AX), Y3
+	VMOVUPD    10752(AX), Y4
+	VPERM2F128 $0x20, Y3, Y1, Y5
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VPERM2F128 $0x20, Y4, Y2, Y3
+	VPERM2F128 $0x31, Y4, Y2, Y2
+	VADDPD     Y1, Y5, Y4
+	VSUBPD     Y5, Y4, Y6
+	VSUBPD     Y6, Y4, Y7
+	VSUBPD     Y7, Y5, Y5
+	VSUBPD     Y6, Y1, Y1
+	VADDPD     Y1, Y5, Y1
+	VADDPD     Y2, Y3, Y2
+	VADDPD     Y1, Y2, Y1
+	VMOVUPD    6144(AX), Y2
+	VMOVUPD    10240(AX), Y3
+	VMOVUPD    7168(AX), Y5
+	VMOVUPD    11264(AX), Y6
+	VPERM2F128 $0x20, Y5, Y2, Y7
+	VPERM2F128 $0x31, Y5, Y2, Y2
+	VPERM2F128 $0x20, Y6, Y3, Y5
+	VPERM2F128 $0x31, Y6, Y3, Y3
+	VADDPD     Y2, Y7, Y6
+	VSUBPD     Y7, Y6, Y8
+	VSUBPD     Y8, Y6, Y9
+	VSUBPD     Y9, Y7, Y7
+	VSUBPD     Y8, Y2, Y2
+	VADDPD     Y2, Y7, Y2
+	VADDPD     Y3, Y5, Y3
+	VADDPD     Y2, Y3, Y2
+	VUNPCKLPD  Y6, Y4, Y3
+	VUNPCKHPD  Y6, Y4, Y4
+	VUNPCKLPD  Y2, Y1, Y5
+	VUNPCKHPD  Y2, Y1, Y1
+	VADDPD     Y4, Y3, Y2
+	VSUBPD     Y3, Y2, Y6
+	VSUBPD     Y6, Y2, Y7
+	VSUBPD     Y7, Y3, Y3
+	VSUBPD     Y6, Y4, Y4
+	VADDPD     Y4, Y3, Y3
+	VADDPD     Y1, Y5, Y1
+	VADDPD     Y3, Y1, Y1
+	VMOVUPD    Y2, 2048(CX)
+	VMOVUPD    Y1, 2560(CX)
+	ADDQ       $0x20, CX
+	ADDQ       $0x20, AX
+	CMPQ       rows+72(FP), $0x00
+	JNE        batch
+	VZEROUPPER
+	RET
+
+// func panelWeightedLossSumsRowsAVX2(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelWeightedLossSumsRowsAVX2(SB), NOSPLIT, $208-88
+	MOVQ   c+0(FP), AX
+	MOVQ   first+8(FP), CX
+	LEAQ   (AX)(CX*8), AX
+	SHLQ   $0x03, qStride+40(FP)
+	SHLQ   $0x03, stride+56(FP)
+	VXORPD Y0, Y0, Y0
+	MOVQ   l+16(FP), CX
+	MOVQ   first+8(FP), DX
+	LEAQ   (CX)(DX*8), CX
+
+batch:
+	MOVQ    rows+72(FP), DX
+	MOVQ    $0x00000004, BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	SUBQ    DX, rows+72(FP)
+	MOVQ    DX, 200(SP)
+	MOVQ    s+24(FP), DX
+	MOVQ    DX, 192(SP)
+	MOVQ    AX, DX
+	MOVQ    AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Y1
+	VMOVUPD      Y1, (SP)
+	MOVQ         negLogSum+80(FP), SI
+	VBROADCASTSD (SI), Y1
+	VMOVUPD      Y1, 32(SP)
+	ADDQ         $0x08, negLogSum+80(FP)
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VMOVUPD      Y4, 64(SP)
+	VMOVUPD      Y4, 128(SP)
+	VMOVUPD      Y8, 96(SP)
+	VMOVUPD      Y8, 160(SP)
+	MOVQ         q+32(FP), SI
+	MOVQ         x+48(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         $0x00000008, R9
+
+eight:
+	CMPQ         R8, $0x08
+	JLT          eightDone
+	PREFETCHT0   2048(SI)
+	VMOVUPD      (SI), Y9
+	VMOVUPD      (DI), Y10
+	VMOVUPD      (SP), Y11
+	VFNMADD231PD one<>+0(SB), Y10, Y11
+	VSUBPD       32(SP), Y11, Y10
+	VCMPPD       $0x04, Y0, Y9, Y11
+	VMULPD       Y10, Y9, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y10, Y9, Y13
+	VANDPD       Y13, Y11, Y10
+	VMAXPD       Y12, Y1, Y11
+	VMINPD       Y12, Y1, Y13
+	VADDPD       Y12, Y1, Y1
+	VSUBPD       Y11, Y1, Y11
+	VSUBPD       Y11, Y13, Y11
+	VADDPD       Y10, Y11, Y10
+	VADDPD       Y10, Y2, Y2
+	VMAXPD       Y9, Y3, Y10
+	VMINPD       Y9, Y3, Y11
+	VADDPD       Y9, Y3, Y3
+	VSUBPD       Y10, Y3, Y9
+	VSUBPD       Y9, Y11, Y9
+	VADDPD       Y9, Y4, Y4
+	VMOVUPD      32(SI), Y9
+	VMOVUPD      32(DI), Y10
+	VMOVUPD      (SP), Y11
+	VFNMADD231PD one<>+0(SB), Y10, Y11
+	VSUBPD       32(SP), Y11, Y10
+	VCMPPD       $0x04, Y0, Y9, Y11
+	VMULPD       Y10, Y9, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y10, Y9, Y13
+	VANDPD       Y13, Y11, Y10
+	VMAXPD       Y12, Y5, Y11
+	VMINPD       Y12, Y5, Y13
+	VADDPD       Y12, Y5, Y5
+	VSUBPD       Y11, Y5, Y11
+	VSUBPD       Y11, Y13, Y11
+	VADDPD       Y10, Y11, Y10
+	VADDPD       Y10, Y6, Y6
+	VMAXPD       Y9, Y7, Y10
+	VMINPD       Y9, Y7, Y11
+	VADDPD       Y9, Y7, Y7
+	VSUBPD       Y10, Y7, Y9
+	VSUBPD       Y9, Y11, Y9
+	VADDPD       Y9, Y8, Y8
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	DECQ         R9
+	JNZ          within
+	VMOVUPD      64(SP), Y9
+	VADDPD       Y4, Y9, Y10
+	VSUBPD       Y9, Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VSUBPD       Y12, Y9, Y9
+	VSUBPD       Y11, Y4, Y4
+	VADDPD       Y4, Y9, Y4
+	VMOVUPD      Y10, 64(SP)
+	VADDPD       128(SP), Y4, Y4
+	VMOVUPD      Y4, 128(SP)
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      96(SP), Y9
+	VADDPD       Y8, Y9, Y10
+	VSUBPD       Y9, Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VSUBPD       Y12, Y9, Y9
+	VSUBPD       Y11, Y8, Y8
+	VADDPD       Y8, Y9, Y8
+	VMOVUPD      Y10, 96(SP)
+	VADDPD       160(SP), Y8, Y8
+	VMOVUPD      Y8, 160(SP)
+	VXORPD       Y8, Y8, Y8
+	MOVQ         $0x00000008, R9
+
+within:
+	SUBQ $0x08, R8
+	JMP  eight
+
+eightDone:
+	CMPQ         R8, $0x00
+	JLE          added
+	MOVQ         $0x00000004, R10
+	CMPQ         R8, R10
+	MOVQ         R8, R9
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y9
+	VMASKMOVPD   (SI), Y9, Y10
+	VBLENDVPD    Y9, Y10, Y0, Y10
+	VMASKMOVPD   (DI), Y9, Y11
+	VBLENDVPD    Y9, Y11, Y0, Y9
+	VMOVUPD      (SP), Y11
+	VFNMADD231PD one<>+0(SB), Y9, Y11
+	VSUBPD       32(SP), Y11, Y9
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y9, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y9, Y10, Y13
+	VANDPD       Y13, Y11, Y9
+	VMAXPD       Y12, Y1, Y11
+	VMINPD       Y12, Y1, Y13
+	VADDPD       Y12, Y1, Y1
+	VSUBPD       Y11, Y1, Y11
+	VSUBPD       Y11, Y13, Y11
+	VADDPD       Y9, Y11, Y9
+	VADDPD       Y9, Y2, Y2
+	VMAXPD       Y10, Y3, Y9
+	VMINPD       Y10, Y3, Y11
+	VADDPD       Y10, Y3, Y3
+	VSUBPD       Y9, Y3, Y9
+	VSUBPD       Y9, Y11, Y9
+	VADDPD       Y9, Y4, Y4
+	CMPQ         R8, $0x04
+	JLE          added
+	SUBQ         $0x04, R8
+	MOVQ         $0x00000004, R9
+	CMPQ         R8, R9
+	CMOVQGT      R9, R8
+	NEGQ         R8
+	LEAQ         laneMasks<>+32(SB), R9
+	VMOVUPD      (R9)(R8*8), Y9
+	VMASKMOVPD   32(SI), Y9, Y10
+	VBLENDVPD    Y9, Y10, Y0, Y10
+	VMASKMOVPD   32(DI), Y9, Y11
+	VBLENDVPD    Y9, Y11, Y0, Y9
+	VMOVUPD      (SP), Y11
+	VFNMADD231PD one<>+0(SB), Y9, Y11
+	VSUBPD       32(SP), Y11, Y9
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y9, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y9, Y10, Y13
+	VANDPD       Y13, Y11, Y9
+	VMAXPD       Y12, Y5, Y11
+	VMINPD       Y12, Y5, Y13
+	VADDPD       Y12, Y5, Y5
+	VSUBPD       Y11, Y5, Y11
+	VSUBPD       Y11, Y13, Y11
+	VADDPD       Y9, Y11, Y9
+	VADDPD       Y9, Y6, Y6
+	VMAXPD       Y10, Y7, Y9
+	VMINPD       Y10, Y7, Y11
+	VADDPD       Y10, Y7, Y7
+	VSUBPD       Y9, Y7, Y9
+	VSUBPD       Y9, Y11, Y9
+	VADDPD       Y9, Y8, Y8
+
+added:
+	VMOVUPD      64(SP), Y9
+	VADDPD       Y4, Y9, Y10
+	VSUBPD       Y9, Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VSUBPD       Y12, Y9, Y9
+	VSUBPD       Y11, Y4, Y4
+	VADDPD       Y4, Y9, Y4
+	VMOVUPD      Y10, 64(SP)
+	VADDPD       128(SP), Y4, Y4
+	VMOVUPD      Y4, 128(SP)
+	VXORPD       Y4, Y4, Y4
+	VMOVUPD      96(SP), Y4
+	VADDPD       Y8, Y4, Y9
+	VSUBPD       Y4, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y4, Y4
+	VSUBPD       Y10, Y8, Y8
+	VADDPD       Y8, Y4, Y4
+	VMOVUPD      Y9, 96(SP)
+	VADDPD       160(SP), Y4, Y4
+	VMOVUPD      Y4, 160(SP)
+	VXORPD       Y8, Y8, Y8
+	VADDPD       Y5, Y1, Y4
+	VSUBPD       Y1, Y4, Y8
+	VSUBPD       Y8, Y4, Y9
+	VSUBPD       Y9, Y1, Y1
+	VSUBPD       Y8, Y5, Y5
+	VADDPD       Y5, Y1, Y1
+	VMOVUPD      Y4, 5632(BX)
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y1, Y2, Y1
+	VMOVUPD      Y1, 9728(BX)
+	VMAXPD       Y7, Y3, Y1
+	MOVQ         s+24(FP), SI
+	VMOVUPD      Y1, 1536(SI)
+	VMOVUPD      64(SP), Y1
+	VMOVUPD      128(SP), Y2
+	VMOVUPD      96(SP), Y4
+	VMOVUPD      160(SP), Y5
+	VADDPD       Y7, Y3, Y6
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y7, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VADDPD       Y4, Y1, Y3
+	VMOVAPD      Y1, Y8
+	VFMSUB231PD  one<>+0(SB), Y3, Y8
+	VSUBPD       Y8, Y3, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y1
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y1, Y4
+	VADDPD       Y7, Y3, Y1
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y1, Y8
+	VSUBPD       Y8, Y1, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y7, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y7, Y4, Y3
+	VADDPD       Y3, Y2, Y2
+	MOVQ         s+24(FP), SI
+	VMOVUPD      Y6, (SI)
+	VMOVUPD      Y1, 512(SI)
+	VMOVUPD      Y2, 1024(SI)
+	ADDQ         $0x40, s+24(FP)
+	MOVQ         qStride+40(FP), SI
+	ADDQ         SI, q+32(FP)
+	MOVQ         stride+56(FP), SI
+	ADDQ         SI, x+48(FP)
+	ADDQ         $0x08, DX
+	ADDQ         $0x00000200, BX
+	DECQ         200(SP)
+	JNZ          rowsRow
+	VMOVUPD      5632(AX), Y1
+	VMOVUPD      9728(AX), Y2
+	VMOVUPD      6656(AX), Y3
+	VMOVUPD      10752(AX), Y4
+	VPERM2F128   $0x20, Y3, Y1, Y5
+	VPERM2F128   $0x31, Y3, Y1, Y1
+	VPERM2F128   $0x20, Y4, Y2, Y3
+	VPERM2F128   $0x31, Y4, Y2, Y2
+	VADDPD       Y1, Y5, Y4
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y4, Y7
+	VSUBPD       Y7, Y5, Y5
+	VSUBPD       Y6, Y1, Y1
+	VADDPD       Y1, Y5, Y1
+	VADDPD       Y2, Y3, Y2
+	VADDPD       Y1, Y2, Y1
+	VMOVUPD      6144(AX), Y2
+	VMOVUPD      10240(AX), Y3
+	VMOVUPD      7168(AX), Y5
+	VMOVUPD      11264(AX), Y6
+	VPERM2F128   $0x20, Y5, Y2, Y7
+	VPERM2F128   $0x31, Y5, Y2, Y2
+	VPERM2F128   $0x20, Y6, Y3, Y5
+	VPERM2F128   $0x31, Y6, Y3, Y3
+	VADDPD       Y2, Y7, Y6
+	VSUBPD       Y7, Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VSUBPD       Y9, Y7, Y7
+	VSUBPD       Y8, Y2, Y2
+	VADDPD       Y2, Y7, Y2
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y2, Y3, Y2
+	VUNPCKLPD    Y6, Y4, Y3
+	VUNPCKHPD    Y6, Y4, Y4
+	VUNPCKLPD    Y2, Y1, Y5
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y4, Y3, Y2
+	VSUBPD       Y3, Y2, Y6
+	VSUBPD       Y6, Y2, Y7
+	VSUBPD       Y7, Y3, Y3
+	VSUBPD       Y6, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y1, Y5, Y1
+	VADDPD       Y3, Y1, Y1
+	VMOVUPD      Y2, 2048(CX)
+	VMOVUPD      Y1, 2560(CX)
+	ADDQ         $0x20, CX
+	MOVQ         192(SP), DX
+	MOVQ         DX, s+24(FP)
+	VMOVUPD      (DX), Y1
+	VMOVUPD      512(DX), Y2
+	VMOVUPD      1024(DX), Y3
+	VMOVUPD      128(DX), Y4
+	VMOVUPD      640(DX), Y5
+	VMOVUPD      1152(DX), Y6
+	VPERM2F128   $0x20, Y4, Y1, Y7
+	VPERM2F128   $0x31, Y4, Y1, Y1
+	VPERM2F128   $0x20, Y5, Y2, Y4
+	VPERM2F128   $0x31, Y5, Y2, Y2
+	VPERM2F128   $0x20, Y6, Y3, Y5
+	VPERM2F128   $0x31, Y6, Y3, Y3
+	VADDPD       Y1, Y7, Y6
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  one<>+0(SB), Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y7
+	VSUBPD       Y8, Y1, Y1
+	VFMADD231PD  one<>+0(SB), Y7, Y1
+	VADDPD       Y2, Y4, Y7
+	VMOVAPD      Y4, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y4
+	VSUBPD       Y8, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y4, Y2
+	VADDPD       Y1, Y7, Y4
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  one<>+0(SB), Y4, Y8
+	VSUBPD       Y8, Y4, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y7
+	VSUBPD       Y8, Y1, Y1
+	VFMADD231PD  one<>+0(SB), Y7, Y1
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y1, Y2, Y1
+	VADDPD       Y1, Y3, Y1
+	VMOVUPD      64(DX), Y2
+	VMOVUPD      576(DX), Y3
+	VMOVUPD      1088(DX), Y5
+	VMOVUPD      192(DX), Y7
+	VMOVUPD      704(DX), Y8
+	VMOVUPD      1216(DX), Y9
+	VPERM2F128   $0x20, Y7, Y2, Y10
+	VPERM2F128   $0x31, Y7, Y2, Y2
+	VPERM2F128   $0x20, Y8, Y3, Y7
+	VPERM2F128   $0x31, Y8, Y3, Y3
+	VPERM2F128   $0x20, Y9, Y5, Y8
+	VPERM2F128   $0x31, Y9, Y5, Y5
+	VADDPD       Y2, Y10, Y9
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  one<>+0(SB), Y9, Y11
+	VSUBPD       Y11, Y9, Y12
+	VFNMADD231PD one<>+0(SB), Y12, Y10
+	VSUBPD       Y11, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y10, Y2
+	VADDPD       Y3, Y7, Y10
+	VMOVAPD      Y7, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y12
+	VFNMADD231PD one<>+0(SB), Y12, Y7
+	VSUBPD       Y11, Y3, Y3
+	VFMADD231PD  one<>+0(SB), Y7, Y3
+	VADDPD       Y2, Y10, Y7
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  one<>+0(SB), Y7, Y11
+	VSUBPD       Y11, Y7, Y12
+	VFNMADD231PD one<>+0(SB), Y12, Y10
+	VSUBPD       Y11, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y10, Y2
+	VADDPD       Y5, Y8, Y5
+	VADDPD       Y2, Y3, Y2
+	VADDPD       Y2, Y5, Y2
+	VUNPCKLPD    Y9, Y6, Y3
+	VUNPCKHPD    Y9, Y6, Y5
+	VUNPCKLPD    Y7, Y4, Y6
+	VUNPCKHPD    Y7, Y4, Y4
+	VUNPCKLPD    Y2, Y1, Y7
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y5, Y3, Y2
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y2, Y8
+	VSUBPD       Y8, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y3, Y5
+	VADDPD       Y4, Y6, Y3
+	VMOVAPD      Y6, Y8
+	VFMSUB231PD  one<>+0(SB), Y3, Y8
+	VSUBPD       Y8, Y3, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y6
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y6, Y4
+	VADDPD       Y5, Y3, Y6
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y3, Y5
+	VADDPD       Y1, Y7, Y1
+	VADDPD       Y5, Y4, Y3
+	VADDPD       Y3, Y1, Y1
+	VMOVUPD      1536(DX), Y3
+	VMOVUPD      1664(DX), Y4
+	VPERM2F128   $0x20, Y4, Y3, Y5
+	VPERM2F128   $0x31, Y4, Y3, Y3
+	VMAXPD       Y3, Y5, Y3
+	VMOVUPD      1600(DX), Y4
+	VMOVUPD      1728(DX), Y5
+	VPERM2F128   $0x20, Y5, Y4, Y7
+	VPERM2F128   $0x31, Y5, Y4, Y4
+	VMAXPD       Y4, Y7, Y4
+	VUNPCKLPD    Y4, Y3, Y5
+	VUNPCKHPD    Y4, Y3, Y3
+	VMAXPD       Y3, Y5, Y3
+	VMOVUPD      Y3, 15360(AX)
+	VADDPD       Y1, Y6, Y1
+	VADDPD       Y1, Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VSUBPD       Y4, Y1, Y4
+	VADDPD       Y4, Y5, Y4
+	VPAND        absMask<>+0(SB), Y2, Y5
+	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
+	VPAND        absMask<>+0(SB), Y1, Y1
+	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y5, Y5
+	VBLENDVPD    Y5, Y3, Y2, Y1
+	VMOVUPD      Y1, 5632(AX)
+	VANDPD       Y4, Y5, Y1
+	VMOVUPD      Y1, 9728(AX)
+	ADDQ         $0x20, AX
+	CMPQ         rows+72(FP), $0x00
+	JNE          batch
+	VZEROUPPER
+	RET
+
+// func weightedGradientAVX2(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, first *float64, firstLow *float64, hi *float64, lo *float64, factor *float64, second float64)
+// Requires: AVX, CMOV, FMA3, MMX+
+TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-112
 	VBROADCASTSD nan<>+0(SB), Y0
 	VXORPD       Y1, Y1, Y1
 	SHLQ         $0x03, dstStride+8(FP)
@@ -5544,242 +6182,297 @@ TEXT ·weightedGradientAVX2(SB), NOSPLIT, $0-72
 	SHLQ         $0x03, qStride+40(FP)
 
 row:
-	MOVQ         dst+0(FP), CX
-	MOVQ         terms+16(FP), DX
-	MOVQ         q+32(FP), BX
-	MOVQ         n+48(FP), SI
+	MOVQ         hi+80(FP), AX
+	ADDQ         $0x08, hi+80(FP)
 	VBROADCASTSD (AX), Y2
-	VBROADCASTSD 8(AX), Y3
-	VBROADCASTSD 16(AX), Y4
-	VBROADCASTSD 24(AX), Y5
-	VBROADCASTSD 40(AX), Y6
-	VBROADCASTSD 32(AX), Y7
-	VCMPPD       $0x03, Y7, Y7, Y8
-	VMOVMSKPD    Y8, DI
-	TESTL        DI, DI
-	JZ           exactlyOne
+	MOVQ         lo+88(FP), AX
+	ADDQ         $0x08, lo+88(FP)
+	VBROADCASTSD (AX), Y3
+	VBROADCASTSD second+104(FP), Y4
+	MOVQ         first+64(FP), AX
+	ADDQ         $0x08, first+64(FP)
+	VBROADCASTSD (AX), Y5
+	MOVQ         firstLow+72(FP), AX
+	ADDQ         $0x08, firstLow+72(FP)
+	VBROADCASTSD (AX), Y6
+	VMULPD       Y4, Y2, Y7
+	VMULPD       Y4, Y3, Y4
+	MOVQ         factor+96(FP), AX
+	ADDQ         $0x08, factor+96(FP)
+	VBROADCASTSD (AX), Y8
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+16(FP), CX
+	MOVQ         q+32(FP), DX
+	MOVQ         n+48(FP), BX
+	VCMPPD       $0x00, one<>+0(SB), Y2, Y9
+	VCMPPD       $0x00, Y1, Y3, Y10
+	VANDPD       Y10, Y9, Y9
+	VMOVMSKPD    Y9, SI
+	TESTL        SI, SI
+	JNZ          exactlyOne
+	CMPQ         BX, $0x04
+	JLT          few
+	VMOVUPD      -32(CX)(BX*8), Y2
+	VMOVUPD      -32(DX)(BX*8), Y3
+	VMULPD       Y5, Y2, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y5, Y2, Y10
+	VFMADD231PD  Y6, Y2, Y10
+	VMOVAPD      Y3, Y2
+	VFMSUB231PD  Y7, Y9, Y2
+	VMULPD       Y4, Y9, Y3
+	VFMADD231PD  Y7, Y10, Y3
+	VADDPD       Y3, Y2, Y2
+	VMULPD       Y8, Y2, Y2
+	VADDPD       Y1, Y2, Y2
+	VCMPPD       $0x03, Y2, Y2, Y3
+	VBLENDVPD    Y3, Y0, Y2, Y2
+	LEAQ         -32(AX)(BX*8), SI
 
 two:
-	CMPQ        SI, $0x08
+	CMPQ        BX, $0x08
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPD     (DX), Y7
-	VMOVUPD     (BX), Y8
-	VMULPD      Y2, Y7, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y2, Y7, Y10
-	VFMADD231PD Y3, Y7, Y10
-	VMOVAPD     Y8, Y7
-	VFMSUB231PD Y4, Y9, Y7
-	VMULPD      Y5, Y9, Y8
-	VFMADD231PD Y4, Y10, Y8
-	VADDPD      Y8, Y7, Y7
-	VMULPD      Y6, Y7, Y7
-	VADDPD      Y1, Y7, Y7
-	VCMPPD      $0x03, Y7, Y7, Y8
-	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, (CX)
-	VMOVUPD     32(DX), Y7
-	VMOVUPD     32(BX), Y8
-	VMULPD      Y2, Y7, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y2, Y7, Y10
-	VFMADD231PD Y3, Y7, Y10
-	VMOVAPD     Y8, Y7
-	VFMSUB231PD Y4, Y9, Y7
-	VMULPD      Y5, Y9, Y8
-	VFMADD231PD Y4, Y10, Y8
-	VADDPD      Y8, Y7, Y7
-	VMULPD      Y6, Y7, Y7
-	VADDPD      Y1, Y7, Y7
-	VCMPPD      $0x03, Y7, Y7, Y8
-	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, 32(CX)
+	VMOVUPD     (CX), Y3
+	VMOVUPD     (DX), Y9
+	VMULPD      Y5, Y3, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y5, Y3, Y11
+	VFMADD231PD Y6, Y3, Y11
+	VMOVAPD     Y9, Y3
+	VFMSUB231PD Y7, Y10, Y3
+	VMULPD      Y4, Y10, Y9
+	VFMADD231PD Y7, Y11, Y9
+	VADDPD      Y9, Y3, Y3
+	VMULPD      Y8, Y3, Y3
+	VADDPD      Y1, Y3, Y3
+	VCMPPD      $0x03, Y3, Y3, Y9
+	VBLENDVPD   Y9, Y0, Y3, Y3
+	VMOVUPD     Y3, (AX)
+	VMOVUPD     32(CX), Y3
+	VMOVUPD     32(DX), Y9
+	VMULPD      Y5, Y3, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y5, Y3, Y11
+	VFMADD231PD Y6, Y3, Y11
+	VMOVAPD     Y9, Y3
+	VFMSUB231PD Y7, Y10, Y3
+	VMULPD      Y4, Y10, Y9
+	VFMADD231PD Y7, Y11, Y9
+	VADDPD      Y9, Y3, Y3
+	VMULPD      Y8, Y3, Y3
+	VADDPD      Y1, Y3, Y3
+	VCMPPD      $0x03, Y3, Y3, Y9
+	VBLENDVPD   Y9, Y0, Y3, Y3
+	VMOVUPD     Y3, 32(AX)
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, BX
-	SUBQ        $0x08, SI
+	SUBQ        $0x08, BX
 	JMP         two
 
 twoDone:
 one:
-	CMPQ        SI, $0x04
+	CMPQ        BX, $0x04
 	JLT         oneDone
-	VMOVUPD     (DX), Y7
-	VMOVUPD     (BX), Y8
-	VMULPD      Y2, Y7, Y9
-	VMOVAPD     Y9, Y10
-	VFMSUB231PD Y2, Y7, Y10
-	VFMADD231PD Y3, Y7, Y10
-	VMOVAPD     Y8, Y7
-	VFMSUB231PD Y4, Y9, Y7
-	VMULPD      Y5, Y9, Y8
-	VFMADD231PD Y4, Y10, Y8
-	VADDPD      Y8, Y7, Y7
-	VMULPD      Y6, Y7, Y7
-	VADDPD      Y1, Y7, Y7
-	VCMPPD      $0x03, Y7, Y7, Y8
-	VBLENDVPD   Y8, Y0, Y7, Y7
-	VMOVUPD     Y7, (CX)
+	VMOVUPD     (CX), Y3
+	VMOVUPD     (DX), Y9
+	VMULPD      Y5, Y3, Y10
+	VMOVAPD     Y10, Y11
+	VFMSUB231PD Y5, Y3, Y11
+	VFMADD231PD Y6, Y3, Y11
+	VMOVAPD     Y9, Y3
+	VFMSUB231PD Y7, Y10, Y3
+	VMULPD      Y4, Y10, Y9
+	VFMADD231PD Y7, Y11, Y9
+	VADDPD      Y9, Y3, Y3
+	VMULPD      Y8, Y3, Y3
+	VADDPD      Y1, Y3, Y3
+	VCMPPD      $0x03, Y3, Y3, Y9
+	VBLENDVPD   Y9, Y0, Y3, Y3
+	VMOVUPD     Y3, (AX)
+	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, BX
-	SUBQ        $0x04, SI
+	SUBQ        $0x04, BX
 	JMP         one
 
 oneDone:
-	TESTQ       SI, SI
-	JZ          done
-	MOVQ        $0x00000004, DI
-	CMPQ        SI, DI
-	CMOVQGT     DI, SI
-	NEGQ        SI
-	LEAQ        laneMasks<>+32(SB), DI
-	VMOVUPD     (DI)(SI*8), Y7
-	VMASKMOVPD  (DX), Y7, Y8
-	VBLENDVPD   Y7, Y8, Y1, Y8
-	VMASKMOVPD  (BX), Y7, Y9
-	VBLENDVPD   Y7, Y9, Y1, Y9
-	VMULPD      Y2, Y8, Y10
+	VMOVUPD Y2, (SI)
+	JMP     done
+
+few:
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        laneMasks<>+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y2
+	VMASKMOVPD  (CX), Y2, Y3
+	VBLENDVPD   Y2, Y3, Y1, Y3
+	VMASKMOVPD  (DX), Y2, Y9
+	VBLENDVPD   Y2, Y9, Y1, Y9
+	VMULPD      Y5, Y3, Y10
 	VMOVAPD     Y10, Y11
-	VFMSUB231PD Y2, Y8, Y11
-	VMOVAPD     Y11, Y2
-	VFMADD231PD Y3, Y8, Y2
+	VFMSUB231PD Y5, Y3, Y11
+	VMOVAPD     Y11, Y5
+	VFMADD231PD Y6, Y3, Y5
 	VMOVAPD     Y9, Y3
-	VFMSUB231PD Y4, Y10, Y3
-	VMULPD      Y5, Y10, Y5
-	VFMADD231PD Y4, Y2, Y5
-	VADDPD      Y5, Y3, Y2
-	VMULPD      Y6, Y2, Y2
-	VADDPD      Y1, Y2, Y2
-	VCMPPD      $0x03, Y2, Y2, Y3
-	VBLENDVPD   Y3, Y0, Y2, Y2
-	VMASKMOVPD  Y2, Y7, (CX)
+	VFMSUB231PD Y7, Y10, Y3
+	VMULPD      Y4, Y10, Y4
+	VFMADD231PD Y7, Y5, Y4
+	VADDPD      Y4, Y3, Y3
+	VMULPD      Y8, Y3, Y3
+	VADDPD      Y1, Y3, Y3
+	VCMPPD      $0x03, Y3, Y3, Y4
+	VBLENDVPD   Y4, Y0, Y3, Y3
+	VMASKMOVPD  Y3, Y2, (AX)
 	JMP         done
 
 exactlyOne:
-	VSUBPD Y7, Y7, Y8
+	CMPQ        BX, $0x04
+	JLT         fewOfOne
+	VMOVUPD     -32(CX)(BX*8), Y9
+	VMOVUPD     -32(DX)(BX*8), Y10
+	VMULPD      Y5, Y9, Y11
+	VMOVAPD     Y11, Y12
+	VFMSUB231PD Y5, Y9, Y12
+	VFMADD231PD Y6, Y9, Y12
+	VCMPPD      $0x04, Y2, Y10, Y9
+	VCMPPD      $0x04, Y3, Y10, Y13
+	VANDPD      Y13, Y9, Y9
+	VANDPD      Y12, Y9, Y9
+	VFMSUB231PD Y7, Y11, Y10
+	VMULPD      Y4, Y11, Y11
+	VFMADD231PD Y7, Y9, Y11
+	VADDPD      Y11, Y10, Y9
+	VMULPD      Y8, Y9, Y9
+	VADDPD      Y1, Y9, Y9
+	VCMPPD      $0x03, Y9, Y9, Y10
+	VBLENDVPD   Y10, Y0, Y9, Y9
+	LEAQ        -32(AX)(BX*8), SI
 
 twoOfOne:
-	CMPQ        SI, $0x08
+	CMPQ        BX, $0x08
 	JLT         twoOfOneDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPD     (DX), Y9
-	VMOVUPD     (BX), Y10
-	VMULPD      Y2, Y9, Y11
-	VMOVAPD     Y11, Y12
-	VFMSUB231PD Y2, Y9, Y12
-	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y7, Y10, Y9
-	VCMPPD      $0x04, Y8, Y10, Y13
-	VANDPD      Y13, Y9, Y9
-	VANDPD      Y12, Y9, Y9
-	VFMSUB231PD Y4, Y11, Y10
-	VMULPD      Y5, Y11, Y11
-	VFMADD231PD Y4, Y9, Y11
-	VADDPD      Y11, Y10, Y9
-	VMULPD      Y6, Y9, Y9
-	VADDPD      Y1, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, (CX)
-	VMOVUPD     32(DX), Y9
-	VMOVUPD     32(BX), Y10
-	VMULPD      Y2, Y9, Y11
-	VMOVAPD     Y11, Y12
-	VFMSUB231PD Y2, Y9, Y12
-	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y7, Y10, Y9
-	VCMPPD      $0x04, Y8, Y10, Y13
-	VANDPD      Y13, Y9, Y9
-	VANDPD      Y12, Y9, Y9
-	VFMSUB231PD Y4, Y11, Y10
-	VMULPD      Y5, Y11, Y11
-	VFMADD231PD Y4, Y9, Y11
-	VADDPD      Y11, Y10, Y9
-	VMULPD      Y6, Y9, Y9
-	VADDPD      Y1, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, 32(CX)
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (DX), Y11
+	VMULPD      Y5, Y10, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y5, Y10, Y13
+	VFMADD231PD Y6, Y10, Y13
+	VCMPPD      $0x04, Y2, Y11, Y10
+	VCMPPD      $0x04, Y3, Y11, Y14
+	VANDPD      Y14, Y10, Y10
+	VANDPD      Y13, Y10, Y10
+	VFMSUB231PD Y7, Y12, Y11
+	VMULPD      Y4, Y12, Y12
+	VFMADD231PD Y7, Y10, Y12
+	VADDPD      Y12, Y11, Y10
+	VMULPD      Y8, Y10, Y10
+	VADDPD      Y1, Y10, Y10
+	VCMPPD      $0x03, Y10, Y10, Y11
+	VBLENDVPD   Y11, Y0, Y10, Y10
+	VMOVUPD     Y10, (AX)
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(DX), Y11
+	VMULPD      Y5, Y10, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y5, Y10, Y13
+	VFMADD231PD Y6, Y10, Y13
+	VCMPPD      $0x04, Y2, Y11, Y10
+	VCMPPD      $0x04, Y3, Y11, Y14
+	VANDPD      Y14, Y10, Y10
+	VANDPD      Y13, Y10, Y10
+	VFMSUB231PD Y7, Y12, Y11
+	VMULPD      Y4, Y12, Y12
+	VFMADD231PD Y7, Y10, Y12
+	VADDPD      Y12, Y11, Y10
+	VMULPD      Y8, Y10, Y10
+	VADDPD      Y1, Y10, Y10
+	VCMPPD      $0x03, Y10, Y10, Y11
+	VBLENDVPD   Y11, Y0, Y10, Y10
+	VMOVUPD     Y10, 32(AX)
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, BX
-	SUBQ        $0x08, SI
+	SUBQ        $0x08, BX
 	JMP         twoOfOne
 
 twoOfOneDone:
 oneOfOne:
-	CMPQ        SI, $0x04
+	CMPQ        BX, $0x04
 	JLT         oneOfOneDone
-	VMOVUPD     (DX), Y9
-	VMOVUPD     (BX), Y10
-	VMULPD      Y2, Y9, Y11
-	VMOVAPD     Y11, Y12
-	VFMSUB231PD Y2, Y9, Y12
-	VFMADD231PD Y3, Y9, Y12
-	VCMPPD      $0x04, Y7, Y10, Y9
-	VCMPPD      $0x04, Y8, Y10, Y13
-	VANDPD      Y13, Y9, Y9
-	VANDPD      Y12, Y9, Y9
-	VFMSUB231PD Y4, Y11, Y10
-	VMULPD      Y5, Y11, Y11
-	VFMADD231PD Y4, Y9, Y11
-	VADDPD      Y11, Y10, Y9
-	VMULPD      Y6, Y9, Y9
-	VADDPD      Y1, Y9, Y9
-	VCMPPD      $0x03, Y9, Y9, Y10
-	VBLENDVPD   Y10, Y0, Y9, Y9
-	VMOVUPD     Y9, (CX)
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (DX), Y11
+	VMULPD      Y5, Y10, Y12
+	VMOVAPD     Y12, Y13
+	VFMSUB231PD Y5, Y10, Y13
+	VFMADD231PD Y6, Y10, Y13
+	VCMPPD      $0x04, Y2, Y11, Y10
+	VCMPPD      $0x04, Y3, Y11, Y14
+	VANDPD      Y14, Y10, Y10
+	VANDPD      Y13, Y10, Y10
+	VFMSUB231PD Y7, Y12, Y11
+	VMULPD      Y4, Y12, Y12
+	VFMADD231PD Y7, Y10, Y12
+	VADDPD      Y12, Y11, Y10
+	VMULPD      Y8, Y10, Y10
+	VADDPD      Y1, Y10, Y10
+	VCMPPD      $0x03, Y10, Y10, Y11
+	VBLENDVPD   Y11, Y0, Y10, Y10
+	VMOVUPD     Y10, (AX)
+	ADDQ        $0x20, AX
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, DX
-	ADDQ        $0x20, BX
-	SUBQ        $0x04, SI
+	SUBQ        $0x04, BX
 	JMP         oneOfOne
 
 oneOfOneDone:
-	TESTQ       SI, SI
-	JZ          done
-	MOVQ        $0x00000004, DI
-	CMPQ        SI, DI
-	CMOVQGT     DI, SI
-	NEGQ        SI
-	LEAQ        laneMasks<>+32(SB), DI
-	VMOVUPD     (DI)(SI*8), Y9
-	VMASKMOVPD  (DX), Y9, Y10
+	VMOVUPD Y9, (SI)
+	JMP     done
+
+fewOfOne:
+	MOVQ        $0x00000004, SI
+	CMPQ        BX, SI
+	CMOVQGT     SI, BX
+	NEGQ        BX
+	LEAQ        laneMasks<>+32(SB), SI
+	VMOVUPD     (SI)(BX*8), Y9
+	VMASKMOVPD  (CX), Y9, Y10
 	VBLENDVPD   Y9, Y10, Y1, Y10
-	VMASKMOVPD  (BX), Y9, Y11
+	VMASKMOVPD  (DX), Y9, Y11
 	VBLENDVPD   Y9, Y11, Y1, Y11
-	VMULPD      Y2, Y10, Y12
+	VMULPD      Y5, Y10, Y12
 	VMOVAPD     Y12, Y13
-	VFMSUB231PD Y2, Y10, Y13
-	VMOVAPD     Y13, Y2
-	VFMADD231PD Y3, Y10, Y2
-	VCMPPD      $0x04, Y7, Y11, Y3
-	VCMPPD      $0x04, Y8, Y11, Y7
-	VANDPD      Y7, Y3, Y3
-	VANDPD      Y2, Y3, Y2
+	VFMSUB231PD Y5, Y10, Y13
+	VMOVAPD     Y13, Y5
+	VFMADD231PD Y6, Y10, Y5
+	VCMPPD      $0x04, Y2, Y11, Y2
+	VCMPPD      $0x04, Y3, Y11, Y3
+	VANDPD      Y3, Y2, Y2
+	VANDPD      Y5, Y2, Y2
 	VMOVAPD     Y11, Y3
-	VFMSUB231PD Y4, Y12, Y3
-	VMULPD      Y5, Y12, Y5
-	VFMADD231PD Y4, Y2, Y5
-	VADDPD      Y5, Y3, Y2
-	VMULPD      Y6, Y2, Y2
+	VFMSUB231PD Y7, Y12, Y3
+	VMULPD      Y4, Y12, Y4
+	VFMADD231PD Y7, Y2, Y4
+	VADDPD      Y4, Y3, Y2
+	VMULPD      Y8, Y2, Y2
 	VADDPD      Y1, Y2, Y2
 	VCMPPD      $0x03, Y2, Y2, Y3
 	VBLENDVPD   Y3, Y0, Y2, Y2
-	VMASKMOVPD  Y2, Y9, (CX)
+	VMASKMOVPD  Y2, Y9, (AX)
 
 done:
-	MOVQ dstStride+8(FP), CX
-	ADDQ CX, dst+0(FP)
-	MOVQ termsStride+24(FP), CX
-	ADDQ CX, terms+16(FP)
-	MOVQ qStride+40(FP), CX
-	ADDQ CX, q+32(FP)
-	ADDQ $0x30, AX
+	MOVQ dstStride+8(FP), AX
+	ADDQ AX, dst+0(FP)
+	MOVQ termsStride+24(FP), AX
+	ADDQ AX, terms+16(FP)
+	MOVQ qStride+40(FP), AX
+	ADDQ AX, q+32(FP)
 	DECQ rows+56(FP)
 	JNZ  row
 	VZEROUPPER

@@ -182,29 +182,42 @@ func panelUnpackScaledAVX512(c *Panel, dst *float64, stride int, tile *float64, 
 //go:noescape
 func panelUnpackGradientAVX512(c *Panel, l *Labels, dst *float64, stride int, tile *float64, cols int, groups int)
 
-// weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries of rows > 0, and
-// the lanes joined. Where sums is nil all begin at 0.
+// weightedLossAVX512 is LaneSum.addLossGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossAVX512(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 
-// weightedLossSumsAVX512 is LossAndSum.addGo for n > 0 entries of rows > 0,
-// and the lanes joined. Where sums is nil all begin at 0.
+// weightedLossSumsAVX512 is LossAndSum.addGo for n > 0 entries, and the lanes
+// joined.
 //
 //go:noescape
-func weightedLossSumsAVX512(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 
 // coefficientSumAVX512 is CoefficientSum.addGo for n > 0 entries, and the
-// lanes joined.
+// lanes joined. Where sums is nil all begin at 0.
 //
 //go:noescape
 func coefficientSumAVX512(sums *CoefficientSum, q *float64, n int) (hi float64, lo float64)
 
-// weightedGradientAVX512 is weightedGradientsGo for n entries of rows > 0. dst
-// may be terms or q.
+// panelWeightedLossRowsAVX512 is Panel.weightedLossRowsGo without sums for n >
+// 0 entries of rows > 0.
 //
 //go:noescape
-func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
+func panelWeightedLossRowsAVX512(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+
+// panelWeightedLossSumsRowsAVX512 is Panel.weightedLossRowsGo with sums for n
+// > 0 entries of rows > 0.
+//
+//go:noescape
+func panelWeightedLossSumsRowsAVX512(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+
+// weightedGradientAVX512 is Panel.weightedGradientRowsGo for n > 0 entries of
+// rows > 0, given the fields that it reads and a second factor of the terms.
+// dst may be terms or q.
+//
+//go:noescape
+func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, first *float64, firstLow *float64, hi *float64, lo *float64, factor *float64, second float64)
 
 // areBetweenAVX512 is areBetweenGo for n > 0 entries of rows > 0.
 //

@@ -5901,41 +5901,30 @@ nextRows:
 	VZEROUPPER
 	RET
 
-// func weightedLossAVX512(sums *LaneSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+// func weightedLossAVX512(sums *LaneSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-80
+TEXT ·weightedLossAVX512(SB), NOSPLIT, $32-64
 	MOVQ         sums+0(FP), AX
 	VXORPD       Z0, Z0, Z0
 	VBROADCASTSD one<>+0(SB), Z1
-	MOVQ         to+8(FP), CX
-	SHLQ         $0x03, qStride+24(FP)
-	SHLQ         $0x03, stride+40(FP)
-
-row:
-	VXORPD  Z2, Z2, Z2
-	VXORPD  Z3, Z3, Z3
-	TESTQ   AX, AX
-	JZ      begun
-	VMOVUPD (AX), Z2
-	VMOVUPD 64(AX), Z3
-
-begun:
-	MOVQ         q+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         max+64(FP), SI
-	VBROADCASTSD (SI), Z4
-	MOVQ         negLogSum+72(FP), SI
-	VBROADCASTSD (SI), Z5
-	MOVQ         n+48(FP), SI
-	MOVQ         $0x00000008, DI
+	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
+	VMOVUPD      (AX), Z2
+	VMOVUPD      64(AX), Z3
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	VBROADCASTSD max+32(FP), Z4
+	VBROADCASTSD negLogSum+40(FP), Z5
+	MOVQ         n+24(FP), BX
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ          SI, $0x08
+	CMPQ          BX, $0x08
 	JLT           eightDone
+	PREFETCHT0    2048(CX)
 	PREFETCHT0    2048(DX)
-	PREFETCHT0    2048(BX)
-	VMOVUPD       (DX), Z6
-	VMOVUPD       (BX), Z7
+	VMOVUPD       (CX), Z6
+	VMOVUPD       (DX), Z7
 	VMOVAPD       Z4, Z8
 	VFNMADD231PD  Z1, Z7, Z8
 	VSUBPD        Z5, Z8, Z7
@@ -5953,133 +5942,110 @@ eight:
 	VADDPD        Z9, Z7, Z2
 	VADDPD        Z3, Z2, Z3
 	VMOVAPD       Z6, Z2
+	ADDQ          $0x40, CX
 	ADDQ          $0x40, DX
-	ADDQ          $0x40, BX
-	SUBQ          $0x08, SI
+	SUBQ          $0x08, BX
 	JMP           eight
 
 eightDone:
-	CMPQ          SI, $0x00
+	CMPQ          BX, $0x00
 	JLE           join
-	MOVQ          $0x000000ff, DI
-	BZHIQ         SI, DI, DI
-	KMOVB         DI, K1
+	MOVQ          $0x000000ff, SI
+	BZHIQ         BX, SI, SI
+	KMOVB         SI, K1
 	VMOVAPD       Z0, Z6
-	VMOVUPD       (DX), K1, Z6
+	VMOVUPD       (CX), K1, Z6
 	VMOVAPD       Z0, Z7
-	VMOVUPD       (BX), K1, Z7
+	VMOVUPD       (DX), K1, Z7
 	VFNMADD231PD  Z1, Z7, Z4
 	VSUBPD        Z5, Z4, Z4
 	VCMPPD        $0x04, Z0, Z6, K1
-	VMULPD.Z      Z4, Z6, K1, Z5
-	VMOVAPD       Z5, Z7
-	VFMSUB231PD.Z Z4, Z6, K1, Z7
-	VADDPD        Z5, Z2, Z4
+	VMULPD.Z      Z4, Z6, K1, Z0
+	VMOVAPD       Z0, Z5
+	VFMSUB231PD.Z Z4, Z6, K1, Z5
+	VADDPD        Z0, Z2, Z4
 	VMOVAPD       Z2, Z6
 	VFMSUB231PD   Z1, Z4, Z6
-	VSUBPD        Z6, Z4, Z8
-	VFNMADD231PD  Z1, Z8, Z2
-	VSUBPD        Z6, Z5, Z5
-	VFMADD231PD   Z1, Z2, Z5
-	VADDPD        Z7, Z5, Z2
-	VADDPD        Z3, Z2, Z3
+	VSUBPD        Z6, Z4, Z7
+	VFNMADD231PD  Z1, Z7, Z2
+	VSUBPD        Z6, Z0, Z0
+	VFMADD231PD   Z1, Z2, Z0
+	VADDPD        Z5, Z0, Z0
+	VADDPD        Z3, Z0, Z0
 	VMOVAPD       Z4, Z2
+	VMOVAPD       Z0, Z3
 
 join:
-	TESTQ   AX, AX
-	JZ      kept
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, 64(AX)
-
-kept:
-	VEXTRACTF64X4 $0x01, Z2, Y5
-	VEXTRACTF64X4 $0x01, Z3, Y6
-	VADDPD        Y5, Y2, Y4
-	VSUBPD        Y2, Y4, Y7
-	VSUBPD        Y7, Y4, Y8
-	VSUBPD        Y8, Y2, Y8
-	VSUBPD        Y7, Y5, Y2
-	VADDPD        Y2, Y8, Y8
-	VADDPD        Y6, Y3, Y2
-	VADDPD        Y8, Y2, Y2
-	VEXTRACTF128  $0x01, Y4, X3
-	VEXTRACTF128  $0x01, Y2, X5
-	VADDPD        X3, X4, X6
-	VSUBPD        X4, X6, X7
-	VSUBPD        X7, X6, X8
-	VSUBPD        X8, X4, X8
-	VSUBPD        X7, X3, X3
-	VADDPD        X3, X8, X8
-	VADDPD        X5, X2, X2
-	VADDPD        X8, X2, X2
-	VPERMILPD     $0x01, X6, X3
-	VPERMILPD     $0x01, X2, X4
-	VADDPD        X3, X6, X5
-	VSUBPD        X6, X5, X7
-	VSUBPD        X7, X5, X8
-	VSUBPD        X8, X6, X8
-	VSUBPD        X7, X3, X3
-	VADDPD        X3, X8, X8
-	VADDPD        X4, X2, X2
-	VADDPD        X8, X2, X2
-	VMOVSD        X5, (CX)
-	VMOVSD        X2, 8(CX)
-	MOVQ          qStride+24(FP), DX
-	ADDQ          DX, q+16(FP)
-	MOVQ          stride+40(FP), DX
-	ADDQ          DX, x+32(FP)
-	ADDQ          $0x08, max+64(FP)
-	ADDQ          $0x08, negLogSum+72(FP)
-	ADDQ          $0x20, CX
-	DECQ          rows+56(FP)
-	JNZ           row
+	VMOVUPD       Z2, (AX)
+	VMOVUPD       Z3, 64(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPD        Y1, Y2, Y0
+	VSUBPD        Y2, Y0, Y5
+	VSUBPD        Y5, Y0, Y6
+	VSUBPD        Y6, Y2, Y6
+	VSUBPD        Y5, Y1, Y1
+	VADDPD        Y1, Y6, Y6
+	VADDPD        Y4, Y3, Y1
+	VADDPD        Y6, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X4
+	VSUBPD        X0, X4, X5
+	VSUBPD        X5, X4, X6
+	VSUBPD        X6, X0, X6
+	VSUBPD        X5, X2, X0
+	VADDPD        X0, X6, X6
+	VADDPD        X3, X1, X0
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X4, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X4, X3
+	VSUBPD        X4, X3, X5
+	VSUBPD        X5, X3, X6
+	VSUBPD        X6, X4, X6
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X6, X6
+	VADDPD        X2, X0, X0
+	VADDPD        X6, X0, X0
+	VMOVSD        X3, hi+48(FP)
+	VMOVSD        X0, lo+56(FP)
 	VZEROUPPER
 	RET
 
-// func weightedLossSumsAVX512(sums *LossAndSum, to *RowSums, q *float64, qStride int, x *float64, stride int, n int, rows int, max *float64, negLogSum *float64)
+// func weightedLossSumsAVX512(sums *LossAndSum, q *float64, x *float64, n int, max float64, negLogSum float64) (hi float64, lo float64, sumHi float64, sumLo float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·weightedLossSumsAVX512(SB), NOSPLIT, $160-80
 	MOVQ         sums+0(FP), AX
 	VXORPD       Z0, Z0, Z0
 	VBROADCASTSD one<>+0(SB), Z1
-	MOVQ         to+8(FP), CX
-	SHLQ         $0x03, qStride+24(FP)
-	SHLQ         $0x03, stride+40(FP)
-
-row:
-	VXORPD  Z2, Z2, Z2
-	VXORPD  Z3, Z3, Z3
-	VXORPD  Z4, Z4, Z4
-	VXORPD  Z5, Z5, Z5
-	VMOVUPD Z5, 32(SP)
-	VMOVUPD Z5, 96(SP)
-	TESTQ   AX, AX
-	JZ      begun
-	VMOVUPD (AX), Z2
-	VMOVUPD 64(AX), Z3
-	VMOVUPD 128(AX), Z4
-	VMOVUPD 192(AX), Z6
-	VMOVUPD Z6, 32(SP)
-	VMOVUPD 256(AX), Z6
-	VMOVUPD Z6, 96(SP)
-
-begun:
-	MOVQ         q+16(FP), DX
-	MOVQ         x+32(FP), BX
-	MOVQ         max+64(FP), SI
-	VBROADCASTSD (SI), Z6
-	MOVQ         negLogSum+72(FP), SI
-	VBROADCASTSD (SI), Z10
-	MOVQ         n+48(FP), SI
-	MOVQ         $0x00000008, DI
+	VXORPD       Z2, Z2, Z2
+	VXORPD       Z3, Z3, Z3
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	VMOVUPD      Z5, 32(SP)
+	VMOVUPD      Z5, 96(SP)
+	VMOVUPD      (AX), Z2
+	VMOVUPD      64(AX), Z3
+	VMOVUPD      128(AX), Z4
+	VMOVUPD      192(AX), Z6
+	VMOVUPD      Z6, 32(SP)
+	VMOVUPD      256(AX), Z6
+	VMOVUPD      Z6, 96(SP)
+	MOVQ         q+8(FP), CX
+	MOVQ         x+16(FP), DX
+	VBROADCASTSD max+32(FP), Z6
+	VBROADCASTSD negLogSum+40(FP), Z10
+	MOVQ         n+24(FP), BX
+	MOVQ         $0x00000008, SI
 
 eight:
-	CMPQ          SI, $0x08
+	CMPQ          BX, $0x08
 	JLT           eightDone
+	PREFETCHT0    2048(CX)
 	PREFETCHT0    2048(DX)
-	PREFETCHT0    2048(BX)
-	VMOVUPD       (DX), Z11
-	VMOVUPD       (BX), Z12
+	VMOVUPD       (CX), Z11
+	VMOVUPD       (DX), Z12
 	VMOVAPD       Z6, Z13
 	VFNMADD231PD  Z1, Z12, Z13
 	VSUBPD        Z10, Z13, Z12
@@ -6106,9 +6072,9 @@ eight:
 	VFMADD231PD   Z1, Z4, Z11
 	VMOVAPD       Z12, Z4
 	VADDPD        Z11, Z5, Z5
+	ADDQ          $0x40, CX
 	ADDQ          $0x40, DX
-	ADDQ          $0x40, BX
-	DECQ          DI
+	DECQ          SI
 	JNZ           within
 	VMOVUPD       32(SP), Z11
 	VADDPD        Z5, Z11, Z12
@@ -6121,189 +6087,177 @@ eight:
 	VADDPD        96(SP), Z5, Z5
 	VMOVUPD       Z5, 96(SP)
 	VXORPD        Z5, Z5, Z5
-	MOVQ          $0x00000008, DI
+	MOVQ          $0x00000008, SI
 
 within:
-	SUBQ $0x08, SI
+	SUBQ $0x08, BX
 	JMP  eight
 
 eightDone:
-	CMPQ          SI, $0x00
+	CMPQ          BX, $0x00
 	JLE           join
-	MOVQ          $0x000000ff, DI
-	BZHIQ         SI, DI, DI
-	KMOVB         DI, K1
+	MOVQ          $0x000000ff, SI
+	BZHIQ         BX, SI, SI
+	KMOVB         SI, K1
 	VMOVAPD       Z0, Z11
-	VMOVUPD       (DX), K1, Z11
+	VMOVUPD       (CX), K1, Z11
 	VMOVAPD       Z0, Z12
-	VMOVUPD       (BX), K1, Z12
+	VMOVUPD       (DX), K1, Z12
 	VFNMADD231PD  Z1, Z12, Z6
 	VSUBPD        Z10, Z6, Z6
 	VCMPPD        $0x04, Z0, Z11, K1
-	VMULPD.Z      Z6, Z11, K1, Z10
-	VMOVAPD       Z10, Z12
-	VFMSUB231PD.Z Z6, Z11, K1, Z12
-	VADDPD        Z10, Z2, Z6
-	VMOVAPD       Z2, Z13
-	VFMSUB231PD   Z1, Z6, Z13
-	VSUBPD        Z13, Z6, Z14
-	VFNMADD231PD  Z1, Z14, Z2
-	VSUBPD        Z13, Z10, Z10
-	VFMADD231PD   Z1, Z2, Z10
-	VADDPD        Z12, Z10, Z2
-	VADDPD        Z3, Z2, Z3
+	VMULPD.Z      Z6, Z11, K1, Z0
+	VMOVAPD       Z0, Z10
+	VFMSUB231PD.Z Z6, Z11, K1, Z10
+	VADDPD        Z0, Z2, Z6
+	VMOVAPD       Z2, Z12
+	VFMSUB231PD   Z1, Z6, Z12
+	VSUBPD        Z12, Z6, Z13
+	VFNMADD231PD  Z1, Z13, Z2
+	VSUBPD        Z12, Z0, Z0
+	VFMADD231PD   Z1, Z2, Z0
+	VADDPD        Z10, Z0, Z0
+	VADDPD        Z3, Z0, Z0
 	VMOVAPD       Z6, Z2
-	VADDPD        Z11, Z4, Z6
-	VMOVAPD       Z4, Z10
-	VFMSUB231PD   Z1, Z6, Z10
-	VSUBPD        Z10, Z6, Z12
-	VFNMADD231PD  Z1, Z12, Z4
-	VSUBPD        Z10, Z11, Z10
-	VFMADD231PD   Z1, Z4, Z10
-	VMOVAPD       Z6, Z4
-	VADDPD        Z10, Z5, Z5
+	VMOVAPD       Z0, Z3
+	VADDPD        Z11, Z4, Z0
+	VMOVAPD       Z4, Z6
+	VFMSUB231PD   Z1, Z0, Z6
+	VSUBPD        Z6, Z0, Z10
+	VFNMADD231PD  Z1, Z10, Z4
+	VSUBPD        Z6, Z11, Z6
+	VFMADD231PD   Z1, Z4, Z6
+	VMOVAPD       Z0, Z4
+	VADDPD        Z6, Z5, Z5
 
 join:
-	VMOVUPD 32(SP), Z6
-	VADDPD  Z5, Z6, Z10
-	VSUBPD  Z6, Z10, Z11
-	VSUBPD  Z11, Z10, Z12
-	VSUBPD  Z12, Z6, Z6
-	VSUBPD  Z11, Z5, Z5
-	VADDPD  Z5, Z6, Z5
-	VMOVUPD Z10, 32(SP)
-	VADDPD  96(SP), Z5, Z5
-	VMOVUPD Z5, 96(SP)
-	VXORPD  Z5, Z5, Z5
-	TESTQ   AX, AX
-	JZ      kept
-	VMOVUPD Z2, (AX)
-	VMOVUPD Z3, 64(AX)
-	VMOVUPD Z4, 128(AX)
-	VMOVUPD 32(SP), Z5
-	VMOVUPD Z5, 192(AX)
-	VMOVUPD 96(SP), Z5
-	VMOVUPD Z5, 256(AX)
-
-kept:
-	VEXTRACTF64X4 $0x01, Z2, Y6
-	VEXTRACTF64X4 $0x01, Z3, Y10
-	VADDPD        Y6, Y2, Y5
-	VSUBPD        Y2, Y5, Y11
-	VSUBPD        Y11, Y5, Y12
-	VSUBPD        Y12, Y2, Y12
-	VSUBPD        Y11, Y6, Y2
-	VADDPD        Y2, Y12, Y12
-	VADDPD        Y10, Y3, Y2
-	VADDPD        Y12, Y2, Y2
-	VEXTRACTF128  $0x01, Y5, X3
-	VEXTRACTF128  $0x01, Y2, X6
-	VADDPD        X3, X5, X7
-	VSUBPD        X5, X7, X8
-	VSUBPD        X8, X7, X9
-	VSUBPD        X9, X5, X9
-	VSUBPD        X8, X3, X3
-	VADDPD        X3, X9, X9
-	VADDPD        X6, X2, X2
-	VADDPD        X9, X2, X2
-	VPERMILPD     $0x01, X7, X3
-	VPERMILPD     $0x01, X2, X5
-	VADDPD        X3, X7, X6
-	VSUBPD        X7, X6, X8
-	VSUBPD        X8, X6, X9
-	VSUBPD        X9, X7, X9
-	VSUBPD        X8, X3, X3
-	VADDPD        X3, X9, X9
-	VADDPD        X5, X2, X2
-	VADDPD        X9, X2, X2
-	VMOVSD        X6, (CX)
-	VMOVSD        X2, 8(CX)
-	VMOVUPD       32(SP), Z2
-	VMOVUPD       96(SP), Z3
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VEXTRACTF64X4 $0x01, Z2, Y6
-	VEXTRACTF64X4 $0x01, Z3, Y10
-	VADDPD        Y5, Y4, Y11
-	VSUBPD        Y4, Y11, Y12
-	VSUBPD        Y12, Y11, Y13
-	VSUBPD        Y13, Y4, Y4
-	VSUBPD        Y12, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VADDPD        Y6, Y2, Y5
-	VSUBPD        Y2, Y5, Y12
-	VSUBPD        Y12, Y5, Y13
-	VSUBPD        Y13, Y2, Y2
-	VSUBPD        Y12, Y6, Y6
-	VADDPD        Y6, Y2, Y2
-	VADDPD        Y4, Y5, Y6
-	VSUBPD        Y5, Y6, Y12
-	VSUBPD        Y12, Y6, Y13
-	VSUBPD        Y13, Y5, Y5
-	VSUBPD        Y12, Y4, Y4
-	VADDPD        Y4, Y5, Y4
-	VADDPD        Y10, Y3, Y3
-	VADDPD        Y4, Y2, Y2
-	VADDPD        Y2, Y3, Y2
-	VEXTRACTF128  $0x01, Y11, X7
-	VEXTRACTF128  $0x01, Y6, X8
-	VEXTRACTF128  $0x01, Y2, X9
-	VADDPD        Y7, Y11, Y3
-	VSUBPD        Y11, Y3, Y4
-	VSUBPD        Y4, Y3, Y5
-	VSUBPD        Y5, Y11, Y5
-	VSUBPD        Y4, Y7, Y4
-	VADDPD        Y4, Y5, Y4
-	VADDPD        Y8, Y6, Y5
-	VSUBPD        Y6, Y5, Y10
-	VSUBPD        Y10, Y5, Y11
-	VSUBPD        Y11, Y6, Y6
-	VSUBPD        Y10, Y8, Y10
-	VADDPD        Y10, Y6, Y6
-	VADDPD        Y4, Y5, Y10
-	VSUBPD        Y5, Y10, Y11
-	VSUBPD        Y11, Y10, Y12
-	VSUBPD        Y12, Y5, Y5
+	VMOVUPD       32(SP), Z0
+	VADDPD        Z5, Z0, Z1
+	VSUBPD        Z0, Z1, Z6
+	VSUBPD        Z6, Z1, Z10
+	VSUBPD        Z10, Z0, Z0
+	VSUBPD        Z6, Z5, Z5
+	VADDPD        Z5, Z0, Z0
+	VMOVUPD       Z1, 32(SP)
+	VADDPD        96(SP), Z0, Z0
+	VMOVUPD       Z0, 96(SP)
+	VXORPD        Z5, Z5, Z5
+	VMOVUPD       Z2, (AX)
+	VMOVUPD       Z3, 64(AX)
+	VMOVUPD       Z4, 128(AX)
+	VMOVUPD       32(SP), Z0
+	VMOVUPD       Z0, 192(AX)
+	VMOVUPD       96(SP), Z0
+	VMOVUPD       Z0, 256(AX)
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPD        Y1, Y2, Y0
+	VSUBPD        Y2, Y0, Y6
+	VSUBPD        Y6, Y0, Y10
+	VSUBPD        Y10, Y2, Y10
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y10, Y10
+	VADDPD        Y5, Y3, Y1
+	VADDPD        Y10, Y1, Y1
+	VEXTRACTF128  $0x01, Y0, X2
+	VEXTRACTF128  $0x01, Y1, X3
+	VADDPD        X2, X0, X5
+	VSUBPD        X0, X5, X6
+	VSUBPD        X6, X5, X7
+	VSUBPD        X7, X0, X7
+	VSUBPD        X6, X2, X0
+	VADDPD        X0, X7, X7
+	VADDPD        X3, X1, X0
+	VADDPD        X7, X0, X0
+	VPERMILPD     $0x01, X5, X1
+	VPERMILPD     $0x01, X0, X2
+	VADDPD        X1, X5, X3
+	VSUBPD        X5, X3, X6
+	VSUBPD        X6, X3, X7
+	VSUBPD        X7, X5, X7
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X7, X7
+	VADDPD        X2, X0, X0
+	VADDPD        X7, X0, X0
+	VMOVSD        X3, hi+48(FP)
+	VMOVSD        X0, lo+56(FP)
+	VMOVUPD       32(SP), Z0
+	VMOVUPD       96(SP), Z1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPD        Y2, Y4, Y6
+	VSUBPD        Y4, Y6, Y10
+	VSUBPD        Y10, Y6, Y11
 	VSUBPD        Y11, Y4, Y4
-	VADDPD        Y4, Y5, Y4
-	VADDPD        Y9, Y2, Y2
-	VADDPD        Y4, Y6, Y4
-	VADDPD        Y4, Y2, Y2
-	VPERMILPD     $0x01, X3, X7
-	VPERMILPD     $0x01, X10, X8
-	VPERMILPD     $0x01, X2, X9
-	VADDPD        Y7, Y3, Y4
+	VSUBPD        Y10, Y2, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y3, Y0, Y4
+	VSUBPD        Y0, Y4, Y10
+	VSUBPD        Y10, Y4, Y11
+	VSUBPD        Y11, Y0, Y0
+	VSUBPD        Y10, Y3, Y3
+	VADDPD        Y3, Y0, Y0
+	VADDPD        Y2, Y4, Y3
+	VSUBPD        Y4, Y3, Y10
+	VSUBPD        Y10, Y3, Y11
+	VSUBPD        Y11, Y4, Y4
+	VSUBPD        Y10, Y2, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y5, Y1, Y1
+	VADDPD        Y2, Y0, Y0
+	VADDPD        Y0, Y1, Y0
+	VEXTRACTF128  $0x01, Y6, X7
+	VEXTRACTF128  $0x01, Y3, X8
+	VEXTRACTF128  $0x01, Y0, X9
+	VADDPD        Y7, Y6, Y1
+	VSUBPD        Y6, Y1, Y2
+	VSUBPD        Y2, Y1, Y4
+	VSUBPD        Y4, Y6, Y4
+	VSUBPD        Y2, Y7, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y8, Y3, Y4
 	VSUBPD        Y3, Y4, Y5
 	VSUBPD        Y5, Y4, Y6
 	VSUBPD        Y6, Y3, Y3
-	VSUBPD        Y5, Y7, Y5
+	VSUBPD        Y5, Y8, Y5
 	VADDPD        Y5, Y3, Y3
-	VADDPD        Y8, Y10, Y5
-	VSUBPD        Y10, Y5, Y6
-	VSUBPD        Y6, Y5, Y11
-	VSUBPD        Y11, Y10, Y10
-	VSUBPD        Y6, Y8, Y6
-	VADDPD        Y6, Y10, Y6
-	VADDPD        Y3, Y5, Y10
-	VSUBPD        Y5, Y10, Y11
-	VSUBPD        Y11, Y10, Y12
-	VSUBPD        Y12, Y5, Y5
-	VSUBPD        Y11, Y3, Y3
-	VADDPD        Y3, Y5, Y3
-	VADDPD        Y9, Y2, Y2
-	VADDPD        Y3, Y6, Y3
-	VADDPD        Y3, Y2, Y2
-	VADDPD        Y2, Y10, Y2
-	VMOVSD        X4, 16(CX)
-	VMOVSD        X2, 24(CX)
-	MOVQ          qStride+24(FP), DX
-	ADDQ          DX, q+16(FP)
-	MOVQ          stride+40(FP), DX
-	ADDQ          DX, x+32(FP)
-	ADDQ          $0x08, max+64(FP)
-	ADDQ          $0x08, negLogSum+72(FP)
-	ADDQ          $0x20, CX
-	DECQ          rows+56(FP)
-	JNZ           row
+	VADDPD        Y2, Y4, Y5
+	VSUBPD        Y4, Y5, Y6
+	VSUBPD        Y6, Y5, Y10
+	VSUBPD        Y10, Y4, Y4
+	VSUBPD        Y6, Y2, Y2
+	VADDPD        Y2, Y4, Y2
+	VADDPD        Y9, Y0, Y0
+	VADDPD        Y2, Y3, Y2
+	VADDPD        Y2, Y0, Y0
+	VPERMILPD     $0x01, X1, X7
+	VPERMILPD     $0x01, X5, X8
+	VPERMILPD     $0x01, X0, X9
+	VADDPD        Y7, Y1, Y2
+	VSUBPD        Y1, Y2, Y3
+	VSUBPD        Y3, Y2, Y4
+	VSUBPD        Y4, Y1, Y1
+	VSUBPD        Y3, Y7, Y3
+	VADDPD        Y3, Y1, Y1
+	VADDPD        Y8, Y5, Y3
+	VSUBPD        Y5, Y3, Y4
+	VSUBPD        Y4, Y3, Y6
+	VSUBPD        Y6, Y5, Y5
+	VSUBPD        Y4, Y8, Y4
+	VADDPD        Y4, Y5, Y4
+	VADDPD        Y1, Y3, Y5
+	VSUBPD        Y3, Y5, Y6
+	VSUBPD        Y6, Y5, Y7
+	VSUBPD        Y7, Y3, Y3
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y3, Y1
+	VADDPD        Y9, Y0, Y0
+	VADDPD        Y1, Y4, Y1
+	VADDPD        Y1, Y0, Y0
+	VADDPD        Y0, Y5, Y0
+	VMOVSD        X2, sumHi+64(FP)
+	VMOVSD        X0, sumLo+72(FP)
 	VZEROUPPER
 	RET
 
@@ -6482,10 +6436,754 @@ kept:
 	VZEROUPPER
 	RET
 
-// func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, w *Weighting)
+// func panelWeightedLossRowsAVX512(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·panelWeightedLossRowsAVX512(SB), NOSPLIT, $16-88
+	MOVQ         c+0(FP), AX
+	MOVQ         first+8(FP), CX
+	LEAQ         (AX)(CX*8), AX
+	SHLQ         $0x03, qStride+40(FP)
+	SHLQ         $0x03, stride+56(FP)
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         l+16(FP), CX
+	MOVQ         first+8(FP), DX
+	LEAQ         (CX)(DX*8), CX
+
+batch:
+	MOVQ    rows+72(FP), DX
+	MOVQ    $0x00000008, BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	SUBQ    DX, rows+72(FP)
+	MOVQ    DX, 8(SP)
+	MOVQ    AX, DX
+	MOVQ    AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Z2
+	MOVQ         negLogSum+80(FP), SI
+	VBROADCASTSD (SI), Z3
+	ADDQ         $0x08, negLogSum+80(FP)
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	MOVQ         q+32(FP), SI
+	MOVQ         x+48(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         $0x00000008, R9
+
+eight:
+	CMPQ          R8, $0x08
+	JLT           eightDone
+	PREFETCHT0    2048(SI)
+	VMOVUPD       (SI), Z6
+	VMOVUPD       (DI), Z7
+	VMOVAPD       Z2, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z3, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z7, Z6, K1, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z7, Z6, K1, Z9
+	VMAXPD        Z8, Z4, Z6
+	VMINPD        Z8, Z4, Z7
+	VADDPD        Z8, Z4, Z4
+	VSUBPD        Z6, Z4, Z6
+	VSUBPD        Z6, Z7, Z6
+	VADDPD        Z9, Z6, Z6
+	VADDPD        Z6, Z5, Z5
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	SUBQ          $0x08, R8
+	JMP           eight
+
+eightDone:
+	CMPQ          R8, $0x00
+	JLE           added
+	MOVQ          $0x000000ff, R9
+	BZHIQ         R8, R9, R9
+	KMOVB         R9, K1
+	VMOVAPD       Z0, Z6
+	VMOVUPD       (SI), K1, Z6
+	VMOVAPD       Z0, Z7
+	VMOVUPD       (DI), K1, Z7
+	VFNMADD231PD  Z1, Z7, Z2
+	VSUBPD        Z3, Z2, Z2
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z2, Z6, K1, Z3
+	VMOVAPD       Z3, Z7
+	VFMSUB231PD.Z Z2, Z6, K1, Z7
+	VMAXPD        Z3, Z4, Z2
+	VMINPD        Z3, Z4, Z6
+	VADDPD        Z3, Z4, Z3
+	VSUBPD        Z2, Z3, Z2
+	VSUBPD        Z2, Z6, Z2
+	VMOVAPD       Z3, Z4
+	VADDPD        Z7, Z2, Z2
+	VADDPD        Z2, Z5, Z5
+
+added:
+	VMOVUPD    Z4, 5632(BX)
+	VMOVUPD    Z5, 9728(BX)
+	MOVQ       qStride+40(FP), SI
+	ADDQ       SI, q+32(FP)
+	MOVQ       stride+56(FP), SI
+	ADDQ       SI, x+48(FP)
+	ADDQ       $0x08, DX
+	ADDQ       $0x00000200, BX
+	DECQ       8(SP)
+	JNZ        rowsRow
+	VMOVUPD    5632(AX), Z2
+	VMOVUPD    9728(AX), Z3
+	VMOVUPD    6656(AX), Z4
+	VMOVUPD    10752(AX), Z5
+	VSHUFF64X2 $0x44, Z4, Z2, Z6
+	VSHUFF64X2 $0xee, Z4, Z2, Z2
+	VSHUFF64X2 $0x44, Z5, Z3, Z4
+	VSHUFF64X2 $0xee, Z5, Z3, Z3
+	VADDPD     Z2, Z6, Z5
+	VSUBPD     Z6, Z5, Z7
+	VSUBPD     Z7, Z5, Z8
+	VSUBPD     Z8, Z6, Z6
+	VSUBPD     Z7, Z2, Z2
+	VADDPD     Z2, Z6, Z2
+	VADDPD     Z3, Z4, Z3
+	VADDPD     Z2, Z3, Z2
+	VMOVUPD    7680(AX), Z3
+	VMOVUPD    11776(AX), Z4
+	VMOVUPD    8704(AX), Z6
+	VMOVUPD    12800(AX), Z7
+	VSHUFF64X2 $0x44, Z6, Z3, Z8
+	VSHUFF64X2 $0xee, Z6, Z3, Z3
+	VSHUFF64X2 $0x44, Z7, Z4, Z6
+	VSHUFF64X2 $0xee, Z7, Z4, Z4
+	VADDPD     Z3, Z8, Z7
+	VSUBPD     Z8, Z7, Z9
+	VSUBPD     Z9, Z7, Z10
+	VSUBPD     Z10, Z8, Z8
+	VSUBPD     Z9, Z3, Z3
+	VADDPD     Z3, Z8, Z3
+	VADDPD     Z4, Z6, Z4
+	VADDPD     Z3, Z4, Z3
+	VSHUFF64X2 $0x88, Z7, Z5, Z4
+	VSHUFF64X2 $0xdd, Z7, Z5, Z5
+	VSHUFF64X2 $0x88, Z3, Z2, Z6
+	VSHUFF64X2 $0xdd, Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z3
+	VSUBPD     Z4, Z3, Z7
+	VSUBPD     Z7, Z3, Z8
+	VSUBPD     Z8, Z4, Z4
+	VSUBPD     Z7, Z5, Z5
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z2, Z6, Z2
+	VADDPD     Z4, Z2, Z2
+	VMOVUPD    6144(AX), Z4
+	VMOVUPD    10240(AX), Z5
+	VMOVUPD    7168(AX), Z6
+	VMOVUPD    11264(AX), Z7
+	VSHUFF64X2 $0x44, Z6, Z4, Z8
+	VSHUFF64X2 $0xee, Z6, Z4, Z4
+	VSHUFF64X2 $0x44, Z7, Z5, Z6
+	VSHUFF64X2 $0xee, Z7, Z5, Z5
+	VADDPD     Z4, Z8, Z7
+	VSUBPD     Z8, Z7, Z9
+	VSUBPD     Z9, Z7, Z10
+	VSUBPD     Z10, Z8, Z8
+	VSUBPD     Z9, Z4, Z4
+	VADDPD     Z4, Z8, Z4
+	VADDPD     Z5, Z6, Z5
+	VADDPD     Z4, Z5, Z4
+	VMOVUPD    8192(AX), Z5
+	VMOVUPD    12288(AX), Z6
+	VMOVUPD    9216(AX), Z8
+	VMOVUPD    13312(AX), Z9
+	VSHUFF64X2 $0x44, Z8, Z5, Z10
+	VSHUFF64X2 $0xee, Z8, Z5, Z5
+	VSHUFF64X2 $0x44, Z9, Z6, Z8
+	VSHUFF64X2 $0xee, Z9, Z6, Z6
+	VADDPD     Z5, Z10, Z9
+	VSUBPD     Z10, Z9, Z11
+	VSUBPD     Z11, Z9, Z12
+	VSUBPD     Z12, Z10, Z10
+	VSUBPD     Z11, Z5, Z5
+	VADDPD     Z5, Z10, Z5
+	VADDPD     Z6, Z8, Z6
+	VADDPD     Z5, Z6, Z5
+	VSHUFF64X2 $0x88, Z9, Z7, Z6
+	VSHUFF64X2 $0xdd, Z9, Z7, Z7
+	VSHUFF64X2 $0x88, Z5, Z4, Z8
+	VSHUFF64X2 $0xdd, Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z5
+	VSUBPD     Z6, Z5, Z9
+	VSUBPD     Z9, Z5, Z10
+	VSUBPD     Z10, Z6, Z6
+	VSUBPD     Z9, Z7, Z7
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z4, Z8, Z4
+	VADDPD     Z6, Z4, Z4
+	VUNPCKLPD  Z5, Z3, Z6
+	VUNPCKHPD  Z5, Z3, Z3
+	VUNPCKLPD  Z4, Z2, Z5
+	VUNPCKHPD  Z4, Z2, Z2
+	VADDPD     Z3, Z6, Z4
+	VSUBPD     Z6, Z4, Z7
+	VSUBPD     Z7, Z4, Z8
+	VSUBPD     Z8, Z6, Z6
+	VSUBPD     Z7, Z3, Z3
+	VADDPD     Z3, Z6, Z3
+	VADDPD     Z2, Z5, Z2
+	VADDPD     Z3, Z2, Z2
+	VMOVUPD    Z4, 2048(CX)
+	VMOVUPD    Z2, 2560(CX)
+	ADDQ       $0x40, CX
+	ADDQ       $0x40, AX
+	CMPQ       rows+72(FP), $0x00
+	JNE        batch
+	VZEROUPPER
+	RET
+
+// func panelWeightedLossSumsRowsAVX512(c *Panel, first int, l *Labels, s *RowLanes, q *float64, qStride int, x *float64, stride int, n int, rows int, negLogSum *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·panelWeightedLossSumsRowsAVX512(SB), NOSPLIT, $16-88
+	MOVQ         c+0(FP), AX
+	MOVQ         first+8(FP), CX
+	LEAQ         (AX)(CX*8), AX
+	SHLQ         $0x03, qStride+40(FP)
+	SHLQ         $0x03, stride+56(FP)
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         l+16(FP), CX
+	MOVQ         first+8(FP), DX
+	LEAQ         (CX)(DX*8), CX
+
+batch:
+	MOVQ    rows+72(FP), DX
+	MOVQ    $0x00000008, BX
+	CMPQ    DX, BX
+	CMOVQGT BX, DX
+	SUBQ    DX, rows+72(FP)
+	MOVQ    DX, 8(SP)
+	MOVQ    s+24(FP), DX
+	MOVQ    DX, (SP)
+	MOVQ    AX, DX
+	MOVQ    AX, BX
+
+rowsRow:
+	VBROADCASTSD (DX), Z2
+	MOVQ         negLogSum+80(FP), SI
+	VBROADCASTSD (SI), Z3
+	ADDQ         $0x08, negLogSum+80(FP)
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z6, Z6, Z6
+	VXORPD       Z7, Z7, Z7
+	VXORPD       Z8, Z8, Z8
+	VXORPD       Z9, Z9, Z9
+	MOVQ         q+32(FP), SI
+	MOVQ         x+48(FP), DI
+	MOVQ         n+64(FP), R8
+	MOVQ         $0x00000008, R9
+
+eight:
+	CMPQ          R8, $0x08
+	JLT           eightDone
+	PREFETCHT0    2048(SI)
+	VMOVUPD       (SI), Z10
+	VMOVUPD       (DI), Z11
+	VMOVAPD       Z2, Z12
+	VFNMADD231PD  Z1, Z11, Z12
+	VSUBPD        Z3, Z12, Z11
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z11, Z10, K1, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z11, Z10, K1, Z13
+	VMAXPD        Z12, Z4, Z11
+	VMINPD        Z12, Z4, Z14
+	VADDPD        Z12, Z4, Z4
+	VSUBPD        Z11, Z4, Z11
+	VSUBPD        Z11, Z14, Z11
+	VADDPD        Z13, Z11, Z11
+	VADDPD        Z11, Z5, Z5
+	VMAXPD        Z10, Z6, Z11
+	VMINPD        Z10, Z6, Z12
+	VADDPD        Z10, Z6, Z6
+	VSUBPD        Z11, Z6, Z10
+	VSUBPD        Z10, Z12, Z10
+	VADDPD        Z10, Z7, Z7
+	ADDQ          $0x40, SI
+	ADDQ          $0x40, DI
+	DECQ          R9
+	JNZ           within
+	VADDPD        Z7, Z8, Z10
+	VSUBPD        Z8, Z10, Z11
+	VSUBPD        Z11, Z10, Z12
+	VSUBPD        Z12, Z8, Z8
+	VSUBPD        Z11, Z7, Z7
+	VADDPD        Z7, Z8, Z7
+	VMOVAPD       Z10, Z8
+	VADDPD        Z7, Z9, Z9
+	VXORPD        Z7, Z7, Z7
+	MOVQ          $0x00000008, R9
+
+within:
+	SUBQ $0x08, R8
+	JMP  eight
+
+eightDone:
+	CMPQ          R8, $0x00
+	JLE           added
+	MOVQ          $0x000000ff, R9
+	BZHIQ         R8, R9, R9
+	KMOVB         R9, K1
+	VMOVAPD       Z0, Z10
+	VMOVUPD       (SI), K1, Z10
+	VMOVAPD       Z0, Z11
+	VMOVUPD       (DI), K1, Z11
+	VFNMADD231PD  Z1, Z11, Z2
+	VSUBPD        Z3, Z2, Z2
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z2, Z10, K1, Z3
+	VMOVAPD       Z3, Z11
+	VFMSUB231PD.Z Z2, Z10, K1, Z11
+	VMAXPD        Z3, Z4, Z2
+	VMINPD        Z3, Z4, Z12
+	VADDPD        Z3, Z4, Z3
+	VSUBPD        Z2, Z3, Z2
+	VSUBPD        Z2, Z12, Z2
+	VMOVAPD       Z3, Z4
+	VADDPD        Z11, Z2, Z2
+	VADDPD        Z2, Z5, Z5
+	VMAXPD        Z10, Z6, Z2
+	VMINPD        Z10, Z6, Z3
+	VADDPD        Z10, Z6, Z6
+	VSUBPD        Z2, Z6, Z2
+	VSUBPD        Z2, Z3, Z2
+	VADDPD        Z2, Z7, Z7
+
+added:
+	VADDPD       Z7, Z8, Z2
+	VSUBPD       Z8, Z2, Z3
+	VSUBPD       Z3, Z2, Z10
+	VSUBPD       Z10, Z8, Z8
+	VSUBPD       Z3, Z7, Z3
+	VADDPD       Z3, Z8, Z3
+	VMOVAPD      Z2, Z8
+	VADDPD       Z3, Z9, Z9
+	VXORPD       Z7, Z7, Z7
+	VMOVUPD      Z4, 5632(BX)
+	VMOVUPD      Z5, 9728(BX)
+	MOVQ         s+24(FP), SI
+	VMOVUPD      Z6, (SI)
+	VMOVUPD      Z8, 512(SI)
+	VMOVUPD      Z9, 1024(SI)
+	ADDQ         $0x40, s+24(FP)
+	MOVQ         qStride+40(FP), SI
+	ADDQ         SI, q+32(FP)
+	MOVQ         stride+56(FP), SI
+	ADDQ         SI, x+48(FP)
+	ADDQ         $0x08, DX
+	ADDQ         $0x00000200, BX
+	DECQ         8(SP)
+	JNZ          rowsRow
+	VMOVUPD      5632(AX), Z2
+	VMOVUPD      9728(AX), Z3
+	VMOVUPD      6656(AX), Z4
+	VMOVUPD      10752(AX), Z5
+	VSHUFF64X2   $0x44, Z4, Z2, Z6
+	VSHUFF64X2   $0xee, Z4, Z2, Z2
+	VSHUFF64X2   $0x44, Z5, Z3, Z4
+	VSHUFF64X2   $0xee, Z5, Z3, Z3
+	VADDPD       Z2, Z6, Z5
+	VSUBPD       Z6, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VSUBPD       Z8, Z6, Z6
+	VSUBPD       Z7, Z2, Z2
+	VADDPD       Z2, Z6, Z2
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z2, Z3, Z2
+	VMOVUPD      7680(AX), Z3
+	VMOVUPD      11776(AX), Z4
+	VMOVUPD      8704(AX), Z6
+	VMOVUPD      12800(AX), Z7
+	VSHUFF64X2   $0x44, Z6, Z3, Z8
+	VSHUFF64X2   $0xee, Z6, Z3, Z3
+	VSHUFF64X2   $0x44, Z7, Z4, Z6
+	VSHUFF64X2   $0xee, Z7, Z4, Z4
+	VADDPD       Z3, Z8, Z7
+	VSUBPD       Z8, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VSUBPD       Z10, Z8, Z8
+	VSUBPD       Z9, Z3, Z3
+	VADDPD       Z3, Z8, Z3
+	VADDPD       Z4, Z6, Z4
+	VADDPD       Z3, Z4, Z3
+	VSHUFF64X2   $0x88, Z7, Z5, Z4
+	VSHUFF64X2   $0xdd, Z7, Z5, Z5
+	VSHUFF64X2   $0x88, Z3, Z2, Z6
+	VSHUFF64X2   $0xdd, Z3, Z2, Z2
+	VADDPD       Z5, Z4, Z3
+	VSUBPD       Z4, Z3, Z7
+	VSUBPD       Z7, Z3, Z8
+	VSUBPD       Z8, Z4, Z4
+	VSUBPD       Z7, Z5, Z5
+	VADDPD       Z5, Z4, Z4
+	VADDPD       Z2, Z6, Z2
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      6144(AX), Z4
+	VMOVUPD      10240(AX), Z5
+	VMOVUPD      7168(AX), Z6
+	VMOVUPD      11264(AX), Z7
+	VSHUFF64X2   $0x44, Z6, Z4, Z8
+	VSHUFF64X2   $0xee, Z6, Z4, Z4
+	VSHUFF64X2   $0x44, Z7, Z5, Z6
+	VSHUFF64X2   $0xee, Z7, Z5, Z5
+	VADDPD       Z4, Z8, Z7
+	VSUBPD       Z8, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VSUBPD       Z10, Z8, Z8
+	VSUBPD       Z9, Z4, Z4
+	VADDPD       Z4, Z8, Z4
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z4, Z5, Z4
+	VMOVUPD      8192(AX), Z5
+	VMOVUPD      12288(AX), Z6
+	VMOVUPD      9216(AX), Z8
+	VMOVUPD      13312(AX), Z9
+	VSHUFF64X2   $0x44, Z8, Z5, Z10
+	VSHUFF64X2   $0xee, Z8, Z5, Z5
+	VSHUFF64X2   $0x44, Z9, Z6, Z8
+	VSHUFF64X2   $0xee, Z9, Z6, Z6
+	VADDPD       Z5, Z10, Z9
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z9, Z12
+	VSUBPD       Z12, Z10, Z10
+	VSUBPD       Z11, Z5, Z5
+	VADDPD       Z5, Z10, Z5
+	VADDPD       Z6, Z8, Z6
+	VADDPD       Z5, Z6, Z5
+	VSHUFF64X2   $0x88, Z9, Z7, Z6
+	VSHUFF64X2   $0xdd, Z9, Z7, Z7
+	VSHUFF64X2   $0x88, Z5, Z4, Z8
+	VSHUFF64X2   $0xdd, Z5, Z4, Z4
+	VADDPD       Z7, Z6, Z5
+	VSUBPD       Z6, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VSUBPD       Z10, Z6, Z6
+	VSUBPD       Z9, Z7, Z7
+	VADDPD       Z7, Z6, Z6
+	VADDPD       Z4, Z8, Z4
+	VADDPD       Z6, Z4, Z4
+	VUNPCKLPD    Z5, Z3, Z6
+	VUNPCKHPD    Z5, Z3, Z3
+	VUNPCKLPD    Z4, Z2, Z5
+	VUNPCKHPD    Z4, Z2, Z2
+	VADDPD       Z3, Z6, Z4
+	VSUBPD       Z6, Z4, Z7
+	VSUBPD       Z7, Z4, Z8
+	VSUBPD       Z8, Z6, Z6
+	VSUBPD       Z7, Z3, Z3
+	VADDPD       Z3, Z6, Z3
+	VADDPD       Z2, Z5, Z2
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      Z4, 2048(CX)
+	VMOVUPD      Z2, 2560(CX)
+	ADDQ         $0x40, CX
+	MOVQ         (SP), DX
+	MOVQ         DX, s+24(FP)
+	VMOVUPD      (DX), Z2
+	VMOVUPD      512(DX), Z3
+	VMOVUPD      1024(DX), Z4
+	VMOVUPD      128(DX), Z5
+	VMOVUPD      640(DX), Z6
+	VMOVUPD      1152(DX), Z7
+	VSHUFF64X2   $0x44, Z5, Z2, Z8
+	VSHUFF64X2   $0xee, Z5, Z2, Z2
+	VSHUFF64X2   $0x44, Z6, Z3, Z5
+	VSHUFF64X2   $0xee, Z6, Z3, Z3
+	VSHUFF64X2   $0x44, Z7, Z4, Z6
+	VSHUFF64X2   $0xee, Z7, Z4, Z4
+	VADDPD       Z2, Z8, Z7
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z2, Z2
+	VFMADD231PD  Z1, Z8, Z2
+	VADDPD       Z3, Z5, Z8
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z5
+	VSUBPD       Z9, Z3, Z3
+	VFMADD231PD  Z1, Z5, Z3
+	VADDPD       Z2, Z8, Z5
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z2, Z2
+	VFMADD231PD  Z1, Z8, Z2
+	VADDPD       Z4, Z6, Z4
+	VADDPD       Z2, Z3, Z2
+	VADDPD       Z2, Z4, Z2
+	VMOVUPD      256(DX), Z3
+	VMOVUPD      768(DX), Z4
+	VMOVUPD      1280(DX), Z6
+	VMOVUPD      384(DX), Z8
+	VMOVUPD      896(DX), Z9
+	VMOVUPD      1408(DX), Z10
+	VSHUFF64X2   $0x44, Z8, Z3, Z11
+	VSHUFF64X2   $0xee, Z8, Z3, Z3
+	VSHUFF64X2   $0x44, Z9, Z4, Z8
+	VSHUFF64X2   $0xee, Z9, Z4, Z4
+	VSHUFF64X2   $0x44, Z10, Z6, Z9
+	VSHUFF64X2   $0xee, Z10, Z6, Z6
+	VADDPD       Z3, Z11, Z10
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z1, Z10, Z12
+	VSUBPD       Z12, Z10, Z13
+	VFNMADD231PD Z1, Z13, Z11
+	VSUBPD       Z12, Z3, Z3
+	VFMADD231PD  Z1, Z11, Z3
+	VADDPD       Z4, Z8, Z11
+	VMOVAPD      Z8, Z12
+	VFMSUB231PD  Z1, Z11, Z12
+	VSUBPD       Z12, Z11, Z13
+	VFNMADD231PD Z1, Z13, Z8
+	VSUBPD       Z12, Z4, Z4
+	VFMADD231PD  Z1, Z8, Z4
+	VADDPD       Z3, Z11, Z8
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z1, Z8, Z12
+	VSUBPD       Z12, Z8, Z13
+	VFNMADD231PD Z1, Z13, Z11
+	VSUBPD       Z12, Z3, Z3
+	VFMADD231PD  Z1, Z11, Z3
+	VADDPD       Z6, Z9, Z6
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z3, Z6, Z3
+	VSHUFF64X2   $0x88, Z10, Z7, Z4
+	VSHUFF64X2   $0xdd, Z10, Z7, Z6
+	VSHUFF64X2   $0x88, Z8, Z5, Z7
+	VSHUFF64X2   $0xdd, Z8, Z5, Z5
+	VSHUFF64X2   $0x88, Z3, Z2, Z8
+	VSHUFF64X2   $0xdd, Z3, Z2, Z2
+	VADDPD       Z6, Z4, Z3
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z1, Z3, Z9
+	VSUBPD       Z9, Z3, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z4, Z6
+	VADDPD       Z5, Z7, Z4
+	VMOVAPD      Z7, Z9
+	VFMSUB231PD  Z1, Z4, Z9
+	VSUBPD       Z9, Z4, Z10
+	VFNMADD231PD Z1, Z10, Z7
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z7, Z5
+	VADDPD       Z6, Z4, Z7
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z4, Z6
+	VADDPD       Z2, Z8, Z2
+	VADDPD       Z6, Z5, Z4
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      64(DX), Z4
+	VMOVUPD      576(DX), Z5
+	VMOVUPD      1088(DX), Z6
+	VMOVUPD      192(DX), Z8
+	VMOVUPD      704(DX), Z9
+	VMOVUPD      1216(DX), Z10
+	VSHUFF64X2   $0x44, Z8, Z4, Z11
+	VSHUFF64X2   $0xee, Z8, Z4, Z4
+	VSHUFF64X2   $0x44, Z9, Z5, Z8
+	VSHUFF64X2   $0xee, Z9, Z5, Z5
+	VSHUFF64X2   $0x44, Z10, Z6, Z9
+	VSHUFF64X2   $0xee, Z10, Z6, Z6
+	VADDPD       Z4, Z11, Z10
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z1, Z10, Z12
+	VSUBPD       Z12, Z10, Z13
+	VFNMADD231PD Z1, Z13, Z11
+	VSUBPD       Z12, Z4, Z4
+	VFMADD231PD  Z1, Z11, Z4
+	VADDPD       Z5, Z8, Z11
+	VMOVAPD      Z8, Z12
+	VFMSUB231PD  Z1, Z11, Z12
+	VSUBPD       Z12, Z11, Z13
+	VFNMADD231PD Z1, Z13, Z8
+	VSUBPD       Z12, Z5, Z5
+	VFMADD231PD  Z1, Z8, Z5
+	VADDPD       Z4, Z11, Z8
+	VMOVAPD      Z11, Z12
+	VFMSUB231PD  Z1, Z8, Z12
+	VSUBPD       Z12, Z8, Z13
+	VFNMADD231PD Z1, Z13, Z11
+	VSUBPD       Z12, Z4, Z4
+	VFMADD231PD  Z1, Z11, Z4
+	VADDPD       Z6, Z9, Z6
+	VADDPD       Z4, Z5, Z4
+	VADDPD       Z4, Z6, Z4
+	VMOVUPD      320(DX), Z5
+	VMOVUPD      832(DX), Z6
+	VMOVUPD      1344(DX), Z9
+	VMOVUPD      448(DX), Z11
+	VMOVUPD      960(DX), Z12
+	VMOVUPD      1472(DX), Z13
+	VSHUFF64X2   $0x44, Z11, Z5, Z14
+	VSHUFF64X2   $0xee, Z11, Z5, Z5
+	VSHUFF64X2   $0x44, Z12, Z6, Z11
+	VSHUFF64X2   $0xee, Z12, Z6, Z6
+	VSHUFF64X2   $0x44, Z13, Z9, Z12
+	VSHUFF64X2   $0xee, Z13, Z9, Z9
+	VADDPD       Z5, Z14, Z13
+	VMOVAPD      Z14, Z15
+	VFMSUB231PD  Z1, Z13, Z15
+	VSUBPD       Z15, Z13, Z16
+	VFNMADD231PD Z1, Z16, Z14
+	VSUBPD       Z15, Z5, Z5
+	VFMADD231PD  Z1, Z14, Z5
+	VADDPD       Z6, Z11, Z14
+	VMOVAPD      Z11, Z15
+	VFMSUB231PD  Z1, Z14, Z15
+	VSUBPD       Z15, Z14, Z16
+	VFNMADD231PD Z1, Z16, Z11
+	VSUBPD       Z15, Z6, Z6
+	VFMADD231PD  Z1, Z11, Z6
+	VADDPD       Z5, Z14, Z11
+	VMOVAPD      Z14, Z15
+	VFMSUB231PD  Z1, Z11, Z15
+	VSUBPD       Z15, Z11, Z16
+	VFNMADD231PD Z1, Z16, Z14
+	VSUBPD       Z15, Z5, Z5
+	VFMADD231PD  Z1, Z14, Z5
+	VADDPD       Z9, Z12, Z9
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z5, Z9, Z5
+	VSHUFF64X2   $0x88, Z13, Z10, Z6
+	VSHUFF64X2   $0xdd, Z13, Z10, Z9
+	VSHUFF64X2   $0x88, Z11, Z8, Z10
+	VSHUFF64X2   $0xdd, Z11, Z8, Z8
+	VSHUFF64X2   $0x88, Z5, Z4, Z11
+	VSHUFF64X2   $0xdd, Z5, Z4, Z4
+	VADDPD       Z9, Z6, Z5
+	VMOVAPD      Z6, Z12
+	VFMSUB231PD  Z1, Z5, Z12
+	VSUBPD       Z12, Z5, Z13
+	VFNMADD231PD Z1, Z13, Z6
+	VSUBPD       Z12, Z9, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VADDPD       Z8, Z10, Z6
+	VMOVAPD      Z10, Z12
+	VFMSUB231PD  Z1, Z6, Z12
+	VSUBPD       Z12, Z6, Z13
+	VFNMADD231PD Z1, Z13, Z10
+	VSUBPD       Z12, Z8, Z8
+	VFMADD231PD  Z1, Z10, Z8
+	VADDPD       Z9, Z6, Z10
+	VMOVAPD      Z6, Z12
+	VFMSUB231PD  Z1, Z10, Z12
+	VSUBPD       Z12, Z10, Z13
+	VFNMADD231PD Z1, Z13, Z6
+	VSUBPD       Z12, Z9, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VADDPD       Z4, Z11, Z4
+	VADDPD       Z9, Z8, Z6
+	VADDPD       Z6, Z4, Z4
+	VUNPCKLPD    Z5, Z3, Z6
+	VUNPCKHPD    Z5, Z3, Z3
+	VUNPCKLPD    Z10, Z7, Z5
+	VUNPCKHPD    Z10, Z7, Z7
+	VUNPCKLPD    Z4, Z2, Z8
+	VUNPCKHPD    Z4, Z2, Z2
+	VADDPD       Z3, Z6, Z4
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z4, Z9
+	VSUBPD       Z9, Z4, Z10
+	VFNMADD231PD Z1, Z10, Z6
+	VSUBPD       Z9, Z3, Z3
+	VFMADD231PD  Z1, Z6, Z3
+	VADDPD       Z7, Z5, Z6
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z6, Z9
+	VSUBPD       Z9, Z6, Z10
+	VFNMADD231PD Z1, Z10, Z5
+	VSUBPD       Z9, Z7, Z7
+	VFMADD231PD  Z1, Z5, Z7
+	VADDPD       Z3, Z6, Z5
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VFNMADD231PD Z1, Z10, Z6
+	VSUBPD       Z9, Z3, Z3
+	VFMADD231PD  Z1, Z6, Z3
+	VADDPD       Z2, Z8, Z2
+	VADDPD       Z3, Z7, Z3
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      (DX), Z3
+	VMOVUPD      128(DX), Z6
+	VSHUFF64X2   $0x44, Z6, Z3, Z7
+	VSHUFF64X2   $0xee, Z6, Z3, Z3
+	VMAXPD       Z3, Z7, Z3
+	VMOVUPD      256(DX), Z6
+	VMOVUPD      384(DX), Z7
+	VSHUFF64X2   $0x44, Z7, Z6, Z8
+	VSHUFF64X2   $0xee, Z7, Z6, Z6
+	VMAXPD       Z6, Z8, Z6
+	VSHUFF64X2   $0x88, Z6, Z3, Z7
+	VSHUFF64X2   $0xdd, Z6, Z3, Z3
+	VMAXPD       Z3, Z7, Z3
+	VMOVUPD      64(DX), Z6
+	VMOVUPD      192(DX), Z7
+	VSHUFF64X2   $0x44, Z7, Z6, Z8
+	VSHUFF64X2   $0xee, Z7, Z6, Z6
+	VMAXPD       Z6, Z8, Z6
+	VMOVUPD      320(DX), Z7
+	VMOVUPD      448(DX), Z8
+	VSHUFF64X2   $0x44, Z8, Z7, Z9
+	VSHUFF64X2   $0xee, Z8, Z7, Z7
+	VMAXPD       Z7, Z9, Z7
+	VSHUFF64X2   $0x88, Z7, Z6, Z8
+	VSHUFF64X2   $0xdd, Z7, Z6, Z6
+	VMAXPD       Z6, Z8, Z6
+	VUNPCKLPD    Z6, Z3, Z7
+	VUNPCKHPD    Z6, Z3, Z3
+	VMAXPD       Z3, Z7, Z3
+	VMOVUPD      Z3, 15360(AX)
+	VADDPD       Z2, Z5, Z2
+	VADDPD       Z2, Z4, Z3
+	VSUBPD       Z4, Z3, Z5
+	VSUBPD       Z5, Z3, Z6
+	VSUBPD       Z6, Z4, Z6
+	VSUBPD       Z5, Z2, Z5
+	VADDPD       Z5, Z6, Z5
+	VBROADCASTSD absMask<>+0(SB), Z6
+	VPANDQ       Z6, Z4, Z6
+	VBROADCASTSD inf<>+0(SB), Z7
+	VCMPPD       $0x11, Z7, Z6, K1
+	VBROADCASTSD absMask<>+0(SB), Z6
+	VPANDQ       Z6, Z2, Z2
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z2, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z4, Z2
+	VMOVUPD      Z3, K1, Z2
+	VMOVUPD      Z2, 5632(AX)
+	VMOVAPD.Z    Z5, K1, Z2
+	VMOVUPD      Z2, 9728(AX)
+	ADDQ         $0x40, AX
+	CMPQ         rows+72(FP), $0x00
+	JNE          batch
+	VZEROUPPER
+	RET
+
+// func weightedGradientAVX512(dst *float64, dstStride int, terms *float64, termsStride int, q *float64, qStride int, n int, rows int, first *float64, firstLow *float64, hi *float64, lo *float64, factor *float64, second float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
-	MOVQ         w+64(FP), AX
+TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-112
 	VBROADCASTSD nan<>+0(SB), Z0
 	VXORPD       Z1, Z1, Z1
 	VBROADCASTSD canonicalClasses<>+0(SB), Z2
@@ -6494,236 +7192,292 @@ TEXT ·weightedGradientAVX512(SB), NOSPLIT, $0-72
 	SHLQ         $0x03, qStride+40(FP)
 
 row:
-	MOVQ         dst+0(FP), CX
-	MOVQ         terms+16(FP), DX
-	MOVQ         q+32(FP), BX
-	MOVQ         n+48(FP), SI
+	MOVQ         hi+80(FP), AX
+	ADDQ         $0x08, hi+80(FP)
 	VBROADCASTSD (AX), Z3
-	VBROADCASTSD 8(AX), Z4
-	VBROADCASTSD 16(AX), Z5
-	VBROADCASTSD 24(AX), Z6
-	VBROADCASTSD 40(AX), Z7
-	VBROADCASTSD 32(AX), Z8
-	VCMPPD       $0x03, Z8, Z8, K1
-	KMOVB        K1, DI
-	TESTL        DI, DI
-	JZ           exactlyOne
+	MOVQ         lo+88(FP), AX
+	ADDQ         $0x08, lo+88(FP)
+	VBROADCASTSD (AX), Z4
+	VBROADCASTSD second+104(FP), Z5
+	MOVQ         first+64(FP), AX
+	ADDQ         $0x08, first+64(FP)
+	VBROADCASTSD (AX), Z6
+	MOVQ         firstLow+72(FP), AX
+	ADDQ         $0x08, firstLow+72(FP)
+	VBROADCASTSD (AX), Z7
+	VMULPD       Z5, Z3, Z8
+	VMULPD       Z5, Z4, Z5
+	MOVQ         factor+96(FP), AX
+	ADDQ         $0x08, factor+96(FP)
+	VBROADCASTSD (AX), Z9
+	MOVQ         dst+0(FP), AX
+	MOVQ         terms+16(FP), CX
+	MOVQ         q+32(FP), DX
+	MOVQ         n+48(FP), BX
+	VBROADCASTSD one<>+0(SB), Z10
+	VCMPPD       $0x00, Z10, Z3, K1
+	VCMPPD       $0x00, Z1, Z4, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, SI
+	TESTL        SI, SI
+	JNZ          exactlyOne
+	CMPQ         BX, $0x08
+	JLT          few
+	VMOVUPD      -64(CX)(BX*8), Z3
+	VMOVUPD      -64(DX)(BX*8), Z4
+	VMULPD       Z6, Z3, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z6, Z3, Z11
+	VFMADD231PD  Z7, Z3, Z11
+	VMOVAPD      Z4, Z3
+	VFMSUB231PD  Z8, Z10, Z3
+	VMULPD       Z5, Z10, Z4
+	VFMADD231PD  Z8, Z11, Z4
+	VADDPD       Z4, Z3, Z3
+	VMOVAPD      Z0, Z4
+	VMULPD       Z9, Z3, Z3
+	VFIXUPIMMPD  $0x00, Z2, Z3, Z4
+	VMOVAPD      Z4, Z3
+	LEAQ         -64(AX)(BX*8), SI
 
 two:
-	CMPQ        SI, $0x10
+	CMPQ        BX, $0x10
 	JLT         twoDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
+	PREFETCHT0  2112(CX)
 	PREFETCHT0  2112(DX)
-	PREFETCHT0  2112(BX)
-	VMOVUPD     (DX), Z8
-	VMOVUPD     (BX), Z9
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD     Z10, Z11
-	VFMSUB231PD Z3, Z8, Z11
-	VFMADD231PD Z4, Z8, Z11
-	VMOVAPD     Z9, Z8
-	VFMSUB231PD Z5, Z10, Z8
-	VMULPD      Z6, Z10, Z9
-	VFMADD231PD Z5, Z11, Z9
-	VADDPD      Z9, Z8, Z8
-	VMOVAPD     Z0, Z9
-	VMULPD      Z7, Z8, Z8
-	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, (CX)
-	VMOVUPD     64(DX), Z8
-	VMOVUPD     64(BX), Z9
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD     Z10, Z11
-	VFMSUB231PD Z3, Z8, Z11
-	VFMADD231PD Z4, Z8, Z11
-	VMOVAPD     Z9, Z8
-	VFMSUB231PD Z5, Z10, Z8
-	VMULPD      Z6, Z10, Z9
-	VFMADD231PD Z5, Z11, Z9
-	VADDPD      Z9, Z8, Z8
-	VMOVAPD     Z0, Z9
-	VMULPD      Z7, Z8, Z8
-	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, 64(CX)
+	VMOVUPD     (CX), Z4
+	VMOVUPD     (DX), Z10
+	VMULPD      Z6, Z4, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z6, Z4, Z12
+	VFMADD231PD Z7, Z4, Z12
+	VMOVAPD     Z10, Z4
+	VFMSUB231PD Z8, Z11, Z4
+	VMULPD      Z5, Z11, Z10
+	VFMADD231PD Z8, Z12, Z10
+	VADDPD      Z10, Z4, Z4
+	VMOVAPD     Z0, Z10
+	VMULPD      Z9, Z4, Z4
+	VFIXUPIMMPD $0x00, Z2, Z4, Z10
+	VMOVUPD     Z10, (AX)
+	VMOVUPD     64(CX), Z4
+	VMOVUPD     64(DX), Z10
+	VMULPD      Z6, Z4, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z6, Z4, Z12
+	VFMADD231PD Z7, Z4, Z12
+	VMOVAPD     Z10, Z4
+	VFMSUB231PD Z8, Z11, Z4
+	VMULPD      Z5, Z11, Z10
+	VFMADD231PD Z8, Z12, Z10
+	VADDPD      Z10, Z4, Z4
+	VMOVAPD     Z0, Z10
+	VMULPD      Z9, Z4, Z4
+	VFIXUPIMMPD $0x00, Z2, Z4, Z10
+	VMOVUPD     Z10, 64(AX)
+	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	ADDQ        $0x00000080, BX
-	SUBQ        $0x10, SI
+	SUBQ        $0x10, BX
 	JMP         two
 
 twoDone:
 one:
-	CMPQ        SI, $0x08
+	CMPQ        BX, $0x08
 	JLT         oneDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPD     (DX), Z8
-	VMOVUPD     (BX), Z9
-	VMULPD      Z3, Z8, Z10
-	VMOVAPD     Z10, Z11
-	VFMSUB231PD Z3, Z8, Z11
-	VFMADD231PD Z4, Z8, Z11
-	VMOVAPD     Z9, Z8
-	VFMSUB231PD Z5, Z10, Z8
-	VMULPD      Z6, Z10, Z9
-	VFMADD231PD Z5, Z11, Z9
-	VADDPD      Z9, Z8, Z8
-	VMOVAPD     Z0, Z9
-	VMULPD      Z7, Z8, Z8
-	VFIXUPIMMPD $0x00, Z2, Z8, Z9
-	VMOVUPD     Z9, (CX)
+	VMOVUPD     (CX), Z4
+	VMOVUPD     (DX), Z10
+	VMULPD      Z6, Z4, Z11
+	VMOVAPD     Z11, Z12
+	VFMSUB231PD Z6, Z4, Z12
+	VFMADD231PD Z7, Z4, Z12
+	VMOVAPD     Z10, Z4
+	VFMSUB231PD Z8, Z11, Z4
+	VMULPD      Z5, Z11, Z10
+	VFMADD231PD Z8, Z12, Z10
+	VADDPD      Z10, Z4, Z4
+	VMOVAPD     Z0, Z10
+	VMULPD      Z9, Z4, Z4
+	VFIXUPIMMPD $0x00, Z2, Z4, Z10
+	VMOVUPD     Z10, (AX)
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, BX
-	SUBQ        $0x08, SI
+	SUBQ        $0x08, BX
 	JMP         one
 
 oneDone:
-	TESTQ       SI, SI
-	JZ          done
-	MOVQ        $0x000000ff, DI
-	BZHIQ       SI, DI, DI
-	KMOVB       DI, K1
-	VMOVAPD     Z1, Z8
-	VMOVUPD     (DX), K1, Z8
-	VMOVAPD     Z1, Z9
-	VMOVUPD     (BX), K1, Z9
-	VMULPD      Z3, Z8, Z10
+	VMOVUPD Z3, (SI)
+	JMP     done
+
+few:
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
+	VMOVAPD     Z1, Z3
+	VMOVUPD     (CX), K1, Z3
+	VMOVAPD     Z1, Z4
+	VMOVUPD     (DX), K1, Z4
+	VMULPD      Z6, Z3, Z10
 	VMOVAPD     Z10, Z11
-	VFMSUB231PD Z3, Z8, Z11
-	VMOVAPD     Z11, Z3
-	VFMADD231PD Z4, Z8, Z3
-	VMOVAPD     Z9, Z4
-	VFMSUB231PD Z5, Z10, Z4
-	VMULPD      Z6, Z10, Z6
-	VFMADD231PD Z5, Z3, Z6
-	VADDPD      Z6, Z4, Z3
+	VFMSUB231PD Z6, Z3, Z11
+	VMOVAPD     Z11, Z6
+	VFMADD231PD Z7, Z3, Z6
+	VMOVAPD     Z4, Z3
+	VFMSUB231PD Z8, Z10, Z3
+	VMULPD      Z5, Z10, Z4
+	VFMADD231PD Z8, Z6, Z4
+	VADDPD      Z4, Z3, Z3
 	VMOVAPD     Z0, Z4
-	VMULPD      Z7, Z3, Z3
+	VMULPD      Z9, Z3, Z3
 	VFIXUPIMMPD $0x00, Z2, Z3, Z4
-	VMOVUPD     Z4, K1, (CX)
+	VMOVUPD     Z4, K1, (AX)
 	JMP         done
 
 exactlyOne:
-	VSUBPD Z8, Z8, Z9
+	CMPQ        BX, $0x08
+	JLT         fewOfOne
+	VMOVUPD     -64(CX)(BX*8), Z10
+	VMOVUPD     -64(DX)(BX*8), Z11
+	VMULPD      Z6, Z10, Z12
+	VMOVAPD     Z12, Z13
+	VFMSUB231PD Z6, Z10, Z13
+	VFMADD231PD Z7, Z10, Z13
+	VCMPPD      $0x04, Z3, Z11, K1
+	VCMPPD      $0x04, Z4, Z11, K2
+	KANDB       K2, K1, K1
+	VMOVAPD.Z   Z13, K1, Z10
+	VFMSUB231PD Z8, Z12, Z11
+	VMULPD      Z5, Z12, Z12
+	VFMADD231PD Z8, Z10, Z12
+	VADDPD      Z12, Z11, Z10
+	VMOVAPD     Z0, Z11
+	VMULPD      Z9, Z10, Z10
+	VFIXUPIMMPD $0x00, Z2, Z10, Z11
+	VMOVAPD     Z11, Z10
+	LEAQ        -64(AX)(BX*8), SI
 
 twoOfOne:
-	CMPQ        SI, $0x10
+	CMPQ        BX, $0x10
 	JLT         twoOfOneDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
+	PREFETCHT0  2112(CX)
 	PREFETCHT0  2112(DX)
-	PREFETCHT0  2112(BX)
-	VMOVUPD     (DX), Z10
-	VMOVUPD     (BX), Z11
-	VMULPD      Z3, Z10, Z12
-	VMOVAPD     Z12, Z13
-	VFMSUB231PD Z3, Z10, Z13
-	VFMADD231PD Z4, Z10, Z13
-	VCMPPD      $0x04, Z8, Z11, K1
-	VCMPPD      $0x04, Z9, Z11, K2
+	VMOVUPD     (CX), Z11
+	VMOVUPD     (DX), Z12
+	VMULPD      Z6, Z11, Z13
+	VMOVAPD     Z13, Z14
+	VFMSUB231PD Z6, Z11, Z14
+	VFMADD231PD Z7, Z11, Z14
+	VCMPPD      $0x04, Z3, Z12, K1
+	VCMPPD      $0x04, Z4, Z12, K2
 	KANDB       K2, K1, K1
-	VMOVAPD.Z   Z13, K1, Z10
-	VFMSUB231PD Z5, Z12, Z11
-	VMULPD      Z6, Z12, Z12
-	VFMADD231PD Z5, Z10, Z12
-	VADDPD      Z12, Z11, Z10
-	VMOVAPD     Z0, Z11
-	VMULPD      Z7, Z10, Z10
-	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, (CX)
-	VMOVUPD     64(DX), Z10
-	VMOVUPD     64(BX), Z11
-	VMULPD      Z3, Z10, Z12
-	VMOVAPD     Z12, Z13
-	VFMSUB231PD Z3, Z10, Z13
-	VFMADD231PD Z4, Z10, Z13
-	VCMPPD      $0x04, Z8, Z11, K1
-	VCMPPD      $0x04, Z9, Z11, K2
+	VMOVAPD.Z   Z14, K1, Z11
+	VFMSUB231PD Z8, Z13, Z12
+	VMULPD      Z5, Z13, Z13
+	VFMADD231PD Z8, Z11, Z13
+	VADDPD      Z13, Z12, Z11
+	VMOVAPD     Z0, Z12
+	VMULPD      Z9, Z11, Z11
+	VFIXUPIMMPD $0x00, Z2, Z11, Z12
+	VMOVUPD     Z12, (AX)
+	VMOVUPD     64(CX), Z11
+	VMOVUPD     64(DX), Z12
+	VMULPD      Z6, Z11, Z13
+	VMOVAPD     Z13, Z14
+	VFMSUB231PD Z6, Z11, Z14
+	VFMADD231PD Z7, Z11, Z14
+	VCMPPD      $0x04, Z3, Z12, K1
+	VCMPPD      $0x04, Z4, Z12, K2
 	KANDB       K2, K1, K1
-	VMOVAPD.Z   Z13, K1, Z10
-	VFMSUB231PD Z5, Z12, Z11
-	VMULPD      Z6, Z12, Z12
-	VFMADD231PD Z5, Z10, Z12
-	VADDPD      Z12, Z11, Z10
-	VMOVAPD     Z0, Z11
-	VMULPD      Z7, Z10, Z10
-	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, 64(CX)
+	VMOVAPD.Z   Z14, K1, Z11
+	VFMSUB231PD Z8, Z13, Z12
+	VMULPD      Z5, Z13, Z13
+	VFMADD231PD Z8, Z11, Z13
+	VADDPD      Z13, Z12, Z11
+	VMOVAPD     Z0, Z12
+	VMULPD      Z9, Z11, Z11
+	VFIXUPIMMPD $0x00, Z2, Z11, Z12
+	VMOVUPD     Z12, 64(AX)
+	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, DX
-	ADDQ        $0x00000080, BX
-	SUBQ        $0x10, SI
+	SUBQ        $0x10, BX
 	JMP         twoOfOne
 
 twoOfOneDone:
 oneOfOne:
-	CMPQ        SI, $0x08
+	CMPQ        BX, $0x08
 	JLT         oneOfOneDone
+	PREFETCHT0  2048(CX)
 	PREFETCHT0  2048(DX)
-	PREFETCHT0  2048(BX)
-	VMOVUPD     (DX), Z10
-	VMOVUPD     (BX), Z11
-	VMULPD      Z3, Z10, Z12
-	VMOVAPD     Z12, Z13
-	VFMSUB231PD Z3, Z10, Z13
-	VFMADD231PD Z4, Z10, Z13
-	VCMPPD      $0x04, Z8, Z11, K1
-	VCMPPD      $0x04, Z9, Z11, K2
+	VMOVUPD     (CX), Z11
+	VMOVUPD     (DX), Z12
+	VMULPD      Z6, Z11, Z13
+	VMOVAPD     Z13, Z14
+	VFMSUB231PD Z6, Z11, Z14
+	VFMADD231PD Z7, Z11, Z14
+	VCMPPD      $0x04, Z3, Z12, K1
+	VCMPPD      $0x04, Z4, Z12, K2
 	KANDB       K2, K1, K1
-	VMOVAPD.Z   Z13, K1, Z10
-	VFMSUB231PD Z5, Z12, Z11
-	VMULPD      Z6, Z12, Z12
-	VFMADD231PD Z5, Z10, Z12
-	VADDPD      Z12, Z11, Z10
-	VMOVAPD     Z0, Z11
-	VMULPD      Z7, Z10, Z10
-	VFIXUPIMMPD $0x00, Z2, Z10, Z11
-	VMOVUPD     Z11, (CX)
+	VMOVAPD.Z   Z14, K1, Z11
+	VFMSUB231PD Z8, Z13, Z12
+	VMULPD      Z5, Z13, Z13
+	VFMADD231PD Z8, Z11, Z13
+	VADDPD      Z13, Z12, Z11
+	VMOVAPD     Z0, Z12
+	VMULPD      Z9, Z11, Z11
+	VFIXUPIMMPD $0x00, Z2, Z11, Z12
+	VMOVUPD     Z12, (AX)
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	ADDQ        $0x40, DX
-	ADDQ        $0x40, BX
-	SUBQ        $0x08, SI
+	SUBQ        $0x08, BX
 	JMP         oneOfOne
 
 oneOfOneDone:
-	TESTQ       SI, SI
-	JZ          done
-	MOVQ        $0x000000ff, DI
-	BZHIQ       SI, DI, DI
-	KMOVB       DI, K1
+	VMOVUPD Z10, (SI)
+	JMP     done
+
+fewOfOne:
+	MOVQ        $0x000000ff, SI
+	BZHIQ       BX, SI, SI
+	KMOVB       SI, K1
 	VMOVAPD     Z1, Z10
-	VMOVUPD     (DX), K1, Z10
+	VMOVUPD     (CX), K1, Z10
 	VMOVAPD     Z1, Z11
-	VMOVUPD     (BX), K1, Z11
-	VMULPD      Z3, Z10, Z12
+	VMOVUPD     (DX), K1, Z11
+	VMULPD      Z6, Z10, Z12
 	VMOVAPD     Z12, Z13
-	VFMSUB231PD Z3, Z10, Z13
-	VMOVAPD     Z13, Z3
-	VFMADD231PD Z4, Z10, Z3
-	VCMPPD      $0x04, Z8, Z11, K2
-	VCMPPD      $0x04, Z9, Z11, K3
+	VFMSUB231PD Z6, Z10, Z13
+	VMOVAPD     Z13, Z6
+	VFMADD231PD Z7, Z10, Z6
+	VCMPPD      $0x04, Z3, Z11, K2
+	VCMPPD      $0x04, Z4, Z11, K3
 	KANDB       K3, K2, K2
-	VMOVAPD.Z   Z3, K2, Z3
+	VMOVAPD.Z   Z6, K2, Z3
 	VMOVAPD     Z11, Z4
-	VFMSUB231PD Z5, Z12, Z4
-	VMULPD      Z6, Z12, Z6
-	VFMADD231PD Z5, Z3, Z6
-	VADDPD      Z6, Z4, Z3
+	VFMSUB231PD Z8, Z12, Z4
+	VMULPD      Z5, Z12, Z5
+	VFMADD231PD Z8, Z3, Z5
+	VADDPD      Z5, Z4, Z3
 	VMOVAPD     Z0, Z4
-	VMULPD      Z7, Z3, Z3
+	VMULPD      Z9, Z3, Z3
 	VFIXUPIMMPD $0x00, Z2, Z3, Z4
-	VMOVUPD     Z4, K1, (CX)
+	VMOVUPD     Z4, K1, (AX)
 
 done:
-	MOVQ dstStride+8(FP), CX
-	ADDQ CX, dst+0(FP)
-	MOVQ termsStride+24(FP), CX
-	ADDQ CX, terms+16(FP)
-	MOVQ qStride+40(FP), CX
-	ADDQ CX, q+32(FP)
-	ADDQ $0x30, AX
+	MOVQ dstStride+8(FP), AX
+	ADDQ AX, dst+0(FP)
+	MOVQ termsStride+24(FP), AX
+	ADDQ AX, terms+16(FP)
+	MOVQ qStride+40(FP), AX
+	ADDQ AX, q+32(FP)
 	DECQ rows+56(FP)
 	JNZ  row
 	VZEROUPPER

@@ -168,21 +168,27 @@ var kernels = []kernelRow{
 		}
 		o.panel.unpackGradient(o.labels, o.dst, o.stride, o.tile, o.cols, o.full())
 	}, finite, "", "dst", ""},
-	{"WeightedLosses", ofManyRows, func(o *operands) {
-		sums := make([]RowSums, o.rows)
-		WeightedLosses(sums, o.q, o.stride, o.x, o.stride, o.cols, o.panel.Max[o.n:], o.panel.NegLogSum[o.n:])
-		o.returnsSums(sums)
+	{"Panel.WeightedLossRows", ofManyRows, func(o *operands) {
+		var l Labels
+		o.panel.WeightedLossRows(o.n, &l, new(RowLanes), o.q, o.stride, o.x, o.stride, o.cols, o.rows, o.panel.NegLogSum[o.n:], false)
+		o.returnsSums(&l.High, &l.Low)
 	}, finite, "x q", "", ""},
-	{"WeightedLossesAndSums", ofManyRows, func(o *operands) {
-		sums := make([]RowSums, o.rows)
-		WeightedLossesAndSums(sums, o.q, o.stride, o.x, o.stride, o.cols, o.panel.Max[o.n:], o.panel.NegLogSum[o.n:])
-		o.returnsSums(sums)
+	{"Panel.WeightedLossRows with sums", ofManyRows, func(o *operands) {
+		var l Labels
+		o.panel.WeightedLossRows(o.n, &l, new(RowLanes), o.q, o.stride, o.x, o.stride, o.cols, o.rows, o.panel.NegLogSum[o.n:], true)
+		o.returnsSums(&l.High, &l.Low, &o.panel.Hi[0], &o.panel.Lo[0], &o.panel.TopLane, new([Width]float64))
 	}, finite, "x q", "", ""},
-	{"WeightedGradients", ofManyRows, func(o *operands) {
-		WeightedGradients(o.dst, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.weightings())
+	{"Panel.WeightedGradientRows", ofManyRows, func(o *operands) {
+		o.setWeightings()
+		o.panel.WeightedGradientRows(o.n, o.dst, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.rows)
 	}, finite, "x q", "dst", ""},
-	{"WeightedGradients in place of the coefficients", ofManyRows, func(o *operands) {
-		WeightedGradients(o.q, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.weightings())
+	{"Panel.WeightedGradientRows in place", ofManyRows, func(o *operands) {
+		o.setWeightings()
+		o.panel.WeightedGradientRows(o.n, o.x, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.rows)
+	}, finite, "x q", "x", ""},
+	{"Panel.WeightedGradientRows in place of the coefficients", ofManyRows, func(o *operands) {
+		o.setWeightings()
+		o.panel.WeightedGradientRows(o.n, o.q, o.stride, o.x, o.stride, o.q, o.stride, o.cols, o.rows)
 	}, finite, "x q", "q", ""},
 	{"Panel.Label", ofRows, func(o *operands) {
 		o.panel.Label(o.labels, nil, o.groups)
@@ -363,24 +369,26 @@ func (o *operands) returnsSlices(fields ...*[Width]float64) {
 	}
 }
 
-// weightings are of rows whose coefficients add up to 1, and of others.
-func (o *operands) weightings() []Weighting {
-	var w []Weighting
+// setWeightings sets what gradients of rows are made of: sums of coefficients
+// that are 1, and others.
+func (o *operands) setWeightings() {
 	for i := range o.rows {
-		f, sum := Factors{o.number, 0x1p-54 * o.number, 1}, Accumulator{3, 0x1p-54}
+		k := o.n + i
+		o.panel.Inverse[k], o.panel.InverseLow[k] = o.number, 0x1p-54*o.number
+		o.panel.setSum(k, Accumulator{3, 0x1p-54})
 		if i%2 == 1 {
-			sum = Accumulator{1, 0}
+			o.panel.setSum(k, Accumulator{1, 0})
 		}
-		w = append(w, NewWeighting(f, sum, o.panel.Factor[o.n+i]))
 	}
-	return w
 }
 
-// returnsSums returns the sums, of what is not finite whether it is.
-func (o *operands) returnsSums(sums []RowSums) {
+// returnsSums returns sums in two words of the rows, of which the second is open
+// where the first is not finite.
+func (o *operands) returnsSums(words ...*[Width]float64) {
 	o.returned = nil
-	for _, s := range sums {
-		for _, a := range []Accumulator{s.Loss, s.Sum} {
+	for i := 0; i < len(words); i += 2 {
+		for k := o.n; k < o.n+o.rows; k++ {
+			a := Accumulator{words[i][k], words[i+1][k]}
 			if !IsFinite(a.Hi) || !IsFinite(a.Lo) {
 				a = Accumulator{Hi: a.Value()}
 			}

@@ -3,6 +3,8 @@
 
 package kernel
 
+import "slices"
+
 // This file is rows of more than FewCols entries of one chunk, several to a
 // call: row i is slice first+i of a panel, its entry j is x[i*stride+j]. Alone, a
 // row takes longer to begin and to end than for a hundred entries. What is left
@@ -42,5 +44,39 @@ func (c *Panel) shiftEachRowGo(first int, dst []float64, dstStride int, x []floa
 func (c *Panel) scaleEachRowGo(first int, x []float64, stride, n, rows int) {
 	for i := range rows {
 		scaleByGo(x[i*stride:][:n], c.Factor[first+i])
+	}
+}
+
+// RowLanes are the lanes of the sums of the coefficients of rows, in three words,
+// as long as a call takes.
+// With AVX2, whose first step joins halves, top is the larger of two lanes.
+type RowLanes struct{ hi, mid, low, top [Group][Lanes]float64 }
+
+// weightedLossRowsGo sets l.High and l.Low to what WeightedLoss returns for rows
+// of n > 0 entries, with the coefficients q, which are not negative, and
+// negLogSum by row. With sums lane 0 gets what SumOf does, and TopLane is set,
+// else it and the other lanes are open.
+func (c *Panel) weightedLossRowsGo(first int, l *Labels, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
+	for i := range rows {
+		var s LossAndSum
+		q, x, k := q[i*qStride:][:n], x[i*stride:][:n], first+i
+		s.loss.addLossGo(q, x, c.Max[k], negLogSum[i])
+		l.High[k], l.Low[k] = s.loss.joined()
+		if sums {
+			s.sum.addGo(q)
+			c.TopLane[k] = slices.Max(s.sum.hi[:])
+			c.setSum(k, s.sum.Sum())
+		}
+	}
+}
+
+// weightedGradientRowsGo sets rows of dst to the gradient for the terms of rows
+// and their coefficients q, whose sums are in lane 0: c.Factor is what it is
+// multiplied by. It is what the entry gets that is the only largest one only
+// where it would be if it were not. dst may be terms or q.
+func (c *Panel) weightedGradientRowsGo(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
+	for i := range rows {
+		k := first + i
+		weightedGradientGo(dst[i*dstStride:][:n], terms[i*termsStride:][:n], q[i*qStride:][:n], NewWeighting(c.Factors(k), c.Sum(k), c.Factor[k]))
 	}
 }

@@ -40,37 +40,6 @@ func WeightedLossAndSum(q, x []float64, max, negLogSum float64) (loss, sum Accum
 	return Accumulator{hi, lo}, sumAndRest(sumHi, sumLo)
 }
 
-// A RowSums is the loss of a row and the sum of its coefficients.
-type RowSums struct{ Loss, Sum Accumulator }
-
-// weightedLossesGo sets the losses of rows to what WeightedLoss returns, for x
-// with row i at x[i*stride:].
-func weightedLossesGo(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	for i := range to {
-		var s LaneSum
-		s.addLossGo(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
-		to[i].Loss = s.Sum()
-	}
-}
-
-// WeightedLossesAndSums sets the losses and sums of rows to what
-// WeightedLossAndSum returns, for x and q with row i at x[i*stride:] and q[i*qStride:].
-func WeightedLossesAndSums(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	weightedLossesAndSums(to, q, qStride, x, stride, n, max, negLogSum)
-	for i := range to {
-		to[i].Sum = sumAndRest(to[i].Sum.Hi, to[i].Sum.Lo)
-	}
-}
-
-// weightedLossesAndSumsGo leaves it to its caller to make the sums normal.
-func weightedLossesAndSumsGo(to []RowSums, q []float64, qStride int, x []float64, stride, n int, max, negLogSum []float64) {
-	for i := range to {
-		var s LossAndSum
-		r := &to[i]
-		r.Loss.Hi, r.Loss.Lo, r.Sum.Hi, r.Sum.Lo = s.addGo(q[i*qStride:][:n], x[i*stride:][:n], max[i], negLogSum[i])
-	}
-}
-
 // DistributionLoss returns the loss of a row with coefficients whose sum is sum,
 // given what WeightedLoss makes of them for a negLogSum of 0:
 //
@@ -297,23 +266,12 @@ func (w *Weighting) Largest(term, q, complement, complementLow float64) float64 
 	return Canonical(float64((math.FMA(p, others, -own) + rest) * w.g))
 }
 
-// weightedGradientsGo sets dst[j] of each row to Weighting.entry for terms[j] and
-// the coefficient q[j]. dst may be terms or the coefficients.
-func weightedGradientsGo(dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n int, w []Weighting) {
-	for i := range w {
-		dst, terms := dst[i*dstStride:], terms[i*termsStride:]
-		for j, qj := range q[i*qStride:][:n] {
-			dst[j] = w[i].entry(terms[j], qj)
-		}
+// weightedGradientGo sets dst[j] to Weighting.entry for terms[j] and the
+// coefficient q[j]. dst may be terms or q.
+func weightedGradientGo(dst, terms, q []float64, w Weighting) {
+	for j, qj := range q {
+		dst[j] = w.entry(terms[j], qj)
 	}
-}
-
-// WeightedGradient sets dst to g·(p·Q - q) for the probabilities p of the given
-// terms, by their factors, and coefficients q, whose sum is Q. dst may be terms
-// or q.
-func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g float64) {
-	w := [1]Weighting{NewWeighting(f, sum, g)}
-	WeightedGradients(dst, len(q), terms, len(q), q, len(q), len(q), w[:])
 }
 
 // WeightedLargest returns what WeightedGradient sets the entry to that is the

@@ -147,7 +147,7 @@ func testWeightedKernels(t *testing.T, r *rand.Rand, q, x, out *fenced) {
 		sum = Accumulator{1, 0}
 	}
 	of := NewWeighting(f, sum, g)
-	weightedGradientsGo(want, n, x.x, n, q.x, n, n, []Weighting{of})
+	weightedGradientGo(want, x.x, q.x, of)
 	WeightedGradient(out.x, x.x, q.x, f, sum, g)
 	check("weightedGradient", out.x)
 	unchanged("weightedGradient")
