@@ -50,6 +50,9 @@ func (b *batch) weighted(n int) {
 	var q coefficients
 	if b.task.target != nil {
 		q.smoothed.set(&b.task.settings, &b.work.coefficients, cols, false)
+		if b.weightedAtOnce(n, &q) {
+			return
+		}
 		if several(cols) {
 			q.together = min(n, max(1, kernel.ChunkLen/cols))
 			q.smoothed.repeat(q.together)
@@ -62,6 +65,9 @@ func (b *batch) weighted(n int) {
 		}
 	} else {
 		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
+		if b.task.isDistribution() && b.task.settings.weight == nil && b.weightedAtOnce(n, &q) {
+			return
+		}
 	}
 	step := panelRows(cols)
 	for i := 0; i < n; i += step {
@@ -162,6 +168,38 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	if b.task.target != nil {
 		q.smoothed.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
 	}
+}
+
+// weightedAtOnce is labelAtOnce for rows with a coefficient for every class.
+func (b *batch) weightedAtOnce(n int, q *coefficients) bool {
+	t, w, s, cols := b.task, b.work, &b.task.settings, b.task.logits.cols
+	if !atOnce(n, cols) || s.shift != 0 || t.divisor.scaled != 0 {
+		return false
+	}
+	r := kernel.WeightedRows{
+		N: n, Cols: cols, X: kernel.Rows{Data: b.x, Stride: b.stride},
+		Soft: kernel.Rows{Data: q.soft, Stride: q.stride}, Divisor: t.divisor.value,
+	}
+	if t.target != nil {
+		r.Target, r.Classes = t.target[b.begin:][:n], ^s.ignored.first
+		r.Base, r.On, r.Weight = w.coefficients, q.smoothed.on, s.weight
+		if t.out.Data == nil {
+			r.SumKnown = true
+		} else if t.hasUniformSmoothing() {
+			r.Sum, r.SumKnown = q.smoothed.sum(), true
+		}
+	}
+	if s.sampleWeight != nil {
+		r.Sample = s.sampleWeight[b.begin:][:n]
+	}
+	if t.out.Data != nil {
+		r.Dst = kernel.Rows{Data: t.out.Data[b.begin*t.out.Stride:], Stride: t.out.Stride}
+	}
+	correct, ok := w.panel.WeightedRows(&w.labels, &w.tile, &w.coefficientTile, &w.termTile, &r)
+	if ok {
+		b.takeRows(n, correct)
+	}
+	return ok
 }
 
 // labelSums are the sums of the coefficients of labels of few classes, as far as

@@ -88,15 +88,21 @@ func (b *batch) labelAtOnce(n int) bool {
 		dst = dst[b.begin*t.out.Stride:]
 	}
 	correct, ok := w.labels.LabelRows(&w.tile, b.x, b.stride, cols, t.target[b.begin:][:n], ^s.ignored.first, s.weight, sample, t.divisor.value, dst, t.out.Stride)
-	if !ok {
-		return false
+	if ok {
+		b.takeRows(n, correct)
 	}
+	return ok
+}
+
+// takeRows takes in the losses of all n rows of the group, of which so many are
+// correct.
+func (b *batch) takeRows(n, correct int) {
 	b.correct += correct
-	w.sum.AddPanel(w.labels.Loss[:n])
-	if t.each != nil {
-		copy(t.each[b.begin:], w.labels.Loss[:n])
+	losses := b.work.labels.Loss[:n]
+	b.work.sum.AddPanel(losses)
+	if b.task.each != nil {
+		copy(b.task.each[b.begin:], losses)
 	}
-	return true
 }
 
 // takeLabels takes in what the labels of n rows from row i of the group have made

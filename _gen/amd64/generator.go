@@ -96,6 +96,7 @@ func (g *generator) kernels() {
 	g.labelKernels()
 	if g.wide {
 		g.labelFewRows()
+		g.weightedFewRows()
 	}
 	g.addLanes()
 	g.productKernels()

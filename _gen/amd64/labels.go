@@ -95,26 +95,35 @@ func (g *generator) panelWeightedLabel(distributions bool) {
 	g.eachVector(c, groups, []reg.GPVirtual{l}, func() {
 		hi, lo := g.load(of(l, "High")), g.load(of(l, "Low"))
 		if distributions {
-			sum, log := g.load(field("Hi")), g.sub(zero, g.load(field("NegLogSum")))
-			part := g.mul(sum, log)
-			low := g.fms(sum, log, part)
-			low = g.add(low, g.mul(g.load(field("Lo")), log))
-			high, rest := g.twoSum(part, hi)
-			low = g.add(rest, g.add(low, lo))
-			some := g.compare(notEqual, sum, zero)
-			hi, lo = g.choose(some, hi, high), g.choose(some, lo, low)
+			hi, lo = g.distributionLoss(field, hi, lo)
 		}
-		// Accumulator.Value.
-		lo = g.zeroUnless(g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")), lo)
-		coefficient := g.load(of(l, "Coefficient"))
-		loss := g.timesFactor(g.add(hi, lo), coefficient)
-		g.store(g.zeroUnless(g.compare(notEqual, coefficient, zero), loss), of(l, "Loss"))
+		g.store(g.weightedLossValue(hi, lo, g.load(of(l, "Coefficient"))), of(l, "Loss"))
 		ignored := g.negative(g.load(of(l, "Class")), zero)
 		g.countLabels(g.load(of(l, "Logit")), g.load(field("Max")), field("Count"), ignored, single, tied)
 	})
 	g.store(single, of(begin, "Single"))
 	g.store(tied, of(begin, "Tied"))
 	g.finish()
+}
+
+// distributionLoss is the function DistributionLoss.
+func (g *generator) distributionLoss(field func(name string) Mem, hi, lo reg.VecVirtual) (newHi, newLo reg.VecVirtual) {
+	zero := g.zero()
+	sum, log := g.load(field("Hi")), g.sub(zero, g.load(field("NegLogSum")))
+	part := g.mul(sum, log)
+	low := g.fms(sum, log, part)
+	low = g.add(low, g.mul(g.load(field("Lo")), log))
+	high, rest := g.twoSum(part, hi)
+	low = g.add(rest, g.add(low, lo))
+	some := g.compare(notEqual, sum, zero)
+	return g.choose(some, hi, high), g.choose(some, lo, low)
+}
+
+// weightedLossValue is Accumulator.Value times a coefficient, 0 where that is.
+func (g *generator) weightedLossValue(hi, lo, coefficient reg.VecVirtual) reg.VecVirtual {
+	lo = g.zeroUnless(g.compare(lessThan, g.and(lo, g.constant("absMask")), g.constant("inf")), lo)
+	loss := g.timesFactor(g.add(hi, lo), coefficient)
+	return g.zeroUnless(g.compare(notEqual, coefficient, g.zero()), loss)
 }
 
 // negative is the mask of the integers of y that are less than 0.

@@ -881,8 +881,8 @@ func (g *generator) setSum(field func(name string) Mem, sum words) {
 // sumLanes is the sum over the lanes of the slices of a vector, of n > 0 entries,
 // joined as in joinLanes. first makes a sum of the first entry of a lane, next
 // adds another to it, in place: entries are places in the tiles. Lanes that have
-// none are not joined.
-func (g *generator) sumLanes(n reg.GPVirtual, tiles []reg.GPVirtual, first func(at []Mem) []reg.VecVirtual, next func(s []reg.VecVirtual, at []Mem), join func(a, b []reg.VecVirtual) []reg.VecVirtual) []reg.VecVirtual {
+// none are not joined. name tells its labels from those of another in a kernel.
+func (g *generator) sumLanes(name string, n reg.GPVirtual, tiles []reg.GPVirtual, first func(at []Mem) []reg.VecVirtual, next func(s []reg.VecVirtual, at []Mem), join func(a, b []reg.VecVirtual) []reg.VecVirtual) []reg.VecVirtual {
 	lane := func(l int) []reg.VecVirtual {
 		left := g.GP64()
 		g.MOVQ(n, left)
@@ -893,7 +893,7 @@ func (g *generator) sumLanes(n reg.GPVirtual, tiles []reg.GPVirtual, first func(
 			at[i] = Mem{Base: p}
 		}
 		s := first(at)
-		again, done := fmt.Sprintf("lane%d", l), fmt.Sprintf("done%d", l)
+		again, done := fmt.Sprintf("lane%d%s", l, name), fmt.Sprintf("done%d%s", l, name)
 		g.SUBQ(imm(l+8), left)
 		g.JLE(LabelRef(done))
 		g.Label(again)
@@ -912,7 +912,7 @@ func (g *generator) sumLanes(n reg.GPVirtual, tiles []reg.GPVirtual, first func(
 			return lane(l)
 		}
 		s := tree(l, 2*step)
-		absent := fmt.Sprintf("no%dFor%d", l+step, l)
+		absent := fmt.Sprintf("no%dFor%d%s", l+step, l, name)
 		g.CMPQ(n, imm(l+step))
 		g.JLE(LabelRef(absent))
 		for i, v := range join(s, tree(l+step, 2*step)) {
@@ -929,21 +929,23 @@ func (g *generator) panelSumSlices() {
 	c, x, n, groups := g.param("c"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keepForSums()
-	tiles := []reg.GPVirtual{x}
-	g.eachVector(c, groups, tiles, func() {
-		s := g.sumLanes(n, tiles, func(at []Mem) []reg.VecVirtual {
-			return []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
-		}, func(s []reg.VecVirtual, at []Mem) {
-			hi, rest := g.sharedTwoSum(s[0], g.load(at[0]))
-			g.VMOVAPD(hi, s[0])
-			g.VADDPD(rest, s[1], s[1])
-		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
-			sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
-			return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
-		})
-		g.setSum(field, words{s[0], s[1], s[2]})
-	})
+	g.eachVector(c, groups, []reg.GPVirtual{x}, func() { g.setSum(field, g.sumOfSlices(x, n)) })
 	g.finish()
+}
+
+// sumOfSlices is the sum of the entries, in a tile, of the slices of a vector.
+func (g *generator) sumOfSlices(x, n reg.GPVirtual) words {
+	s := g.sumLanes("Sum", n, []reg.GPVirtual{x}, func(at []Mem) []reg.VecVirtual {
+		return []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
+	}, func(s []reg.VecVirtual, at []Mem) {
+		hi, rest := g.sharedTwoSum(s[0], g.load(at[0]))
+		g.VMOVAPD(hi, s[0])
+		g.VADDPD(rest, s[1], s[1])
+	}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
+		sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
+		return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
+	})
+	return words{s[0], s[1], s[2]}
 }
 
 func (g *generator) panelWeightedLoss() {
@@ -952,24 +954,29 @@ func (g *generator) panelWeightedLoss() {
 	c, q, x, n, groups := g.param("c"), g.param("q"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keepForSums()
-	tiles := []reg.GPVirtual{q, x}
-	g.eachVector(c, groups, tiles, func() {
-		max, negLogSum := g.load(field("Max")), g.load(field("NegLogSum"))
-		s := g.sumLanes(n, tiles, func(at []Mem) []reg.VecVirtual {
-			product, lost := g.lossTerm(g.load(at[0]), g.load(at[1]), max, negLogSum)
-			return []reg.VecVirtual{g.add(product, g.loaded("zero")), g.add(lost, g.loaded("zero"))}
-		}, func(s []reg.VecVirtual, at []Mem) {
-			hi, lo := g.addLossTerm(s[0], s[1], g.load(at[0]), g.load(at[1]), max, negLogSum)
-			g.VMOVAPD(hi, s[0])
-			g.VMOVAPD(lo, s[1])
-		}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
-			hi, rest := g.sharedTwoSum(a[0], b[0])
-			return []reg.VecVirtual{hi, g.add(g.add(a[1], b[1]), rest)}
-		})
-		g.store(s[0], field("Hi"))
-		g.store(s[1], field("Lo"))
+	g.eachVector(c, groups, []reg.GPVirtual{q, x}, func() {
+		hi, lo := g.lossOfSlices(q, x, n, g.load(field("Max")), g.load(field("NegLogSum")))
+		g.store(hi, field("Hi"))
+		g.store(lo, field("Lo"))
 	})
 	g.finish()
+}
+
+// lossOfSlices is the loss, in two words, of the slices of a vector, whose
+// coefficients and entries are in tiles.
+func (g *generator) lossOfSlices(q, x, n reg.GPVirtual, max, negLogSum reg.VecVirtual) (hi, lo reg.VecVirtual) {
+	s := g.sumLanes("Loss", n, []reg.GPVirtual{q, x}, func(at []Mem) []reg.VecVirtual {
+		product, lost := g.lossTerm(g.load(at[0]), g.load(at[1]), max, negLogSum)
+		return []reg.VecVirtual{g.add(product, g.loaded("zero")), g.add(lost, g.loaded("zero"))}
+	}, func(s []reg.VecVirtual, at []Mem) {
+		hi, lo := g.addLossTerm(s[0], s[1], g.load(at[0]), g.load(at[1]), max, negLogSum)
+		g.VMOVAPD(hi, s[0])
+		g.VMOVAPD(lo, s[1])
+	}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
+		hi, rest := g.sharedTwoSum(a[0], b[0])
+		return []reg.VecVirtual{hi, g.add(g.add(a[1], b[1]), rest)}
+	})
+	return s[0], s[1]
 }
 
 // panelWeightedGradient makes all entries as if none were the only largest, and
@@ -981,79 +988,83 @@ func (g *generator) panelWeightedGradient() {
 	field := g.fieldsAt(c)
 	g.keepForFactor()
 	local := g.AllocLocal(4 * 32)
+	g.eachVector(c, groups, []reg.GPVirtual{terms, q, x}, func() { g.gradientOfSlices(field, terms, q, x, n, local) })
+	g.finish()
+}
+
+// gradientOfSlices turns the terms of the slices of a vector, in a tile, into their
+// gradients. local has room for four vectors.
+func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n reg.GPVirtual, local Mem) {
 	lanes := g.table("laneNumbers", 0, 1, 2, 3, 4, 5, 6, 7)
 	rowStep := g.table("rowStep", slices.Repeat([]uint64{uint64(g.rowBytes / 8)}, 4)...)
-	g.eachVector(c, groups, []reg.GPVirtual{terms, q, x}, func() {
-		of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
-		of.firstLow, of.lo, of.factor = field("InverseLow"), field("Lo"), field("Factor")
-		var step Op = rowStep
+	of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
+	of.firstLow, of.lo, of.factor = field("InverseLow"), field("Lo"), field("Factor")
+	var step Op = rowStep
+	if g.wide {
+		of.firstLow, of.lo, of.factor = g.load(of.firstLow), g.load(of.lo), g.load(of.factor)
+		step = g.broadcast(rowStep)
+	}
+	one := g.loaded("one")
+	exactly := g.both(g.compare(equal, of.hi, one), g.compare(equal, g.loaded("zero"), of.lo))
+	ones := g.choose(exactly, g.loaded("nan"), one)
+	of.one = g.setAside(local, 0, ones)
+	of.none = g.setAside(local, 1, g.sub(ones, ones))
+	wanted := g.both(g.compare(notEqual, of.hi, g.loaded("zero")), g.compare(notEqual, g.loaded("zero"), of.factor))
+	var aside Op
+	if !g.wide {
+		aside = g.setAside(local, 2, wanted.(reg.VecVirtual))
+	}
+	scaled := func(entry reg.VecVirtual) reg.VecVirtual {
 		if g.wide {
-			of.firstLow, of.lo, of.factor = g.load(of.firstLow), g.load(of.lo), g.load(of.factor)
-			step = g.broadcast(rowStep)
+			made := g.copyOf(g.loaded("nan"))
+			g.VFIXUPIMMPD(Imm(0), g.loaded("canonicalClasses"), g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), made)
+			return made
 		}
-		one := g.loaded("one")
-		exactly := g.both(g.compare(equal, of.hi, one), g.compare(equal, g.loaded("zero"), of.lo))
-		ones := g.choose(exactly, g.loaded("nan"), one)
-		of.one = g.setAside(local, 0, ones)
-		of.none = g.setAside(local, 1, g.sub(ones, ones))
-		wanted := g.both(g.compare(notEqual, of.hi, g.loaded("zero")), g.compare(notEqual, g.loaded("zero"), of.factor))
-		var aside Op
-		if !g.wide {
-			aside = g.setAside(local, 2, wanted.(reg.VecVirtual))
+		return g.binary(g.VANDPD, g.timesFactor(entry, of.factor), aside)
+	}
+	// A maximum that there is more than once is nothing special.
+	alone := g.compare(equal, g.constant("one"), field("Count"))
+	max := g.setAside(local, 3, g.choose(alone, g.loaded("nan"), g.load(field("Max"))))
+	pt, pq, px, left := g.GP64(), g.GP64(), g.GP64(), g.GP64()
+	g.MOVQ(terms, pt)
+	g.MOVQ(q, pq)
+	g.MOVQ(x, px)
+	g.MOVQ(n, left)
+	at, largestTerm, largestQ := g.load(lanes), g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
+	largestAt := g.copyOf(at)
+	entries := func(label string, of *weighting) {
+		g.Label(label)
+		term, coefficient := g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
+		p, low := g.probability(of, term, coefficient)
+		entry := g.gradientEntry(of, p, low, coefficient)
+		largest := g.compare(equal, g.load(Mem{Base: px}), max)
+		g.replace(largest, term, largestTerm)
+		g.replace(largest, coefficient, largestQ)
+		g.replace(largest, at, largestAt)
+		g.VPADDQ(step, at, at)
+		g.store(scaled(entry), Mem{Base: pt})
+		for _, b := range []reg.GPVirtual{pt, pq, px} {
+			g.ADDQ(imm(g.rowBytes), b)
 		}
-		scaled := func(entry reg.VecVirtual) reg.VecVirtual {
-			if g.wide {
-				made := g.copyOf(g.loaded("nan"))
-				g.VFIXUPIMMPD(Imm(0), g.loaded("canonicalClasses"), g.mulWhere(wanted, entry, of.factor.(reg.VecVirtual)), made)
-				return made
-			}
-			return g.binary(g.VANDPD, g.timesFactor(entry, of.factor), aside)
-		}
-		// A maximum that there is more than once is nothing special.
-		alone := g.compare(equal, g.constant("one"), field("Count"))
-		max := g.setAside(local, 3, g.choose(alone, g.loaded("nan"), g.load(field("Max"))))
-		pt, pq, px, left := g.GP64(), g.GP64(), g.GP64(), g.GP64()
-		g.MOVQ(terms, pt)
-		g.MOVQ(q, pq)
-		g.MOVQ(x, px)
-		g.MOVQ(n, left)
-		at, largestTerm, largestQ := g.load(lanes), g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
-		largestAt := g.copyOf(at)
-		entries := func(label string, of *weighting) {
-			g.Label(label)
-			term, coefficient := g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
-			p, low := g.probability(of, term, coefficient)
-			entry := g.gradientEntry(of, p, low, coefficient)
-			largest := g.compare(equal, g.load(Mem{Base: px}), max)
-			g.replace(largest, term, largestTerm)
-			g.replace(largest, coefficient, largestQ)
-			g.replace(largest, at, largestAt)
-			g.VPADDQ(step, at, at)
-			g.store(scaled(entry), Mem{Base: pt})
-			for _, b := range []reg.GPVirtual{pt, pq, px} {
-				g.ADDQ(imm(g.rowBytes), b)
-			}
-			g.DECQ(left)
-			g.JNZ(LabelRef(label))
-		}
-		// Most coefficients do not add up to exactly 1: none of them is looked at.
-		g.test(exactly)
-		g.JNZ(LabelRef("exactlyOne"))
-		ofOthers := *of
-		ofOthers.one = nil
-		entries("entries", &ofOthers)
-		g.JMP(LabelRef("made"))
-		g.Label("exactlyOne")
-		entries("entriesOfOne", of)
-		g.Label("made")
-		p, low := g.probability(of, largestTerm, largestQ)
-		entry := g.gradientEntry(of, p, low, largestQ)
-		made := g.gradientOfLargest(of, p, low, largestQ, field("Complement"), field("ComplementLow"))
-		counts := g.compare(lessThan, g.loaded("half"), p)
-		g.or(counts, g.compare(equal, largestQ, of.hi))
-		single := g.inRegister(max)
-		counts = g.both(counts, g.compare(equal, single, single))
-		g.scatter(scaled(g.choose(counts, entry, made)), terms, largestAt)
-	})
-	g.finish()
+		g.DECQ(left)
+		g.JNZ(LabelRef(label))
+	}
+	// Most coefficients do not add up to exactly 1: none of them is looked at.
+	g.test(exactly)
+	g.JNZ(LabelRef("exactlyOne"))
+	ofOthers := *of
+	ofOthers.one = nil
+	entries("entries", &ofOthers)
+	g.JMP(LabelRef("made"))
+	g.Label("exactlyOne")
+	entries("entriesOfOne", of)
+	g.Label("made")
+	p, low := g.probability(of, largestTerm, largestQ)
+	entry := g.gradientEntry(of, p, low, largestQ)
+	made := g.gradientOfLargest(of, p, low, largestQ, field("Complement"), field("ComplementLow"))
+	counts := g.compare(lessThan, g.loaded("half"), p)
+	g.or(counts, g.compare(equal, largestQ, of.hi))
+	single := g.inRegister(max)
+	counts = g.both(counts, g.compare(equal, single, single))
+	g.scatter(scaled(g.choose(counts, entry, made)), terms, largestAt)
 }

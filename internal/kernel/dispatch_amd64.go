@@ -619,6 +619,37 @@ func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int,
 	return correct, correct >= 0
 }
 
+// WeightedRows is LabelRows for rows with coefficients for all classes, by tiles for
+// the rows, their coefficients and their terms. It leaves it to others, too, where
+// the sum of a distribution or of its losses is not finite.
+func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
+	n, cols := r.N, r.Cols
+	if active != tierAVX512 || n <= 0 || n > Group || cols < 2 || cols > FewCols {
+		return 0, false
+	}
+	_ = rowsOf(r.X.Data, r.X.Stride, cols, n)
+	raceReadRows(r.X.Data, r.X.Stride, n, cols)
+	if r.Target != nil {
+		_, _ = r.Target[:n], r.Base[:cols]
+		raceReadSlice(unsafe.Slice((*float64)(unsafe.Pointer(&r.Target[0])), n))
+		if r.Weight != nil {
+			raceReadSlice(r.Weight[:cols])
+		}
+	} else {
+		_ = rowsOf(r.Soft.Data, r.Soft.Stride, cols, n)
+		raceReadRows(r.Soft.Data, r.Soft.Stride, n, cols)
+	}
+	if r.Sample != nil {
+		raceReadSlice(r.Sample[:n])
+	}
+	if r.Dst.Data != nil {
+		_ = rowsOf(r.Dst.Data, r.Dst.Stride, cols, n)
+		raceWriteRows(r.Dst.Data, r.Dst.Stride, n, cols)
+	}
+	correct = weightedFewRowsAVX512(c, l, x, q, terms, r)
+	return correct, correct >= 0
+}
+
 // Label is labelGo, for l.Single and l.Tied that are clear.
 func (c *Panel) Label(l *Labels, terms *Tile, groups int) {
 	if active == tierGo || groups <= 0 {

@@ -216,3 +216,7 @@ func (c *Panel) LogSumExps(dst []float64) { c.logSumExpsGo(dst, 0) }
 func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
 	return 0, false
 }
+
+func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
+	return 0, false
+}

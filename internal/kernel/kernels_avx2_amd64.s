@@ -7431,9 +7431,9 @@ vectors:
 	VXORPD Y2, Y2, Y2
 	VXORPD Y3, Y3, Y3
 	SUBQ   $0x08, SI
-	JLE    done0
+	JLE    done0Sum
 
-lane0:
+lane0Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y4
 	VADDPD       Y4, Y1, Y5
@@ -7446,20 +7446,20 @@ lane0:
 	VMOVAPD      Y5, Y1
 	VADDPD       Y4, Y2, Y2
 	SUBQ         $0x08, SI
-	JG           lane0
+	JG           lane0Sum
 
-done0:
+done0Sum:
 	CMPQ   DX, $0x04
-	JLE    no4For0
+	JLE    no4For0Sum
 	MOVQ   DX, SI
 	LEAQ   2048(CX), DI
 	VADDPD (DI), Y0, Y4
 	VXORPD Y5, Y5, Y5
 	VXORPD Y6, Y6, Y6
 	SUBQ   $0x0c, SI
-	JLE    done4
+	JLE    done4Sum
 
-lane4:
+lane4Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y7
 	VADDPD       Y7, Y4, Y8
@@ -7472,9 +7472,9 @@ lane4:
 	VMOVAPD      Y8, Y4
 	VADDPD       Y7, Y5, Y5
 	SUBQ         $0x08, SI
-	JG           lane4
+	JG           lane4Sum
 
-done4:
+done4Sum:
 	VADDPD       Y4, Y1, Y7
 	VMOVAPD      Y1, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
@@ -7501,18 +7501,18 @@ done4:
 	VADDPD       Y3, Y1, Y3
 	VMOVAPD      Y7, Y1
 
-no4For0:
+no4For0Sum:
 	CMPQ   DX, $0x02
-	JLE    no2For0
+	JLE    no2For0Sum
 	MOVQ   DX, SI
 	LEAQ   1024(CX), DI
 	VADDPD (DI), Y0, Y4
 	VXORPD Y5, Y5, Y5
 	VXORPD Y6, Y6, Y6
 	SUBQ   $0x0a, SI
-	JLE    done2
+	JLE    done2Sum
 
-lane2:
+lane2Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y7
 	VADDPD       Y7, Y4, Y8
@@ -7525,20 +7525,20 @@ lane2:
 	VMOVAPD      Y8, Y4
 	VADDPD       Y7, Y5, Y5
 	SUBQ         $0x08, SI
-	JG           lane2
+	JG           lane2Sum
 
-done2:
+done2Sum:
 	CMPQ   DX, $0x06
-	JLE    no6For2
+	JLE    no6For2Sum
 	MOVQ   DX, SI
 	LEAQ   3072(CX), DI
 	VADDPD (DI), Y0, Y7
 	VXORPD Y8, Y8, Y8
 	VXORPD Y9, Y9, Y9
 	SUBQ   $0x0e, SI
-	JLE    done6
+	JLE    done6Sum
 
-lane6:
+lane6Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y10
 	VADDPD       Y10, Y7, Y11
@@ -7551,9 +7551,9 @@ lane6:
 	VMOVAPD      Y11, Y7
 	VADDPD       Y10, Y8, Y8
 	SUBQ         $0x08, SI
-	JG           lane6
+	JG           lane6Sum
 
-done6:
+done6Sum:
 	VADDPD       Y7, Y4, Y10
 	VMOVAPD      Y4, Y11
 	VFMSUB231PD  one<>+0(SB), Y10, Y11
@@ -7580,7 +7580,7 @@ done6:
 	VADDPD       Y6, Y4, Y6
 	VMOVAPD      Y10, Y4
 
-no6For2:
+no6For2Sum:
 	VADDPD       Y4, Y1, Y7
 	VMOVAPD      Y1, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
@@ -7607,18 +7607,18 @@ no6For2:
 	VADDPD       Y3, Y1, Y3
 	VMOVAPD      Y7, Y1
 
-no2For0:
+no2For0Sum:
 	CMPQ   DX, $0x01
-	JLE    no1For0
+	JLE    no1For0Sum
 	MOVQ   DX, SI
 	LEAQ   512(CX), DI
 	VADDPD (DI), Y0, Y4
 	VXORPD Y5, Y5, Y5
 	VXORPD Y6, Y6, Y6
 	SUBQ   $0x09, SI
-	JLE    done1
+	JLE    done1Sum
 
-lane1:
+lane1Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y7
 	VADDPD       Y7, Y4, Y8
@@ -7631,20 +7631,20 @@ lane1:
 	VMOVAPD      Y8, Y4
 	VADDPD       Y7, Y5, Y5
 	SUBQ         $0x08, SI
-	JG           lane1
+	JG           lane1Sum
 
-done1:
+done1Sum:
 	CMPQ   DX, $0x05
-	JLE    no5For1
+	JLE    no5For1Sum
 	MOVQ   DX, SI
 	LEAQ   2560(CX), DI
 	VADDPD (DI), Y0, Y7
 	VXORPD Y8, Y8, Y8
 	VXORPD Y9, Y9, Y9
 	SUBQ   $0x0d, SI
-	JLE    done5
+	JLE    done5Sum
 
-lane5:
+lane5Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y10
 	VADDPD       Y10, Y7, Y11
@@ -7657,9 +7657,9 @@ lane5:
 	VMOVAPD      Y11, Y7
 	VADDPD       Y10, Y8, Y8
 	SUBQ         $0x08, SI
-	JG           lane5
+	JG           lane5Sum
 
-done5:
+done5Sum:
 	VADDPD       Y7, Y4, Y10
 	VMOVAPD      Y4, Y11
 	VFMSUB231PD  one<>+0(SB), Y10, Y11
@@ -7686,18 +7686,18 @@ done5:
 	VADDPD       Y6, Y4, Y6
 	VMOVAPD      Y10, Y4
 
-no5For1:
+no5For1Sum:
 	CMPQ   DX, $0x03
-	JLE    no3For1
+	JLE    no3For1Sum
 	MOVQ   DX, SI
 	LEAQ   1536(CX), DI
 	VADDPD (DI), Y0, Y7
 	VXORPD Y8, Y8, Y8
 	VXORPD Y9, Y9, Y9
 	SUBQ   $0x0b, SI
-	JLE    done3
+	JLE    done3Sum
 
-lane3:
+lane3Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y10
 	VADDPD       Y10, Y7, Y11
@@ -7710,20 +7710,20 @@ lane3:
 	VMOVAPD      Y11, Y7
 	VADDPD       Y10, Y8, Y8
 	SUBQ         $0x08, SI
-	JG           lane3
+	JG           lane3Sum
 
-done3:
+done3Sum:
 	CMPQ   DX, $0x07
-	JLE    no7For3
+	JLE    no7For3Sum
 	MOVQ   DX, SI
 	LEAQ   3584(CX), DI
 	VADDPD (DI), Y0, Y10
 	VXORPD Y11, Y11, Y11
 	VXORPD Y12, Y12, Y12
 	SUBQ   $0x0f, SI
-	JLE    done7
+	JLE    done7Sum
 
-lane7:
+lane7Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Y13
 	VADDPD       Y13, Y10, Y14
@@ -7736,9 +7736,9 @@ lane7:
 	VMOVAPD      Y14, Y10
 	VADDPD       Y13, Y11, Y11
 	SUBQ         $0x08, SI
-	JG           lane7
+	JG           lane7Sum
 
-done7:
+done7Sum:
 	VADDPD       Y10, Y7, Y13
 	VMOVAPD      Y7, Y14
 	VFMSUB231PD  one<>+0(SB), Y13, Y14
@@ -7765,7 +7765,7 @@ done7:
 	VADDPD       Y9, Y7, Y9
 	VMOVAPD      Y13, Y7
 
-no7For3:
+no7For3Sum:
 	VADDPD       Y7, Y4, Y10
 	VMOVAPD      Y4, Y11
 	VFMSUB231PD  one<>+0(SB), Y10, Y11
@@ -7792,7 +7792,7 @@ no7For3:
 	VADDPD       Y6, Y4, Y6
 	VMOVAPD      Y10, Y4
 
-no3For1:
+no3For1Sum:
 	VADDPD       Y4, Y1, Y7
 	VMOVAPD      Y1, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
@@ -7819,7 +7819,7 @@ no3For1:
 	VADDPD       Y3, Y1, Y3
 	VMOVAPD      Y7, Y1
 
-no1For0:
+no1For0Sum:
 	VADDPD    Y3, Y2, Y2
 	VADDPD    Y2, Y1, Y3
 	VSUBPD    Y1, Y3, Y4
@@ -7874,9 +7874,9 @@ vectors:
 	VADDPD       Y0, Y6, Y4
 	VADDPD       Y0, Y3, Y3
 	SUBQ         $0x08, DI
-	JLE          done0
+	JLE          done0Loss
 
-lane0:
+lane0Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y5
@@ -7901,11 +7901,11 @@ lane0:
 	VADDPD       Y3, Y4, Y3
 	VMOVAPD      Y6, Y4
 	SUBQ         $0x08, DI
-	JG           lane0
+	JG           lane0Loss
 
-done0:
+done0Loss:
 	CMPQ         BX, $0x04
-	JLE          no4For0
+	JLE          no4For0Loss
 	MOVQ         BX, DI
 	LEAQ         2048(CX), R8
 	LEAQ         2048(DX), R9
@@ -7923,9 +7923,9 @@ done0:
 	VADDPD       Y0, Y8, Y6
 	VADDPD       Y0, Y5, Y5
 	SUBQ         $0x0c, DI
-	JLE          done4
+	JLE          done4Loss
 
-lane4:
+lane4Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y7
@@ -7950,9 +7950,9 @@ lane4:
 	VADDPD       Y5, Y6, Y5
 	VMOVAPD      Y8, Y6
 	SUBQ         $0x08, DI
-	JG           lane4
+	JG           lane4Loss
 
-done4:
+done4Loss:
 	VADDPD       Y6, Y4, Y7
 	VMOVAPD      Y4, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
@@ -7964,9 +7964,9 @@ done4:
 	VADDPD       Y6, Y3, Y3
 	VMOVAPD      Y7, Y4
 
-no4For0:
+no4For0Loss:
 	CMPQ         BX, $0x02
-	JLE          no2For0
+	JLE          no2For0Loss
 	MOVQ         BX, DI
 	LEAQ         1024(CX), R8
 	LEAQ         1024(DX), R9
@@ -7984,9 +7984,9 @@ no4For0:
 	VADDPD       Y0, Y8, Y6
 	VADDPD       Y0, Y5, Y5
 	SUBQ         $0x0a, DI
-	JLE          done2
+	JLE          done2Loss
 
-lane2:
+lane2Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y7
@@ -8011,11 +8011,11 @@ lane2:
 	VADDPD       Y5, Y6, Y5
 	VMOVAPD      Y8, Y6
 	SUBQ         $0x08, DI
-	JG           lane2
+	JG           lane2Loss
 
-done2:
+done2Loss:
 	CMPQ         BX, $0x06
-	JLE          no6For2
+	JLE          no6For2Loss
 	MOVQ         BX, DI
 	LEAQ         3072(CX), R8
 	LEAQ         3072(DX), R9
@@ -8033,9 +8033,9 @@ done2:
 	VADDPD       Y0, Y10, Y8
 	VADDPD       Y0, Y7, Y7
 	SUBQ         $0x0e, DI
-	JLE          done6
+	JLE          done6Loss
 
-lane6:
+lane6Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y9
@@ -8060,9 +8060,9 @@ lane6:
 	VADDPD       Y7, Y8, Y7
 	VMOVAPD      Y10, Y8
 	SUBQ         $0x08, DI
-	JG           lane6
+	JG           lane6Loss
 
-done6:
+done6Loss:
 	VADDPD       Y8, Y6, Y9
 	VMOVAPD      Y6, Y10
 	VFMSUB231PD  one<>+0(SB), Y9, Y10
@@ -8074,7 +8074,7 @@ done6:
 	VADDPD       Y8, Y5, Y5
 	VMOVAPD      Y9, Y6
 
-no6For2:
+no6For2Loss:
 	VADDPD       Y6, Y4, Y7
 	VMOVAPD      Y4, Y8
 	VFMSUB231PD  one<>+0(SB), Y7, Y8
@@ -8086,9 +8086,9 @@ no6For2:
 	VADDPD       Y6, Y3, Y3
 	VMOVAPD      Y7, Y4
 
-no2For0:
+no2For0Loss:
 	CMPQ         BX, $0x01
-	JLE          no1For0
+	JLE          no1For0Loss
 	MOVQ         BX, DI
 	LEAQ         512(CX), R8
 	LEAQ         512(DX), R9
@@ -8106,9 +8106,9 @@ no2For0:
 	VADDPD       Y0, Y8, Y6
 	VADDPD       Y0, Y5, Y5
 	SUBQ         $0x09, DI
-	JLE          done1
+	JLE          done1Loss
 
-lane1:
+lane1Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y7
@@ -8133,11 +8133,11 @@ lane1:
 	VADDPD       Y5, Y6, Y5
 	VMOVAPD      Y8, Y6
 	SUBQ         $0x08, DI
-	JG           lane1
+	JG           lane1Loss
 
-done1:
+done1Loss:
 	CMPQ         BX, $0x05
-	JLE          no5For1
+	JLE          no5For1Loss
 	MOVQ         BX, DI
 	LEAQ         2560(CX), R8
 	LEAQ         2560(DX), R9
@@ -8155,9 +8155,9 @@ done1:
 	VADDPD       Y0, Y10, Y8
 	VADDPD       Y0, Y7, Y7
 	SUBQ         $0x0d, DI
-	JLE          done5
+	JLE          done5Loss
 
-lane5:
+lane5Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y9
@@ -8182,9 +8182,9 @@ lane5:
 	VADDPD       Y7, Y8, Y7
 	VMOVAPD      Y10, Y8
 	SUBQ         $0x08, DI
-	JG           lane5
+	JG           lane5Loss
 
-done5:
+done5Loss:
 	VADDPD       Y8, Y6, Y9
 	VMOVAPD      Y6, Y10
 	VFMSUB231PD  one<>+0(SB), Y9, Y10
@@ -8196,9 +8196,9 @@ done5:
 	VADDPD       Y8, Y5, Y5
 	VMOVAPD      Y9, Y6
 
-no5For1:
+no5For1Loss:
 	CMPQ         BX, $0x03
-	JLE          no3For1
+	JLE          no3For1Loss
 	MOVQ         BX, DI
 	LEAQ         1536(CX), R8
 	LEAQ         1536(DX), R9
@@ -8216,9 +8216,9 @@ no5For1:
 	VADDPD       Y0, Y10, Y8
 	VADDPD       Y0, Y7, Y7
 	SUBQ         $0x0b, DI
-	JLE          done3
+	JLE          done3Loss
 
-lane3:
+lane3Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y9
@@ -8243,11 +8243,11 @@ lane3:
 	VADDPD       Y7, Y8, Y7
 	VMOVAPD      Y10, Y8
 	SUBQ         $0x08, DI
-	JG           lane3
+	JG           lane3Loss
 
-done3:
+done3Loss:
 	CMPQ         BX, $0x07
-	JLE          no7For3
+	JLE          no7For3Loss
 	MOVQ         BX, DI
 	LEAQ         3584(CX), R8
 	LEAQ         3584(DX), R9
@@ -8265,9 +8265,9 @@ done3:
 	VADDPD       Y0, Y12, Y10
 	VADDPD       Y0, Y9, Y9
 	SUBQ         $0x0f, DI
-	JLE          done7
+	JLE          done7Loss
 
-lane7:
+lane7Loss:
 	ADDQ         $0x00001000, R8
 	ADDQ         $0x00001000, R9
 	VMOVUPD      (R8), Y11
@@ -8292,9 +8292,9 @@ lane7:
 	VADDPD       Y9, Y10, Y9
 	VMOVAPD      Y12, Y10
 	SUBQ         $0x08, DI
-	JG           lane7
+	JG           lane7Loss
 
-done7:
+done7Loss:
 	VADDPD       Y10, Y8, Y1
 	VMOVAPD      Y8, Y2
 	VFMSUB231PD  one<>+0(SB), Y1, Y2
@@ -8307,7 +8307,7 @@ done7:
 	VMOVAPD      Y1, Y8
 	VMOVAPD      Y2, Y7
 
-no7For3:
+no7For3Loss:
 	VADDPD       Y8, Y6, Y1
 	VMOVAPD      Y6, Y2
 	VFMSUB231PD  one<>+0(SB), Y1, Y2
@@ -8320,7 +8320,7 @@ no7For3:
 	VMOVAPD      Y1, Y6
 	VMOVAPD      Y2, Y5
 
-no3For1:
+no3For1Loss:
 	VADDPD       Y6, Y4, Y1
 	VMOVAPD      Y4, Y2
 	VFMSUB231PD  one<>+0(SB), Y1, Y2
@@ -8333,7 +8333,7 @@ no3For1:
 	VMOVAPD      Y1, Y4
 	VMOVAPD      Y2, Y3
 
-no1For0:
+no1For0Loss:
 	VMOVUPD Y4, 5632(AX)
 	VMOVUPD Y3, 9728(AX)
 	ADDQ    $0x20, AX
@@ -8658,17 +8658,18 @@ TEXT ·panelWeightedLabelAVX2(SB), NOSPLIT, $0-24
 vectors:
 	VMOVUPD      2048(CX), Y3
 	VMOVUPD      2560(CX), Y4
-	VPAND        absMask<>+0(SB), Y4, Y5
-	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
-	VANDPD       Y4, Y5, Y4
 	VMOVUPD      1024(CX), Y5
+	VPAND        absMask<>+0(SB), Y4, Y6
+	VCMPPD       $0x11, inf<>+0(SB), Y6, Y6
+	VANDPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       Y5, Y3, Y3
 	VXORPD       Y4, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VCMPPD       $0x03, Y3, Y3, Y4
 	VBLENDVPD    Y4, nan<>+0(SB), Y3, Y3
-	VCMPPD       $0x04, Y0, Y5, Y4
+	VXORPD       Y4, Y4, Y4
+	VCMPPD       $0x04, Y4, Y5, Y4
 	VANDPD       Y3, Y4, Y3
 	VMOVUPD      Y3, 3072(CX)
 	VMOVUPD      (CX), Y3
@@ -8707,37 +8708,39 @@ TEXT ·panelDistributionLabelAVX2(SB), NOSPLIT, $0-24
 vectors:
 	VMOVUPD      2048(CX), Y3
 	VMOVUPD      2560(CX), Y4
-	VMOVUPD      5632(AX), Y5
-	VMOVUPD      2560(AX), Y6
-	VSUBPD       Y6, Y0, Y6
-	VMULPD       Y6, Y5, Y7
-	VMOVAPD      Y7, Y8
-	VFMSUB231PD  Y6, Y5, Y8
-	VMOVUPD      9728(AX), Y9
-	VMULPD       Y6, Y9, Y6
-	VADDPD       Y6, Y8, Y6
-	VADDPD       Y3, Y7, Y8
-	VSUBPD       Y7, Y8, Y9
-	VSUBPD       Y9, Y8, Y10
-	VSUBPD       Y10, Y7, Y7
-	VSUBPD       Y9, Y3, Y9
-	VADDPD       Y9, Y7, Y7
-	VADDPD       Y4, Y6, Y6
-	VADDPD       Y6, Y7, Y6
-	VCMPPD       $0x04, Y0, Y5, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y3
-	VBLENDVPD    Y5, Y6, Y4, Y4
-	VPAND        absMask<>+0(SB), Y4, Y5
-	VCMPPD       $0x11, inf<>+0(SB), Y5, Y5
-	VANDPD       Y4, Y5, Y4
+	VXORPD       Y5, Y5, Y5
+	VMOVUPD      5632(AX), Y6
+	VMOVUPD      2560(AX), Y7
+	VSUBPD       Y7, Y5, Y7
+	VMULPD       Y7, Y6, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y7, Y6, Y9
+	VMOVUPD      9728(AX), Y10
+	VMULPD       Y7, Y10, Y7
+	VADDPD       Y7, Y9, Y7
+	VADDPD       Y3, Y8, Y9
+	VSUBPD       Y8, Y9, Y10
+	VSUBPD       Y10, Y9, Y11
+	VSUBPD       Y11, Y8, Y8
+	VSUBPD       Y10, Y3, Y10
+	VADDPD       Y10, Y8, Y8
+	VADDPD       Y4, Y7, Y7
+	VADDPD       Y7, Y8, Y7
+	VCMPPD       $0x04, Y5, Y6, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y3
+	VBLENDVPD    Y5, Y7, Y4, Y4
 	VMOVUPD      1024(CX), Y5
+	VPAND        absMask<>+0(SB), Y4, Y6
+	VCMPPD       $0x11, inf<>+0(SB), Y6, Y6
+	VANDPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VMULPD       Y5, Y3, Y3
 	VXORPD       Y4, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VCMPPD       $0x03, Y3, Y3, Y4
 	VBLENDVPD    Y4, nan<>+0(SB), Y3, Y3
-	VCMPPD       $0x04, Y0, Y5, Y4
+	VXORPD       Y4, Y4, Y4
+	VCMPPD       $0x04, Y4, Y5, Y4
 	VANDPD       Y3, Y4, Y3
 	VMOVUPD      Y3, 3072(CX)
 	VMOVUPD      (CX), Y3

@@ -296,12 +296,17 @@ func labelsTakeAVX512(l *Labels, tile *float64, target *int, classes uint64, gro
 //go:noescape
 func labelsWeighAVX512(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
 
-// labelFewRowsAVX512 is Labels.labelRows for 2 ≤ cols and 0 < n ≤ 8, and
-// weights of classes that are nil or of all. Where it does nothing it returns
-// -1.
+// labelFewRowsAVX512 is Labels.LabelRows for 2 ≤ cols and 0 < n ≤ 8. Where
+// that returns false it returns -1.
 //
 //go:noescape
 func labelFewRowsAVX512(l *Labels, tile *float64, x *float64, stride int, n int, cols int, target *int, classes uint64, weight *float64, sample *float64, divisor float64, dst *float64, dstStride int) int
+
+// weightedFewRowsAVX512 is Panel.WeightedRows for 2 ≤ Cols and 0 < N ≤ 8.
+// Where that returns false it returns -1.
+//
+//go:noescape
+func weightedFewRowsAVX512(c *Panel, l *Labels, x *Tile, q *Tile, terms *Tile, r *WeightedRows) int
 
 // addLanesAVX512 is addLanesGo for 8·groups > 0 terms.
 //

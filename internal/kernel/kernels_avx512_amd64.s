@@ -8559,9 +8559,9 @@ vectors:
 	VXORPD Z3, Z3, Z3
 	VXORPD Z4, Z4, Z4
 	SUBQ   $0x08, SI
-	JLE    done0
+	JLE    done0Sum
 
-lane0:
+lane0Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z5
 	VADDPD       Z5, Z2, Z6
@@ -8574,20 +8574,20 @@ lane0:
 	VMOVAPD      Z6, Z2
 	VADDPD       Z5, Z3, Z3
 	SUBQ         $0x08, SI
-	JG           lane0
+	JG           lane0Sum
 
-done0:
+done0Sum:
 	CMPQ   DX, $0x04
-	JLE    no4For0
+	JLE    no4For0Sum
 	MOVQ   DX, SI
 	LEAQ   2048(CX), DI
 	VADDPD (DI), Z0, Z5
 	VXORPD Z6, Z6, Z6
 	VXORPD Z7, Z7, Z7
 	SUBQ   $0x0c, SI
-	JLE    done4
+	JLE    done4Sum
 
-lane4:
+lane4Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z8
 	VADDPD       Z8, Z5, Z9
@@ -8600,9 +8600,9 @@ lane4:
 	VMOVAPD      Z9, Z5
 	VADDPD       Z8, Z6, Z6
 	SUBQ         $0x08, SI
-	JG           lane4
+	JG           lane4Sum
 
-done4:
+done4Sum:
 	VADDPD       Z5, Z2, Z8
 	VMOVAPD      Z2, Z9
 	VFMSUB231PD  Z1, Z8, Z9
@@ -8629,18 +8629,18 @@ done4:
 	VADDPD       Z4, Z2, Z4
 	VMOVAPD      Z8, Z2
 
-no4For0:
+no4For0Sum:
 	CMPQ   DX, $0x02
-	JLE    no2For0
+	JLE    no2For0Sum
 	MOVQ   DX, SI
 	LEAQ   1024(CX), DI
 	VADDPD (DI), Z0, Z5
 	VXORPD Z6, Z6, Z6
 	VXORPD Z7, Z7, Z7
 	SUBQ   $0x0a, SI
-	JLE    done2
+	JLE    done2Sum
 
-lane2:
+lane2Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z8
 	VADDPD       Z8, Z5, Z9
@@ -8653,20 +8653,20 @@ lane2:
 	VMOVAPD      Z9, Z5
 	VADDPD       Z8, Z6, Z6
 	SUBQ         $0x08, SI
-	JG           lane2
+	JG           lane2Sum
 
-done2:
+done2Sum:
 	CMPQ   DX, $0x06
-	JLE    no6For2
+	JLE    no6For2Sum
 	MOVQ   DX, SI
 	LEAQ   3072(CX), DI
 	VADDPD (DI), Z0, Z8
 	VXORPD Z9, Z9, Z9
 	VXORPD Z10, Z10, Z10
 	SUBQ   $0x0e, SI
-	JLE    done6
+	JLE    done6Sum
 
-lane6:
+lane6Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z11
 	VADDPD       Z11, Z8, Z12
@@ -8679,9 +8679,9 @@ lane6:
 	VMOVAPD      Z12, Z8
 	VADDPD       Z11, Z9, Z9
 	SUBQ         $0x08, SI
-	JG           lane6
+	JG           lane6Sum
 
-done6:
+done6Sum:
 	VADDPD       Z8, Z5, Z11
 	VMOVAPD      Z5, Z12
 	VFMSUB231PD  Z1, Z11, Z12
@@ -8708,7 +8708,7 @@ done6:
 	VADDPD       Z7, Z5, Z7
 	VMOVAPD      Z11, Z5
 
-no6For2:
+no6For2Sum:
 	VADDPD       Z5, Z2, Z8
 	VMOVAPD      Z2, Z9
 	VFMSUB231PD  Z1, Z8, Z9
@@ -8735,18 +8735,18 @@ no6For2:
 	VADDPD       Z4, Z2, Z4
 	VMOVAPD      Z8, Z2
 
-no2For0:
+no2For0Sum:
 	CMPQ   DX, $0x01
-	JLE    no1For0
+	JLE    no1For0Sum
 	MOVQ   DX, SI
 	LEAQ   512(CX), DI
 	VADDPD (DI), Z0, Z5
 	VXORPD Z6, Z6, Z6
 	VXORPD Z7, Z7, Z7
 	SUBQ   $0x09, SI
-	JLE    done1
+	JLE    done1Sum
 
-lane1:
+lane1Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z8
 	VADDPD       Z8, Z5, Z9
@@ -8759,20 +8759,20 @@ lane1:
 	VMOVAPD      Z9, Z5
 	VADDPD       Z8, Z6, Z6
 	SUBQ         $0x08, SI
-	JG           lane1
+	JG           lane1Sum
 
-done1:
+done1Sum:
 	CMPQ   DX, $0x05
-	JLE    no5For1
+	JLE    no5For1Sum
 	MOVQ   DX, SI
 	LEAQ   2560(CX), DI
 	VADDPD (DI), Z0, Z8
 	VXORPD Z9, Z9, Z9
 	VXORPD Z10, Z10, Z10
 	SUBQ   $0x0d, SI
-	JLE    done5
+	JLE    done5Sum
 
-lane5:
+lane5Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z11
 	VADDPD       Z11, Z8, Z12
@@ -8785,9 +8785,9 @@ lane5:
 	VMOVAPD      Z12, Z8
 	VADDPD       Z11, Z9, Z9
 	SUBQ         $0x08, SI
-	JG           lane5
+	JG           lane5Sum
 
-done5:
+done5Sum:
 	VADDPD       Z8, Z5, Z11
 	VMOVAPD      Z5, Z12
 	VFMSUB231PD  Z1, Z11, Z12
@@ -8814,18 +8814,18 @@ done5:
 	VADDPD       Z7, Z5, Z7
 	VMOVAPD      Z11, Z5
 
-no5For1:
+no5For1Sum:
 	CMPQ   DX, $0x03
-	JLE    no3For1
+	JLE    no3For1Sum
 	MOVQ   DX, SI
 	LEAQ   1536(CX), DI
 	VADDPD (DI), Z0, Z8
 	VXORPD Z9, Z9, Z9
 	VXORPD Z10, Z10, Z10
 	SUBQ   $0x0b, SI
-	JLE    done3
+	JLE    done3Sum
 
-lane3:
+lane3Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z11
 	VADDPD       Z11, Z8, Z12
@@ -8838,20 +8838,20 @@ lane3:
 	VMOVAPD      Z12, Z8
 	VADDPD       Z11, Z9, Z9
 	SUBQ         $0x08, SI
-	JG           lane3
+	JG           lane3Sum
 
-done3:
+done3Sum:
 	CMPQ   DX, $0x07
-	JLE    no7For3
+	JLE    no7For3Sum
 	MOVQ   DX, SI
 	LEAQ   3584(CX), DI
 	VADDPD (DI), Z0, Z11
 	VXORPD Z12, Z12, Z12
 	VXORPD Z13, Z13, Z13
 	SUBQ   $0x0f, SI
-	JLE    done7
+	JLE    done7Sum
 
-lane7:
+lane7Sum:
 	ADDQ         $0x00001000, DI
 	VMOVUPD      (DI), Z14
 	VADDPD       Z14, Z11, Z15
@@ -8864,9 +8864,9 @@ lane7:
 	VMOVAPD      Z15, Z11
 	VADDPD       Z14, Z12, Z12
 	SUBQ         $0x08, SI
-	JG           lane7
+	JG           lane7Sum
 
-done7:
+done7Sum:
 	VADDPD       Z11, Z8, Z14
 	VMOVAPD      Z8, Z15
 	VFMSUB231PD  Z1, Z14, Z15
@@ -8893,7 +8893,7 @@ done7:
 	VADDPD       Z10, Z8, Z10
 	VMOVAPD      Z14, Z8
 
-no7For3:
+no7For3Sum:
 	VADDPD       Z8, Z5, Z11
 	VMOVAPD      Z5, Z12
 	VFMSUB231PD  Z1, Z11, Z12
@@ -8920,7 +8920,7 @@ no7For3:
 	VADDPD       Z7, Z5, Z7
 	VMOVAPD      Z11, Z5
 
-no3For1:
+no3For1Sum:
 	VADDPD       Z5, Z2, Z8
 	VMOVAPD      Z2, Z9
 	VFMSUB231PD  Z1, Z8, Z9
@@ -8947,7 +8947,7 @@ no3For1:
 	VADDPD       Z4, Z2, Z4
 	VMOVAPD      Z8, Z2
 
-no1For0:
+no1For0Sum:
 	VADDPD       Z4, Z3, Z3
 	VADDPD       Z3, Z2, Z4
 	VSUBPD       Z2, Z4, Z5
@@ -9004,9 +9004,9 @@ vectors:
 	VADDPD        Z0, Z6, Z4
 	VADDPD        Z0, Z7, Z5
 	SUBQ          $0x08, DI
-	JLE           done0
+	JLE           done0Loss
 
-lane0:
+lane0Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z6
@@ -9029,11 +9029,11 @@ lane0:
 	VADDPD        Z5, Z4, Z5
 	VMOVAPD       Z6, Z4
 	SUBQ          $0x08, DI
-	JG            lane0
+	JG            lane0Loss
 
-done0:
+done0Loss:
 	CMPQ          BX, $0x04
-	JLE           no4For0
+	JLE           no4For0Loss
 	MOVQ          BX, DI
 	LEAQ          2048(CX), R8
 	LEAQ          2048(DX), R9
@@ -9049,9 +9049,9 @@ done0:
 	VADDPD        Z0, Z8, Z6
 	VADDPD        Z0, Z9, Z7
 	SUBQ          $0x0c, DI
-	JLE           done4
+	JLE           done4Loss
 
-lane4:
+lane4Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z8
@@ -9074,9 +9074,9 @@ lane4:
 	VADDPD        Z7, Z6, Z7
 	VMOVAPD       Z8, Z6
 	SUBQ          $0x08, DI
-	JG            lane4
+	JG            lane4Loss
 
-done4:
+done4Loss:
 	VADDPD       Z6, Z4, Z8
 	VMOVAPD      Z4, Z9
 	VFMSUB231PD  Z1, Z8, Z9
@@ -9088,9 +9088,9 @@ done4:
 	VADDPD       Z6, Z4, Z5
 	VMOVAPD      Z8, Z4
 
-no4For0:
+no4For0Loss:
 	CMPQ          BX, $0x02
-	JLE           no2For0
+	JLE           no2For0Loss
 	MOVQ          BX, DI
 	LEAQ          1024(CX), R8
 	LEAQ          1024(DX), R9
@@ -9106,9 +9106,9 @@ no4For0:
 	VADDPD        Z0, Z8, Z6
 	VADDPD        Z0, Z9, Z7
 	SUBQ          $0x0a, DI
-	JLE           done2
+	JLE           done2Loss
 
-lane2:
+lane2Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z8
@@ -9131,11 +9131,11 @@ lane2:
 	VADDPD        Z7, Z6, Z7
 	VMOVAPD       Z8, Z6
 	SUBQ          $0x08, DI
-	JG            lane2
+	JG            lane2Loss
 
-done2:
+done2Loss:
 	CMPQ          BX, $0x06
-	JLE           no6For2
+	JLE           no6For2Loss
 	MOVQ          BX, DI
 	LEAQ          3072(CX), R8
 	LEAQ          3072(DX), R9
@@ -9151,9 +9151,9 @@ done2:
 	VADDPD        Z0, Z10, Z8
 	VADDPD        Z0, Z11, Z9
 	SUBQ          $0x0e, DI
-	JLE           done6
+	JLE           done6Loss
 
-lane6:
+lane6Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z10
@@ -9176,9 +9176,9 @@ lane6:
 	VADDPD        Z9, Z8, Z9
 	VMOVAPD       Z10, Z8
 	SUBQ          $0x08, DI
-	JG            lane6
+	JG            lane6Loss
 
-done6:
+done6Loss:
 	VADDPD       Z8, Z6, Z10
 	VMOVAPD      Z6, Z11
 	VFMSUB231PD  Z1, Z10, Z11
@@ -9190,7 +9190,7 @@ done6:
 	VADDPD       Z8, Z6, Z7
 	VMOVAPD      Z10, Z6
 
-no6For2:
+no6For2Loss:
 	VADDPD       Z6, Z4, Z8
 	VMOVAPD      Z4, Z9
 	VFMSUB231PD  Z1, Z8, Z9
@@ -9202,9 +9202,9 @@ no6For2:
 	VADDPD       Z6, Z4, Z5
 	VMOVAPD      Z8, Z4
 
-no2For0:
+no2For0Loss:
 	CMPQ          BX, $0x01
-	JLE           no1For0
+	JLE           no1For0Loss
 	MOVQ          BX, DI
 	LEAQ          512(CX), R8
 	LEAQ          512(DX), R9
@@ -9220,9 +9220,9 @@ no2For0:
 	VADDPD        Z0, Z8, Z6
 	VADDPD        Z0, Z9, Z7
 	SUBQ          $0x09, DI
-	JLE           done1
+	JLE           done1Loss
 
-lane1:
+lane1Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z8
@@ -9245,11 +9245,11 @@ lane1:
 	VADDPD        Z7, Z6, Z7
 	VMOVAPD       Z8, Z6
 	SUBQ          $0x08, DI
-	JG            lane1
+	JG            lane1Loss
 
-done1:
+done1Loss:
 	CMPQ          BX, $0x05
-	JLE           no5For1
+	JLE           no5For1Loss
 	MOVQ          BX, DI
 	LEAQ          2560(CX), R8
 	LEAQ          2560(DX), R9
@@ -9265,9 +9265,9 @@ done1:
 	VADDPD        Z0, Z10, Z8
 	VADDPD        Z0, Z11, Z9
 	SUBQ          $0x0d, DI
-	JLE           done5
+	JLE           done5Loss
 
-lane5:
+lane5Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z10
@@ -9290,9 +9290,9 @@ lane5:
 	VADDPD        Z9, Z8, Z9
 	VMOVAPD       Z10, Z8
 	SUBQ          $0x08, DI
-	JG            lane5
+	JG            lane5Loss
 
-done5:
+done5Loss:
 	VADDPD       Z8, Z6, Z10
 	VMOVAPD      Z6, Z11
 	VFMSUB231PD  Z1, Z10, Z11
@@ -9304,9 +9304,9 @@ done5:
 	VADDPD       Z8, Z6, Z7
 	VMOVAPD      Z10, Z6
 
-no5For1:
+no5For1Loss:
 	CMPQ          BX, $0x03
-	JLE           no3For1
+	JLE           no3For1Loss
 	MOVQ          BX, DI
 	LEAQ          1536(CX), R8
 	LEAQ          1536(DX), R9
@@ -9322,9 +9322,9 @@ no5For1:
 	VADDPD        Z0, Z10, Z8
 	VADDPD        Z0, Z11, Z9
 	SUBQ          $0x0b, DI
-	JLE           done3
+	JLE           done3Loss
 
-lane3:
+lane3Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z10
@@ -9347,11 +9347,11 @@ lane3:
 	VADDPD        Z9, Z8, Z9
 	VMOVAPD       Z10, Z8
 	SUBQ          $0x08, DI
-	JG            lane3
+	JG            lane3Loss
 
-done3:
+done3Loss:
 	CMPQ          BX, $0x07
-	JLE           no7For3
+	JLE           no7For3Loss
 	MOVQ          BX, DI
 	LEAQ          3584(CX), R8
 	LEAQ          3584(DX), R9
@@ -9367,9 +9367,9 @@ done3:
 	VADDPD        Z0, Z12, Z10
 	VADDPD        Z0, Z13, Z11
 	SUBQ          $0x0f, DI
-	JLE           done7
+	JLE           done7Loss
 
-lane7:
+lane7Loss:
 	ADDQ          $0x00001000, R8
 	ADDQ          $0x00001000, R9
 	VMOVUPD       (R8), Z12
@@ -9392,9 +9392,9 @@ lane7:
 	VADDPD        Z11, Z10, Z11
 	VMOVAPD       Z12, Z10
 	SUBQ          $0x08, DI
-	JG            lane7
+	JG            lane7Loss
 
-done7:
+done7Loss:
 	VADDPD       Z10, Z8, Z2
 	VMOVAPD      Z8, Z3
 	VFMSUB231PD  Z1, Z2, Z3
@@ -9407,7 +9407,7 @@ done7:
 	VMOVAPD      Z2, Z8
 	VMOVAPD      Z3, Z9
 
-no7For3:
+no7For3Loss:
 	VADDPD       Z8, Z6, Z2
 	VMOVAPD      Z6, Z3
 	VFMSUB231PD  Z1, Z2, Z3
@@ -9420,7 +9420,7 @@ no7For3:
 	VMOVAPD      Z2, Z6
 	VMOVAPD      Z3, Z7
 
-no3For1:
+no3For1Loss:
 	VADDPD       Z6, Z4, Z2
 	VMOVAPD      Z4, Z3
 	VFMSUB231PD  Z1, Z2, Z3
@@ -9433,7 +9433,7 @@ no3For1:
 	VMOVAPD      Z2, Z4
 	VMOVAPD      Z3, Z5
 
-no1For0:
+no1For0Loss:
 	VMOVUPD Z4, 5632(AX)
 	VMOVUPD Z5, 9728(AX)
 	ADDQ    $0x40, AX
@@ -9739,46 +9739,47 @@ TEXT ·panelWeightedLabelAVX512(SB), NOSPLIT, $0-24
 	MOVQ   groups+16(FP), DX
 	MOVQ   CX, BX
 	VXORPD Z0, Z0, Z0
+	VXORPD Z0, Z0, Z0
 	VXORPD Z1, Z1, Z1
-	VXORPD Z2, Z2, Z2
 
 vectors:
-	VMOVUPD      2048(CX), Z3
-	VMOVUPD      2560(CX), Z4
+	VMOVUPD      2048(CX), Z2
+	VMOVUPD      2560(CX), Z3
+	VMOVUPD      1024(CX), Z4
 	VBROADCASTSD absMask<>+0(SB), Z5
-	VPANDQ       Z5, Z4, Z5
+	VPANDQ       Z5, Z3, Z5
 	VBROADCASTSD inf<>+0(SB), Z6
 	VCMPPD       $0x11, Z6, Z5, K1
-	VMOVAPD.Z    Z4, K1, Z4
-	VMOVUPD      1024(CX), Z5
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD nan<>+0(SB), Z4
-	VBROADCASTSD canonicalClasses<>+0(SB), Z6
-	VMULPD       Z5, Z3, Z3
-	VFIXUPIMMPD  $0x00, Z6, Z3, Z4
-	VCMPPD       $0x04, Z0, Z5, K1
-	VMOVAPD.Z    Z4, K1, Z3
-	VMOVUPD      Z3, 3072(CX)
-	VMOVUPD      (CX), Z3
-	VPMOVQ2M     Z3, K1
-	VMOVUPD      512(CX), Z3
-	VMOVUPD      (AX), Z4
-	VBROADCASTSD one<>+0(SB), Z5
-	VCMPPD       $0x00, 512(AX), Z5, K2
-	VCMPPD       $0x00, Z4, Z3, K3
+	VMOVAPD.Z    Z3, K1, Z3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD nan<>+0(SB), Z3
+	VBROADCASTSD canonicalClasses<>+0(SB), Z5
+	VMULPD       Z4, Z2, Z2
+	VFIXUPIMMPD  $0x00, Z5, Z2, Z3
+	VXORPD       Z2, Z2, Z2
+	VCMPPD       $0x04, Z2, Z4, K1
+	VMOVAPD.Z    Z3, K1, Z2
+	VMOVUPD      Z2, 3072(CX)
+	VMOVUPD      (CX), Z2
+	VPMOVQ2M     Z2, K1
+	VMOVUPD      512(CX), Z2
+	VMOVUPD      (AX), Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VCMPPD       $0x00, 512(AX), Z4, K2
+	VCMPPD       $0x00, Z3, Z2, K3
 	KANDNB       K3, K1, K1
 	KANDNB       K1, K2, K2
 	KANDNB       K1, K2, K1
-	VBROADCASTSD integerOne<>+0(SB), Z3
-	VPADDQ       Z3, Z1, K1, Z1
-	VBROADCASTSD integerOne<>+0(SB), Z3
-	VPADDQ       Z3, Z2, K2, Z2
+	VBROADCASTSD integerOne<>+0(SB), Z2
+	VPADDQ       Z2, Z0, K1, Z0
+	VBROADCASTSD integerOne<>+0(SB), Z2
+	VPADDQ       Z2, Z1, K2, Z1
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z1, 4096(BX)
-	VMOVUPD      Z2, 4160(BX)
+	VMOVUPD      Z0, 4096(BX)
+	VMOVUPD      Z1, 4160(BX)
 	VZEROUPPER
 	RET
 
@@ -9790,66 +9791,68 @@ TEXT ·panelDistributionLabelAVX512(SB), NOSPLIT, $0-24
 	MOVQ   groups+16(FP), DX
 	MOVQ   CX, BX
 	VXORPD Z0, Z0, Z0
+	VXORPD Z0, Z0, Z0
 	VXORPD Z1, Z1, Z1
-	VXORPD Z2, Z2, Z2
 
 vectors:
-	VMOVUPD      2048(CX), Z3
-	VMOVUPD      2560(CX), Z4
+	VMOVUPD      2048(CX), Z2
+	VMOVUPD      2560(CX), Z3
+	VXORPD       Z4, Z4, Z4
 	VMOVUPD      5632(AX), Z5
 	VMOVUPD      2560(AX), Z6
-	VSUBPD       Z6, Z0, Z6
+	VSUBPD       Z6, Z4, Z6
 	VMULPD       Z6, Z5, Z7
 	VMOVAPD      Z7, Z8
 	VFMSUB231PD  Z6, Z5, Z8
 	VMOVUPD      9728(AX), Z9
 	VMULPD       Z6, Z9, Z6
 	VADDPD       Z6, Z8, Z6
-	VADDPD       Z3, Z7, Z8
+	VADDPD       Z2, Z7, Z8
 	VSUBPD       Z7, Z8, Z9
 	VSUBPD       Z9, Z8, Z10
 	VSUBPD       Z10, Z7, Z7
-	VSUBPD       Z9, Z3, Z9
+	VSUBPD       Z9, Z2, Z9
 	VADDPD       Z9, Z7, Z7
-	VADDPD       Z4, Z6, Z6
+	VADDPD       Z3, Z6, Z6
 	VADDPD       Z6, Z7, Z6
-	VCMPPD       $0x04, Z0, Z5, K1
-	VMOVUPD      Z8, K1, Z3
-	VMOVUPD      Z6, K1, Z4
+	VCMPPD       $0x04, Z4, Z5, K1
+	VMOVUPD      Z8, K1, Z2
+	VMOVUPD      Z6, K1, Z3
+	VMOVUPD      1024(CX), Z4
 	VBROADCASTSD absMask<>+0(SB), Z5
-	VPANDQ       Z5, Z4, Z5
+	VPANDQ       Z5, Z3, Z5
 	VBROADCASTSD inf<>+0(SB), Z6
 	VCMPPD       $0x11, Z6, Z5, K1
-	VMOVAPD.Z    Z4, K1, Z4
-	VMOVUPD      1024(CX), Z5
-	VADDPD       Z4, Z3, Z3
-	VBROADCASTSD nan<>+0(SB), Z4
-	VBROADCASTSD canonicalClasses<>+0(SB), Z6
-	VMULPD       Z5, Z3, Z3
-	VFIXUPIMMPD  $0x00, Z6, Z3, Z4
-	VCMPPD       $0x04, Z0, Z5, K1
-	VMOVAPD.Z    Z4, K1, Z3
-	VMOVUPD      Z3, 3072(CX)
-	VMOVUPD      (CX), Z3
-	VPMOVQ2M     Z3, K1
-	VMOVUPD      512(CX), Z3
-	VMOVUPD      (AX), Z4
-	VBROADCASTSD one<>+0(SB), Z5
-	VCMPPD       $0x00, 512(AX), Z5, K2
-	VCMPPD       $0x00, Z4, Z3, K3
+	VMOVAPD.Z    Z3, K1, Z3
+	VADDPD       Z3, Z2, Z2
+	VBROADCASTSD nan<>+0(SB), Z3
+	VBROADCASTSD canonicalClasses<>+0(SB), Z5
+	VMULPD       Z4, Z2, Z2
+	VFIXUPIMMPD  $0x00, Z5, Z2, Z3
+	VXORPD       Z2, Z2, Z2
+	VCMPPD       $0x04, Z2, Z4, K1
+	VMOVAPD.Z    Z3, K1, Z2
+	VMOVUPD      Z2, 3072(CX)
+	VMOVUPD      (CX), Z2
+	VPMOVQ2M     Z2, K1
+	VMOVUPD      512(CX), Z2
+	VMOVUPD      (AX), Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VCMPPD       $0x00, 512(AX), Z4, K2
+	VCMPPD       $0x00, Z3, Z2, K3
 	KANDNB       K3, K1, K1
 	KANDNB       K1, K2, K2
 	KANDNB       K1, K2, K1
-	VBROADCASTSD integerOne<>+0(SB), Z3
-	VPADDQ       Z3, Z1, K1, Z1
-	VBROADCASTSD integerOne<>+0(SB), Z3
-	VPADDQ       Z3, Z2, K2, Z2
+	VBROADCASTSD integerOne<>+0(SB), Z2
+	VPADDQ       Z2, Z0, K1, Z0
+	VBROADCASTSD integerOne<>+0(SB), Z2
+	VPADDQ       Z2, Z1, K2, Z1
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	DECQ         DX
 	JNZ          vectors
-	VMOVUPD      Z1, 4096(BX)
-	VMOVUPD      Z2, 4160(BX)
+	VMOVUPD      Z0, 4096(BX)
+	VMOVUPD      Z1, 4160(BX)
 	VZEROUPPER
 	RET
 
@@ -10005,7 +10008,7 @@ TEXT ·labelFewRowsAVX512(SB), NOSPLIT, $0-112
 	VCMPPD       $0x03, Z0, Z0, K1
 	MOVQ         DX, R15
 
-pack:
+packMax:
 	VMOVUPD      (R8)(BX*1), X2
 	VINSERTF128  $0x01, (R10)(BX*1), Y2, Y2
 	VINSERTF64X2 $0x02, (R11)(BX*1), Z2, Z2
@@ -10015,25 +10018,27 @@ pack:
 	VINSERTF64X2 $0x02, (R12)(BX*1), Z3, Z3
 	VINSERTF64X2 $0x03, (SI)(BX*1), Z3, Z3
 	VUNPCKLPD    Z3, Z2, Z4
-	VUNPCKHPD    Z3, Z2, Z5
 	VMOVUPD      Z4, (R14)
-	VMOVUPD      Z5, 512(R14)
 	VMAXPD       Z4, Z0, Z0
-	VMAXPD       Z5, Z1, Z1
-	VCMPPD       $0x03, Z5, Z4, K2
+	VCMPPD       $0x03, Z4, Z4, K2
+	KORB         K1, K2, K1
+	VUNPCKHPD    Z3, Z2, Z4
+	VMOVUPD      Z4, 512(R14)
+	VMAXPD       Z4, Z1, Z1
+	VCMPPD       $0x03, Z4, Z4, K2
 	KORB         K1, K2, K1
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000400, R14
 	SUBQ         $0x02, R15
-	JZ           packDone
+	JZ           packMaxDone
 	CMPQ         R15, $0x01
-	JNE          pack
+	JNE          packMax
 	SUBQ         $0x08, BX
 	SUBQ         $0x00000200, R14
 	INCQ         R15
-	JMP          pack
+	JMP          packMax
 
-packDone:
+packMaxDone:
 	VMAXPD       Z1, Z0, Z0
 	VBROADCASTSD absMask<>+0(SB), Z1
 	VPANDQ       Z1, Z0, Z1
@@ -10043,71 +10048,82 @@ packDone:
 	KMOVB        K1, BX
 	CMPL         BX, $0x000000ff
 	JNE          special
-	VXORPD       Z1, Z1, Z1
-	VBROADCASTSD integerOne<>+0(SB), Z2
+	MOVQ         target+48(FP), BX
+	VBROADCASTSD integerOne<>+0(SB), Z1
+	VBROADCASTSD (BX), Z2
+	MOVQ         $0x000000ff, SI
+	BZHIQ        CX, SI, SI
+	KMOVB        SI, K1
+	VMOVUPD      (BX), K1, Z2
+	VBROADCASTSD classes+56(FP), Z3
+	VPSRLVQ      Z2, Z3, Z3
+	VPANDQ       Z1, Z3, Z3
+	VPSUBQ       Z1, Z3, Z1
+	VPANDNQ      Z2, Z1, Z2
+	VMOVUPD      laneNumbers<>+0(SB), Z3
+	VPSLLQ       $0x3a, Z2, Z4
+	VPSRLQ       $0x34, Z4, Z4
+	VPADDQ       Z3, Z4, Z3
+	VXORPD       Z4, Z4, Z4
+	KXNORB       K3, K3, K3
+	VGATHERQPD   (AX)(Z3*8), K3, Z4
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z4, 512(BX)
+	VPXORQ       Z1, Z2, Z1
+	MOVQ         l+0(FP), BX
+	VMOVUPD      Z1, (BX)
+	MOVQ         weight+64(FP), BX
+	MOVQ         sample+72(FP), SI
+	MOVQ         l+0(FP), DI
+	VMOVUPD      (DI), Z1
+	VXORPD       Z2, Z2, Z2
+	VBROADCASTSD one<>+0(SB), Z3
+	VPMOVQ2M     Z1, K1
+	TESTQ        BX, BX
+	JZ           weighted
+	VXORPD       Z3, Z3, Z3
+	VPMAXSQ      Z3, Z1, Z3
+	VXORPD       Z4, Z4, Z4
+	KXNORB       K4, K4, K4
+	VGATHERQPD   (BX)(Z3*8), K4, Z4
+	VMOVAPD      Z4, Z3
+
+weighted:
+	VMOVUPD      Z2, K1, Z3
+	TESTQ        SI, SI
+	JZ           sampled
+	VBROADCASTSD (SI), Z4
 	MOVQ         $0x000000ff, BX
 	BZHIQ        CX, BX, BX
 	KMOVB        BX, K1
-	MOVQ         target+48(FP), BX
-	VBROADCASTSD (BX), Z3
-	VMOVUPD      (BX), K1, Z3
-	VBROADCASTSD classes+56(FP), Z4
-	VPSRLVQ      Z3, Z4, Z4
-	VPANDQ       Z2, Z4, Z4
-	VPSUBQ       Z2, Z4, Z2
-	VPANDNQ      Z3, Z2, Z4
-	VMOVUPD      laneNumbers<>+0(SB), Z5
-	VPSLLQ       $0x3a, Z4, Z7
-	VPSRLQ       $0x34, Z7, Z7
-	VPADDQ       Z5, Z7, Z5
-	VXORPD       Z7, Z7, Z7
-	KXNORB       K3, K3, K3
-	VGATHERQPD   (AX)(Z5*8), K3, Z7
+	VMOVUPD      (SI), K1, Z4
+	VMULPD       Z4, Z3, Z3
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VCMPPD       $0x00, Z2, Z4, K1
+	VMOVAPD      Z5, K1, Z1
 	MOVQ         l+0(FP), BX
-	VMOVUPD      Z7, 512(BX)
-	MOVQ         weight+64(FP), BX
-	MOVQ         sample+72(FP), SI
-	VBROADCASTSD one<>+0(SB), Z5
-	TESTQ        BX, BX
-	JZ           weighted
-	VXORPD       Z5, Z5, Z5
-	KXNORB       K4, K4, K4
-	VGATHERQPD   (BX)(Z4*8), K4, Z5
-
-weighted:
-	VPMOVQ2M     Z2, K2
-	VMOVAPD      Z5, Z4
-	VMOVUPD      Z1, K2, Z4
-	TESTQ        SI, SI
-	JZ           sampled
-	VBROADCASTSD (SI), Z5
-	VMOVUPD      (SI), K1, Z5
-	VMULPD       Z5, Z4, Z4
-	VPTERNLOGQ   $0xff, Z6, Z6, Z6
-	VCMPPD       $0x00, Z1, Z5, K1
-	VMOVAPD      Z6, K1, Z2
+	VMOVUPD      Z1, (BX)
 
 sampled:
-	VPANDNQ      Z3, Z2, Z3
-	VPXORQ       Z2, Z3, Z2
 	MOVQ         l+0(FP), BX
-	VMOVUPD      Z2, (BX)
+	VMOVUPD      Z3, 1024(BX)
+	VBROADCASTSD divisor+80(FP), Z1
+	VCMPPD       $0x04, Z2, Z1, K1
+	VDIVPD       Z1, Z3, Z1
+	VMOVAPD.Z    Z1, K1, Z1
 	MOVQ         l+0(FP), BX
-	VMOVUPD      Z4, 1024(BX)
-	VBROADCASTSD divisor+80(FP), Z2
-	VCMPPD       $0x04, Z1, Z2, K1
-	VDIVPD       Z2, Z4, Z2
-	VMOVAPD.Z    Z2, K1, Z2
+	VMOVUPD      Z1, 1536(BX)
 	MOVQ         l+0(FP), BX
-	VMOVUPD      Z2, 1536(BX)
-	VBROADCASTSD absMask<>+0(SB), Z3
-	VPANDQ       Z3, Z2, Z2
-	VBROADCASTSD leastCombined<>+0(SB), Z3
-	VCMPPD       $0x11, Z2, Z3, K1
-	VBROADCASTSD mostCombined<>+0(SB), Z3
-	VCMPPD       $0x11, Z3, Z2, K2
+	VMOVUPD      1536(BX), Z1
+	VBROADCASTSD absMask<>+0(SB), Z2
+	VPANDQ       Z2, Z1, Z1
+	VBROADCASTSD leastCombined<>+0(SB), Z2
+	VCMPPD       $0x11, Z1, Z2, K1
+	VBROADCASTSD mostCombined<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z1, K2
 	KANDB        K2, K1, K1
-	VCMPPD       $0x00, Z1, Z2, K2
+	VXORPD       Z2, Z2, Z2
+	VCMPPD       $0x00, Z2, Z1, K2
 	KORB         K1, K2, K1
 	KMOVB        K1, BX
 	CMPL         BX, $0x000000ff
@@ -10138,18 +10154,19 @@ sampled:
 	VXORPD       Z18, Z18, Z18
 	VXORPD       Z19, Z19, Z19
 	MOVQ         AX, BX
-	MOVQ         DX, SI
+	MOVQ         AX, SI
+	MOVQ         DX, DI
 
 eightSum:
 	VXORPD  Z20, Z20, Z20
-	MOVQ    SI, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    SI, R8
-	CMOVQGT R8, DI
-	SUBQ    DI, SI
+	MOVQ    DI, R8
+	MOVQ    $0x00000008, R9
+	CMPQ    DI, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, DI
 
 severalSum:
-	CMPQ         DI, $0x02
+	CMPQ         R8, $0x02
 	JLT          severalSumDone
 	VMOVUPD      (BX), Z21
 	VCMPPD       $0x04, Z0, Z21, K1
@@ -10198,9 +10215,9 @@ severalSum:
 	VFMADD231PD  Z21, Z29, Z26
 	VFMADD231PD  Z22, Z30, Z28
 	VFMADD231PD  Z26, Z23, Z23
-	VMOVUPD      Z23, (BX)
+	VMOVUPD      Z23, (SI)
 	VFMADD231PD  Z28, Z24, Z24
-	VMOVUPD      Z24, 512(BX)
+	VMOVUPD      Z24, 512(SI)
 	VFMADD231PD  Z26, Z25, Z20
 	VMAXPD       Z25, Z19, Z21
 	VMINPD       Z25, Z19, Z22
@@ -10216,12 +10233,13 @@ severalSum:
 	VSUBPD       Z21, Z22, Z21
 	VADDPD       Z21, Z20, Z20
 	ADDQ         $0x00000400, BX
-	SUBQ         $0x02, DI
+	ADDQ         $0x00000400, SI
+	SUBQ         $0x02, R8
 	JMP          severalSum
 
 severalSumDone:
 oneSum:
-	CMPQ         DI, $0x01
+	CMPQ         R8, $0x01
 	JLT          oneSumDone
 	VMOVUPD      (BX), Z21
 	VCMPPD       $0x04, Z0, Z21, K1
@@ -10247,7 +10265,7 @@ oneSum:
 	VFMADD213PD  Z4, Z21, Z25
 	VFMADD231PD  Z21, Z25, Z24
 	VFMADD231PD  Z24, Z22, Z22
-	VMOVUPD      Z22, (BX)
+	VMOVUPD      Z22, (SI)
 	VFMADD231PD  Z24, Z23, Z20
 	VMAXPD       Z23, Z19, Z21
 	VMINPD       Z23, Z19, Z22
@@ -10256,12 +10274,13 @@ oneSum:
 	VSUBPD       Z21, Z22, Z21
 	VADDPD       Z21, Z20, Z20
 	ADDQ         $0x00000200, BX
-	SUBQ         $0x01, DI
+	ADDQ         $0x00000200, SI
+	SUBQ         $0x01, R8
 	JMP          oneSum
 
 oneSumDone:
 	VADDPD       Z20, Z18, Z18
-	TESTQ        SI, SI
+	TESTQ        DI, DI
 	JNZ          eightSum
 	VMOVQ        DX, X1
 	VPBROADCASTQ X1, Z1
@@ -10429,24 +10448,27 @@ oneSumDone:
 	VMOVUPD      Z7, K1, Z8
 	MOVQ         l+0(FP), BX
 	VMOVUPD      1024(BX), Z7
+	VXORPD       Z8, Z8, Z8
 	MOVQ         l+0(FP), BX
-	VMOVUPD      512(BX), Z8
-	VXORPD       Z10, Z10, Z10
-	MOVQ         l+0(FP), BX
-	VMOVUPD      (BX), Z12
-	VSUBPD       Z0, Z8, Z13
-	VADDPD       Z13, Z11, Z11
-	VSUBPD       Z11, Z10, Z11
-	VCMPPD       $0x04, Z10, Z7, K1
-	VBROADCASTSD nan<>+0(SB), Z13
-	VBROADCASTSD canonicalClasses<>+0(SB), Z14
-	VMULPD       Z7, Z11, Z7
-	VFIXUPIMMPD  $0x00, Z14, Z7, Z13
-	VMOVAPD.Z    Z13, K1, Z7
+	VMOVUPD      512(BX), Z10
+	VSUBPD       Z0, Z10, Z10
+	VADDPD       Z10, Z11, Z10
+	VSUBPD       Z10, Z8, Z10
+	VCMPPD       $0x04, Z8, Z7, K1
+	VBROADCASTSD nan<>+0(SB), Z11
+	VBROADCASTSD canonicalClasses<>+0(SB), Z12
+	VMULPD       Z7, Z10, Z7
+	VFIXUPIMMPD  $0x00, Z12, Z7, Z11
+	VMOVAPD.Z    Z11, K1, Z7
 	MOVQ         l+0(FP), BX
 	VMOVUPD      Z7, 3072(BX)
-	VCMPPD       $0x00, Z0, Z8, K1
-	VPMOVQ2M     Z12, K2
+	MOVQ         l+0(FP), BX
+	VMOVUPD      512(BX), Z7
+	VCMPPD       $0x00, Z0, Z7, K1
+	MOVQ         l+0(FP), BX
+	VMOVUPD      (BX), Z7
+	VXORPD       Z10, Z10, Z10
+	VPMOVQ2M     Z7, K2
 	KANDNB       K1, K2, K1
 	VBROADCASTSD one<>+0(SB), Z7
 	VCMPPD       $0x00, Z1, Z7, K2
@@ -10476,11 +10498,11 @@ oneSumDone:
 	VFMADD231PD  Z1, Z4, Z7
 	VBROADCASTSD absMask<>+0(SB), Z4
 	VPANDQ       Z4, Z0, Z4
-	VBROADCASTSD inf<>+0(SB), Z8
-	VCMPPD       $0x11, Z8, Z4, K2
+	VBROADCASTSD inf<>+0(SB), Z10
+	VCMPPD       $0x11, Z10, Z4, K2
 	VBROADCASTSD nan<>+0(SB), Z4
-	VMOVAPD      Z4, Z8
-	VMOVUPD      Z6, K2, Z8
+	VMOVAPD      Z4, Z10
+	VMOVUPD      Z6, K2, Z10
 	VMOVUPD      Z7, K2, Z4
 	VMULPD       Z1, Z3, Z4
 	VFNMADD231PD Z9, Z4, Z3
@@ -10503,28 +10525,30 @@ oneSumDone:
 	VMOVUPD      Z1, K2, Z3
 	VMOVUPD      Z2, K2, Z0
 	MOVQ         l+0(FP), SI
-	VMOVUPD      1536(SI), Z0
-	VMOVUPD      laneNumbers<>+0(SB), Z1
-	VPSLLQ       $0x3a, Z12, Z2
-	VPSRLQ       $0x34, Z2, Z2
-	VPADDQ       Z1, Z2, Z1
-	VXORPD       Z2, Z2, Z2
+	VMOVUPD      (SI), Z0
+	MOVQ         l+0(FP), SI
+	VMOVUPD      1536(SI), Z1
+	VMOVUPD      laneNumbers<>+0(SB), Z2
+	VPSLLQ       $0x3a, Z0, Z4
+	VPSRLQ       $0x34, Z4, Z4
+	VPADDQ       Z2, Z4, Z2
+	VXORPD       Z4, Z4, Z4
 	KXNORB       K5, K5, K5
-	VGATHERQPD   (AX)(Z1*8), K5, Z2
-	VMULPD       Z3, Z2, Z1
-	VBROADCASTSD one<>+0(SB), Z2
-	VSUBPD       Z1, Z2, Z1
-	VMOVUPD      Z8, K1, Z1
-	VMULPD       Z0, Z1, Z1
-	VSUBPD       Z1, Z10, Z1
-	VCMPPD       $0x04, Z10, Z0, K1
-	VMOVAPD.Z    Z1, K1, Z1
-	VMULPD.Z     Z0, Z3, K1, Z0
-	MOVQ         dstStride+96(FP), SI
-	VPBROADCASTQ DX, Z2
-	VPSUBQ       Z12, Z2, Z2
+	VGATHERQPD   (AX)(Z2*8), K5, Z4
+	VMULPD       Z3, Z4, Z2
+	VBROADCASTSD one<>+0(SB), Z4
+	VSUBPD       Z2, Z4, Z2
+	VMOVUPD      Z10, K1, Z2
+	VCMPPD       $0x04, Z8, Z1, K1
+	VMULPD       Z1, Z2, Z2
+	VSUBPD       Z2, Z8, Z2
+	VMOVAPD.Z    Z2, K1, Z2
+	VMULPD.Z     Z1, Z3, K1, Z1
+	VPBROADCASTQ DX, Z3
+	VPSUBQ       Z0, Z3, Z0
 	VBROADCASTSD integerOne<>+0(SB), Z3
-	VPADDQ       Z3, Z2, Z3
+	VPADDQ       Z3, Z0, Z3
+	MOVQ         dstStride+96(FP), SI
 	SHLQ         $0x03, SI
 	LEAQ         (SI)(SI*2), DI
 	MOVQ         BX, R8
@@ -10554,16 +10578,16 @@ oneSumDone:
 
 unpack:
 	VMOVUPD       (AX), Z4
-	VMULPD.Z      Z4, Z0, K1, Z4
-	VADDPD        Z10, Z4, Z4
 	VMOVUPD       512(AX), Z5
-	VMULPD.Z      Z5, Z0, K1, Z5
-	VADDPD        Z10, Z5, Z5
 	VPBROADCASTQ  DX, Z6
-	VPCMPEQQ      Z6, Z2, K2
-	VMOVUPD       Z1, K2, Z4
+	VPCMPEQQ      Z6, Z0, K2
+	VMULPD.Z      Z4, Z1, K1, Z4
+	VADDPD        Z8, Z4, Z4
+	VMOVUPD       Z2, K2, Z4
 	VPCMPEQQ      Z6, Z3, K2
-	VMOVUPD       Z1, K2, Z5
+	VMULPD.Z      Z5, Z1, K1, Z5
+	VADDPD        Z8, Z5, Z5
+	VMOVUPD       Z2, K2, Z5
 	VUNPCKLPD     Z5, Z4, Z6
 	VMOVUPD       X6, (R8)(CX*1)
 	VEXTRACTF128  $0x01, Y6, (R10)(CX*1)
@@ -10590,6 +10614,1886 @@ unpackDone:
 
 special:
 	MOVQ $-1, ret+104(FP)
+
+done:
+	VZEROUPPER
+	RET
+
+// func weightedFewRowsAVX512(c *Panel, l *Labels, x *Tile, q *Tile, terms *Tile, r *WeightedRows) int
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, POPCNT
+TEXT ·weightedFewRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         x+16(FP), AX
+	MOVQ         r+40(FP), CX
+	MOVQ         16(CX), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         40(DX), DX
+	MOVQ         r+40(FP), BX
+	MOVQ         (BX), BX
+	MOVQ         r+40(FP), SI
+	MOVQ         8(SI), SI
+	SHLQ         $0x03, DX
+	LEAQ         (DX)(DX*2), DI
+	MOVQ         CX, R8
+	LEAQ         (CX)(DX*1), R9
+	LEAQ         (CX)(DX*2), R10
+	LEAQ         (CX)(DI*1), DI
+	LEAQ         (CX)(DX*4), R11
+	LEAQ         (R11)(DX*1), R12
+	LEAQ         (R12)(DX*1), R13
+	LEAQ         (R13)(DX*1), DX
+	CMPQ         BX, $0x01
+	CMOVQLE      CX, R9
+	CMPQ         BX, $0x02
+	CMOVQLE      CX, R10
+	CMPQ         BX, $0x03
+	CMOVQLE      CX, DI
+	CMPQ         BX, $0x04
+	CMOVQLE      CX, R11
+	CMPQ         BX, $0x05
+	CMOVQLE      CX, R12
+	CMPQ         BX, $0x06
+	CMOVQLE      CX, R13
+	CMPQ         BX, $0x07
+	CMOVQLE      CX, DX
+	XORQ         CX, CX
+	VBROADCASTSD minusInf<>+0(SB), Z0
+	VMOVAPD      Z0, Z1
+	VCMPPD       $0x03, Z0, Z0, K1
+	MOVQ         SI, BX
+
+packMax:
+	VMOVUPD      (R8)(CX*1), X2
+	VINSERTF128  $0x01, (R10)(CX*1), Y2, Y2
+	VINSERTF64X2 $0x02, (R11)(CX*1), Z2, Z2
+	VINSERTF64X2 $0x03, (R13)(CX*1), Z2, Z2
+	VMOVUPD      (R9)(CX*1), X3
+	VINSERTF128  $0x01, (DI)(CX*1), Y3, Y3
+	VINSERTF64X2 $0x02, (R12)(CX*1), Z3, Z3
+	VINSERTF64X2 $0x03, (DX)(CX*1), Z3, Z3
+	VUNPCKLPD    Z3, Z2, Z4
+	VMOVUPD      Z4, (AX)
+	VMAXPD       Z4, Z0, Z0
+	VCMPPD       $0x03, Z4, Z4, K2
+	KORB         K1, K2, K1
+	VUNPCKHPD    Z3, Z2, Z4
+	VMOVUPD      Z4, 512(AX)
+	VMAXPD       Z4, Z1, Z1
+	VCMPPD       $0x03, Z4, Z4, K2
+	KORB         K1, K2, K1
+	ADDQ         $0x10, CX
+	ADDQ         $0x00000400, AX
+	SUBQ         $0x02, BX
+	JZ           packMaxDone
+	CMPQ         BX, $0x01
+	JNE          packMax
+	SUBQ         $0x08, CX
+	SUBQ         $0x00000200, AX
+	INCQ         BX
+	JMP          packMax
+
+packMaxDone:
+	VMAXPD       Z1, Z0, Z0
+	VBROADCASTSD absMask<>+0(SB), Z1
+	VPANDQ       Z1, Z0, Z1
+	VBROADCASTSD shiftFrom<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z1, K2
+	KANDNB       K2, K1, K1
+	KMOVB        K1, AX
+	CMPL         AX, $0x000000ff
+	JNE          special
+	MOVQ         c+0(FP), AX
+	VMOVUPD      Z0, (AX)
+	MOVQ         r+40(FP), AX
+	MOVQ         80(AX), AX
+	TESTQ        AX, AX
+	JZ           distributions
+	MOVQ         x+16(FP), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         (DX), DX
+	MOVQ         r+40(FP), BX
+	VBROADCASTSD integerOne<>+0(SB), Z0
+	VBROADCASTSD (AX), Z1
+	MOVQ         $0x000000ff, SI
+	BZHIQ        DX, SI, SI
+	KMOVB        SI, K1
+	VMOVUPD      (AX), K1, Z1
+	VBROADCASTSD 104(BX), Z2
+	VPSRLVQ      Z1, Z2, Z2
+	VPANDQ       Z0, Z2, Z2
+	VPSUBQ       Z0, Z2, Z0
+	VPANDNQ      Z1, Z0, Z1
+	VMOVUPD      laneNumbers<>+0(SB), Z2
+	VPSLLQ       $0x3a, Z1, Z3
+	VPSRLQ       $0x34, Z3, Z3
+	VPADDQ       Z2, Z3, Z2
+	VXORPD       Z3, Z3, Z3
+	KXNORB       K3, K3, K3
+	VGATHERQPD   (CX)(Z2*8), K3, Z3
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z3, 512(AX)
+	VPXORQ       Z0, Z1, Z0
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z0, (AX)
+	MOVQ         q+24(FP), AX
+	MOVQ         r+40(FP), CX
+	MOVQ         8(CX), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         112(DX), DX
+	MOVQ         r+40(FP), BX
+	MOVQ         136(BX), BX
+	MOVQ         r+40(FP), SI
+	MOVQ         l+8(FP), DI
+	VMOVUPD      (DI), Z0
+	VBROADCASTSD 160(SI), Z1
+	TESTQ        BX, BX
+	JZ           alike
+	VXORPD       Z2, Z2, Z2
+	VPMAXSQ      Z2, Z0, Z2
+	VXORPD       Z3, Z3, Z3
+	KXNORB       K4, K4, K4
+	VGATHERQPD   (BX)(Z2*8), K4, Z3
+	VMOVAPD      Z3, Z2
+	VMULPD       Z2, Z1, Z1
+
+alike:
+	VXORPD       Z2, Z2, Z2
+	VBROADCASTSD integerOne<>+0(SB), Z3
+
+coefficients:
+	VPCMPEQQ     Z2, Z0, K1
+	VBROADCASTSD (DX), Z4
+	VMOVUPD      Z1, K1, Z4
+	VMOVUPD      Z4, (AX)
+	VPADDQ       Z3, Z2, Z2
+	ADDQ         $0x08, DX
+	ADDQ         $0x00000200, AX
+	DECQ         CX
+	JNZ          coefficients
+	JMP          taken
+
+distributions:
+	VXORPD       Z0, Z0, Z0
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z0, (AX)
+	VBROADCASTSD nan<>+0(SB), Z0
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z0, 512(AX)
+	MOVQ         q+24(FP), AX
+	MOVQ         r+40(FP), CX
+	MOVQ         48(CX), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         72(DX), DX
+	MOVQ         r+40(FP), BX
+	MOVQ         (BX), BX
+	MOVQ         r+40(FP), SI
+	MOVQ         8(SI), SI
+	SHLQ         $0x03, DX
+	LEAQ         (DX)(DX*2), DI
+	MOVQ         CX, R8
+	LEAQ         (CX)(DX*1), R9
+	LEAQ         (CX)(DX*2), R10
+	LEAQ         (CX)(DI*1), DI
+	LEAQ         (CX)(DX*4), R11
+	LEAQ         (R11)(DX*1), R12
+	LEAQ         (R12)(DX*1), R13
+	LEAQ         (R13)(DX*1), DX
+	CMPQ         BX, $0x01
+	CMOVQLE      CX, R9
+	CMPQ         BX, $0x02
+	CMOVQLE      CX, R10
+	CMPQ         BX, $0x03
+	CMOVQLE      CX, DI
+	CMPQ         BX, $0x04
+	CMOVQLE      CX, R11
+	CMPQ         BX, $0x05
+	CMOVQLE      CX, R12
+	CMPQ         BX, $0x06
+	CMOVQLE      CX, R13
+	CMPQ         BX, $0x07
+	CMOVQLE      CX, DX
+	XORQ         CX, CX
+	MOVQ         SI, BX
+
+pack:
+	VMOVUPD      (R8)(CX*1), X5
+	VINSERTF128  $0x01, (R10)(CX*1), Y5, Y5
+	VINSERTF64X2 $0x02, (R11)(CX*1), Z5, Z5
+	VINSERTF64X2 $0x03, (R13)(CX*1), Z5, Z5
+	VMOVUPD      (R9)(CX*1), X6
+	VINSERTF128  $0x01, (DI)(CX*1), Y6, Y6
+	VINSERTF64X2 $0x02, (R12)(CX*1), Z6, Z6
+	VINSERTF64X2 $0x03, (DX)(CX*1), Z6, Z6
+	VUNPCKLPD    Z6, Z5, Z0
+	VMOVUPD      Z0, (AX)
+	VUNPCKHPD    Z6, Z5, Z0
+	VMOVUPD      Z0, 512(AX)
+	ADDQ         $0x10, CX
+	ADDQ         $0x00000400, AX
+	SUBQ         $0x02, BX
+	JZ           packDone
+	CMPQ         BX, $0x01
+	JNE          pack
+	SUBQ         $0x08, CX
+	SUBQ         $0x00000200, AX
+	INCQ         BX
+	JMP          pack
+
+packDone:
+taken:
+	MOVQ         r+40(FP), AX
+	MOVQ         192(AX), AX
+	MOVQ         r+40(FP), CX
+	MOVQ         (CX), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         l+8(FP), BX
+	VMOVUPD      (BX), Z0
+	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD one<>+0(SB), Z2
+	VPMOVQ2M     Z0, K1
+	VMOVUPD      Z1, K1, Z2
+	TESTQ        AX, AX
+	JZ           sampled
+	VBROADCASTSD (AX), Z3
+	MOVQ         $0x000000ff, BX
+	BZHIQ        CX, BX, BX
+	KMOVB        BX, K1
+	VMOVUPD      (AX), K1, Z3
+	VMULPD       Z3, Z2, Z2
+	VPTERNLOGQ   $0xff, Z7, Z7, Z7
+	VCMPPD       $0x00, Z1, Z3, K1
+	VMOVAPD      Z7, K1, Z0
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z0, (AX)
+
+sampled:
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z2, 1024(AX)
+	VBROADCASTSD 216(DX), Z0
+	VCMPPD       $0x04, Z1, Z0, K1
+	VDIVPD       Z0, Z2, Z0
+	VMOVAPD.Z    Z0, K1, Z0
+	MOVQ         l+8(FP), AX
+	VMOVUPD      Z0, 1536(AX)
+	MOVQ         terms+32(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         8(DX), DX
+	MOVQ         c+0(FP), BX
+	VMOVUPD      (BX), Z0
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z1
+	VBROADCASTSD sixteenthHi<>+0(SB), Z2
+	VBROADCASTSD sixteenthLo<>+0(SB), Z3
+	VBROADCASTSD one<>+0(SB), Z4
+	VBROADCASTSD exp2<>+0(SB), Z5
+	VBROADCASTSD exp3<>+0(SB), Z6
+	VBROADCASTSD exp4<>+0(SB), Z7
+	VBROADCASTSD exp5<>+0(SB), Z8
+	VBROADCASTSD exp6<>+0(SB), Z9
+	VBROADCASTSD integerOne<>+0(SB), Z10
+	VMOVUPD      power<>+0(SB), Z11
+	VMOVUPD      powerRest<>+0(SB), Z12
+	VMOVUPD      power<>+64(SB), Z13
+	VMOVUPD      powerRest<>+64(SB), Z14
+	VBROADCASTSD frameMagic<>+0(SB), Z15
+	VBROADCASTSD magic<>+0(SB), Z16
+	VFMADD231PD  Z1, Z0, Z16
+	VBROADCASTSD low4<>+0(SB), Z17
+	VPANDNQ      Z16, Z17, Z16
+	VSUBPD       Z16, Z15, Z15
+	VBROADCASTSD farthest<>+0(SB), Z16
+	VSUBPD       Z16, Z0, Z16
+	VXORPD       Z17, Z17, Z17
+	VXORPD       Z18, Z18, Z18
+	VXORPD       Z19, Z19, Z19
+	MOVQ         AX, AX
+	MOVQ         DX, BX
+
+eightSum:
+	VXORPD  Z20, Z20, Z20
+	MOVQ    BX, SI
+	MOVQ    $0x00000008, DI
+	CMPQ    BX, DI
+	CMOVQGT DI, SI
+	SUBQ    SI, BX
+
+severalSum:
+	CMPQ         SI, $0x02
+	JLT          severalSumDone
+	VMOVUPD      (CX), Z21
+	VCMPPD       $0x04, Z0, Z21, K1
+	VPADDQ       Z10, Z17, K1, Z17
+	VMAXPD       Z16, Z21, Z21
+	VMOVUPD      512(CX), Z22
+	VCMPPD       $0x04, Z0, Z22, K2
+	VPADDQ       Z10, Z17, K2, Z17
+	VMAXPD       Z16, Z22, Z22
+	VMOVAPD      Z15, Z23
+	VFMADD231PD  Z1, Z21, Z23
+	VMOVAPD      Z15, Z24
+	VFMADD231PD  Z1, Z22, Z24
+	VSUBPD       Z15, Z23, Z25
+	VSUBPD       Z15, Z24, Z26
+	VFNMADD231PD Z2, Z25, Z21
+	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z3, Z25, Z21
+	VFNMADD231PD Z3, Z26, Z22
+	VMOVAPD      Z23, Z25
+	VMOVAPD      Z23, Z26
+	VPERMI2PD    Z13, Z11, Z25
+	VPERMI2PD    Z14, Z12, Z26
+	VMOVAPD      Z24, Z27
+	VMOVAPD      Z24, Z28
+	VPERMI2PD    Z13, Z11, Z27
+	VPERMI2PD    Z14, Z12, Z28
+	VPSLLQ       $0x30, Z23, Z23
+	VPSLLQ       $0x30, Z24, Z24
+	VPADDQ       Z23, Z25, Z23
+	VPADDQ       Z24, Z27, Z24
+	VMOVAPD.Z    Z23, K1, Z25
+	VMOVAPD.Z    Z24, K2, Z27
+	VMOVAPD      Z9, Z29
+	VMOVAPD      Z9, Z30
+	VFMADD213PD  Z8, Z21, Z29
+	VFMADD213PD  Z8, Z22, Z30
+	VFMADD213PD  Z7, Z21, Z29
+	VFMADD213PD  Z7, Z22, Z30
+	VFMADD213PD  Z6, Z21, Z29
+	VFMADD213PD  Z6, Z22, Z30
+	VFMADD213PD  Z5, Z21, Z29
+	VFMADD213PD  Z5, Z22, Z30
+	VFMADD213PD  Z4, Z21, Z29
+	VFMADD213PD  Z4, Z22, Z30
+	VFMADD231PD  Z21, Z29, Z26
+	VFMADD231PD  Z22, Z30, Z28
+	VFMADD231PD  Z26, Z23, Z23
+	VMOVUPD      Z23, (AX)
+	VFMADD231PD  Z28, Z24, Z24
+	VMOVUPD      Z24, 512(AX)
+	VFMADD231PD  Z26, Z25, Z20
+	VMAXPD       Z25, Z19, Z21
+	VMINPD       Z25, Z19, Z22
+	VADDPD       Z25, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	VFMADD231PD  Z28, Z27, Z20
+	VMAXPD       Z27, Z19, Z21
+	VMINPD       Z27, Z19, Z22
+	VADDPD       Z27, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	ADDQ         $0x00000400, CX
+	ADDQ         $0x00000400, AX
+	SUBQ         $0x02, SI
+	JMP          severalSum
+
+severalSumDone:
+oneSum:
+	CMPQ         SI, $0x01
+	JLT          oneSumDone
+	VMOVUPD      (CX), Z21
+	VCMPPD       $0x04, Z0, Z21, K1
+	VPADDQ       Z10, Z17, K1, Z17
+	VMAXPD       Z16, Z21, Z21
+	VMOVAPD      Z15, Z22
+	VFMADD231PD  Z1, Z21, Z22
+	VSUBPD       Z15, Z22, Z23
+	VFNMADD231PD Z2, Z23, Z21
+	VFNMADD231PD Z3, Z23, Z21
+	VMOVAPD      Z22, Z23
+	VMOVAPD      Z22, Z24
+	VPERMI2PD    Z13, Z11, Z23
+	VPERMI2PD    Z14, Z12, Z24
+	VPSLLQ       $0x30, Z22, Z22
+	VPADDQ       Z22, Z23, Z22
+	VMOVAPD.Z    Z22, K1, Z23
+	VMOVAPD      Z9, Z25
+	VFMADD213PD  Z8, Z21, Z25
+	VFMADD213PD  Z7, Z21, Z25
+	VFMADD213PD  Z6, Z21, Z25
+	VFMADD213PD  Z5, Z21, Z25
+	VFMADD213PD  Z4, Z21, Z25
+	VFMADD231PD  Z21, Z25, Z24
+	VFMADD231PD  Z24, Z22, Z22
+	VMOVUPD      Z22, (AX)
+	VFMADD231PD  Z24, Z23, Z20
+	VMAXPD       Z23, Z19, Z21
+	VMINPD       Z23, Z19, Z22
+	VADDPD       Z23, Z19, Z19
+	VSUBPD       Z21, Z19, Z21
+	VSUBPD       Z21, Z22, Z21
+	VADDPD       Z21, Z20, Z20
+	ADDQ         $0x00000200, CX
+	ADDQ         $0x00000200, AX
+	SUBQ         $0x01, SI
+	JMP          oneSum
+
+oneSumDone:
+	VADDPD       Z20, Z18, Z18
+	TESTQ        BX, BX
+	JNZ          eightSum
+	VMOVQ        DX, X0
+	VPBROADCASTQ X0, Z0
+	VBROADCASTSD two52<>+0(SB), Z1
+	VPSUBQ       Z17, Z0, Z0
+	VPADDQ       Z1, Z0, Z0
+	VSUBPD       Z1, Z0, Z0
+	MOVQ         c+0(FP), AX
+	VMOVUPD      Z0, 512(AX)
+	MOVQ         c+0(FP), AX
+	VMOVUPD      Z19, 5632(AX)
+	MOVQ         c+0(FP), AX
+	VMOVUPD      Z18, 9728(AX)
+	MOVQ         c+0(FP), AX
+	VMOVUPD      (AX), Z0
+	VBROADCASTSD absMask<>+0(SB), Z1
+	VPANDQ       Z1, Z0, Z1
+	VBROADCASTSD inf<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z1, K1
+	VMOVAPD.Z    Z0, K1, Z0
+	VBROADCASTSD absMask<>+0(SB), Z1
+	VPANDQ       Z1, Z0, Z1
+	VBROADCASTSD shiftFrom<>+0(SB), Z2
+	VCMPPD       $0x1d, Z2, Z1, K1
+	VMOVAPD.Z    Z0, K1, Z1
+	VSUBPD       Z1, Z0, Z0
+	VBROADCASTSD signMask<>+0(SB), Z1
+	VPXORQ       Z1, Z0, Z1
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z2
+	VBROADCASTSD magic<>+0(SB), Z3
+	VFMADD231PD  Z2, Z0, Z3
+	VBROADCASTSD low4<>+0(SB), Z0
+	VPANDNQ      Z3, Z0, Z0
+	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z2
+	VMOVAPD      Z0, Z3
+	VFMADD231PD  Z2, Z1, Z3
+	VSUBPD       Z0, Z3, Z0
+	VBROADCASTSD sixteenthHi<>+0(SB), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VXORPD       Z2, Z2, Z2
+	VBROADCASTSD sixteenthLo<>+0(SB), Z4
+	VFNMADD231PD Z4, Z0, Z2
+	VMOVUPD      power<>+0(SB), Z0
+	VMOVUPD      powerRest<>+0(SB), Z4
+	VMOVUPD      power<>+64(SB), Z5
+	VMOVUPD      powerRest<>+64(SB), Z6
+	VMOVAPD      Z3, Z7
+	VMOVAPD      Z3, Z8
+	VPERMI2PD    Z5, Z0, Z7
+	VPERMI2PD    Z6, Z4, Z8
+	VPSLLQ       $0x30, Z3, Z0
+	VPADDQ       Z0, Z7, Z0
+	VADDPD       Z2, Z1, Z3
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD exp6<>+0(SB), Z4
+	VBROADCASTSD exp5<>+0(SB), Z5
+	VFMADD213PD  Z5, Z3, Z4
+	VBROADCASTSD exp4<>+0(SB), Z5
+	VFMADD213PD  Z5, Z3, Z4
+	VBROADCASTSD exp3<>+0(SB), Z5
+	VFMADD213PD  Z5, Z3, Z4
+	VBROADCASTSD exp2<>+0(SB), Z5
+	VFMADD213PD  Z5, Z3, Z4
+	VMULPD       Z3, Z3, Z3
+	VFMADD231PD  Z3, Z4, Z2
+	VADDPD       Z2, Z1, Z3
+	VSUBPD       Z1, Z3, Z1
+	VSUBPD       Z1, Z2, Z1
+	VMULPD       Z3, Z0, Z2
+	VMOVAPD      Z2, Z4
+	VFMSUB231PD  Z3, Z0, Z4
+	VFMADD231PD  Z1, Z0, Z4
+	VADDPD       Z2, Z0, Z1
+	VSUBPD       Z0, Z1, Z0
+	VSUBPD       Z0, Z2, Z0
+	VADDPD       Z4, Z0, Z0
+	VMOVUPD      Z1, 3072(AX)
+	VMOVUPD      Z0, 14336(AX)
+	VMOVUPD      5632(AX), Z2
+	VMOVUPD      9728(AX), Z3
+	VMULPD       Z1, Z2, Z4
+	VMOVAPD      Z4, Z5
+	VFMSUB231PD  Z1, Z2, Z5
+	VMULPD       Z1, Z3, Z1
+	VFMADD231PD  Z0, Z2, Z1
+	VADDPD       Z1, Z5, Z0
+	VADDPD       Z0, Z4, Z1
+	VSUBPD       Z4, Z1, Z2
+	VSUBPD       Z2, Z0, Z0
+	VBROADCASTSD Unscale<>+0(SB), Z2
+	VMULPD       Z2, Z1, Z1
+	VMULPD       Z2, Z0, Z0
+	VMOVUPD      Z1, 3584(AX)
+	VMOVUPD      Z0, 14848(AX)
+	VMOVUPD      512(AX), Z2
+	VBROADCASTSD one<>+0(SB), Z3
+	VSUBPD       Z3, Z2, Z2
+	VADDPD       Z1, Z2, Z3
+	VSUBPD       Z2, Z3, Z4
+	VSUBPD       Z4, Z3, Z5
+	VSUBPD       Z5, Z2, Z2
+	VSUBPD       Z4, Z1, Z1
+	VADDPD       Z1, Z2, Z1
+	VADDPD       Z0, Z1, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	VADDPD       Z3, Z1, Z2
+	VSUBPD       Z1, Z2, Z4
+	VSUBPD       Z4, Z2, Z5
+	VSUBPD       Z5, Z1, Z1
+	VSUBPD       Z4, Z3, Z3
+	VADDPD       Z3, Z1, Z1
+	VMOVUPD      Z2, 4608(AX)
+	VADDPD       Z0, Z1, Z0
+	VMOVUPD      Z0, 5120(AX)
+	VMOVUPD      4608(AX), Z0
+	VMOVUPD      5120(AX), Z1
+	VMOVUPD      3584(AX), Z2
+	VMOVUPD      14848(AX), Z3
+	VBROADCASTSD sqrtHalf<>+0(SB), Z4
+	VPSUBQ       Z4, Z0, Z4
+	VPSRLQ       $0x34, Z4, Z4
+	VBROADCASTSD two52<>+0(SB), Z5
+	VPADDQ       Z5, Z4, Z6
+	VSUBPD       Z5, Z6, Z5
+	VBROADCASTSD bias<>+0(SB), Z6
+	VPSUBQ       Z4, Z6, Z4
+	VPSLLQ       $0x34, Z4, Z4
+	VBROADCASTSD minusOne<>+0(SB), Z6
+	VFMADD231PD  Z4, Z0, Z6
+	VMULPD       Z4, Z1, Z0
+	VXORPD       Z1, Z1, Z1
+	VCMPPD       $0x00, Z1, Z5, K1
+	VMOVAPD      Z6, Z1
+	VMOVUPD      Z2, K1, Z1
+	VMOVUPD      Z3, K1, Z0
+	VBROADCASTSD two<>+0(SB), Z2
+	VADDPD       Z2, Z1, Z3
+	VSUBPD       Z2, Z3, Z2
+	VSUBPD       Z2, Z1, Z2
+	VADDPD       Z0, Z2, Z2
+	VBROADCASTSD one<>+0(SB), Z4
+	VDIVPD       Z3, Z4, Z4
+	VADDPD       Z1, Z1, Z1
+	VMULPD       Z4, Z1, Z6
+	VFNMADD231PD Z3, Z6, Z1
+	VADDPD       Z0, Z0, Z0
+	VFNMADD231PD Z2, Z6, Z0
+	VADDPD       Z0, Z1, Z0
+	VMULPD       Z4, Z0, Z0
+	VMULPD       Z6, Z6, Z1
+	VBROADCASTSD log15<>+0(SB), Z2
+	VBROADCASTSD log13<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD log11<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD log9<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD log7<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD log5<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VBROADCASTSD log3<>+0(SB), Z3
+	VFMADD213PD  Z3, Z1, Z2
+	VMULPD       Z6, Z1, Z1
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD ln2Hi<>+0(SB), Z1
+	VMULPD       Z1, Z5, Z1
+	VADDPD       Z6, Z1, Z2
+	VSUBPD       Z1, Z2, Z1
+	VSUBPD       Z1, Z6, Z1
+	VBROADCASTSD ln2Lo<>+0(SB), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VADDPD       Z0, Z1, Z0
+	VADDPD       Z0, Z2, Z1
+	VSUBPD       Z2, Z1, Z2
+	VSUBPD       Z2, Z0, Z0
+	VBROADCASTSD signMask<>+0(SB), Z2
+	VPXORQ       Z2, Z1, Z1
+	VMOVUPD      (AX), Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z2
+	VBROADCASTSD inf<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z2, K1
+	VBROADCASTSD nan<>+0(SB), Z2
+	VMOVAPD      Z2, Z3
+	VMOVUPD      Z1, K1, Z3
+	VMOVUPD      Z3, 2560(AX)
+	VMOVAPD      Z2, Z1
+	VMOVUPD      Z0, K1, Z1
+	VMOVUPD      Z1, 13824(AX)
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         c+0(FP), CX
+	VMOVUPD      2560(CX), Z2
+	MOVQ         r+40(FP), CX
+	MOVQ         80(CX), CX
+	TESTQ        CX, CX
+	JNZ          log
+	VXORPD       Z2, Z2, Z2
+
+log:
+	MOVQ          q+24(FP), CX
+	MOVQ          x+16(FP), DX
+	MOVQ          r+40(FP), BX
+	MOVQ          8(BX), BX
+	MOVQ          c+0(FP), SI
+	VMOVUPD       (SI), Z3
+	MOVQ          BX, SI
+	LEAQ          (CX), DI
+	LEAQ          (DX), R8
+	VMOVUPD       (DI), Z4
+	VMOVUPD       (R8), Z5
+	VMOVAPD       Z3, Z6
+	VFNMADD231PD  Z1, Z5, Z6
+	VSUBPD        Z2, Z6, Z5
+	VCMPPD        $0x04, Z0, Z4, K1
+	VMULPD.Z      Z5, Z4, K1, Z6
+	VMOVAPD       Z6, Z7
+	VFMSUB231PD.Z Z5, Z4, K1, Z7
+	VADDPD        Z0, Z6, Z4
+	VADDPD        Z0, Z7, Z5
+	SUBQ          $0x08, SI
+	JLE           done0Loss
+
+lane0Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z6
+	VMOVUPD       (R8), Z7
+	VMOVAPD       Z3, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z2, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z7, Z6, K1, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z7, Z6, K1, Z9
+	VADDPD        Z8, Z4, Z6
+	VMOVAPD       Z4, Z7
+	VFMSUB231PD   Z1, Z6, Z7
+	VSUBPD        Z7, Z6, Z10
+	VFNMADD231PD  Z1, Z10, Z4
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z4, Z7
+	VADDPD        Z9, Z7, Z4
+	VADDPD        Z5, Z4, Z5
+	VMOVAPD       Z6, Z4
+	SUBQ          $0x08, SI
+	JG            lane0Loss
+
+done0Loss:
+	CMPQ          BX, $0x04
+	JLE           no4For0Loss
+	MOVQ          BX, SI
+	LEAQ          2048(CX), DI
+	LEAQ          2048(DX), R8
+	VMOVUPD       (DI), Z6
+	VMOVUPD       (R8), Z7
+	VMOVAPD       Z3, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z2, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z7, Z6, K1, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z7, Z6, K1, Z9
+	VADDPD        Z0, Z8, Z6
+	VADDPD        Z0, Z9, Z7
+	SUBQ          $0x0c, SI
+	JLE           done4Loss
+
+lane4Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z10, Z6, Z8
+	VMOVAPD       Z6, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z6
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z6, Z9
+	VADDPD        Z11, Z9, Z6
+	VADDPD        Z7, Z6, Z7
+	VMOVAPD       Z8, Z6
+	SUBQ          $0x08, SI
+	JG            lane4Loss
+
+done4Loss:
+	VADDPD       Z6, Z4, Z8
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z4, Z6
+	VADDPD       Z7, Z5, Z4
+	VADDPD       Z6, Z4, Z5
+	VMOVAPD      Z8, Z4
+
+no4For0Loss:
+	CMPQ          BX, $0x02
+	JLE           no2For0Loss
+	MOVQ          BX, SI
+	LEAQ          1024(CX), DI
+	LEAQ          1024(DX), R8
+	VMOVUPD       (DI), Z6
+	VMOVUPD       (R8), Z7
+	VMOVAPD       Z3, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z2, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z7, Z6, K1, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z7, Z6, K1, Z9
+	VADDPD        Z0, Z8, Z6
+	VADDPD        Z0, Z9, Z7
+	SUBQ          $0x0a, SI
+	JLE           done2Loss
+
+lane2Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z10, Z6, Z8
+	VMOVAPD       Z6, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z6
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z6, Z9
+	VADDPD        Z11, Z9, Z6
+	VADDPD        Z7, Z6, Z7
+	VMOVAPD       Z8, Z6
+	SUBQ          $0x08, SI
+	JG            lane2Loss
+
+done2Loss:
+	CMPQ          BX, $0x06
+	JLE           no6For2Loss
+	MOVQ          BX, SI
+	LEAQ          3072(CX), DI
+	LEAQ          3072(DX), R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z0, Z10, Z8
+	VADDPD        Z0, Z11, Z9
+	SUBQ          $0x0e, SI
+	JLE           done6Loss
+
+lane6Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z10
+	VMOVUPD       (R8), Z11
+	VMOVAPD       Z3, Z12
+	VFNMADD231PD  Z1, Z11, Z12
+	VSUBPD        Z2, Z12, Z11
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z11, Z10, K1, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z11, Z10, K1, Z13
+	VADDPD        Z12, Z8, Z10
+	VMOVAPD       Z8, Z11
+	VFMSUB231PD   Z1, Z10, Z11
+	VSUBPD        Z11, Z10, Z14
+	VFNMADD231PD  Z1, Z14, Z8
+	VSUBPD        Z11, Z12, Z11
+	VFMADD231PD   Z1, Z8, Z11
+	VADDPD        Z13, Z11, Z8
+	VADDPD        Z9, Z8, Z9
+	VMOVAPD       Z10, Z8
+	SUBQ          $0x08, SI
+	JG            lane6Loss
+
+done6Loss:
+	VADDPD       Z8, Z6, Z10
+	VMOVAPD      Z6, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z12
+	VFNMADD231PD Z1, Z12, Z6
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VADDPD       Z9, Z7, Z6
+	VADDPD       Z8, Z6, Z7
+	VMOVAPD      Z10, Z6
+
+no6For2Loss:
+	VADDPD       Z6, Z4, Z8
+	VMOVAPD      Z4, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z4, Z6
+	VADDPD       Z7, Z5, Z4
+	VADDPD       Z6, Z4, Z5
+	VMOVAPD      Z8, Z4
+
+no2For0Loss:
+	CMPQ          BX, $0x01
+	JLE           no1For0Loss
+	MOVQ          BX, SI
+	LEAQ          512(CX), DI
+	LEAQ          512(DX), R8
+	VMOVUPD       (DI), Z6
+	VMOVUPD       (R8), Z7
+	VMOVAPD       Z3, Z8
+	VFNMADD231PD  Z1, Z7, Z8
+	VSUBPD        Z2, Z8, Z7
+	VCMPPD        $0x04, Z0, Z6, K1
+	VMULPD.Z      Z7, Z6, K1, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z7, Z6, K1, Z9
+	VADDPD        Z0, Z8, Z6
+	VADDPD        Z0, Z9, Z7
+	SUBQ          $0x09, SI
+	JLE           done1Loss
+
+lane1Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z10, Z6, Z8
+	VMOVAPD       Z6, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z6
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z6, Z9
+	VADDPD        Z11, Z9, Z6
+	VADDPD        Z7, Z6, Z7
+	VMOVAPD       Z8, Z6
+	SUBQ          $0x08, SI
+	JG            lane1Loss
+
+done1Loss:
+	CMPQ          BX, $0x05
+	JLE           no5For1Loss
+	MOVQ          BX, SI
+	LEAQ          2560(CX), DI
+	LEAQ          2560(DX), R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z0, Z10, Z8
+	VADDPD        Z0, Z11, Z9
+	SUBQ          $0x0d, SI
+	JLE           done5Loss
+
+lane5Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z10
+	VMOVUPD       (R8), Z11
+	VMOVAPD       Z3, Z12
+	VFNMADD231PD  Z1, Z11, Z12
+	VSUBPD        Z2, Z12, Z11
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z11, Z10, K1, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z11, Z10, K1, Z13
+	VADDPD        Z12, Z8, Z10
+	VMOVAPD       Z8, Z11
+	VFMSUB231PD   Z1, Z10, Z11
+	VSUBPD        Z11, Z10, Z14
+	VFNMADD231PD  Z1, Z14, Z8
+	VSUBPD        Z11, Z12, Z11
+	VFMADD231PD   Z1, Z8, Z11
+	VADDPD        Z13, Z11, Z8
+	VADDPD        Z9, Z8, Z9
+	VMOVAPD       Z10, Z8
+	SUBQ          $0x08, SI
+	JG            lane5Loss
+
+done5Loss:
+	VADDPD       Z8, Z6, Z10
+	VMOVAPD      Z6, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z12
+	VFNMADD231PD Z1, Z12, Z6
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VADDPD       Z9, Z7, Z6
+	VADDPD       Z8, Z6, Z7
+	VMOVAPD      Z10, Z6
+
+no5For1Loss:
+	CMPQ          BX, $0x03
+	JLE           no3For1Loss
+	MOVQ          BX, SI
+	LEAQ          1536(CX), DI
+	LEAQ          1536(DX), R8
+	VMOVUPD       (DI), Z8
+	VMOVUPD       (R8), Z9
+	VMOVAPD       Z3, Z10
+	VFNMADD231PD  Z1, Z9, Z10
+	VSUBPD        Z2, Z10, Z9
+	VCMPPD        $0x04, Z0, Z8, K1
+	VMULPD.Z      Z9, Z8, K1, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z9, Z8, K1, Z11
+	VADDPD        Z0, Z10, Z8
+	VADDPD        Z0, Z11, Z9
+	SUBQ          $0x0b, SI
+	JLE           done3Loss
+
+lane3Loss:
+	ADDQ          $0x00001000, DI
+	ADDQ          $0x00001000, R8
+	VMOVUPD       (DI), Z10
+	VMOVUPD       (R8), Z11
+	VMOVAPD       Z3, Z12
+	VFNMADD231PD  Z1, Z11, Z12
+	VSUBPD        Z2, Z12, Z11
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z11, Z10, K1, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z11, Z10, K1, Z13
+	VADDPD        Z12, Z8, Z10
+	VMOVAPD       Z8, Z11
+	VFMSUB231PD   Z1, Z10, Z11
+	VSUBPD        Z11, Z10, Z14
+	VFNMADD231PD  Z1, Z14, Z8
+	VSUBPD        Z11, Z12, Z11
+	VFMADD231PD   Z1, Z8, Z11
+	VADDPD        Z13, Z11, Z8
+	VADDPD        Z9, Z8, Z9
+	VMOVAPD       Z10, Z8
+	SUBQ          $0x08, SI
+	JG            lane3Loss
+
+done3Loss:
+	CMPQ          BX, $0x07
+	JLE           no7For3Loss
+	LEAQ          3584(CX), CX
+	LEAQ          3584(DX), DX
+	VMOVUPD       (CX), Z10
+	VMOVUPD       (DX), Z11
+	VMOVAPD       Z3, Z12
+	VFNMADD231PD  Z1, Z11, Z12
+	VSUBPD        Z2, Z12, Z11
+	VCMPPD        $0x04, Z0, Z10, K1
+	VMULPD.Z      Z11, Z10, K1, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z11, Z10, K1, Z13
+	VADDPD        Z0, Z12, Z10
+	VADDPD        Z0, Z13, Z11
+	SUBQ          $0x0f, BX
+	JLE           done7Loss
+
+lane7Loss:
+	ADDQ          $0x00001000, CX
+	ADDQ          $0x00001000, DX
+	VMOVUPD       (CX), Z12
+	VMOVUPD       (DX), Z13
+	VMOVAPD       Z3, Z14
+	VFNMADD231PD  Z1, Z13, Z14
+	VSUBPD        Z2, Z14, Z13
+	VCMPPD        $0x04, Z0, Z12, K1
+	VMULPD.Z      Z13, Z12, K1, Z14
+	VMOVAPD       Z14, Z15
+	VFMSUB231PD.Z Z13, Z12, K1, Z15
+	VADDPD        Z14, Z10, Z12
+	VMOVAPD       Z10, Z13
+	VFMSUB231PD   Z1, Z12, Z13
+	VSUBPD        Z13, Z12, Z16
+	VFNMADD231PD  Z1, Z16, Z10
+	VSUBPD        Z13, Z14, Z13
+	VFMADD231PD   Z1, Z10, Z13
+	VADDPD        Z15, Z13, Z10
+	VADDPD        Z11, Z10, Z11
+	VMOVAPD       Z12, Z10
+	SUBQ          $0x08, BX
+	JG            lane7Loss
+
+done7Loss:
+	VADDPD       Z10, Z8, Z2
+	VMOVAPD      Z8, Z3
+	VFMSUB231PD  Z1, Z2, Z3
+	VSUBPD       Z3, Z2, Z12
+	VFNMADD231PD Z1, Z12, Z8
+	VSUBPD       Z3, Z10, Z3
+	VFMADD231PD  Z1, Z8, Z3
+	VADDPD       Z11, Z9, Z8
+	VADDPD       Z3, Z8, Z3
+	VMOVAPD      Z2, Z8
+	VMOVAPD      Z3, Z9
+
+no7For3Loss:
+	VADDPD       Z8, Z6, Z2
+	VMOVAPD      Z6, Z3
+	VFMSUB231PD  Z1, Z2, Z3
+	VSUBPD       Z3, Z2, Z10
+	VFNMADD231PD Z1, Z10, Z6
+	VSUBPD       Z3, Z8, Z3
+	VFMADD231PD  Z1, Z6, Z3
+	VADDPD       Z9, Z7, Z6
+	VADDPD       Z3, Z6, Z3
+	VMOVAPD      Z2, Z6
+	VMOVAPD      Z3, Z7
+
+no3For1Loss:
+	VADDPD       Z6, Z4, Z2
+	VMOVAPD      Z4, Z3
+	VFMSUB231PD  Z1, Z2, Z3
+	VSUBPD       Z3, Z2, Z8
+	VFNMADD231PD Z1, Z8, Z4
+	VSUBPD       Z3, Z6, Z3
+	VFMADD231PD  Z1, Z4, Z3
+	VADDPD       Z7, Z5, Z4
+	VADDPD       Z3, Z4, Z3
+	VMOVAPD      Z2, Z4
+	VMOVAPD      Z3, Z5
+
+no1For0Loss:
+	MOVQ    l+8(FP), CX
+	VMOVUPD Z4, 2048(CX)
+	MOVQ    l+8(FP), CX
+	VMOVUPD Z5, 2560(CX)
+	MOVQ    r+40(FP), CX
+	CMPB    184(CX), $0x00
+	JNE     known
+	MOVQ    q+24(FP), CX
+	MOVQ    r+40(FP), DX
+	MOVQ    8(DX), DX
+	MOVQ    DX, BX
+	LEAQ    (CX), SI
+	VADDPD  (SI), Z0, Z2
+	VXORPD  Z3, Z3, Z3
+	VXORPD  Z4, Z4, Z4
+	SUBQ    $0x08, BX
+	JLE     done0Sum
+
+lane0Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z5
+	VADDPD       Z5, Z2, Z6
+	VMOVAPD      Z2, Z7
+	VFMSUB231PD  Z1, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VFNMADD231PD Z1, Z8, Z2
+	VSUBPD       Z7, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VMOVAPD      Z6, Z2
+	VADDPD       Z5, Z3, Z3
+	SUBQ         $0x08, BX
+	JG           lane0Sum
+
+done0Sum:
+	CMPQ   DX, $0x04
+	JLE    no4For0Sum
+	MOVQ   DX, BX
+	LEAQ   2048(CX), SI
+	VADDPD (SI), Z0, Z5
+	VXORPD Z6, Z6, Z6
+	VXORPD Z7, Z7, Z7
+	SUBQ   $0x0c, BX
+	JLE    done4Sum
+
+lane4Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z8
+	VADDPD       Z8, Z5, Z9
+	VMOVAPD      Z5, Z10
+	VFMSUB231PD  Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VFNMADD231PD Z1, Z11, Z5
+	VSUBPD       Z10, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VMOVAPD      Z9, Z5
+	VADDPD       Z8, Z6, Z6
+	SUBQ         $0x08, BX
+	JG           lane4Sum
+
+done4Sum:
+	VADDPD       Z5, Z2, Z8
+	VMOVAPD      Z2, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z2
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z6, Z3, Z2
+	VMOVAPD      Z3, Z9
+	VFMSUB231PD  Z1, Z2, Z9
+	VSUBPD       Z9, Z2, Z10
+	VFNMADD231PD Z1, Z10, Z3
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z3, Z6
+	VADDPD       Z5, Z2, Z3
+	VMOVAPD      Z2, Z9
+	VFMSUB231PD  Z1, Z3, Z9
+	VSUBPD       Z9, Z3, Z10
+	VFNMADD231PD Z1, Z10, Z2
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z7, Z4, Z2
+	VADDPD       Z5, Z6, Z4
+	VADDPD       Z4, Z2, Z4
+	VMOVAPD      Z8, Z2
+
+no4For0Sum:
+	CMPQ   DX, $0x02
+	JLE    no2For0Sum
+	MOVQ   DX, BX
+	LEAQ   1024(CX), SI
+	VADDPD (SI), Z0, Z5
+	VXORPD Z6, Z6, Z6
+	VXORPD Z7, Z7, Z7
+	SUBQ   $0x0a, BX
+	JLE    done2Sum
+
+lane2Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z8
+	VADDPD       Z8, Z5, Z9
+	VMOVAPD      Z5, Z10
+	VFMSUB231PD  Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VFNMADD231PD Z1, Z11, Z5
+	VSUBPD       Z10, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VMOVAPD      Z9, Z5
+	VADDPD       Z8, Z6, Z6
+	SUBQ         $0x08, BX
+	JG           lane2Sum
+
+done2Sum:
+	CMPQ   DX, $0x06
+	JLE    no6For2Sum
+	MOVQ   DX, BX
+	LEAQ   3072(CX), SI
+	VADDPD (SI), Z0, Z8
+	VXORPD Z9, Z9, Z9
+	VXORPD Z10, Z10, Z10
+	SUBQ   $0x0e, BX
+	JLE    done6Sum
+
+lane6Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z11
+	VADDPD       Z11, Z8, Z12
+	VMOVAPD      Z8, Z13
+	VFMSUB231PD  Z1, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z1, Z14, Z8
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z1, Z8, Z11
+	VMOVAPD      Z12, Z8
+	VADDPD       Z11, Z9, Z9
+	SUBQ         $0x08, BX
+	JG           lane6Sum
+
+done6Sum:
+	VADDPD       Z8, Z5, Z11
+	VMOVAPD      Z5, Z12
+	VFMSUB231PD  Z1, Z11, Z12
+	VSUBPD       Z12, Z11, Z13
+	VFNMADD231PD Z1, Z13, Z5
+	VSUBPD       Z12, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z9, Z6, Z5
+	VMOVAPD      Z6, Z12
+	VFMSUB231PD  Z1, Z5, Z12
+	VSUBPD       Z12, Z5, Z13
+	VFNMADD231PD Z1, Z13, Z6
+	VSUBPD       Z12, Z9, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VADDPD       Z8, Z5, Z6
+	VMOVAPD      Z5, Z12
+	VFMSUB231PD  Z1, Z6, Z12
+	VSUBPD       Z12, Z6, Z13
+	VFNMADD231PD Z1, Z13, Z5
+	VSUBPD       Z12, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z10, Z7, Z5
+	VADDPD       Z8, Z9, Z7
+	VADDPD       Z7, Z5, Z7
+	VMOVAPD      Z11, Z5
+
+no6For2Sum:
+	VADDPD       Z5, Z2, Z8
+	VMOVAPD      Z2, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VFNMADD231PD Z1, Z10, Z2
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z6, Z3, Z2
+	VMOVAPD      Z3, Z9
+	VFMSUB231PD  Z1, Z2, Z9
+	VSUBPD       Z9, Z2, Z10
+	VFNMADD231PD Z1, Z10, Z3
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z3, Z6
+	VADDPD       Z5, Z2, Z3
+	VMOVAPD      Z2, Z9
+	VFMSUB231PD  Z1, Z3, Z9
+	VSUBPD       Z9, Z3, Z10
+	VFNMADD231PD Z1, Z10, Z2
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z7, Z4, Z2
+	VADDPD       Z5, Z6, Z4
+	VADDPD       Z4, Z2, Z4
+	VMOVAPD      Z8, Z2
+
+no2For0Sum:
+	CMPQ   DX, $0x01
+	JLE    no1For0Sum
+	MOVQ   DX, BX
+	LEAQ   512(CX), SI
+	VADDPD (SI), Z0, Z5
+	VXORPD Z6, Z6, Z6
+	VXORPD Z7, Z7, Z7
+	SUBQ   $0x09, BX
+	JLE    done1Sum
+
+lane1Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z8
+	VADDPD       Z8, Z5, Z9
+	VMOVAPD      Z5, Z10
+	VFMSUB231PD  Z1, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VFNMADD231PD Z1, Z11, Z5
+	VSUBPD       Z10, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VMOVAPD      Z9, Z5
+	VADDPD       Z8, Z6, Z6
+	SUBQ         $0x08, BX
+	JG           lane1Sum
+
+done1Sum:
+	CMPQ   DX, $0x05
+	JLE    no5For1Sum
+	MOVQ   DX, BX
+	LEAQ   2560(CX), SI
+	VADDPD (SI), Z0, Z8
+	VXORPD Z9, Z9, Z9
+	VXORPD Z10, Z10, Z10
+	SUBQ   $0x0d, BX
+	JLE    done5Sum
+
+lane5Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z11
+	VADDPD       Z11, Z8, Z12
+	VMOVAPD      Z8, Z13
+	VFMSUB231PD  Z1, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z1, Z14, Z8
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z1, Z8, Z11
+	VMOVAPD      Z12, Z8
+	VADDPD       Z11, Z9, Z9
+	SUBQ         $0x08, BX
+	JG           lane5Sum
+
+done5Sum:
+	VADDPD       Z8, Z5, Z11
+	VMOVAPD      Z5, Z12
+	VFMSUB231PD  Z1, Z11, Z12
+	VSUBPD       Z12, Z11, Z13
+	VFNMADD231PD Z1, Z13, Z5
+	VSUBPD       Z12, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z9, Z6, Z5
+	VMOVAPD      Z6, Z12
+	VFMSUB231PD  Z1, Z5, Z12
+	VSUBPD       Z12, Z5, Z13
+	VFNMADD231PD Z1, Z13, Z6
+	VSUBPD       Z12, Z9, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VADDPD       Z8, Z5, Z6
+	VMOVAPD      Z5, Z12
+	VFMSUB231PD  Z1, Z6, Z12
+	VSUBPD       Z12, Z6, Z13
+	VFNMADD231PD Z1, Z13, Z5
+	VSUBPD       Z12, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z10, Z7, Z5
+	VADDPD       Z8, Z9, Z7
+	VADDPD       Z7, Z5, Z7
+	VMOVAPD      Z11, Z5
+
+no5For1Sum:
+	CMPQ   DX, $0x03
+	JLE    no3For1Sum
+	MOVQ   DX, BX
+	LEAQ   1536(CX), SI
+	VADDPD (SI), Z0, Z8
+	VXORPD Z9, Z9, Z9
+	VXORPD Z10, Z10, Z10
+	SUBQ   $0x0b, BX
+	JLE    done3Sum
+
+lane3Sum:
+	ADDQ         $0x00001000, SI
+	VMOVUPD      (SI), Z11
+	VADDPD       Z11, Z8, Z12
+	VMOVAPD      Z8, Z13
+	VFMSUB231PD  Z1, Z12, Z13
+	VSUBPD       Z13, Z12, Z14
+	VFNMADD231PD Z1, Z14, Z8
+	VSUBPD       Z13, Z11, Z11
+	VFMADD231PD  Z1, Z8, Z11
+	VMOVAPD      Z12, Z8
+	VADDPD       Z11, Z9, Z9
+	SUBQ         $0x08, BX
+	JG           lane3Sum
+
+done3Sum:
+	CMPQ   DX, $0x07
+	JLE    no7For3Sum
+	LEAQ   3584(CX), CX
+	VADDPD (CX), Z0, Z0
+	VXORPD Z11, Z11, Z11
+	VXORPD Z12, Z12, Z12
+	SUBQ   $0x0f, DX
+	JLE    done7Sum
+
+lane7Sum:
+	ADDQ         $0x00001000, CX
+	VMOVUPD      (CX), Z13
+	VADDPD       Z13, Z0, Z14
+	VMOVAPD      Z0, Z15
+	VFMSUB231PD  Z1, Z14, Z15
+	VSUBPD       Z15, Z14, Z16
+	VFNMADD231PD Z1, Z16, Z0
+	VSUBPD       Z15, Z13, Z13
+	VFMADD231PD  Z1, Z0, Z13
+	VMOVAPD      Z14, Z0
+	VADDPD       Z13, Z11, Z11
+	SUBQ         $0x08, DX
+	JG           lane7Sum
+
+done7Sum:
+	VADDPD       Z0, Z8, Z13
+	VMOVAPD      Z8, Z14
+	VFMSUB231PD  Z1, Z13, Z14
+	VSUBPD       Z14, Z13, Z15
+	VFNMADD231PD Z1, Z15, Z8
+	VSUBPD       Z14, Z0, Z0
+	VFMADD231PD  Z1, Z8, Z0
+	VADDPD       Z11, Z9, Z8
+	VMOVAPD      Z9, Z14
+	VFMSUB231PD  Z1, Z8, Z14
+	VSUBPD       Z14, Z8, Z15
+	VFNMADD231PD Z1, Z15, Z9
+	VSUBPD       Z14, Z11, Z11
+	VFMADD231PD  Z1, Z9, Z11
+	VADDPD       Z0, Z8, Z9
+	VMOVAPD      Z8, Z14
+	VFMSUB231PD  Z1, Z9, Z14
+	VSUBPD       Z14, Z9, Z15
+	VFNMADD231PD Z1, Z15, Z8
+	VSUBPD       Z14, Z0, Z0
+	VFMADD231PD  Z1, Z8, Z0
+	VADDPD       Z12, Z10, Z8
+	VADDPD       Z0, Z11, Z0
+	VADDPD       Z0, Z8, Z0
+	VMOVAPD      Z13, Z8
+	VMOVAPD      Z0, Z10
+
+no7For3Sum:
+	VADDPD       Z8, Z5, Z0
+	VMOVAPD      Z5, Z11
+	VFMSUB231PD  Z1, Z0, Z11
+	VSUBPD       Z11, Z0, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z9, Z6, Z5
+	VMOVAPD      Z6, Z11
+	VFMSUB231PD  Z1, Z5, Z11
+	VSUBPD       Z11, Z5, Z12
+	VFNMADD231PD Z1, Z12, Z6
+	VSUBPD       Z11, Z9, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VADDPD       Z8, Z5, Z6
+	VMOVAPD      Z5, Z11
+	VFMSUB231PD  Z1, Z6, Z11
+	VSUBPD       Z11, Z6, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z5, Z8
+	VADDPD       Z10, Z7, Z5
+	VADDPD       Z8, Z9, Z7
+	VADDPD       Z7, Z5, Z7
+	VMOVAPD      Z0, Z5
+
+no3For1Sum:
+	VADDPD       Z5, Z2, Z0
+	VMOVAPD      Z2, Z8
+	VFMSUB231PD  Z1, Z0, Z8
+	VSUBPD       Z8, Z0, Z9
+	VFNMADD231PD Z1, Z9, Z2
+	VSUBPD       Z8, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z6, Z3, Z2
+	VMOVAPD      Z3, Z8
+	VFMSUB231PD  Z1, Z2, Z8
+	VSUBPD       Z8, Z2, Z9
+	VFNMADD231PD Z1, Z9, Z3
+	VSUBPD       Z8, Z6, Z6
+	VFMADD231PD  Z1, Z3, Z6
+	VADDPD       Z5, Z2, Z3
+	VMOVAPD      Z2, Z8
+	VFMSUB231PD  Z1, Z3, Z8
+	VSUBPD       Z8, Z3, Z9
+	VFNMADD231PD Z1, Z9, Z2
+	VSUBPD       Z8, Z5, Z5
+	VFMADD231PD  Z1, Z2, Z5
+	VADDPD       Z7, Z4, Z1
+	VADDPD       Z5, Z6, Z2
+	VADDPD       Z2, Z1, Z1
+	VMOVAPD      Z0, Z2
+	VMOVAPD      Z1, Z4
+
+no1For0Sum:
+	VADDPD       Z4, Z3, Z0
+	VADDPD       Z0, Z2, Z1
+	VSUBPD       Z2, Z1, Z3
+	VSUBPD       Z3, Z1, Z4
+	VSUBPD       Z4, Z2, Z4
+	VSUBPD       Z3, Z0, Z3
+	VADDPD       Z3, Z4, Z3
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z2, Z4
+	VBROADCASTSD inf<>+0(SB), Z5
+	VCMPPD       $0x11, Z5, Z4, K1
+	VBROADCASTSD absMask<>+0(SB), Z4
+	VPANDQ       Z4, Z0, Z0
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z0, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z1, K1, Z0
+	MOVQ         c+0(FP), CX
+	VMOVUPD      Z0, 5632(CX)
+	VMOVAPD.Z    Z3, K1, Z0
+	MOVQ         c+0(FP), CX
+	VMOVUPD      Z0, 9728(CX)
+	JMP          summed
+
+known:
+	MOVQ         r+40(FP), CX
+	VBROADCASTSD 168(CX), Z0
+	MOVQ         c+0(FP), CX
+	VMOVUPD      Z0, 5632(CX)
+	MOVQ         r+40(FP), CX
+	VBROADCASTSD 176(CX), Z0
+	MOVQ         c+0(FP), CX
+	VMOVUPD      Z0, 9728(CX)
+
+summed:
+	MOVQ         l+8(FP), CX
+	VMOVUPD      2048(CX), Z0
+	MOVQ         l+8(FP), CX
+	VMOVUPD      2560(CX), Z1
+	MOVQ         r+40(FP), CX
+	MOVQ         80(CX), CX
+	TESTQ        CX, CX
+	JNZ          loss
+	VBROADCASTSD inf<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z0, K1
+	MOVQ         c+0(FP), CX
+	VMOVUPD      5632(CX), Z3
+	VCMPPD       $0x11, Z2, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, CX
+	CMPL         CX, $0x000000ff
+	JNE          special
+	VXORPD       Z2, Z2, Z2
+	MOVQ         c+0(FP), CX
+	VMOVUPD      5632(CX), Z3
+	MOVQ         c+0(FP), CX
+	VMOVUPD      2560(CX), Z4
+	VSUBPD       Z4, Z2, Z4
+	VMULPD       Z4, Z3, Z5
+	VMOVAPD      Z5, Z6
+	VFMSUB231PD  Z4, Z3, Z6
+	MOVQ         c+0(FP), CX
+	VMOVUPD      9728(CX), Z7
+	VMULPD       Z4, Z7, Z4
+	VADDPD       Z4, Z6, Z4
+	VADDPD       Z0, Z5, Z6
+	VSUBPD       Z5, Z6, Z7
+	VSUBPD       Z7, Z6, Z8
+	VSUBPD       Z8, Z5, Z5
+	VSUBPD       Z7, Z0, Z7
+	VADDPD       Z7, Z5, Z5
+	VADDPD       Z1, Z4, Z4
+	VADDPD       Z4, Z5, Z4
+	VCMPPD       $0x04, Z2, Z3, K1
+	VMOVUPD      Z6, K1, Z0
+	VMOVUPD      Z4, K1, Z1
+
+loss:
+	MOVQ         l+8(FP), CX
+	VMOVUPD      1024(CX), Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z1, Z3
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z3, K1
+	VMOVAPD.Z    Z1, K1, Z1
+	VADDPD       Z1, Z0, Z0
+	VBROADCASTSD nan<>+0(SB), Z1
+	VBROADCASTSD canonicalClasses<>+0(SB), Z3
+	VMULPD       Z2, Z0, Z0
+	VFIXUPIMMPD  $0x00, Z3, Z0, Z1
+	VXORPD       Z0, Z0, Z0
+	VCMPPD       $0x04, Z0, Z2, K1
+	VMOVAPD.Z    Z1, K1, Z0
+	MOVQ         l+8(FP), CX
+	VMOVUPD      Z0, 3072(CX)
+	MOVQ         c+0(FP), CX
+	VMOVUPD      (CX), Z0
+	MOVQ         c+0(FP), CX
+	VMOVUPD      512(CX), Z1
+	MOVQ         r+40(FP), CX
+	MOVQ         (CX), CX
+	MOVQ         l+8(FP), DX
+	VMOVUPD      512(DX), Z2
+	VCMPPD       $0x00, Z0, Z2, K1
+	MOVQ         l+8(FP), DX
+	VMOVUPD      (DX), Z0
+	VXORPD       Z2, Z2, Z2
+	VPMOVQ2M     Z0, K2
+	KANDNB       K1, K2, K1
+	VBROADCASTSD one<>+0(SB), Z0
+	VCMPPD       $0x00, Z1, Z0, K2
+	KANDNB       K1, K2, K2
+	KMOVB        K2, DX
+	TESTL        DX, DX
+	JNZ          special
+	MOVQ         $0x000000ff, DX
+	BZHIQ        CX, DX, DX
+	KMOVB        DX, K2
+	KANDB        K1, K2, K1
+	KMOVB        K1, CX
+	POPCNTL      CX, CX
+	MOVQ         CX, ret+48(FP)
+	MOVQ         r+40(FP), CX
+	MOVQ         224(CX), CX
+	TESTQ        CX, CX
+	JZ           done
+	VMOVUPD      4608(AX), Z0
+	VMOVUPD      5120(AX), Z1
+	VBROADCASTSD one<>+0(SB), Z2
+	VDIVPD       Z0, Z2, Z2
+	VMOVUPD      3584(AX), Z3
+	VMOVUPD      14848(AX), Z4
+	VMULPD       Z2, Z3, Z5
+	VFNMADD231PD Z0, Z5, Z3
+	VFNMADD231PD Z1, Z5, Z4
+	VADDPD       Z4, Z3, Z3
+	VMOVAPD      Z5, Z4
+	VFMADD231PD  Z2, Z3, Z4
+	VSUBPD       Z4, Z5, Z5
+	VFMADD231PD  Z2, Z3, Z5
+	VMOVUPD      (AX), Z3
+	VBROADCASTSD absMask<>+0(SB), Z6
+	VPANDQ       Z6, Z3, Z3
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z3, K1
+	VBROADCASTSD nan<>+0(SB), Z3
+	VMOVAPD      Z3, Z6
+	VMOVUPD      Z4, K1, Z6
+	VMOVUPD      Z6, 3584(AX)
+	VMOVUPD      Z5, K1, Z3
+	VMOVUPD      Z3, 14848(AX)
+	VMOVUPD      3072(AX), Z3
+	VMOVUPD      14336(AX), Z4
+	VMULPD       Z2, Z3, Z5
+	VFNMADD231PD Z0, Z5, Z3
+	VMOVAPD      Z4, Z0
+	VFNMADD231PD Z1, Z5, Z0
+	VADDPD       Z0, Z3, Z0
+	VMOVAPD      Z5, Z1
+	VFMADD231PD  Z2, Z0, Z1
+	VSUBPD       Z1, Z5, Z3
+	VFMADD231PD  Z2, Z0, Z3
+	VBROADCASTSD Unscale<>+0(SB), Z0
+	VMULPD       Z0, Z1, Z0
+	VBROADCASTSD Unscale<>+0(SB), Z1
+	VMULPD       Z1, Z3, Z1
+	VMOVUPD      (AX), Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z2
+	VBROADCASTSD inf<>+0(SB), Z3
+	VCMPPD       $0x11, Z3, Z2, K1
+	VBROADCASTSD nan<>+0(SB), Z2
+	VMOVAPD      Z2, Z3
+	VMOVUPD      Z0, K1, Z3
+	VMOVUPD      Z3, 3072(AX)
+	VMOVAPD      Z2, Z0
+	VMOVUPD      Z1, K1, Z0
+	VMOVUPD      Z0, 14336(AX)
+	MOVQ         l+8(FP), AX
+	VMOVUPD      1536(AX), Z0
+	MOVQ         c+0(FP), AX
+	VMOVUPD      Z0, 4096(AX)
+	VBROADCASTSD nan<>+0(SB), Z0
+	VXORPD       Z1, Z1, Z1
+	VBROADCASTSD canonicalClasses<>+0(SB), Z2
+	MOVQ         terms+32(FP), AX
+	MOVQ         q+24(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         r+40(FP), BX
+	MOVQ         8(BX), BX
+	MOVQ         c+0(FP), SI
+	VMOVUPD      3072(SI), Z3
+	MOVQ         c+0(FP), SI
+	VMOVUPD      5632(SI), Z4
+	MOVQ         c+0(FP), SI
+	MOVQ         c+0(FP), DI
+	MOVQ         c+0(FP), R8
+	VMOVUPD      14336(SI), Z5
+	VMOVUPD      9728(DI), Z6
+	VMOVUPD      4096(R8), Z7
+	VBROADCASTSD rowStep<>+0(SB), Z8
+	VBROADCASTSD one<>+0(SB), Z9
+	VCMPPD       $0x00, Z9, Z4, K1
+	VCMPPD       $0x00, Z6, Z1, K2
+	KANDB        K2, K1, K1
+	VMOVAPD      Z0, Z10
+	VMOVUPD      Z9, K1, Z10
+	VSUBPD       Z10, Z10, Z9
+	VCMPPD       $0x04, Z1, Z4, K2
+	VCMPPD       $0x04, Z7, Z1, K3
+	KANDB        K3, K2, K2
+	VBROADCASTSD one<>+0(SB), Z1
+	MOVQ         c+0(FP), SI
+	VCMPPD       $0x00, 512(SI), Z1, K3
+	MOVQ         c+0(FP), SI
+	VMOVUPD      (SI), Z1
+	VMOVAPD      Z0, Z11
+	VMOVUPD      Z1, K3, Z11
+	MOVQ         AX, SI
+	MOVQ         DX, DX
+	VMOVUPD      laneNumbers<>+0(SB), Z1
+	VMOVUPD      (SI), Z12
+	VMOVUPD      (CX), Z13
+	VMOVAPD      Z1, Z14
+	KMOVB        K1, DI
+	TESTL        DI, DI
+	JNZ          exactlyOne
+
+entries:
+	VMOVUPD     (SI), Z15
+	VMOVUPD     (CX), Z16
+	VMULPD      Z3, Z15, Z17
+	VMOVAPD     Z17, Z18
+	VFMSUB231PD Z3, Z15, Z18
+	VFMADD231PD Z5, Z15, Z18
+	VMOVAPD     Z16, Z19
+	VFMSUB231PD Z4, Z17, Z19
+	VMULPD      Z6, Z17, Z17
+	VFMADD231PD Z4, Z18, Z17
+	VADDPD      Z17, Z19, Z17
+	VMOVUPD     (DX), Z18
+	VCMPPD      $0x00, Z11, Z18, K1
+	VMOVAPD     Z15, K1, Z12
+	VMOVAPD     Z16, K1, Z13
+	VMOVAPD     Z1, K1, Z14
+	VPADDQ      Z8, Z1, Z1
+	VMOVAPD     Z0, Z15
+	VMULPD.Z    Z7, Z17, K2, Z16
+	VFIXUPIMMPD $0x00, Z2, Z16, Z15
+	VMOVUPD     Z15, (SI)
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, CX
+	ADDQ        $0x00000200, DX
+	DECQ        BX
+	JNZ         entries
+	JMP         made
+
+exactlyOne:
+entriesOfOne:
+	VMOVUPD     (SI), Z15
+	VMOVUPD     (CX), Z16
+	VMULPD      Z3, Z15, Z17
+	VMOVAPD     Z17, Z18
+	VFMSUB231PD Z3, Z15, Z18
+	VFMADD231PD Z5, Z15, Z18
+	VCMPPD      $0x04, Z10, Z16, K1
+	VCMPPD      $0x04, Z9, Z16, K3
+	KANDB       K3, K1, K1
+	VMOVAPD.Z   Z18, K1, Z18
+	VMOVAPD     Z16, Z19
+	VFMSUB231PD Z4, Z17, Z19
+	VMULPD      Z6, Z17, Z17
+	VFMADD231PD Z4, Z18, Z17
+	VADDPD      Z17, Z19, Z17
+	VMOVUPD     (DX), Z18
+	VCMPPD      $0x00, Z11, Z18, K1
+	VMOVAPD     Z15, K1, Z12
+	VMOVAPD     Z16, K1, Z13
+	VMOVAPD     Z1, K1, Z14
+	VPADDQ      Z8, Z1, Z1
+	VMOVAPD     Z0, Z15
+	VMULPD.Z    Z7, Z17, K2, Z16
+	VFIXUPIMMPD $0x00, Z2, Z16, Z15
+	VMOVUPD     Z15, (SI)
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, CX
+	ADDQ        $0x00000200, DX
+	DECQ        BX
+	JNZ         entriesOfOne
+
+made:
+	VMULPD       Z3, Z12, Z1
+	VMOVAPD      Z1, Z8
+	VFMSUB231PD  Z3, Z12, Z8
+	VMOVAPD      Z8, Z3
+	VFMADD231PD  Z5, Z12, Z3
+	VCMPPD       $0x04, Z10, Z13, K1
+	VCMPPD       $0x04, Z9, Z13, K3
+	KANDB        K3, K1, K1
+	VMOVAPD.Z    Z3, K1, Z3
+	VMOVAPD      Z13, Z5
+	VFMSUB231PD  Z4, Z1, Z5
+	VMULPD       Z6, Z1, Z8
+	VFMADD231PD  Z4, Z3, Z8
+	VADDPD       Z8, Z5, Z5
+	MOVQ         c+0(FP), CX
+	MOVQ         c+0(FP), DX
+	VSUBPD       Z13, Z4, Z8
+	VSUBPD       Z8, Z4, Z9
+	VSUBPD       Z13, Z9, Z9
+	VADDPD       Z6, Z9, Z6
+	VADDPD       Z6, Z8, Z9
+	VSUBPD       Z8, Z9, Z8
+	VSUBPD       Z8, Z6, Z6
+	VMULPD       3584(CX), Z13, Z8
+	VMOVAPD      Z8, Z12
+	VFMSUB231PD  3584(CX), Z13, Z12
+	VCMPPD       $0x04, Z10, Z13, K1
+	VMOVUPD      14848(DX), Z10
+	VMOVAPD.Z    Z10, K1, Z10
+	VFMADD231PD  Z10, Z13, Z12
+	VFMSUB231PD  Z9, Z1, Z8
+	VMOVAPD      Z12, Z10
+	VFMSUB231PD  Z6, Z1, Z10
+	VMOVAPD      Z10, Z6
+	VFMADD231PD  Z9, Z3, Z6
+	VADDPD       Z6, Z8, Z3
+	VBROADCASTSD half<>+0(SB), Z6
+	VCMPPD       $0x11, Z1, Z6, K1
+	VCMPPD       $0x00, Z4, Z13, K3
+	KORB         K1, K3, K1
+	VCMPPD       $0x00, Z11, Z11, K3
+	KANDB        K3, K1, K1
+	VMOVAPD      Z5, Z1
+	VMOVUPD      Z3, K1, Z1
+	VMULPD.Z     Z7, Z1, K2, Z1
+	VFIXUPIMMPD  $0x00, Z2, Z1, Z0
+	KXNORB       K5, K5, K5
+	VSCATTERQPD  Z0, K5, (AX)(Z14*8)
+	MOVQ         terms+32(FP), AX
+	MOVQ         r+40(FP), CX
+	MOVQ         224(CX), CX
+	MOVQ         r+40(FP), DX
+	MOVQ         248(DX), DX
+	MOVQ         r+40(FP), BX
+	MOVQ         (BX), BX
+	MOVQ         r+40(FP), SI
+	MOVQ         8(SI), SI
+	SHLQ         $0x03, DX
+	LEAQ         (DX)(DX*2), DI
+	MOVQ         CX, R8
+	LEAQ         (CX)(DX*1), R9
+	LEAQ         (CX)(DX*2), R10
+	LEAQ         (CX)(DI*1), DI
+	LEAQ         (CX)(DX*4), R11
+	LEAQ         (R11)(DX*1), R12
+	LEAQ         (R12)(DX*1), R13
+	LEAQ         (R13)(DX*1), DX
+	CMPQ         BX, $0x01
+	CMOVQLE      CX, R9
+	CMPQ         BX, $0x02
+	CMOVQLE      CX, R10
+	CMPQ         BX, $0x03
+	CMOVQLE      CX, DI
+	CMPQ         BX, $0x04
+	CMOVQLE      CX, R11
+	CMPQ         BX, $0x05
+	CMOVQLE      CX, R12
+	CMPQ         BX, $0x06
+	CMOVQLE      CX, R13
+	CMPQ         BX, $0x07
+	CMOVQLE      CX, DX
+	XORQ         CX, CX
+	MOVQ         SI, BX
+
+unpack:
+	VMOVUPD       (AX), Z0
+	VMOVUPD       512(AX), Z1
+	VUNPCKLPD     Z1, Z0, Z2
+	VMOVUPD       X2, (R8)(CX*1)
+	VEXTRACTF128  $0x01, Y2, (R10)(CX*1)
+	VEXTRACTF64X2 $0x02, Z2, (R11)(CX*1)
+	VEXTRACTF64X2 $0x03, Z2, (R13)(CX*1)
+	VUNPCKHPD     Z1, Z0, Z0
+	VMOVUPD       X0, (R9)(CX*1)
+	VEXTRACTF128  $0x01, Y0, (DI)(CX*1)
+	VEXTRACTF64X2 $0x02, Z0, (R12)(CX*1)
+	VEXTRACTF64X2 $0x03, Z0, (DX)(CX*1)
+	ADDQ          $0x10, CX
+	ADDQ          $0x00000400, AX
+	SUBQ          $0x02, BX
+	JZ            unpackDone
+	CMPQ          BX, $0x01
+	JNE           unpack
+	SUBQ          $0x08, CX
+	SUBQ          $0x00000200, AX
+	INCQ          BX
+	JMP           unpack
+
+unpackDone:
+	JMP done
+
+special:
+	MOVQ $-1, ret+48(FP)
 
 done:
 	VZEROUPPER

@@ -224,16 +224,27 @@ var kernels = []kernelRow{
 		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
 	}, finite, "", "", ""},
 	{"Labels.LabelRows", ofRows, func(o *operands) {
-		sample, weight := o.q[len(o.q)-o.rows:], o.terms[len(o.terms)-o.cols:]
-		for k := range sample {
-			sample[k] = []float64{1, 0.3, 0, -3, 1e-310}[k%5*(k%13)%5]
-		}
-		for c := range weight {
-			weight[c] = float64(c % 5)
-		}
+		weight, s := o.weights()
+		sample := o.q[len(o.q)-o.rows:]
+		copy(sample, s)
 		o.tame()
 		o.returns(slices.Concat(o.labelRows(weight, nil, 1, false), o.labelRows(nil, sample, -3, false),
 			o.labelRows(weight, sample, 0, true), o.labelRows(nil, nil, 7, true))...)
+	}, anyValue, "x", "dst", ""},
+	{"Panel.WeightedRows of distributions", ofRows, func(o *operands) {
+		_, sample := o.weights()
+		o.tame()
+		o.returns(slices.Concat(o.weightedRows(nil, nil, nil, 3, false), o.weightedRows(nil, nil, sample, 3, true))...)
+	}, anyValue, "x q", "dst", ""},
+	{"Panel.WeightedRows of labels", ofRows, func(o *operands) {
+		weight, sample := o.weights()
+		o.tame()
+		base := make([]float64, o.cols)
+		for j, w := range weight {
+			base[j] = 0x1p-4 * w
+		}
+		o.returns(slices.Concat(o.weightedRows(base, weight, nil, 3, false), o.weightedRows(base, nil, nil, -3, false),
+			o.weightedRows(base, nil, sample, 0, true), o.weightedRows(base, weight, sample, 7, true))...)
 	}, anyValue, "x", "dst", ""},
 	{"Panel.WeightedLabel", ofRows, func(o *operands) {
 		o.panel.WeightedLabel(o.labels, false, o.groups)
@@ -247,6 +258,18 @@ var kernels = []kernelRow{
 		o.panel.Label(o.labels, o.terms, o.groups)
 		o.returns(slices.Concat(o.labels.Loss[:], o.labels.AtLabel[:], []float64{total(o.labels.Single), total(o.labels.Tied)})...)
 	}, finite, "", "", "factor"},
+}
+
+// weights returns weights of classes, at the end of memory, and of rows.
+func (o *operands) weights() (weight, sample []float64) {
+	weight, sample = o.terms[len(o.terms)-o.cols:], make([]float64, o.rows)
+	for k := range sample {
+		sample[k] = []float64{1, 0.3, 0, -3, 1e-310}[k%5*(k%13)%5]
+	}
+	for c := range weight {
+		weight[c] = float64(c % 5)
+	}
+	return weight, sample
 }
 
 // tame makes most rows of x, by groups, such that nothing about them is special.
@@ -264,6 +287,18 @@ func (o *operands) tame() {
 	}
 }
 
+// targets returns labels of n rows from row i on, and which of them are classes.
+func (o *operands) targets(i, n int) (target []int, classes uint64) {
+	for k, y := range o.labels.Class[i:][:n] {
+		target = append(target, []int{int(y), int(y), int(y), -100}[(i+5*k)%4])
+	}
+	classes = uint64(1)<<o.cols - 1
+	if i%16 == 0 {
+		classes &^= 2
+	}
+	return target, classes
+}
+
 // labelRows does the rows with labels, a group at most at a time, and returns what
 // it made of each. Where there is no kernel for all of it, it does what that is to
 // do by those for a step each.
@@ -271,10 +306,7 @@ func (o *operands) labelRows(weight, sample []float64, divisor float64, gradient
 	l, tile, c := new(Labels), new(Tile), new(Panel)
 	for i := 0; i < o.rows; i += Group {
 		n := min(Group, o.rows-i)
-		target := make([]int, n)
-		for k, y := range o.labels.Class[i:][:n] {
-			target[k] = []int{int(y), int(y), int(y), -100}[(i+5*k)%4]
-		}
+		target, classes := o.targets(i, n)
 		x, dst := o.x[i*o.stride:], []float64(nil)
 		if gradient {
 			dst = o.dst[i*o.stride:]
@@ -282,10 +314,6 @@ func (o *operands) labelRows(weight, sample []float64, divisor float64, gradient
 		s := sample
 		if s != nil {
 			s = s[i:]
-		}
-		classes := uint64(1)<<o.cols - 1
-		if i%16 == 0 {
-			classes &^= 2
 		}
 		correct, ok := l.LabelRows(tile, x, o.stride, o.cols, target, classes, weight, s, divisor, dst, o.stride)
 		if active != tierAVX512 {
@@ -331,6 +359,102 @@ func (l *Labels) labelRowsByStep(c *Panel, t *Tile, x []float64, stride, cols in
 	}
 	if dst != nil {
 		c.UnpackGradient(l, t, dst, stride, n, cols)
+	}
+	return int(total(l.Single)), true
+}
+
+// weightedRows is labelRows for rows with a coefficient for every class: those of
+// labels, or where base is nil of distributions, in q.
+func (o *operands) weightedRows(base, weight, sample []float64, divisor float64, gradient bool) (made []float64) {
+	l, c := new(Labels), new(Panel)
+	for i := 0; i < o.rows; i += Group {
+		n := min(Group, o.rows-i)
+		r := WeightedRows{N: n, Cols: o.cols, X: Rows{o.x[i*o.stride:], o.stride}, Base: base, Weight: weight, On: 0.9, Divisor: divisor}
+		if base == nil {
+			r.Soft = Rows{o.q[i*o.stride:], o.stride}
+		} else {
+			r.Target, r.Classes = o.targets(i, n)
+			if weight == nil {
+				r.SumKnown, r.Sum = true, Accumulator{1, 0x1p-55}
+			}
+		}
+		if gradient {
+			r.Dst = Rows{o.dst[i*o.stride:], o.stride}
+		}
+		if sample != nil {
+			r.Sample = sample[i:]
+		}
+		var x, q, terms Tile
+		correct, ok := c.WeightedRows(l, &x, &q, &terms, &r)
+		if active != tierAVX512 {
+			correct, ok = c.weightedRowsByStep(l, &x, &q, &terms, &r)
+		}
+		if !ok {
+			correct = -1
+			clear(l.Loss[:n])
+		}
+		made = append(append(made, float64(correct)), l.Loss[:n]...)
+	}
+	return made
+}
+
+// weightedRowsByStep is WeightedRows by the kernels for a step each.
+func (c *Panel) weightedRowsByStep(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
+	n, cols, distributions := r.N, r.Cols, r.Target == nil
+	if cols < 2 {
+		return 0, false
+	}
+	*l, *c = Labels{}, Panel{}
+	c.PackLogits(x, r.X.Data, r.X.Stride, n, cols)
+	for _, m := range c.Max[:n] {
+		if !(math.Abs(m) < shiftFrom) {
+			return 0, false
+		}
+	}
+	if distributions {
+		Fill(l.Logit[:], NaN)
+		q.PackRows(r.Soft.Data, r.Soft.Stride, n, cols)
+	} else {
+		l.Take(x, r.Target, r.Classes)
+		for k, y := range l.Class[:n] {
+			for j := range cols {
+				q[j*Width+k] = r.Base[j]
+				if int64(j) == y && r.Weight != nil {
+					q[j*Width+k] = float64(r.Weight[j] * r.On)
+				} else if int64(j) == y {
+					q[j*Width+k] = r.On
+				}
+			}
+		}
+	}
+	l.Weigh(nil, r.Sample, n, r.Divisor)
+	c.SumTile(x, terms[:], cols, 1, nil, nil)
+	c.Conclude(1, true)
+	negLogSum := c.NegLogSum
+	if distributions {
+		clear(c.NegLogSum[:])
+	}
+	c.WeightedLoss(q[:], x[:], cols, 1)
+	l.High, l.Low = c.Hi[0], c.Lo[0]
+	c.NegLogSum = negLogSum
+	if r.SumKnown {
+		c.SetSums(r.Sum, Group)
+	} else {
+		c.SumSlices(q[:], cols, 1)
+	}
+	for k := range n {
+		if distributions && !(l.High[k] < math.Inf(1) && c.Hi[0][k] < math.Inf(1)) {
+			return 0, false
+		}
+	}
+	c.WeightedLabel(l, distributions, 1)
+	if total(l.Tied) > 0 {
+		return 0, false
+	}
+	if r.Dst.Data != nil {
+		c.Factor = l.Gradient
+		c.WeightedGradient(terms[:], q[:], x[:], cols, 1)
+		terms.UnpackRows(r.Dst.Data, r.Dst.Stride, n, cols)
 	}
 	return int(total(l.Single)), true
 }

@@ -24,6 +24,29 @@ type Labels struct {
 	Single, Tied [Lanes]int
 }
 
+// WeightedRows are at most Group rows of few classes that have coefficients for all
+// of them, and what is to be made of them, for Panel.WeightedRows.
+type WeightedRows struct {
+	N, Cols int
+	X       Rows
+	// The coefficients are those of distributions, or else of labels: Base for all
+	// classes but the label's, On there, times its weight where Weight is not nil.
+	// Classes is as for Labels.Take.
+	Soft         Rows
+	Target       []int
+	Classes      uint64
+	Base, Weight []float64
+	On           float64
+	// Sum is that of the coefficients where it is known, or not wanted.
+	Sum      Accumulator
+	SumKnown bool
+	// What losses and gradients are multiplied by: nil stands for 1.
+	Sample  []float64
+	Divisor float64
+	// The gradients go there, if it is not empty.
+	Dst Rows
+}
+
 // takeGo sets the classes of the rows in t from the first on, and their logits,
 // from targets. Bit y of classes tells whether y is one; a row of no class does
 // not count. There is no branch on a label.
