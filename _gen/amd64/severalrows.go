@@ -368,20 +368,18 @@ func (g *generator) rowsExpSum(terms bool) {
 	g.finish()
 }
 
-// rowsMap is a kernel dst[j] = f(x[j]) with parameters by row.
+// rowsMap is a kernel dst[j] = f(x[j]) with parameters by row. What is left of a
+// row is done as the vector that ends with it, before any is written: a row that
+// begins where a part of a vector was written would have to wait for it.
 func (g *generator) rowsMap(name, does string, fields []string, f func(x Op, p []Op) reg.VecVirtual) {
 	g.function(name, "func(c *Panel, first int, dst *float64, dstStride int, x *float64, stride, n, rows int)",
-		does+" for n > 0 entries of rows > 0. dst may be x.")
+		does+" for rows > 0 of a vector or more. dst may be x.")
 	c := g.panelFrom("first")
 	dst, dstStride, x, stride, n, rows := g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride"), g.param("n"), g.param("rows")
 	g.SHLQ(Imm(3), dstStride)
 	g.SHLQ(Imm(3), stride)
 	g.keep("zero")
 	w := g.width()
-	odd := g.GP64()
-	g.MOVQ(n, odd)
-	g.ANDQ(imm(w-1), odd)
-	m := g.remaining(odd)
 	g.Label("rows")
 	var p []Op
 	for _, field := range fields {
@@ -391,6 +389,8 @@ func (g *generator) rowsMap(name, does string, fields []string, f func(x Op, p [
 	g.MOVQ(x, from)
 	g.MOVQ(dst, to)
 	g.MOVQ(n, left)
+	end := func(b reg.GPVirtual) Mem { return Mem{Base: b, Index: n, Scale: 8, Disp: -8 * w} }
+	last := f(g.load(end(x)), p)
 	step := func(count int) func() {
 		return func() {
 			for i := range count {
@@ -402,10 +402,7 @@ func (g *generator) rowsMap(name, does string, fields []string, f func(x Op, p [
 	}
 	g.loop("four", left, 4*w, step(4))
 	g.loop("one", left, w, step(1))
-	g.TESTQ(left, left)
-	g.JZ(LabelRef("whole"))
-	g.storeMasked(f(g.loadMasked(Mem{Base: from}, m, g.loaded("zero")), p), m, Mem{Base: to})
-	g.Label("whole")
+	g.store(last, end(dst))
 	g.ADDQ(imm(8), c)
 	g.ADDQ(stride, x)
 	g.ADDQ(dstStride, dst)

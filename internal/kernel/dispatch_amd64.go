@@ -441,6 +441,13 @@ func checkSlices(first, rows int) {
 	}
 }
 
+// checkWhole panics if rows of n entries have less than a vector.
+func checkWhole(n int) {
+	if n < Lanes {
+		panic("rows of few entries")
+	}
+}
+
 func (c *Panel) MaxOfRows(first int, x []float64, stride, n, rows int) {
 	checkSlices(first, rows)
 	x = rowsOf(x, stride, n, rows)
@@ -482,6 +489,7 @@ func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64,
 
 func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float64, stride, n, rows int) {
 	checkSlices(first, rows)
+	checkWhole(n)
 	dst, x = rowsOf(dst, dstStride, n, rows), rowsOf(x, stride, n, rows)
 	raceReadRows(x, stride, rows, n)
 	raceWriteRows(dst, dstStride, rows, n)
@@ -497,6 +505,7 @@ func (c *Panel) ShiftEachRow(first int, dst []float64, dstStride int, x []float6
 
 func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
 	checkSlices(first, rows)
+	checkWhole(n)
 	x = rowsOf(x, stride, n, rows)
 	raceWriteRows(x, stride, rows, n)
 	switch active {

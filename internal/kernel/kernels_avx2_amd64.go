@@ -67,14 +67,14 @@ func panelExpSumRowsAVX2(c *Panel, first int, x *float64, stride int, n int, row
 //go:noescape
 func panelExpTermsRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
 
-// panelShiftEachRowAVX2 is Panel.shiftEachRowGo for n > 0 entries of rows > 0.
-// dst may be x.
+// panelShiftEachRowAVX2 is Panel.shiftEachRowGo for rows > 0 of a vector or
+// more. dst may be x.
 //
 //go:noescape
 func panelShiftEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
 
-// panelScaleEachRowAVX2 is Panel.scaleEachRowGo for n > 0 entries of rows > 0.
-// dst may be x.
+// panelScaleEachRowAVX2 is Panel.scaleEachRowGo for rows > 0 of a vector or
+// more. dst may be x.
 //
 //go:noescape
 func panelScaleEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)

@@ -2393,55 +2393,50 @@ end:
 	RET
 
 // func panelShiftEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
-// Requires: AVX, CMOV
+// Requires: AVX
 TEXT ·panelShiftEachRowAVX2(SB), NOSPLIT, $0-64
-	MOVQ    c+0(FP), AX
-	MOVQ    first+8(FP), CX
-	LEAQ    (AX)(CX*8), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    dstStride+24(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    stride+40(FP), SI
-	MOVQ    n+48(FP), DI
-	MOVQ    rows+56(FP), R8
-	SHLQ    $0x03, DX
-	SHLQ    $0x03, SI
-	VXORPD  Y0, Y0, Y0
-	MOVQ    DI, R9
-	ANDQ    $0x03, R9
-	MOVQ    $0x00000004, R10
-	CMPQ    R9, R10
-	CMOVQGT R10, R9
-	NEGQ    R9
-	LEAQ    laneMasks<>+32(SB), R10
-	VMOVUPD (R10)(R9*8), Y1
+	MOVQ   c+0(FP), AX
+	MOVQ   first+8(FP), CX
+	LEAQ   (AX)(CX*8), AX
+	MOVQ   dst+16(FP), CX
+	MOVQ   dstStride+24(FP), DX
+	MOVQ   x+32(FP), BX
+	MOVQ   stride+40(FP), SI
+	MOVQ   n+48(FP), DI
+	MOVQ   rows+56(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, SI
+	VXORPD Y0, Y0, Y0
 
 rows:
-	VBROADCASTSD (AX), Y2
-	VBROADCASTSD 2560(AX), Y3
+	VBROADCASTSD (AX), Y0
+	VBROADCASTSD 2560(AX), Y1
 	MOVQ         BX, R9
 	MOVQ         CX, R10
 	MOVQ         DI, R11
+	VMOVUPD      -32(BX)(DI*8), Y2
+	VSUBPD       Y0, Y2, Y2
+	VADDPD       Y2, Y1, Y2
 
 four:
 	CMPQ    R11, $0x10
 	JLT     fourDone
-	VMOVUPD (R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, (R10)
-	VMOVUPD 32(R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, 32(R10)
-	VMOVUPD 64(R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, 64(R10)
-	VMOVUPD 96(R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, 96(R10)
+	VMOVUPD (R9), Y3
+	VSUBPD  Y0, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVUPD Y3, (R10)
+	VMOVUPD 32(R9), Y3
+	VSUBPD  Y0, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVUPD Y3, 32(R10)
+	VMOVUPD 64(R9), Y3
+	VSUBPD  Y0, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVUPD Y3, 64(R10)
+	VMOVUPD 96(R9), Y3
+	VSUBPD  Y0, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVUPD Y3, 96(R10)
 	ADDQ    $0x00000080, R9
 	ADDQ    $0x00000080, R10
 	SUBQ    $0x10, R11
@@ -2451,80 +2446,67 @@ fourDone:
 one:
 	CMPQ    R11, $0x04
 	JLT     oneDone
-	VMOVUPD (R9), Y4
-	VSUBPD  Y2, Y4, Y4
-	VADDPD  Y4, Y3, Y4
-	VMOVUPD Y4, (R10)
+	VMOVUPD (R9), Y3
+	VSUBPD  Y0, Y3, Y3
+	VADDPD  Y3, Y1, Y3
+	VMOVUPD Y3, (R10)
 	ADDQ    $0x20, R9
 	ADDQ    $0x20, R10
 	SUBQ    $0x04, R11
 	JMP     one
 
 oneDone:
-	TESTQ      R11, R11
-	JZ         whole
-	VMASKMOVPD (R9), Y1, Y4
-	VBLENDVPD  Y1, Y4, Y0, Y4
-	VSUBPD     Y2, Y4, Y2
-	VADDPD     Y2, Y3, Y2
-	VMASKMOVPD Y2, Y1, (R10)
-
-whole:
-	ADDQ $0x08, AX
-	ADDQ SI, BX
-	ADDQ DX, CX
-	DECQ R8
-	JNZ  rows
+	VMOVUPD Y2, -32(CX)(DI*8)
+	ADDQ    $0x08, AX
+	ADDQ    SI, BX
+	ADDQ    DX, CX
+	DECQ    R8
+	JNZ     rows
 	VZEROUPPER
 	RET
 
 // func panelScaleEachRowAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
-// Requires: AVX, CMOV
+// Requires: AVX
 TEXT ·panelScaleEachRowAVX2(SB), NOSPLIT, $0-64
-	MOVQ    c+0(FP), AX
-	MOVQ    first+8(FP), CX
-	LEAQ    (AX)(CX*8), AX
-	MOVQ    dst+16(FP), CX
-	MOVQ    dstStride+24(FP), DX
-	MOVQ    x+32(FP), BX
-	MOVQ    stride+40(FP), SI
-	MOVQ    n+48(FP), DI
-	MOVQ    rows+56(FP), R8
-	SHLQ    $0x03, DX
-	SHLQ    $0x03, SI
-	VXORPD  Y0, Y0, Y0
-	MOVQ    DI, R9
-	ANDQ    $0x03, R9
-	MOVQ    $0x00000004, R10
-	CMPQ    R9, R10
-	CMOVQGT R10, R9
-	NEGQ    R9
-	LEAQ    laneMasks<>+32(SB), R10
-	VMOVUPD (R10)(R9*8), Y1
+	MOVQ   c+0(FP), AX
+	MOVQ   first+8(FP), CX
+	LEAQ   (AX)(CX*8), AX
+	MOVQ   dst+16(FP), CX
+	MOVQ   dstStride+24(FP), DX
+	MOVQ   x+32(FP), BX
+	MOVQ   stride+40(FP), SI
+	MOVQ   n+48(FP), DI
+	MOVQ   rows+56(FP), R8
+	SHLQ   $0x03, DX
+	SHLQ   $0x03, SI
+	VXORPD Y0, Y0, Y0
 
 rows:
-	VBROADCASTSD 4096(AX), Y2
+	VBROADCASTSD 4096(AX), Y1
 	MOVQ         BX, R9
 	MOVQ         CX, R10
 	MOVQ         DI, R11
+	VMOVUPD      -32(BX)(DI*8), Y2
+	VMULPD       Y2, Y1, Y2
+	VADDPD       Y0, Y2, Y2
 
 four:
 	CMPQ    R11, $0x10
 	JLT     fourDone
 	VMOVUPD (R9), Y3
-	VMULPD  Y3, Y2, Y3
+	VMULPD  Y3, Y1, Y3
 	VADDPD  Y0, Y3, Y3
 	VMOVUPD Y3, (R10)
 	VMOVUPD 32(R9), Y3
-	VMULPD  Y3, Y2, Y3
+	VMULPD  Y3, Y1, Y3
 	VADDPD  Y0, Y3, Y3
 	VMOVUPD Y3, 32(R10)
 	VMOVUPD 64(R9), Y3
-	VMULPD  Y3, Y2, Y3
+	VMULPD  Y3, Y1, Y3
 	VADDPD  Y0, Y3, Y3
 	VMOVUPD Y3, 64(R10)
 	VMOVUPD 96(R9), Y3
-	VMULPD  Y3, Y2, Y3
+	VMULPD  Y3, Y1, Y3
 	VADDPD  Y0, Y3, Y3
 	VMOVUPD Y3, 96(R10)
 	ADDQ    $0x00000080, R9
@@ -2537,7 +2519,7 @@ one:
 	CMPQ    R11, $0x04
 	JLT     oneDone
 	VMOVUPD (R9), Y3
-	VMULPD  Y3, Y2, Y3
+	VMULPD  Y3, Y1, Y3
 	VADDPD  Y0, Y3, Y3
 	VMOVUPD Y3, (R10)
 	ADDQ    $0x20, R9
@@ -2546,20 +2528,12 @@ one:
 	JMP     one
 
 oneDone:
-	TESTQ      R11, R11
-	JZ         whole
-	VMASKMOVPD (R9), Y1, Y3
-	VBLENDVPD  Y1, Y3, Y0, Y3
-	VMULPD     Y3, Y2, Y2
-	VADDPD     Y0, Y2, Y2
-	VMASKMOVPD Y2, Y1, (R10)
-
-whole:
-	ADDQ $0x08, AX
-	ADDQ SI, BX
-	ADDQ DX, CX
-	DECQ R8
-	JNZ  rows
+	VMOVUPD Y2, -32(CX)(DI*8)
+	ADDQ    $0x08, AX
+	ADDQ    SI, BX
+	ADDQ    DX, CX
+	DECQ    R8
+	JNZ     rows
 	VZEROUPPER
 	RET
 

@@ -67,14 +67,14 @@ func panelExpSumRowsAVX512(c *Panel, first int, x *float64, stride int, n int, r
 //go:noescape
 func panelExpTermsRowsAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
 
-// panelShiftEachRowAVX512 is Panel.shiftEachRowGo for n > 0 entries of rows >
-// 0. dst may be x.
+// panelShiftEachRowAVX512 is Panel.shiftEachRowGo for rows > 0 of a vector or
+// more. dst may be x.
 //
 //go:noescape
 func panelShiftEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
 
-// panelScaleEachRowAVX512 is Panel.scaleEachRowGo for n > 0 entries of rows >
-// 0. dst may be x.
+// panelScaleEachRowAVX512 is Panel.scaleEachRowGo for rows > 0 of a vector or
+// more. dst may be x.
 //
 //go:noescape
 func panelScaleEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)

@@ -2153,7 +2153,7 @@ end:
 	RET
 
 // func panelShiftEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·panelShiftEachRowAVX512(SB), NOSPLIT, $0-64
 	MOVQ   c+0(FP), AX
 	MOVQ   first+8(FP), CX
@@ -2167,37 +2167,35 @@ TEXT ·panelShiftEachRowAVX512(SB), NOSPLIT, $0-64
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
 	VXORPD Z0, Z0, Z0
-	MOVQ   DI, R9
-	ANDQ   $0x07, R9
-	MOVQ   $0x000000ff, R10
-	BZHIQ  R9, R10, R10
-	KMOVB  R10, K1
 
 rows:
-	VBROADCASTSD (AX), Z1
-	VBROADCASTSD 2560(AX), Z2
+	VBROADCASTSD (AX), Z0
+	VBROADCASTSD 2560(AX), Z1
 	MOVQ         BX, R9
 	MOVQ         CX, R10
 	MOVQ         DI, R11
+	VMOVUPD      -64(BX)(DI*8), Z2
+	VSUBPD       Z0, Z2, Z2
+	VADDPD       Z2, Z1, Z2
 
 four:
 	CMPQ    R11, $0x20
 	JLT     fourDone
 	VMOVUPD (R9), Z3
-	VSUBPD  Z1, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VSUBPD  Z0, Z3, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, (R10)
 	VMOVUPD 64(R9), Z3
-	VSUBPD  Z1, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VSUBPD  Z0, Z3, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 64(R10)
 	VMOVUPD 128(R9), Z3
-	VSUBPD  Z1, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VSUBPD  Z0, Z3, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 128(R10)
 	VMOVUPD 192(R9), Z3
-	VSUBPD  Z1, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VSUBPD  Z0, Z3, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, 192(R10)
 	ADDQ    $0x00000100, R9
 	ADDQ    $0x00000100, R10
@@ -2209,8 +2207,8 @@ one:
 	CMPQ    R11, $0x08
 	JLT     oneDone
 	VMOVUPD (R9), Z3
-	VSUBPD  Z1, Z3, Z3
-	VADDPD  Z3, Z2, Z3
+	VSUBPD  Z0, Z3, Z3
+	VADDPD  Z3, Z1, Z3
 	VMOVUPD Z3, (R10)
 	ADDQ    $0x40, R9
 	ADDQ    $0x40, R10
@@ -2218,25 +2216,17 @@ one:
 	JMP     one
 
 oneDone:
-	TESTQ   R11, R11
-	JZ      whole
-	VMOVAPD Z0, Z3
-	VMOVUPD (R9), K1, Z3
-	VSUBPD  Z1, Z3, Z1
-	VADDPD  Z1, Z2, Z1
-	VMOVUPD Z1, K1, (R10)
-
-whole:
-	ADDQ $0x08, AX
-	ADDQ SI, BX
-	ADDQ DX, CX
-	DECQ R8
-	JNZ  rows
+	VMOVUPD Z2, -64(CX)(DI*8)
+	ADDQ    $0x08, AX
+	ADDQ    SI, BX
+	ADDQ    DX, CX
+	DECQ    R8
+	JNZ     rows
 	VZEROUPPER
 	RET
 
 // func panelScaleEachRowAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·panelScaleEachRowAVX512(SB), NOSPLIT, $0-64
 	MOVQ   c+0(FP), AX
 	MOVQ   first+8(FP), CX
@@ -2250,37 +2240,35 @@ TEXT ·panelScaleEachRowAVX512(SB), NOSPLIT, $0-64
 	SHLQ   $0x03, DX
 	SHLQ   $0x03, SI
 	VXORPD Z0, Z0, Z0
-	MOVQ   DI, R9
-	ANDQ   $0x07, R9
-	MOVQ   $0x000000ff, R10
-	BZHIQ  R9, R10, R10
-	KMOVB  R10, K1
 
 rows:
 	VBROADCASTSD 4096(AX), Z1
 	MOVQ         BX, R9
 	MOVQ         CX, R10
 	MOVQ         DI, R11
+	VMOVUPD      -64(BX)(DI*8), Z2
+	VMULPD       Z2, Z1, Z2
+	VADDPD       Z0, Z2, Z2
 
 four:
 	CMPQ    R11, $0x20
 	JLT     fourDone
-	VMOVUPD (R9), Z2
-	VMULPD  Z2, Z1, Z2
-	VADDPD  Z0, Z2, Z2
-	VMOVUPD Z2, (R10)
-	VMOVUPD 64(R9), Z2
-	VMULPD  Z2, Z1, Z2
-	VADDPD  Z0, Z2, Z2
-	VMOVUPD Z2, 64(R10)
-	VMOVUPD 128(R9), Z2
-	VMULPD  Z2, Z1, Z2
-	VADDPD  Z0, Z2, Z2
-	VMOVUPD Z2, 128(R10)
-	VMOVUPD 192(R9), Z2
-	VMULPD  Z2, Z1, Z2
-	VADDPD  Z0, Z2, Z2
-	VMOVUPD Z2, 192(R10)
+	VMOVUPD (R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, (R10)
+	VMOVUPD 64(R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, 64(R10)
+	VMOVUPD 128(R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, 128(R10)
+	VMOVUPD 192(R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, 192(R10)
 	ADDQ    $0x00000100, R9
 	ADDQ    $0x00000100, R10
 	SUBQ    $0x20, R11
@@ -2290,30 +2278,22 @@ fourDone:
 one:
 	CMPQ    R11, $0x08
 	JLT     oneDone
-	VMOVUPD (R9), Z2
-	VMULPD  Z2, Z1, Z2
-	VADDPD  Z0, Z2, Z2
-	VMOVUPD Z2, (R10)
+	VMOVUPD (R9), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z0, Z3, Z3
+	VMOVUPD Z3, (R10)
 	ADDQ    $0x40, R9
 	ADDQ    $0x40, R10
 	SUBQ    $0x08, R11
 	JMP     one
 
 oneDone:
-	TESTQ   R11, R11
-	JZ      whole
-	VMOVAPD Z0, Z2
-	VMOVUPD (R9), K1, Z2
-	VMULPD  Z2, Z1, Z1
-	VADDPD  Z0, Z1, Z1
-	VMOVUPD Z1, K1, (R10)
-
-whole:
-	ADDQ $0x08, AX
-	ADDQ SI, BX
-	ADDQ DX, CX
-	DECQ R8
-	JNZ  rows
+	VMOVUPD Z2, -64(CX)(DI*8)
+	ADDQ    $0x08, AX
+	ADDQ    SI, BX
+	ADDQ    DX, CX
+	DECQ    R8
+	JNZ     rows
 	VZEROUPPER
 	RET
 
