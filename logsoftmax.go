@@ -309,6 +309,9 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	if t.op != opLogSumExp {
 		dst = t.out.Data[i*t.out.Stride:]
 	}
+	if atOnce(n, cols) && t.doAtOnce(w, dst, x, i, n) {
+		return
+	}
 	if sideBySide(n, cols) {
 		var next []float64
 		if after := i + n; after < t.in.Rows {
@@ -372,6 +375,19 @@ func (t *normalization) doRows(w *workspace, i, n int) {
 	}
 	if t.op == opLogSumExp {
 		w.panel.LogSumExps(t.values[i:][:n])
+	}
+}
+
+// doAtOnce is doRows in one kernel, if there is one for all that these rows have.
+func (t *normalization) doAtOnce(w *workspace, dst, x []float64, i, n int) bool {
+	from, to := kernel.Rows{Data: x, Stride: t.in.Stride}, kernel.Rows{Data: dst, Stride: t.out.Stride}
+	switch t.op {
+	case opLogSoftmax:
+		return w.tile.LogSoftmaxRows(to, from, n, t.in.Cols)
+	case opSoftmax:
+		return w.tile.SoftmaxRows(to, from, n, t.in.Cols)
+	default:
+		return w.tile.LogSumExpRows(t.values[i:][:n], from, t.in.Cols)
 	}
 }
 

@@ -110,7 +110,7 @@ func sideBySide(n, cols int) bool { return cols <= kernel.FewCols && n > max(1, 
 // atOnce reports whether n rows are done side by side in one kernel, where there is
 // one. One alone of more classes takes less by itself.
 func atOnce(n, cols int) bool {
-	return n <= kernel.Group && cols <= kernel.FewCols && (n > 1 || cols <= 12)
+	return n <= kernel.Group && cols <= kernel.FewCols && (n > 1 || cols <= 10)
 }
 
 // several reports whether rows are worked on several to a call of a kernel: those

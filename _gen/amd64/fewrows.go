@@ -4,6 +4,8 @@
 package amd64
 
 import (
+	"strings"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -136,7 +138,7 @@ func (g *generator) unlessAll(m mask) {
 }
 
 // sumFew sums up the slices in a tile and leaves their terms in one, which may be
-// the same.
+// the same, or nil for none.
 func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) fewSlices {
 	g.keep(termConstants...)
 	t := g.newTables()
@@ -146,8 +148,12 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 	total := laneSum{g.zero(), g.vec()}
 	at, to, left := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(tile, at)
-	g.MOVQ(terms, to)
 	g.MOVQ(cols, left)
+	var put func(i int, e reg.VecVirtual)
+	if terms != nil {
+		g.MOVQ(terms, to)
+		put = func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }
+	}
 	entries := func(count int) {
 		var of []term
 		for i := range count {
@@ -156,15 +162,72 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 			g.countUp(other, less)
 			of = append(of, term{g.clamped(entry, nil, lower), other, total})
 		}
-		g.addTerms(t, magic, func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }, of...)
+		g.addTerms(t, magic, put, of...)
 		g.ADDQ(U32(uint32(g.rowBytes*count)), at)
-		g.ADDQ(U32(uint32(g.rowBytes*count)), to)
+		if terms != nil {
+			g.ADDQ(U32(uint32(g.rowBytes*count)), to)
+		}
 	}
 	g.eachEight("Sum", left, 2,
 		func() { g.VXORPD(total.low, total.low, total.low) }, entries,
 		func() { g.VADDPD(total.low, lo, lo) })
 	g.resident = nil
 	return fewSlices{"Max": {max}, "Count": {g.countOf(cols, less)}, "Hi": {total.hi}, "Lo": {lo}}
+}
+
+// logSoftmaxFewRows is a call of LogSoftmax.
+func (g *generator) logSoftmaxFewRows() {
+	tile, n, cols, max := g.normalizationFew("logSoftmax", ", dst *float64, dstStride int")
+	s, c := g.sumFew(nil, tile, cols, max), g.one()
+	numbers.ConcludeSums(c, s)
+	numbers.ConcludeLogs(c, s)
+	negLogSum := s["NegLogSum"].only()
+	g.unpackFew(tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+		return g.add(negLogSum, g.sub(first, max)), g.add(negLogSum, g.sub(second, max))
+	})
+	g.finishNormalizationFew()
+}
+
+// softmaxFewRows is a call of Softmax. A probability next to 1 is something special.
+func (g *generator) softmaxFewRows() {
+	tile, n, cols, max := g.normalizationFew("softmax", ", dst *float64, dstStride int")
+	s, c := g.sumFew(tile, tile, cols, max), g.one()
+	numbers.ConcludeSums(c, s)
+	numbers.ConcludeProbabilities(c, s)
+	g.unlessAll(g.compare(greaterEqual, s["Complement"].only(), g.loaded("Certain")))
+	inverse, zero := s["Inverse"].only(), g.zero()
+	g.unpackFew(tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+		return g.add(g.mul(inverse, first), zero), g.add(g.mul(inverse, second), zero)
+	})
+	g.finishNormalizationFew()
+}
+
+// logSumExpFewRows is a call of LogSumExp.
+func (g *generator) logSumExpFewRows() {
+	tile, n, cols, max := g.normalizationFew("logSumExp", ", dst *float64")
+	s, c := g.sumFew(nil, tile, cols, max), g.one()
+	numbers.ConcludeSums(c, s)
+	numbers.ConcludeLogs(c, s)
+	sum, rest := g.twoSum(max, g.xor(s["NegLogSum"].only(), g.constant("signMask")))
+	g.storeMasked(g.add(sum, g.add(rest, s["LogSumLow"].only())), g.remaining(n), Mem{Base: g.param("dst")})
+	g.finishNormalizationFew()
+}
+
+// normalizationFew begins a call of a normalization, which packs the rows.
+func (g *generator) normalizationFew(name, dst string) (tile, n, cols reg.GPVirtual, max reg.VecVirtual) {
+	g.function(name+"FewRows", "func(tile, x *float64, stride, n, cols int"+dst+") bool",
+		"is Tile."+strings.ToUpper(name[:1])+name[1:]+"Rows for 2 ≤ cols and 0 < n ≤ 8.")
+	tile, n, cols = g.param("tile"), g.param("n"), g.param("cols")
+	return tile, n, cols, g.packFew(tile, g.param("x"), g.param("stride"), n, cols, true)
+}
+
+func (g *generator) finishNormalizationFew() {
+	g.MOVB(U8(1), address(g.ReturnIndex(0)))
+	g.JMP(LabelRef("done"))
+	g.Label("special")
+	g.MOVB(U8(0), address(g.ReturnIndex(0)))
+	g.Label("done")
+	g.finish()
 }
 
 // labelFewRows is a call of losses and gradients of labels.

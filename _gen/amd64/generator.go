@@ -95,6 +95,9 @@ func (g *generator) kernels() {
 	g.weightedKernels()
 	g.labelKernels()
 	if g.wide {
+		g.logSoftmaxFewRows()
+		g.softmaxFewRows()
+		g.logSumExpFewRows()
 		g.labelFewRows()
 		g.weightedFewRows()
 	}

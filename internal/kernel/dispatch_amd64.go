@@ -593,6 +593,50 @@ func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, diviso
 	return labelsWeighAVX2(l, w, s, n, divisor)
 }
 
+// LogSoftmaxRows sets the rows of dst to the log-probabilities of at most Group rows
+// of 2 to FewCols entries, in one kernel. It returns false, and has written nothing,
+// where there is no such kernel, and where something about the rows is special: a
+// maximum that is not finite or has a shift, or a NaN. dst may be x; what is left in
+// t is open.
+func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool {
+	if !fewRows(n, cols) {
+		return false
+	}
+	raceReadRows(x.Data, x.Stride, n, cols)
+	raceWriteRows(dst.Data, dst.Stride, n, cols)
+	return logSoftmaxFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride)
+}
+
+// SoftmaxRows is LogSoftmaxRows for probabilities, of which one next to 1 is special
+// too.
+func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool {
+	if !fewRows(n, cols) {
+		return false
+	}
+	raceReadRows(x.Data, x.Stride, n, cols)
+	raceWriteRows(dst.Data, dst.Stride, n, cols)
+	return softmaxFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride)
+}
+
+// LogSumExpRows is LogSoftmaxRows for log-sum-exp, a number for each row.
+func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool {
+	n := len(dst)
+	if !fewRows(n, cols) {
+		return false
+	}
+	raceReadRows(x.Data, x.Stride, n, cols)
+	raceWriteSlice(dst)
+	return logSumExpFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, &dst[0])
+}
+
+// fewRows reports whether there is a kernel for all of a call of these rows.
+func fewRows(n, cols int) bool {
+	return active == tierAVX512 && n > 0 && n <= Group && cols >= 2 && cols <= FewCols
+}
+
+// first is where rows begin, all of which are there.
+func (r Rows) first(n, cols int) *float64 { return &rowsOf(r.Data, r.Stride, cols, n)[0] }
+
 // LabelRows does for at most Group rows of x, of 2 to FewCols classes, in one
 // kernel what it takes PackLogits, Take, Weigh, SumTile, Conclude, Label and, with
 // dst, UnpackGradient for: it sets l.Loss, writes the gradients, and returns how
@@ -602,7 +646,7 @@ func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, diviso
 // gradient that does not combine. What is left in l and t is open.
 func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
 	n := len(target)
-	if active != tierAVX512 || n == 0 || n > Group || cols < 2 || cols > FewCols {
+	if !fewRows(n, cols) {
 		return 0, false
 	}
 	x = rowsOf(x, stride, cols, n)
@@ -633,7 +677,7 @@ func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int,
 // the sum of a distribution or of its losses is not finite.
 func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
 	n, cols := r.N, r.Cols
-	if active != tierAVX512 || n <= 0 || n > Group || cols < 2 || cols > FewCols {
+	if !fewRows(n, cols) {
 		return 0, false
 	}
 	_ = rowsOf(r.X.Data, r.X.Stride, cols, n)

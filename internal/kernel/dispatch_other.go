@@ -220,3 +220,9 @@ func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int,
 func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
 	return 0, false
 }
+
+func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false }
+
+func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false }
+
+func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool { return false }

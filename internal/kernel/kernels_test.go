@@ -223,6 +223,10 @@ var kernels = []kernelRow{
 		weight := (*[FewCols]float64)(o.terms[:])
 		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
 	}, finite, "", "", ""},
+	{"Tile.LogSoftmaxRows", ofRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.dst) }, anyValue, "x", "dst", ""},
+	{"Tile.LogSoftmaxRows in place", ofRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.x) }, anyValue, "x", "x", ""},
+	{"Tile.SoftmaxRows", ofRows, func(o *operands) { o.normalizeRows("Softmax", o.dst) }, anyValue, "x", "dst", ""},
+	{"Tile.LogSumExpRows", ofRows, func(o *operands) { o.normalizeRows("LogSumExp", o.dst) }, anyValue, "x", "", ""},
 	{"Labels.LabelRows", ofRows, func(o *operands) {
 		weight, s := o.weights()
 		sample := o.q[len(o.q)-o.rows:]
@@ -285,6 +289,70 @@ func (o *operands) tame() {
 			o.x[i*o.stride+j] = v + 0x1p-20*float64(i*j)
 		}
 	}
+}
+
+// normalizeRows does the rows, a group at most at a time, and returns of each whether
+// it was done, and the values that are not in dst. Where there is no kernel for all of
+// it, it does what that is to do by those for a step each.
+func (o *operands) normalizeRows(what string, dst []float64) {
+	o.tame()
+	var all []float64
+	for i := 0; i < o.rows; i += Group {
+		n := min(Group, o.rows-i)
+		x, to, values := Rows{o.x[i*o.stride:], o.stride}, Rows{dst[i*o.stride:], o.stride}, make([]float64, n)
+		ok, t := false, new(Tile)
+		switch {
+		case active != tierAVX512:
+			ok = normalizeByStep(what, to, values, x, n, o.cols)
+		case what == "LogSoftmax":
+			ok = t.LogSoftmaxRows(to, x, n, o.cols)
+		case what == "Softmax":
+			ok = t.SoftmaxRows(to, x, n, o.cols)
+		default:
+			ok = t.LogSumExpRows(values, x, o.cols)
+		}
+		done := 0.0
+		if ok {
+			done = 1
+		}
+		all = append(append(all, done), values...)
+	}
+	o.returns(all...)
+}
+
+func normalizeByStep(what string, dst Rows, values []float64, x Rows, n, cols int) (ok bool) {
+	if cols < 2 {
+		return false
+	}
+	c, t := new(Panel), new(Tile)
+	c.PackLogits(t, x.Data, x.Stride, n, cols)
+	for _, m := range c.Max[:n] {
+		if !(math.Abs(m) < shiftFrom) {
+			return false
+		}
+	}
+	var terms []float64
+	if what == "Softmax" {
+		terms = t[:]
+	}
+	c.SumTile(t, terms, cols, 1, nil, nil)
+	c.Conclude(1, true)
+	switch what {
+	case "LogSoftmax":
+		c.Shift(t[:], Width, t[:], Width, cols, n)
+		t.UnpackRows(dst.Data, dst.Stride, n, cols)
+	case "Softmax":
+		for _, rest := range c.Complement[:n] {
+			if rest < Certain {
+				return false
+			}
+		}
+		c.Factor = c.Inverse
+		c.UnpackRowsScaled(t, dst.Data, dst.Stride, n, cols)
+	default:
+		c.LogSumExps(values)
+	}
+	return true
 }
 
 // targets returns labels of n rows from row i on, and which of them are classes.
