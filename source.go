@@ -148,12 +148,17 @@ func (s *source) panel(buf []float64, i0, n int) (data []float64, stride int) {
 // together returns how many rows to take at once where n would do. Each line of
 // a transposed matrix has entries of eight rows, and what is read at once of a
 // line's page is cheap: those of eight lines are taken as long as they fit into
-// the second cache, and those of two, or of one, as long as they stay below 4 MB.
+// the second cache, and those of four, of two if rows are few, or of one, as long as
+// they stay below 4 MB.
 func (s *source) together(n int) int {
 	if s.kind != sourceTransposed || isLong(s.cols) {
 		return n
 	}
-	return max(n, min(64, (1<<16)/s.cols/8*8), min(16, (1<<19)/s.cols/8*8))
+	far := 16
+	if s.rows >= 128 {
+		far = 32
+	}
+	return max(n, min(64, (1<<16)/s.cols/8*8), min(far, (1<<19)/s.cols/8*8))
 }
 
 // blockStride is the stride of a block of c elements a row. That of a transpose is

@@ -185,11 +185,22 @@ func (g *generator) packKernel(max bool) {
 	g.finish()
 }
 
-// prefetchRows prefetches the rows that are next to those of a vector from x on.
+// prefetchRows prefetches the rows that are next to those of a vector from x on, or
+// if rows are so short that they are done too soon, those of the fourth vector from
+// there.
 func (g *generator) prefetchRows(x, stride, cols reg.GPVirtual) {
 	next, left := g.GP64(), g.GP64()
-	g.LEAQ(Mem{Base: x, Index: stride, Scale: uint8(g.width() / 2)}, next)
-	g.LEAQ(Mem{Base: next, Index: stride, Scale: uint8(g.width() / 2)}, next)
+	move := func(vectors int) {
+		for range 2 * vectors {
+			g.LEAQ(Mem{Base: next, Index: stride, Scale: uint8(g.width() / 2)}, next)
+		}
+	}
+	g.MOVQ(x, next)
+	move(1)
+	g.CMPQ(cols, imm(16))
+	g.JG(LabelRef("long"))
+	move(3)
+	g.Label("long")
 	rows := g.newRowsOfVector(next, stride)
 	g.MOVQ(cols, left)
 	g.Label("ahead")
