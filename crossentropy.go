@@ -401,8 +401,19 @@ func (t *entropy) isOneUnit() bool {
 	return max(rows, cols) <= smallWork && rows*cols <= smallWork || rows <= t.unitRows() && cols < hugeRow
 }
 
+// byColumns reports whether rows are worked on as the columns of storage that they
+// are: those of one chunk of transposes, of which nothing need be written. They
+// take a vector of columns.
+func (t *entropy) byColumns() bool {
+	return t.logits.kind == sourceTransposed && several(t.logits.cols) && t.logits.rows >= kernel.Group &&
+		t.out.Data == nil && t.target != nil && t.settings.smoothing == 0
+}
+
 // unitRows is how many rows a unit has.
 func (t *entropy) unitRows() int {
+	if t.byColumns() {
+		return max(kernel.Width, groupRows(t.logits.cols))
+	}
 	return t.soft.together(t.logits.together(groupRows(t.logits.cols)))
 }
 
@@ -419,6 +430,10 @@ func (t *entropy) do(w *workspace, unit int) {
 func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 	b := batch{task: t, work: w, begin: begin}
 	w.sum.Reset()
+	if t.byColumns() {
+		b.labelledColumns(n)
+		return b.correct
+	}
 	if isLong(t.logits.cols) || t.hasSmoothedLabels() && !t.inPlace && t.settings.byChunks(&t.logits) {
 		b.long(n)
 		return b.correct

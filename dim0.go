@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"example.org/logsoftmax/internal/kernel"
+	"gonum.org/v1/gonum/blas/blas64"
 )
 
 // This file does the operations along dim 0. Columns go eight and eight through
@@ -99,23 +100,37 @@ func (t *normalization) doTiles(w *workspace, first, end int) {
 // doTile does columns of at most a chunk, at most Width of them from column first
 // on.
 func (t *normalization) doTile(w *workspace, first, cols int) {
-	in, out, rows := &t.in, &t.out, t.in.Rows
-	s := columnTile{rows: rows, x: in.Data[first:], stride: in.Stride, dstStride: out.Stride, cols: cols}
-	if s.stride%pageStride == 0 {
-		w.columns = grow(w.columns, rows*cols)
-		s.x, s.stride = w.columns, cols
-		kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, rows, cols)
-	}
+	s := t.tile(w, first, cols)
 	if t.op != opLogSumExp {
-		s.dst = out.Data[first:]
-	}
-	if after := first + cols; after < in.Cols {
-		s.next = in.Data[after:]
+		s.dst, s.dstStride = t.out.Data[first:], t.out.Stride
 	}
 	t.normalizeColumns(&w.panel, &s)
 	if t.op == opLogSumExp {
 		w.panel.LogSumExps(t.values[first:][:cols])
 	}
+}
+
+// tile returns columns from column first on, as doTile takes them.
+func (t *normalization) tile(w *workspace, first, cols int) columnTile {
+	in := &t.in
+	s := columnTile{rows: in.Rows, x: in.Data[first:], stride: in.Stride, cols: cols}
+	if s.stride%pageStride == 0 {
+		w.columns = grow(w.columns, in.Rows*cols)
+		s.x, s.stride = w.columns, cols
+		kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, in.Rows, cols)
+	}
+	if after := first + cols; after < in.Cols {
+		s.next = in.Data[after:]
+	}
+	return s
+}
+
+// concludeColumns concludes n columns of x, of at most a chunk, from column first
+// on, at most a tile of them, as slices of the panel.
+func (w *workspace) concludeColumns(x blas64.General, first, n int) {
+	t := normalization{op: opLogSumExp, in: x}
+	s := t.tile(w, first, n)
+	t.normalizeColumns(&w.panel, &s)
 }
 
 // A columnTile is some columns, or a chunk of them, and where their results go.

@@ -328,3 +328,40 @@ func (b *batch) sumSeveral(i, first int, label []int, logit []float64) {
 		}
 	}
 }
+
+// labelledColumns does the n rows of the group, which are columns of the storage of
+// the logits, without a gradient.
+func (b *batch) labelledColumns(n int) {
+	t, w, l := b.task, b.work, &b.work.labels
+	step := tileWidth(t.logits.cols)
+	for i := 0; i < n; i += step {
+		first, rows := b.begin+i, min(step, n-i)
+		w.concludeColumns(t.logits.raw, first, rows)
+		for k, y := range t.target[first:][:rows] {
+			l.Loss[k] = 0
+			if !t.settings.counts(first+k, y) {
+				continue
+			}
+			logit := t.logits.at(first+k, y)
+			l.Loss[k] = hardLoss(t.settings.coefficient(first+k, y), w.panel.NegLogSum[k]+(logit-w.panel.Max[k]))
+			if logit == w.panel.Max[k] && (w.panel.Count[k] == 1 || t.logits.isFirst(first+k, y)) {
+				b.correct++
+			}
+		}
+		w.sum.AddPanel(l.Loss[:rows])
+		if t.each != nil {
+			copy(t.each[first:], l.Loss[:rows])
+		}
+	}
+}
+
+// isFirst reports whether no entry of row i before entry y, one of the largest, is
+// as large.
+func (s *source) isFirst(i, y int) bool {
+	for j := range y {
+		if s.at(i, j) == s.at(i, y) {
+			return false
+		}
+	}
+	return true
+}
