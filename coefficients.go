@@ -151,6 +151,9 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 		w.panel.SetSums(q.smoothed.sum(), width)
 	case out.Data != nil:
 		w.labelSums.set(&w.panel, l.Class[:n], &q.smoothed)
+	case b.task.target == nil && !(kernel.MaxOf(l.High[:n]) <= math.MaxFloat64):
+		// A coefficient that overflowed may have made it so.
+		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
 	}
 	if b.task.target == nil && b.anyOverflows(i, n) {
 		b.weightedPanel(i, n, q)
@@ -389,6 +392,16 @@ func (b *batch) weightedSeveral(i, n int, q *coefficients) {
 			w.panel.WeightedLossRows(k, l, &w.rowLanes, q, stride, b.x[(i+k)*b.stride:], b.stride, cols, rows, negLogSum[k:], sums)
 		})
 	})
+	if t.target == nil && !sums {
+		for k, loss := range l.High[:n] {
+			var sum kernel.Accumulator
+			if counts(k) && !kernel.IsFinite(loss) {
+				// A coefficient that overflowed may have made it so.
+				sum = kernel.SumOf(w.coefficients[k*cols:][:cols])
+			}
+			w.panel.Hi[0][k], w.panel.Lo[0][k] = sum.Hi, sum.Lo
+		}
+	}
 	clear(l.Single[:])
 	clear(l.Tied[:])
 	w.panel.WeightedLabel(l, distribution, groups)
@@ -523,6 +536,10 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 		loss = kernel.DistributionLoss(loss, sum, w.panel.NegLogSum[k])
 	case b.task.out.Data == nil:
 		loss = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
+		if y < 0 && !kernel.IsFinite(loss.Hi) {
+			// A coefficient that overflowed may have made it so.
+			sum = kernel.SumOf(q)
+		}
 	case b.task.hasUniformSmoothing():
 		loss = kernel.WeightedLoss(q, x, w.panel.Max[k], w.panel.NegLogSum[k])
 		sum = c.smoothed.sum()
@@ -534,7 +551,7 @@ func (b *batch) weightedRow(k, i, y int, c *coefficients) {
 	if y < 0 && b.task.overflows(loss, sum, sampleWeight) {
 		scaled := b.softScaledDown(c.soft[i*c.stride:][:b.task.logits.cols], 0)
 		scaledLoss, scaledSum := kernel.WeightedLossAndSum(scaled, x, w.panel.Max[k], w.panel.NegLogSum[k])
-		if kernel.IsFinite(scaledLoss.Hi) {
+		if kernel.IsFinite(scaledLoss.Hi) || loss.Hi != loss.Hi {
 			loss = scaledLoss
 			lossShift += distributionShift
 		}
@@ -573,10 +590,12 @@ func (t *entropy) overflows(loss, sum kernel.Accumulator, sampleWeight float64) 
 func (b *batch) softScaledDown(t []float64, first int) []float64 {
 	b.work.coefficients = grow(b.work.coefficients, len(t))
 	keep, off := b.task.settings.spread(b.task.logits.cols)
+	// They may be so large themselves that their product with a target overflows.
+	keepDown, offDown := math.Ldexp(keep, distributionShift), math.Ldexp(off, distributionShift)
 	for c, v := range t {
-		v = float64(keep*v) + off
-		q := float64(b.task.settings.classWeightAt(first+c) * math.Ldexp(v, distributionShift))
-		if q == 0 && v != 0 && b.task.settings.classWeightAt(first+c) != 0 {
+		weight := b.task.settings.classWeightAt(first + c)
+		q := float64(weight * (float64(keepDown*v) + offDown))
+		if q == 0 && float64(keep*v)+off != 0 && weight != 0 {
 			// It still makes a loss infinite that is.
 			q = math.SmallestNonzeroFloat64
 		}

@@ -4,6 +4,8 @@
 package logsoftmax
 
 import (
+	"math"
+
 	"example.org/logsoftmax/internal/kernel"
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/mat"
@@ -317,7 +319,12 @@ func (t *nllTask) gradient(w *workspace, dst blas64.General) {
 			if s.shift != 0 {
 				return 0 - scaledProduct(divisor.over(sw), q, -s.shift)
 			}
-			return 0 - divisor.over(float64(q*sw))
+			p := float64(q * sw)
+			if size := math.Abs(p); q != 0 && !(size >= 0x1p-1022 && size <= math.MaxFloat64) {
+				// What leaves the range before it is divided need not do so after.
+				return 0 - float64(q*divisor.over(sw))
+			}
+			return 0 - divisor.over(p)
 		}
 		if dst.Cols > kernel.ChunkLen {
 			for u := range kernel.Chunks(dst.Cols) {

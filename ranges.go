@@ -39,9 +39,10 @@ func (s *settings) setShift(classes int) error {
 	if s.smoothing == 0 || s.ordinary && s.smoothing >= 0x1p-800 {
 		return nil
 	}
+	// Of the weights and of 1: what they are multiplied by is to be in range too.
 	least, most := 1.0, 1.0
 	if s.weight != nil {
-		least, most = math.Inf(1), 0
+		most = 0
 		for _, w := range s.weight {
 			if w > 0 {
 				least, most = min(least, w), max(most, w)

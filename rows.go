@@ -472,6 +472,10 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 	}
 	r.g = g
 	r.run(q)
+	if y < 0 && !r.withSum && !kernel.IsFinite(r.loss.Hi) {
+		r.withSum = true
+		r.run(q)
+	}
 	loss, sum, done := r.loss, r.sum, r.withGradient
 	if distribution {
 		loss = kernel.DistributionLoss(loss, sum, w.panel.NegLogSum[0])
@@ -482,7 +486,7 @@ func (b *batch) weightedLongRow(i, y int, q *smoothing) {
 		defer func() { b.scaledDown = false }()
 		scaled := longWeighted{b: *b, i: i, y: y, max: w.panel.Max[0], negLogSum: w.panel.NegLogSum[0], withLoss: true, withSum: true}
 		scaled.run(q)
-		if kernel.IsFinite(scaled.loss.Hi) {
+		if kernel.IsFinite(scaled.loss.Hi) || loss.Hi != loss.Hi {
 			loss = scaled.loss
 			lossShift += distributionShift
 		}

@@ -14,6 +14,7 @@ import (
 
 	"example.org/logsoftmax"
 	"example.org/logsoftmax/internal/exact"
+	"example.org/logsoftmax/internal/kernel"
 	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
@@ -579,12 +580,14 @@ func rangeCases() []rangeCase {
 		{"the same of distributions", 3, [][]float64{{1, 2, 3}, {0, 0.5, -0.25}, {2, 2, 1}}, nil, distributions(0.01), logsoftmax.Options{SampleWeight: []float64{1e308, 1e308, 1e307}}},
 		{"targets whose sum overflows", 2, zeros, nil, [][]float64{{1e308, 1e308}, {1, 1e308}}, logsoftmax.Options{SampleWeight: []float64{1, 1e-5}}},
 		{"and their product with weights", 3, some, nil, distributions(1e308), logsoftmax.Options{Weight: []float64{2, 1e5, 3}, SampleWeight: []float64{1e-20, 1e-30, 1e-10}}},
+		{"the same, smoothed", 3, some, nil, distributions(1e308), logsoftmax.Options{Weight: []float64{1e-300, 2e-300, 3e-300}, LabelSmoothing: 1e-14}},
 		{"small weights and a smaller smoothing", 3, some, three, nil, logsoftmax.Options{Weight: []float64{1e-15, 2e-15, 5e-15}, LabelSmoothing: 1e-300}},
 		{"the smallest smoothing", 3, some, three, nil, logsoftmax.Options{LabelSmoothing: 5e-324}},
 		{"large weights, small sample weights", 3, some, three, nil, logsoftmax.Options{Weight: []float64{1e307, 1e306, 5e307}, SampleWeight: []float64{1e-4, 1e-3, 1e-3}, LabelSmoothing: 0.5}},
 		{"large weights of distributions", 3, some, nil, distributions(0.5), logsoftmax.Options{Weight: []float64{1e307, 1e306, 1.5e308}, SampleWeight: []float64{1e-4, 1e-3, 1e-3}}},
 		{"weights far apart", 3, some, three, nil, logsoftmax.Options{Weight: []float64{1e-300, 1, 1e300}}},
 		{"weights far apart, smoothed", 3, some, three, nil, logsoftmax.Options{Weight: []float64{1e-200, 1, 1e200}, LabelSmoothing: 1e-10}},
+		{"small sample weights and a smaller smoothing", 3, [][]float64{{1, -2, -700}, {0, 3, -710}}, []int{0, 0}, nil, logsoftmax.Options{SampleWeight: []float64{1e-130, 3e-130}, LabelSmoothing: 1e-200}},
 		{"small weights of both kinds", 3, some, three, nil, logsoftmax.Options{Weight: []float64{1e-150, 1e-151, 1e-149}, SampleWeight: []float64{1e-150, 1e-152, 1e-150}, LabelSmoothing: 0.1}},
 	}
 	return cases
@@ -737,6 +740,10 @@ func TestBeyondRange(t *testing.T) {
 			_, err := logsoftmax.CrossEntropy(x, []int{0, 1}, &logsoftmax.Options{Weight: []float64{1e-300, 1e300}, LabelSmoothing: 1e-100})
 			return err
 		},
+		"LabelSmoothing ": func() error {
+			_, err := logsoftmax.NLL(x, []int{0, 1}, &logsoftmax.Options{Weight: []float64{1e300, 1e300}, LabelSmoothing: 1e-300})
+			return err
+		},
 	} {
 		var bad *logsoftmax.ValueError
 		if err := call(); !errors.As(err, &bad) || !(bad.Value > 0 && bad.Value <= math.MaxFloat64) {
@@ -750,8 +757,84 @@ func TestBeyondRange(t *testing.T) {
 	}
 	// A logit of -Inf that has any share of the target, however small.
 	x.Set(0, 1, math.Inf(-1))
-	loss, err := logsoftmax.CrossEntropy(x, []int{0, 1}, &logsoftmax.Options{LabelSmoothing: 5e-324})
-	if err != nil || !math.IsInf(loss.Sum, 1) {
-		t.Errorf("a logit of -Inf with the smallest smoothing: %v, %v", loss, err)
+	for _, weight := range [][]float64{nil, {1e100, 1e100}} {
+		loss, err := logsoftmax.CrossEntropy(x, []int{0, 1}, &logsoftmax.Options{Weight: weight, LabelSmoothing: 5e-324})
+		if err != nil || !math.IsInf(loss.Sum, 1) {
+			t.Errorf("a logit of -Inf with the smallest smoothing and weights %v: %v, %v", weight, loss, err)
+		}
+	}
+}
+
+// TestNLLGradBeyondRange has a loss that overflows, and a gradient of the mean
+// that does not.
+func TestNLLGradBeyondRange(t *testing.T) {
+	var grad mat.Dense
+	opts := &logsoftmax.Options{Weight: []float64{1, 1e250}, SampleWeight: []float64{1e100}, LabelSmoothing: 0.5}
+	if _, err := logsoftmax.NLLGrad(&grad, mat.NewDense(1, 2, []float64{-1, -1}), []int{0}, opts); err != nil {
+		t.Fatal(err)
+	}
+	if got := grad.RawRowView(0); got[0] != -0.75 || got[1] != -0.25e250 {
+		t.Errorf("the gradient is %v", got)
+	}
+}
+
+// TestOverflowingCoefficients has distributions of which a coefficient, or their
+// sum, is too large for a float64 and the loss is not, on every route that rows
+// take, with a gradient and without.
+func TestOverflowingCoefficients(t *testing.T) {
+	defer logsoftmax.BufferAtMost(2 * kernel.ChunkLen)()
+	for _, classes := range []int{1, 2, 70, 2100, 5000} {
+		for _, rows := range []int{1, 20} {
+			x, target, weight := mat.NewDense(rows, classes, nil), mat.NewDense(rows, classes, nil), make([]float64, classes)
+			for i := range rows {
+				x.Set(i, 0, 30)
+				target.Set(i, 0, 1e308)
+			}
+			for c := range weight {
+				weight[c] = 1
+			}
+			weight[0] = 2
+			for _, smoothing := range []float64{0, 0.1} {
+				opts := &logsoftmax.Options{Weight: weight, LabelSmoothing: smoothing, Reduction: logsoftmax.Sum}
+				row := exact.NewRow(x.RawRowView(0))
+				want := row.Loss(exact.Coefficients(target.RawRowView(0), weight, smoothing))
+				each, err := logsoftmax.SoftCrossEntropyEach(nil, x, target, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, l := range each {
+					if ulps := exact.Error(l, want, want); !(ulps <= 8) {
+						t.Errorf("%d×%d, smoothing %v: the loss of row %d is %v, want %.17g", rows, classes, smoothing, i, l, want)
+						break
+					}
+				}
+				loss, err := logsoftmax.SoftCrossEntropy(x, target, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var grad mat.Dense
+				if l, err := logsoftmax.SoftCrossEntropyGrad(&grad, x, target, opts); err != nil || l != loss {
+					t.Errorf("%d×%d, smoothing %v: the loss is %v, with a gradient %v, %v", rows, classes, smoothing, loss, l, err)
+				}
+			}
+			if classes == 1 {
+				continue
+			}
+			// A logit of -Inf makes it infinite all the same.
+			for i := range rows {
+				for c := range classes {
+					x.Set(i, c, math.Inf(-1))
+					target.Set(i, c, 1e308)
+				}
+				x.Set(i, 0, 0)
+			}
+			for _, smoothing := range []float64{0, 0.1} {
+				opts := &logsoftmax.Options{LabelSmoothing: smoothing}
+				loss, err := logsoftmax.SoftCrossEntropy(x, target, opts)
+				if err != nil || !math.IsInf(loss.Sum, 1) {
+					t.Errorf("%d×%d, smoothing %v: a logit of -Inf makes the loss %v, %v", rows, classes, smoothing, loss, err)
+				}
+			}
+		}
 	}
 }
