@@ -5,6 +5,7 @@ package logsoftmax_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -202,6 +203,33 @@ func statedErrors(t *testing.T) map[string]map[string]float64 {
 		}
 	}
 	return stated
+}
+
+// TestReadmeErrors holds the table of errors in the README to that in the
+// package's documentation.
+func TestReadmeErrors(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "| | bound | normal | hard | search |\n| --- | ---: | ---: | ---: | ---: |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	found := make(map[string]map[string]float64)
+	for _, line := range strings.Split(table, "\n") {
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		numbers := make(map[string]float64)
+		for i, column := range []string{"bound", "normal", "hard", "search"} {
+			if cell := strings.TrimSpace(cells[i+1]); cell != "" {
+				if numbers[column], err = strconv.ParseFloat(cell, 64); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		found[strings.Trim(cells[0], " `")] = numbers
+	}
+	if stated := statedErrors(t); !maps.EqualFunc(found, stated, maps.Equal) {
+		t.Errorf("the README states %v, the documentation %v", found, stated)
+	}
 }
 
 // exact returns the error by way of math/big.

@@ -154,9 +154,10 @@
 //	*ValueError    a class weight that is negative, NaN or infinite
 //	               a sample weight that is NaN or infinite, or negative in a Grad
 //	               function with Mean, where the divisor would mean nothing
-//	               a smoothing outside [0, 1]
+//	               a smoothing outside [0, 1], or too small for the class weights
 //	*TargetError   a label outside [0, C) that is not ignored
 //	*ValueError    a soft target that is negative or not finite
+//	               a class weight of which a product is out of range: see Options
 //	               a class count that is not positive and finite
 //	               a beta outside [0, 1)
 //	               for Labels, a number that is not a whole one
@@ -241,7 +242,8 @@
 // Weights and smoothing round on top of that: each product of weights, the
 // division by Weight and the product with what is left of these once, and a
 // smoothed coefficient two or three times. Where a probability or 1-p is below
-// the normal numbers, a weight multiplies the rounding to those too.
+// the normal numbers, a weight, a target or an upstream gradient multiplies the
+// rounding to those too.
 //
 // Loss.Sum and Loss.Weight are the exact sums over the rows, rounded once,
 // whatever the rows and however many, and so is a sum by Loss.Add, for a Loss

@@ -32,10 +32,12 @@ const (
 // Weights and targets may be of any magnitude, as long as what follows from them
 // can be told: coefficients that would leave the range of a float64 on the way
 // to a loss or a gradient are formed times a power of two. It is an error, a
-// *ValueError, if the class weight of a row that counts, times its SampleWeight
-// or times a target, is not 0 and beyond the normal numbers, or if a
-// LabelSmoothing is so small, and the class weights are so far apart, that no
-// power of two fits both.
+// *ValueError, if the class weight of a row that counts, times its SampleWeight, is
+// not 0 and beyond the normal numbers, if one above 2^128 times a target is too
+// large for a float64, or if a LabelSmoothing is so small, and class weights are so
+// large or so far apart, that no power of two fits both. What is small beside the
+// rest of a mean may be lost: where SampleWeight over Loss.Weight is below the
+// range, the gradient is 0.
 type Options struct {
 	// Weight holds a weight for each class, finite and not negative; its
 	// length is the number of classes. Nil stands for 1 everywhere. With

@@ -25,8 +25,8 @@ import (
 // 1. After NLLGrad it gives, but for roundings, what CrossEntropyGrad gives at
 // once and for less.
 //
-// An element of logp that is -Inf, or so low that p is 0, has the gradient u, and
-// one that is NaN has NaN. Wherever p is not 0, a NaN in upstream makes the
+// An element of logp that is -Inf, or below -790, has the gradient u, as if p were
+// 0, and one that is NaN has NaN. Everywhere else a NaN in upstream makes the
 // gradient of its slice NaN, and so do infinities of both signs; infinities of one
 // sign make it NaN where they are, and the infinity of the other sign elsewhere. No
 // result is -0.
