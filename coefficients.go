@@ -50,9 +50,13 @@ func (b *batch) weighted(n int) {
 	var q coefficients
 	if b.task.target != nil {
 		q.smoothed.set(&b.task.settings, &b.work.coefficients, cols, false)
-		if b.weightedAtOnce(n, &q) {
-			return
-		}
+	} else {
+		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
+	}
+	if b.weightedAtOnce(0, n, &q) {
+		return
+	}
+	if b.task.target != nil {
 		if several(cols) {
 			q.together = min(n, max(1, kernel.ChunkLen/cols))
 			q.smoothed.repeat(q.together)
@@ -63,15 +67,11 @@ func (b *batch) weighted(n int) {
 			q.once = n <= kernel.Width
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
-	} else {
-		q.soft, q.stride = b.task.panelOf(&b.task.soft, &b.work.softIn, b.begin, n)
-		if b.task.isDistribution() && b.task.settings.weight == nil && b.weightedAtOnce(n, &q) {
-			return
-		}
 	}
-	step := panelRows(cols)
-	for i := 0; i < n; i += step {
-		switch rows := min(step, n-i); {
+	for i, rows := 0, 0; i < n; i += rows {
+		rows = nextRows(n-i, cols)
+		switch {
+		case i > 0 && b.weightedAtOnce(i, rows, &q):
 		case b.task.sideBySide(rows):
 			b.weightedFew(i, rows, &q)
 		case several(cols):
@@ -173,18 +173,18 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	}
 }
 
-// weightedAtOnce is labelAtOnce for rows with a coefficient for every class.
-func (b *batch) weightedAtOnce(n int, q *coefficients) bool {
-	t, w, s, cols := b.task, b.work, &b.task.settings, b.task.logits.cols
-	if !atOnce(n, cols) || s.shift != 0 || t.divisor.scaled != 0 {
+// weightedAtOnce is labelAtOnce for rows with a coefficient for every class. Where it
+// returns false the tile of the coefficients is as it was filled.
+func (b *batch) weightedAtOnce(i, n int, q *coefficients) bool {
+	t, w, s, cols, row := b.task, b.work, &b.task.settings, b.task.logits.cols, b.begin+i
+	if !atOnce(n, cols) || s.shift != 0 || t.divisor.scaled != 0 || t.target == nil && (s.weight != nil || s.smoothing != 0) {
 		return false
 	}
-	r := kernel.WeightedRows{
-		N: n, Cols: cols, X: kernel.Rows{Data: b.x, Stride: b.stride},
-		Soft: kernel.Rows{Data: q.soft, Stride: q.stride}, Divisor: t.divisor.value,
-	}
-	if t.target != nil {
-		r.Target, r.Classes = t.target[b.begin:][:n], ^s.ignored.first
+	r := kernel.WeightedRows{N: n, Cols: cols, X: kernel.Rows{Data: b.x[i*b.stride:], Stride: b.stride}, Divisor: t.divisor.value}
+	if t.target == nil {
+		r.Soft = kernel.Rows{Data: q.soft[i*q.stride:], Stride: q.stride}
+	} else {
+		r.Target, r.Classes = t.target[row:][:n], ^s.ignored.first
 		r.Base, r.On, r.Weight = w.coefficients, q.smoothed.on, s.weight
 		if t.out.Data == nil {
 			r.SumKnown = true
@@ -193,14 +193,17 @@ func (b *batch) weightedAtOnce(n int, q *coefficients) bool {
 		}
 	}
 	if s.sampleWeight != nil {
-		r.Sample = s.sampleWeight[b.begin:][:n]
+		r.Sample = s.sampleWeight[row:][:n]
 	}
 	if t.out.Data != nil {
-		r.Dst = kernel.Rows{Data: t.out.Data[b.begin*t.out.Stride:], Stride: t.out.Stride}
+		r.Dst = kernel.Rows{Data: t.out.Data[row*t.out.Stride:], Stride: t.out.Stride}
 	}
 	correct, ok := w.panel.WeightedRows(&w.labels, &w.tile, &w.coefficientTile, &w.termTile, &r)
-	if ok {
-		b.takeRows(n, correct)
+	switch {
+	case ok:
+		b.takeRows(i, n, correct)
+	case i > 0 && t.target != nil:
+		_ = n
 	}
 	return ok
 }

@@ -439,19 +439,17 @@ func (t *entropy) rows(w *workspace, begin, n int) (correct int) {
 		return b.correct
 	}
 	b.x, b.stride = t.panelOf(&t.logits, &w.rowsIn, begin, n)
-	step := panelRows(t.logits.cols)
 	if t.target == nil || t.settings.smoothing != 0 {
 		b.weighted(n)
-		return b.correct
-	}
-	if b.labelAtOnce(n) {
 		return b.correct
 	}
 	if t.settings.weight != nil && t.sideBySide(n) {
 		w.setClassWeights(t.settings.weight)
 	}
-	for i := 0; i < n; i += step {
-		switch rows := min(step, n-i); {
+	for i, rows := 0, 0; i < n; i += rows {
+		rows = nextRows(n-i, t.logits.cols)
+		switch {
+		case b.labelAtOnce(i, rows):
 		case t.sideBySide(rows):
 			b.labelledFew(i, rows)
 		case several(t.logits.cols):

@@ -72,36 +72,36 @@ func (b *batch) labelledFew(i, n int) {
 	w.panel.UnpackGradient(l, terms, out.Data[(b.begin+i)*out.Stride:], out.Stride, n, cols)
 }
 
-// labelAtOnce does all n rows of the group, if they are so few of so few classes
-// that one kernel for all of it takes less, and nothing about them is special;
+// labelAtOnce does n rows from row i of the group, if they are so few of so few
+// classes that one kernel for all of it takes less, and nothing about them is special;
 // else it returns false.
-func (b *batch) labelAtOnce(n int) bool {
-	t, w, s, cols := b.task, b.work, &b.task.settings, b.task.logits.cols
+func (b *batch) labelAtOnce(i, n int) bool {
+	t, w, s, cols, row := b.task, b.work, &b.task.settings, b.task.logits.cols, b.begin+i
 	if !atOnce(n, cols) || t.divisor.scaled != 0 {
 		return false
 	}
 	sample, dst := s.sampleWeight, t.out.Data
 	if sample != nil {
-		sample = sample[b.begin:]
+		sample = sample[row:]
 	}
 	if dst != nil {
-		dst = dst[b.begin*t.out.Stride:]
+		dst = dst[row*t.out.Stride:]
 	}
-	correct, ok := w.labels.LabelRows(&w.tile, b.x, b.stride, cols, t.target[b.begin:][:n], ^s.ignored.first, s.weight, sample, t.divisor.value, dst, t.out.Stride)
+	correct, ok := w.labels.LabelRows(&w.tile, b.x[i*b.stride:], b.stride, cols, t.target[row:][:n], ^s.ignored.first, s.weight, sample, t.divisor.value, dst, t.out.Stride)
 	if ok {
-		b.takeRows(n, correct)
+		b.takeRows(i, n, correct)
 	}
 	return ok
 }
 
-// takeRows takes in the losses of all n rows of the group, of which so many are
-// correct.
-func (b *batch) takeRows(n, correct int) {
+// takeRows takes in the losses of n rows from row i of the group, of which so many
+// are correct.
+func (b *batch) takeRows(i, n, correct int) {
 	b.correct += correct
 	losses := b.work.labels.Loss[:n]
 	b.work.sum.AddPanel(losses)
 	if b.task.each != nil {
-		copy(b.task.each[b.begin:], losses)
+		copy(b.task.each[b.begin+i:], losses)
 	}
 }
 

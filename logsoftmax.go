@@ -255,9 +255,9 @@ func (t *normalization) runSmall() {
 		workspaces.Put(w)
 		return
 	}
-	step := panelRows(t.in.Cols)
-	for i := 0; i < t.in.Rows; i += step {
-		t.doRows(w, i, min(step, t.in.Rows-i))
+	for i, rows := 0, 0; i < t.in.Rows; i += rows {
+		rows = nextRows(t.in.Rows-i, t.in.Cols)
+		t.doRows(w, i, rows)
 	}
 	workspaces.Put(w)
 }
@@ -296,8 +296,9 @@ func (t *normalization) do(w *workspace, unit int) {
 	if t.across.m != nil {
 		transposeInto(blas64.General{Stride: t.in.Stride, Data: t.in.Data[begin*t.in.Stride:]}, t.across.behind(begin, 0, end-begin, t.in.Cols))
 	}
-	for i := begin; i < end; i += panelRows(t.in.Cols) {
-		t.doRows(w, i, min(panelRows(t.in.Cols), end-i))
+	for i, rows := begin, 0; i < end; i += rows {
+		rows = nextRows(end-i, t.in.Cols)
+		t.doRows(w, i, rows)
 	}
 }
 

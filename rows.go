@@ -107,10 +107,18 @@ const panelEntries = 8192
 // and one after the other takes less.
 func sideBySide(n, cols int) bool { return cols <= kernel.FewCols && n > max(1, cols/10) }
 
-// atOnce reports whether n rows are done side by side in one kernel, where there is
-// one. One alone of more classes takes less by itself.
-func atOnce(n, cols int) bool {
-	return n <= kernel.Group && cols <= kernel.FewCols && (n > 1 || cols <= 10)
+// atOnce reports whether n rows are done side by side in one kernel. One alone of
+// more classes takes less by itself.
+func atOnce(n, cols int) bool { return kernel.FewRows(n, cols) && (n > 1 || cols <= 10) }
+
+// nextRows returns how many of n rows are done together: a panel at most, without
+// those that fill no group, where these are done at once.
+func nextRows(n, cols int) int {
+	n = min(n, panelRows(cols))
+	if rest := n % kernel.Group; n > kernel.Group && atOnce(rest, cols) {
+		n -= rest
+	}
+	return n
 }
 
 // several reports whether rows are worked on several to a call of a kernel: those

@@ -599,7 +599,7 @@ func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, diviso
 // maximum that is not finite or has a shift, or a NaN. dst may be x; what is left in
 // t is open.
 func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool {
-	if !fewRows(n, cols) {
+	if !FewRows(n, cols) {
 		return false
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
@@ -610,7 +610,7 @@ func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool {
 // SoftmaxRows is LogSoftmaxRows for probabilities, of which one next to 1 is special
 // too.
 func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool {
-	if !fewRows(n, cols) {
+	if !FewRows(n, cols) {
 		return false
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
@@ -621,7 +621,7 @@ func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool {
 // LogSumExpRows is LogSoftmaxRows for log-sum-exp, a number for each row.
 func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool {
 	n := len(dst)
-	if !fewRows(n, cols) {
+	if !FewRows(n, cols) {
 		return false
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
@@ -629,8 +629,8 @@ func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool {
 	return logSumExpFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, &dst[0])
 }
 
-// fewRows reports whether there is a kernel for all of a call of these rows.
-func fewRows(n, cols int) bool {
+// FewRows reports whether there is a kernel for all of a call of these rows.
+func FewRows(n, cols int) bool {
 	return active == tierAVX512 && n > 0 && n <= Group && cols >= 2 && cols <= FewCols
 }
 
@@ -646,7 +646,7 @@ func (r Rows) first(n, cols int) *float64 { return &rowsOf(r.Data, r.Stride, col
 // gradient that does not combine. What is left in l and t is open.
 func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
 	n := len(target)
-	if !fewRows(n, cols) {
+	if !FewRows(n, cols) {
 		return 0, false
 	}
 	x = rowsOf(x, stride, cols, n)
@@ -677,7 +677,7 @@ func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int,
 // the sum of a distribution or of its losses is not finite.
 func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
 	n, cols := r.N, r.Cols
-	if !fewRows(n, cols) {
+	if !FewRows(n, cols) {
 		return 0, false
 	}
 	_ = rowsOf(r.X.Data, r.X.Stride, cols, n)

@@ -212,7 +212,9 @@ func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []floa
 // LogSumExps is logSumExpsGo of all.
 func (c *Panel) LogSumExps(dst []float64) { c.logSumExpsGo(dst, 0) }
 
-// LabelRows is for those that have a kernel for all of it.
+// FewRows is for those that have kernels for all of a call.
+func FewRows(n, cols int) bool { return false }
+
 func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
 	return 0, false
 }
