@@ -86,7 +86,7 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 	pack(tile, Width, x, stride, cols, groups)
 	Fill(c.Max[:groups*Group], math.Inf(-1))
-	c.RaiseMax(tile, Width, cols, groups)
+	c.RaiseMax(tile, Width, cols, groups*Group)
 }
 
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
