@@ -179,11 +179,11 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 		case t.op == opSoftmax && oneLane:
 			c.TotalAhead(s.dst, s.dstStride, x, stride, n, s.cols, next, nil, t.in.Stride)
 		case t.op == opSoftmax:
-			c.AddExp(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.cols)
+			c.AddExpAhead(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.cols, next, nil, t.in.Stride)
 		case oneLane:
 			c.TotalAhead(nil, 0, x, stride, n, s.cols, next, out, t.in.Stride)
 		default:
-			c.AddExpAhead(x, stride, n, s.cols, next, out, t.in.Stride)
+			c.AddExpAhead(nil, 0, x, stride, n, s.cols, next, out, t.in.Stride)
 		}
 	})
 	if !oneLane {

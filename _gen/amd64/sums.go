@@ -60,55 +60,47 @@ func (g *generator) eachEight(name string, left reg.GPVirtual, together int, beg
 // of up to 64 rows has. Where there are registers for it, two lanes go side by
 // side that have as many entries and no shift.
 func (g *generator) panelAddExp(terms bool) {
-	name, signature := "panelAddExp", "func(c *Panel, x *float64, stride, n, cols int, next *float64, nextStride, out int)"
-	does := "is Panel.addExpGo without dst, for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there."
+	name, dstParams, does := "panelAddExp", "", "is Panel.addExpGo without dst, for 0 < n ≤ 64."
 	if terms {
-		name, signature = "panelAddExpTerms", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, cols int)"
-		does = "is Panel.addExpGo with dst, for 0 < n ≤ 64."
+		name, dstParams, does = "panelAddExpTerms", "dst *float64, dstStride int, ", "is Panel.addExpGo with dst, for 0 < n ≤ 64."
 	}
-	g.function(name, signature, does)
-	c, stride, left := g.param("c"), g.param("stride"), address(g.Param("cols"))
-	x, n := g.param("x"), address(g.Param("n"))
-	pointers := []reg.GPVirtual{x}
-	var dst, dstStride reg.GPVirtual
+	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, cols int, next *float64, nextStride, out int)",
+		does+" It prefetches as many rows at next and out bytes from there.")
+	c, stride, out := g.param("c"), g.param("stride"), g.param("out")
+	n, left := address(g.Param("n")), address(g.Param("cols"))
+	var dstStride reg.GPVirtual
 	if terms {
-		dst, dstStride = g.param("dst"), g.param("dstStride")
+		dstStride = g.param("dstStride")
 		g.SHLQ(Imm(3), dstStride)
-		pointers = append(pointers, dst)
 	}
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
+	g.SHLQ(Imm(3), address(g.Param("nextStride")))
 	if g.wide {
 		g.keep(termConstants...)
 	}
 	t := g.newTables()
-	var out reg.GPVirtual
-	if !terms {
-		out = g.param("out")
-		g.SHLQ(Imm(3), address(g.Param("nextStride")))
-	}
-	g.eachVectorOf(c, left, pointers, func(cols columns) {
+	g.eachVectorOf(c, left, nil, func(cols columns) {
 		var max, shift, magic, lower Op = field("Max"), field("shift"), field("magic"), field("lower")
 		if g.wide {
 			max, magic, lower = g.load(max), g.load(magic), g.load(lower)
 		}
-		var ahead reg.GPVirtual
-		if !terms {
-			// In the order of the rows, whatever that of the lanes.
-			ahead = g.GP64()
-			g.MOVQ(address(g.Param("next")), ahead)
-			g.ADDQ(imm(8*g.width()), address(g.Param("next")))
+		// start is where a parameter points to, and then to the next vector.
+		start := func(name string) reg.GPVirtual {
+			p := g.param(name)
+			g.ADDQ(imm(8*g.width()), address(g.Param(name)))
+			return p
 		}
+		// In the order of the rows, whatever that of the lanes.
+		ahead := start("next")
 		less := g.zero()
 		lane, sums := g.GP64(), g.GP64()
 		g.XORQ(lane, lane)
 		g.LEAQ(field("Hi"), sums)
-		from := g.GP64()
-		g.MOVQ(x, from)
+		from := start("x")
 		var to reg.GPVirtual
 		if terms {
-			to = g.GP64()
-			g.MOVQ(dst, to)
+			to = start("dst")
 		}
 		lanes := func(together int, shift Op) {
 			label := func(name string) string { return cols.label(fmt.Sprintf("%sBy%d", name, together)) }
@@ -139,11 +131,9 @@ func (g *generator) panelAddExp(terms bool) {
 				other := g.compare(notEqual, entry, max)
 				g.countUp(other, less)
 				entries = append(entries, term{g.clamped(entry, shift, lower), other, total})
-				if !terms {
-					g.PREFETCHT0(Mem{Base: ahead})
-					g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
-					g.ADDQ(address(g.Param("nextStride")), ahead)
-				}
+				g.PREFETCHT0(Mem{Base: ahead})
+				g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
+				g.ADDQ(address(g.Param("nextStride")), ahead)
 			}
 			var put func(i int, e reg.VecVirtual)
 			if terms {

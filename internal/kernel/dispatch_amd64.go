@@ -192,10 +192,18 @@ func (c *Panel) SetFrames(groups int) {
 }
 
 func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.AddExpAhead(dst, dstStride, x, stride, n, cols, nil, nil, 0)
+}
+
+// AddExpAhead is AddExp, which prefetches n rows of next, the entries that come
+// after x, and of out, where something will be written. Both have rows of
+// aheadStride; nil is neither.
+func (c *Panel) AddExpAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, next, out []float64, aheadStride int) {
 	if active == tierGo || n <= 0 || cols <= 0 {
 		c.addExpGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
+	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
 	checkStrip(x, stride, n, cols)
 	raceReadRows(x, stride, n, cols)
 	if dst != nil {
@@ -204,13 +212,13 @@ func (c *Panel) AddExp(dst []float64, dstStride int, x []float64, stride, n, col
 	}
 	switch {
 	case dst == nil && active == tierAVX512:
-		panelAddExpAVX512(c, &x[0], stride, n, cols, &x[0], 0, 0)
+		panelAddExpAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	case dst == nil:
-		panelAddExpAVX2(c, &x[0], stride, n, cols, &x[0], 0, 0)
+		panelAddExpAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	case active == tierAVX512:
-		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols)
+		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	default:
-		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols)
+		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 
@@ -738,25 +746,6 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 		panelWeightedLabelAVX512(c, l, groups)
 	default:
 		panelWeightedLabelAVX2(c, l, groups)
-	}
-}
-
-// AddExpAhead is AddExp without dst, which prefetches n rows of
-// next, the entries that come after x, and of out, where something will be
-// written. Both have rows of aheadStride; nil is neither.
-func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, next, out []float64, aheadStride int) {
-	if active == tierGo || n <= 0 || cols <= 0 {
-		c.addExpGo(nil, 0, x, stride, n, cols)
-		return
-	}
-	next, aheadStride, far := ahead(x, stride, next, out, aheadStride)
-	checkStrip(x, stride, n, cols)
-	raceReadRows(x, stride, n, cols)
-	switch active {
-	case tierAVX512:
-		panelAddExpAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	default:
-		panelAddExpAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 

@@ -512,9 +512,9 @@ func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
 
 func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
 
-// AddExpAhead is AddExp without dst.
-func (c *Panel) AddExpAhead(x []float64, stride, n, cols int, _, _ []float64, _ int) {
-	c.AddExp(nil, 0, x, stride, n, cols)
+// AddExpAhead is AddExp.
+func (c *Panel) AddExpAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, _, _ []float64, _ int) {
+	c.AddExp(dst, dstStride, x, stride, n, cols)
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {

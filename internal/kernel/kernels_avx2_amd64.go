@@ -95,10 +95,11 @@ func panelSetFramesAVX2(c *Panel, groups int)
 //go:noescape
 func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
-// panelAddExpTermsAVX2 is Panel.addExpGo with dst, for 0 < n ≤ 64.
+// panelAddExpTermsAVX2 is Panel.addExpGo with dst, for 0 < n ≤ 64. It
+// prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelTotalAVX2 is Panel.totalGo without dst. It prefetches as many rows at
 // next and out bytes from there.

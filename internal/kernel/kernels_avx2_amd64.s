@@ -2689,38 +2689,38 @@ vectors:
 TEXT ·panelAddExpAVX2(SB), NOSPLIT, $32-64
 	MOVQ c+0(FP), AX
 	MOVQ stride+16(FP), CX
-	MOVQ x+8(FP), DX
+	MOVQ out+56(FP), DX
 	SHLQ $0x03, CX
-	LEAQ powerPairs<>+0(SB), BX
-	MOVQ out+56(FP), SI
 	SHLQ $0x03, nextStride+48(FP)
+	LEAQ powerPairs<>+0(SB), BX
 
 vectors:
 	CMPQ   cols+32(FP), $0x04
 	JLT    part
-	MOVQ   next+40(FP), DI
+	MOVQ   next+40(FP), SI
 	ADDQ   $0x20, next+40(FP)
 	VXORPD Y0, Y0, Y0
-	XORQ   R8, R8
-	LEAQ   5632(AX), R9
-	MOVQ   DX, R10
+	XORQ   DI, DI
+	LEAQ   5632(AX), R8
+	MOVQ   x+8(FP), R9
+	ADDQ   $0x20, x+8(FP)
 
 lanesBy1:
-	MOVQ    R10, R11
-	MOVQ    n+24(FP), R12
-	SUBQ    R8, R12
-	VMOVUPD (R9), Y1
+	MOVQ    R9, R10
+	MOVQ    n+24(FP), R11
+	SUBQ    DI, R11
+	VMOVUPD (R8), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1:
-	VMOVUPD        (R11), Y3
+	VMOVUPD        (R10), Y3
 	VCMPPD         $0x04, (AX), Y3, Y4
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
-	PREFETCHT0     (DI)
-	PREFETCHT0     (DI)(SI*1)
-	ADDQ           nextStride+48(FP), DI
+	PREFETCHT0     (SI)
+	PREFETCHT0     (SI)(DX*1)
+	ADDQ           nextStride+48(FP), SI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
 	VSUBPD         1536(AX), Y5, Y6
@@ -2729,14 +2729,14 @@ entriesBy1:
 	VPSLLQ         $0x04, Y5, Y6
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
 	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R13
-	VBROADCASTF128 (BX)(R13*1), Y8
-	VMOVQ          X7, R13
-	VINSERTF128    $0x01, (BX)(R13*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R13
-	VBROADCASTF128 (BX)(R13*1), Y6
-	VPEXTRQ        $0x01, X7, R13
-	VINSERTF128    $0x01, (BX)(R13*1), Y6, Y6
+	VMOVQ          X6, R12
+	VBROADCASTF128 (BX)(R12*1), Y8
+	VMOVQ          X7, R12
+	VINSERTF128    $0x01, (BX)(R12*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R12
+	VBROADCASTF128 (BX)(R12*1), Y6
+	VPEXTRQ        $0x01, X7, R12
+	VINSERTF128    $0x01, (BX)(R12*1), Y6, Y6
 	VUNPCKLPD      Y6, Y8, Y7
 	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
@@ -2756,18 +2756,18 @@ entriesBy1:
 	VSUBPD         Y3, Y1, Y3
 	VSUBPD         Y3, Y5, Y3
 	VADDPD         Y3, Y2, Y2
-	LEAQ           (R11)(CX*8), R11
-	SUBQ           $0x08, R12
+	LEAQ           (R10)(CX*8), R10
+	SUBQ           $0x08, R11
 	JG             entriesBy1
-	VMOVUPD        Y1, (R9)
-	VADDPD         4096(R9), Y2, Y1
-	VMOVUPD        Y1, 4096(R9)
-	ADDQ           $+512, R9
-	ADDQ           CX, R10
-	ADDQ           $0x01, R8
-	CMPQ           R8, $0x08
+	VMOVUPD        Y1, (R8)
+	VADDPD         4096(R8), Y2, Y1
+	VMOVUPD        Y1, 4096(R8)
+	ADDQ           $+512, R8
+	ADDQ           CX, R9
+	ADDQ           $0x01, DI
+	CMPQ           DI, $0x08
 	JE             counted
-	CMPQ           R8, n+24(FP)
+	CMPQ           DI, n+24(FP)
 	JLT            lanesBy1
 
 counted:
@@ -2778,32 +2778,33 @@ counted:
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, DX
 	ADDQ         $0x20, AX
 	SUBQ         $0x04, cols+32(FP)
 	JNZ          vectors
 	JMP          done
 
 part:
-	MOVQ    cols+32(FP), DI
-	MOVQ    $0x00000004, R8
-	CMPQ    DI, R8
-	CMOVQGT R8, DI
-	NEGQ    DI
-	LEAQ    laneMasks<>+32(SB), R8
-	VMOVUPD (R8)(DI*8), Y0
+	MOVQ    cols+32(FP), SI
+	MOVQ    $0x00000004, DI
+	CMPQ    SI, DI
+	CMOVQGT DI, SI
+	NEGQ    SI
+	LEAQ    laneMasks<>+32(SB), DI
+	VMOVUPD (DI)(SI*8), Y0
 	VMOVUPD Y0, (SP)
-	MOVQ    next+40(FP), DI
+	MOVQ    next+40(FP), SI
 	ADDQ    $0x20, next+40(FP)
 	VXORPD  Y0, Y0, Y0
-	XORQ    R8, R8
-	LEAQ    5632(AX), R9
+	XORQ    DI, DI
+	LEAQ    5632(AX), R8
+	MOVQ    x+8(FP), R9
+	ADDQ    $0x20, x+8(FP)
 
 lanesBy1OfPart:
-	MOVQ    DX, R10
+	MOVQ    R9, R10
 	MOVQ    n+24(FP), R11
-	SUBQ    R8, R11
-	VMOVUPD (R9), Y1
+	SUBQ    DI, R11
+	VMOVUPD (R8), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1OfPart:
@@ -2813,9 +2814,9 @@ entriesBy1OfPart:
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
-	PREFETCHT0     (DI)
-	PREFETCHT0     (DI)(SI*1)
-	ADDQ           nextStride+48(FP), DI
+	PREFETCHT0     (SI)
+	PREFETCHT0     (SI)(DX*1)
+	ADDQ           nextStride+48(FP), SI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
 	VSUBPD         1536(AX), Y5, Y6
@@ -2854,15 +2855,15 @@ entriesBy1OfPart:
 	LEAQ           (R10)(CX*8), R10
 	SUBQ           $0x08, R11
 	JG             entriesBy1OfPart
-	VMOVUPD        Y1, (R9)
-	VADDPD         4096(R9), Y2, Y1
-	VMOVUPD        Y1, 4096(R9)
-	ADDQ           $+512, R9
-	ADDQ           CX, DX
-	ADDQ           $0x01, R8
-	CMPQ           R8, $0x08
+	VMOVUPD        Y1, (R8)
+	VADDPD         4096(R8), Y2, Y1
+	VMOVUPD        Y1, 4096(R8)
+	ADDQ           $+512, R8
+	ADDQ           CX, R9
+	ADDQ           $0x01, DI
+	CMPQ           DI, $0x08
 	JE             countedOfPart
-	CMPQ           R8, n+24(FP)
+	CMPQ           DI, n+24(FP)
 	JLT            lanesBy1OfPart
 
 countedOfPart:
@@ -2878,26 +2879,30 @@ done:
 	VZEROUPPER
 	RET
 
-// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $32-56
+// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $32-80
 	MOVQ c+0(FP), AX
 	MOVQ stride+32(FP), CX
-	MOVQ x+24(FP), DX
-	MOVQ dst+8(FP), BX
-	MOVQ dstStride+16(FP), SI
-	SHLQ $0x03, SI
+	MOVQ out+72(FP), DX
+	MOVQ dstStride+16(FP), BX
+	SHLQ $0x03, BX
 	SHLQ $0x03, CX
-	LEAQ powerPairs<>+0(SB), DI
+	SHLQ $0x03, nextStride+64(FP)
+	LEAQ powerPairs<>+0(SB), SI
 
 vectors:
 	CMPQ   cols+48(FP), $0x04
 	JLT    part
+	MOVQ   next+56(FP), DI
+	ADDQ   $0x20, next+56(FP)
 	VXORPD Y0, Y0, Y0
 	XORQ   R8, R8
 	LEAQ   5632(AX), R9
-	MOVQ   DX, R10
-	MOVQ   BX, R11
+	MOVQ   x+24(FP), R10
+	ADDQ   $0x20, x+24(FP)
+	MOVQ   dst+8(FP), R11
+	ADDQ   $0x20, dst+8(FP)
 
 lanesBy1:
 	MOVQ    R10, R12
@@ -2913,6 +2918,9 @@ entriesBy1:
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
+	PREFETCHT0     (DI)
+	PREFETCHT0     (DI)(DX*1)
+	ADDQ           nextStride+64(FP), DI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
 	VSUBPD         1536(AX), Y5, Y6
@@ -2922,13 +2930,13 @@ entriesBy1:
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
 	VEXTRACTI128   $0x01, Y6, X7
 	VMOVQ          X6, R15
-	VBROADCASTF128 (DI)(R15*1), Y8
+	VBROADCASTF128 (SI)(R15*1), Y8
 	VMOVQ          X7, R15
-	VINSERTF128    $0x01, (DI)(R15*1), Y8, Y8
+	VINSERTF128    $0x01, (SI)(R15*1), Y8, Y8
 	VPEXTRQ        $0x01, X6, R15
-	VBROADCASTF128 (DI)(R15*1), Y6
+	VBROADCASTF128 (SI)(R15*1), Y6
 	VPEXTRQ        $0x01, X7, R15
-	VINSERTF128    $0x01, (DI)(R15*1), Y6, Y6
+	VINSERTF128    $0x01, (SI)(R15*1), Y6, Y6
 	VUNPCKLPD      Y6, Y8, Y7
 	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
@@ -2951,7 +2959,7 @@ entriesBy1:
 	VSUBPD         Y3, Y5, Y3
 	VADDPD         Y3, Y2, Y2
 	LEAQ           (R12)(CX*8), R12
-	LEAQ           (R14)(SI*8), R14
+	LEAQ           (R14)(BX*8), R14
 	SUBQ           $0x08, R13
 	JG             entriesBy1
 	VMOVUPD        Y1, (R9)
@@ -2959,7 +2967,7 @@ entriesBy1:
 	VMOVUPD        Y1, 4096(R9)
 	ADDQ           $+512, R9
 	ADDQ           CX, R10
-	ADDQ           SI, R11
+	ADDQ           BX, R11
 	ADDQ           $0x01, R8
 	CMPQ           R8, $0x08
 	JE             counted
@@ -2974,42 +2982,48 @@ counted:
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VADDPD       512(AX), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
 	ADDQ         $0x20, AX
 	SUBQ         $0x04, cols+48(FP)
 	JNZ          vectors
 	JMP          done
 
 part:
-	MOVQ    cols+48(FP), R8
-	MOVQ    $0x00000004, R9
-	CMPQ    R8, R9
-	CMOVQGT R9, R8
-	NEGQ    R8
-	LEAQ    laneMasks<>+32(SB), R9
-	VMOVUPD (R9)(R8*8), Y0
+	MOVQ    cols+48(FP), DI
+	MOVQ    $0x00000004, R8
+	CMPQ    DI, R8
+	CMOVQGT R8, DI
+	NEGQ    DI
+	LEAQ    laneMasks<>+32(SB), R8
+	VMOVUPD (R8)(DI*8), Y0
 	VMOVUPD Y0, (SP)
+	MOVQ    next+56(FP), DI
+	ADDQ    $0x20, next+56(FP)
 	VXORPD  Y0, Y0, Y0
 	XORQ    R8, R8
 	LEAQ    5632(AX), R9
-	MOVQ    BX, BX
+	MOVQ    x+24(FP), R10
+	ADDQ    $0x20, x+24(FP)
+	MOVQ    dst+8(FP), R11
+	ADDQ    $0x20, dst+8(FP)
 
 lanesBy1OfPart:
-	MOVQ    DX, R10
-	MOVQ    BX, R12
-	MOVQ    n+40(FP), R11
-	SUBQ    R8, R11
+	MOVQ    R10, R12
+	MOVQ    R11, R14
+	MOVQ    n+40(FP), R13
+	SUBQ    R8, R13
 	VMOVUPD (R9), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1OfPart:
 	VMOVUPD        (SP), Y3
-	VMASKMOVPD     (R10), Y3, Y3
+	VMASKMOVPD     (R12), Y3, Y3
 	VCMPPD         $0x04, (AX), Y3, Y4
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
+	PREFETCHT0     (DI)
+	PREFETCHT0     (DI)(DX*1)
+	ADDQ           nextStride+64(FP), DI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
 	VSUBPD         1536(AX), Y5, Y6
@@ -3018,14 +3032,14 @@ entriesBy1OfPart:
 	VPSLLQ         $0x04, Y5, Y6
 	VPAND          low4Pairs<>+0(SB), Y6, Y6
 	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R13
-	VBROADCASTF128 (DI)(R13*1), Y8
-	VMOVQ          X7, R13
-	VINSERTF128    $0x01, (DI)(R13*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R13
-	VBROADCASTF128 (DI)(R13*1), Y6
-	VPEXTRQ        $0x01, X7, R13
-	VINSERTF128    $0x01, (DI)(R13*1), Y6, Y6
+	VMOVQ          X6, R15
+	VBROADCASTF128 (SI)(R15*1), Y8
+	VMOVQ          X7, R15
+	VINSERTF128    $0x01, (SI)(R15*1), Y8, Y8
+	VPEXTRQ        $0x01, X6, R15
+	VBROADCASTF128 (SI)(R15*1), Y6
+	VPEXTRQ        $0x01, X7, R15
+	VINSERTF128    $0x01, (SI)(R15*1), Y6, Y6
 	VUNPCKLPD      Y6, Y8, Y7
 	VUNPCKHPD      Y6, Y8, Y6
 	VPSLLQ         $0x30, Y5, Y5
@@ -3040,7 +3054,7 @@ entriesBy1OfPart:
 	VFMADD231PD    Y3, Y7, Y6
 	VFMADD231PD    Y6, Y5, Y5
 	VMOVUPD        (SP), Y3
-	VMASKMOVPD     Y5, Y3, (R12)
+	VMASKMOVPD     Y5, Y3, (R14)
 	VFMADD231PD    Y6, Y4, Y2
 	VMAXPD         Y4, Y1, Y3
 	VMINPD         Y4, Y1, Y5
@@ -3048,16 +3062,16 @@ entriesBy1OfPart:
 	VSUBPD         Y3, Y1, Y3
 	VSUBPD         Y3, Y5, Y3
 	VADDPD         Y3, Y2, Y2
-	LEAQ           (R10)(CX*8), R10
-	LEAQ           (R12)(SI*8), R12
-	SUBQ           $0x08, R11
+	LEAQ           (R12)(CX*8), R12
+	LEAQ           (R14)(BX*8), R14
+	SUBQ           $0x08, R13
 	JG             entriesBy1OfPart
 	VMOVUPD        Y1, (R9)
 	VADDPD         4096(R9), Y2, Y1
 	VMOVUPD        Y1, 4096(R9)
 	ADDQ           $+512, R9
-	ADDQ           CX, DX
-	ADDQ           SI, BX
+	ADDQ           CX, R10
+	ADDQ           BX, R11
 	ADDQ           $0x01, R8
 	CMPQ           R8, $0x08
 	JE             countedOfPart

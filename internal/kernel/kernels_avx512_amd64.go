@@ -96,10 +96,11 @@ func panelSetFramesAVX512(c *Panel, groups int)
 //go:noescape
 func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
-// panelAddExpTermsAVX512 is Panel.addExpGo with dst, for 0 < n ≤ 64.
+// panelAddExpTermsAVX512 is Panel.addExpGo with dst, for 0 < n ≤ 64. It
+// prefetches as many rows at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
+func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelTotalAVX512 is Panel.totalGo without dst. It prefetches as many rows at
 // next and out bytes from there.

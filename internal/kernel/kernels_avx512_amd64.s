@@ -2450,8 +2450,9 @@ vectors:
 TEXT ·panelAddExpAVX512(SB), NOSPLIT, $0-64
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+16(FP), CX
-	MOVQ         x+8(FP), DX
+	MOVQ         out+56(FP), DX
 	SHLQ         $0x03, CX
+	SHLQ         $0x03, nextStride+48(FP)
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
@@ -2466,8 +2467,6 @@ TEXT ·panelAddExpAVX512(SB), NOSPLIT, $0-64
 	VMOVUPD      powerRest<>+0(SB), Z11
 	VMOVUPD      power<>+64(SB), Z12
 	VMOVUPD      powerRest<>+64(SB), Z13
-	MOVQ         out+56(FP), BX
-	SHLQ         $0x03, nextStride+48(FP)
 
 vectors:
 	CMPQ    cols+32(FP), $0x08
@@ -2475,46 +2474,47 @@ vectors:
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
-	MOVQ    next+40(FP), SI
+	MOVQ    next+40(FP), BX
 	ADDQ    $0x40, next+40(FP)
 	VXORPD  Z17, Z17, Z17
-	XORQ    DI, DI
-	LEAQ    5632(AX), R8
-	MOVQ    DX, R9
-	MOVQ    n+24(FP), R10
-	ANDQ    $0x07, R10
+	XORQ    SI, SI
+	LEAQ    5632(AX), DI
+	MOVQ    x+8(FP), R8
+	ADDQ    $0x40, x+8(FP)
+	MOVQ    n+24(FP), R9
+	ANDQ    $0x07, R9
 	JNZ     single
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K1
-	KMOVB   K1, R10
-	TESTL   R10, R10
+	KMOVB   K1, R9
+	TESTL   R9, R9
 	JNZ     single
 
 lanesBy2:
-	MOVQ    R9, R10
-	MOVQ    n+24(FP), R11
-	SUBQ    DI, R11
-	VMOVUPD (R8), Z18
+	MOVQ    R8, R9
+	MOVQ    n+24(FP), R10
+	SUBQ    SI, R10
+	VMOVUPD (DI), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R8), Z20
+	VMOVUPD 512(DI), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2:
-	VMOVUPD      (R10), Z22
+	VMOVUPD      (R9), Z22
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
-	VMOVUPD      (R10)(CX*1), Z23
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
+	VMOVUPD      (R9)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -2565,42 +2565,42 @@ entriesBy2:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R10)(CX*8), R10
-	SUBQ         $0x08, R11
+	LEAQ         (R9)(CX*8), R9
+	SUBQ         $0x08, R10
 	JG           entriesBy2
-	VMOVUPD      Z18, (R8)
-	VADDPD       4096(R8), Z19, Z18
-	VMOVUPD      Z18, 4096(R8)
-	VMOVUPD      Z20, 512(R8)
-	VADDPD       4608(R8), Z21, Z18
-	VMOVUPD      Z18, 4608(R8)
-	ADDQ         $+1024, R8
-	ADDQ         CX, R9
-	ADDQ         CX, R9
-	ADDQ         $0x02, DI
-	CMPQ         DI, $0x08
+	VMOVUPD      Z18, (DI)
+	VADDPD       4096(DI), Z19, Z18
+	VMOVUPD      Z18, 4096(DI)
+	VMOVUPD      Z20, 512(DI)
+	VADDPD       4608(DI), Z21, Z18
+	VMOVUPD      Z18, 4608(DI)
+	ADDQ         $+1024, DI
+	ADDQ         CX, R8
+	ADDQ         CX, R8
+	ADDQ         $0x02, SI
+	CMPQ         SI, $0x08
 	JE           counted
-	CMPQ         DI, n+24(FP)
+	CMPQ         SI, n+24(FP)
 	JLT          lanesBy2
 	JMP          counted
 
 single:
 lanesBy1:
-	MOVQ    R9, R10
-	MOVQ    n+24(FP), R11
-	SUBQ    DI, R11
-	VMOVUPD (R8), Z18
+	MOVQ    R8, R9
+	MOVQ    n+24(FP), R10
+	SUBQ    SI, R10
+	VMOVUPD (DI), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1:
-	VMOVUPD      (R10), Z20
+	VMOVUPD      (R9), Z20
 	VCMPPD       $0x04, Z14, Z20, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -2626,18 +2626,18 @@ entriesBy1:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z22, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R10)(CX*8), R10
-	SUBQ         $0x08, R11
+	LEAQ         (R9)(CX*8), R9
+	SUBQ         $0x08, R10
 	JG           entriesBy1
-	VMOVUPD      Z18, (R8)
-	VADDPD       4096(R8), Z19, Z18
-	VMOVUPD      Z18, 4096(R8)
-	ADDQ         $+512, R8
-	ADDQ         CX, R9
-	ADDQ         $0x01, DI
-	CMPQ         DI, $0x08
+	VMOVUPD      Z18, (DI)
+	VADDPD       4096(DI), Z19, Z18
+	VMOVUPD      Z18, 4096(DI)
+	ADDQ         $+512, DI
+	ADDQ         CX, R8
+	ADDQ         $0x01, SI
+	CMPQ         SI, $0x08
 	JE           counted
-	CMPQ         DI, n+24(FP)
+	CMPQ         SI, n+24(FP)
 	JLT          lanesBy1
 
 counted:
@@ -2649,25 +2649,26 @@ counted:
 	VSUBPD       Z15, Z14, Z14
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
-	ADDQ         $0x40, DX
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, cols+32(FP)
 	JNZ          vectors
 	JMP          done
 
 part:
-	MOVQ    cols+32(FP), SI
-	MOVQ    $0x000000ff, DI
-	BZHIQ   SI, DI, DI
-	KMOVB   DI, K1
+	MOVQ    cols+32(FP), BX
+	MOVQ    $0x000000ff, SI
+	BZHIQ   BX, SI, SI
+	KMOVB   SI, K1
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
-	MOVQ    next+40(FP), SI
+	MOVQ    next+40(FP), BX
 	ADDQ    $0x40, next+40(FP)
 	VXORPD  Z17, Z17, Z17
-	XORQ    DI, DI
-	LEAQ    5632(AX), R8
+	XORQ    SI, SI
+	LEAQ    5632(AX), DI
+	MOVQ    x+8(FP), R8
+	ADDQ    $0x40, x+8(FP)
 	MOVQ    n+24(FP), R9
 	ANDQ    $0x07, R9
 	JNZ     singleOfPart
@@ -2679,12 +2680,12 @@ part:
 	JNZ     singleOfPart
 
 lanesBy2OfPart:
-	MOVQ    DX, R9
+	MOVQ    R8, R9
 	MOVQ    n+24(FP), R10
-	SUBQ    DI, R10
-	VMOVUPD (R8), Z18
+	SUBQ    SI, R10
+	VMOVUPD (DI), Z18
 	VXORPD  Z19, Z19, Z19
-	VMOVUPD 512(R8), Z20
+	VMOVUPD 512(DI), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2OfPart:
@@ -2692,16 +2693,16 @@ entriesBy2OfPart:
 	VCMPPD       $0x04, Z14, Z22, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z22, Z22
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
 	VMOVUPD.Z    (R9)(CX*1), K1, Z23
 	VCMPPD       $0x04, Z14, Z23, K3
 	VPADDQ       Z9, Z17, K3, Z17
 	VMAXPD       Z16, Z23, Z23
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -2755,28 +2756,28 @@ entriesBy2OfPart:
 	LEAQ         (R9)(CX*8), R9
 	SUBQ         $0x08, R10
 	JG           entriesBy2OfPart
-	VMOVUPD      Z18, (R8)
-	VADDPD       4096(R8), Z19, Z18
-	VMOVUPD      Z18, 4096(R8)
-	VMOVUPD      Z20, 512(R8)
-	VADDPD       4608(R8), Z21, Z18
-	VMOVUPD      Z18, 4608(R8)
-	ADDQ         $+1024, R8
-	ADDQ         CX, DX
-	ADDQ         CX, DX
-	ADDQ         $0x02, DI
-	CMPQ         DI, $0x08
+	VMOVUPD      Z18, (DI)
+	VADDPD       4096(DI), Z19, Z18
+	VMOVUPD      Z18, 4096(DI)
+	VMOVUPD      Z20, 512(DI)
+	VADDPD       4608(DI), Z21, Z18
+	VMOVUPD      Z18, 4608(DI)
+	ADDQ         $+1024, DI
+	ADDQ         CX, R8
+	ADDQ         CX, R8
+	ADDQ         $0x02, SI
+	CMPQ         SI, $0x08
 	JE           countedOfPart
-	CMPQ         DI, n+24(FP)
+	CMPQ         SI, n+24(FP)
 	JLT          lanesBy2OfPart
 	JMP          countedOfPart
 
 singleOfPart:
 lanesBy1OfPart:
-	MOVQ    DX, R9
+	MOVQ    R8, R9
 	MOVQ    n+24(FP), R10
-	SUBQ    DI, R10
-	VMOVUPD (R8), Z18
+	SUBQ    SI, R10
+	VMOVUPD (DI), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1OfPart:
@@ -2785,9 +2786,9 @@ entriesBy1OfPart:
 	VPADDQ       Z9, Z17, K2, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
-	PREFETCHT0   (SI)
-	PREFETCHT0   (SI)(BX*1)
-	ADDQ         nextStride+48(FP), SI
+	PREFETCHT0   (BX)
+	PREFETCHT0   (BX)(DX*1)
+	ADDQ         nextStride+48(FP), BX
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -2816,15 +2817,15 @@ entriesBy1OfPart:
 	LEAQ         (R9)(CX*8), R9
 	SUBQ         $0x08, R10
 	JG           entriesBy1OfPart
-	VMOVUPD      Z18, (R8)
-	VADDPD       4096(R8), Z19, Z18
-	VMOVUPD      Z18, 4096(R8)
-	ADDQ         $+512, R8
-	ADDQ         CX, DX
-	ADDQ         $0x01, DI
-	CMPQ         DI, $0x08
+	VMOVUPD      Z18, (DI)
+	VADDPD       4096(DI), Z19, Z18
+	VMOVUPD      Z18, 4096(DI)
+	ADDQ         $+512, DI
+	ADDQ         CX, R8
+	ADDQ         $0x01, SI
+	CMPQ         SI, $0x08
 	JE           countedOfPart
-	CMPQ         DI, n+24(FP)
+	CMPQ         SI, n+24(FP)
 	JLT          lanesBy1OfPart
 
 countedOfPart:
@@ -2841,16 +2842,16 @@ done:
 	VZEROUPPER
 	RET
 
-// func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·panelAddExpTermsAVX512(SB), NOSPLIT, $0-56
+// func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·panelAddExpTermsAVX512(SB), NOSPLIT, $0-80
 	MOVQ         c+0(FP), AX
 	MOVQ         stride+32(FP), CX
-	MOVQ         x+24(FP), DX
-	MOVQ         dst+8(FP), BX
-	MOVQ         dstStride+16(FP), SI
-	SHLQ         $0x03, SI
+	MOVQ         out+72(FP), DX
+	MOVQ         dstStride+16(FP), BX
+	SHLQ         $0x03, BX
 	SHLQ         $0x03, CX
+	SHLQ         $0x03, nextStride+64(FP)
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
@@ -2872,11 +2873,15 @@ vectors:
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
+	MOVQ    next+56(FP), SI
+	ADDQ    $0x40, next+56(FP)
 	VXORPD  Z17, Z17, Z17
 	XORQ    DI, DI
 	LEAQ    5632(AX), R8
-	MOVQ    DX, R9
-	MOVQ    BX, R10
+	MOVQ    x+24(FP), R9
+	ADDQ    $0x40, x+24(FP)
+	MOVQ    dst+8(FP), R10
+	ADDQ    $0x40, dst+8(FP)
 	MOVQ    n+40(FP), R11
 	ANDQ    $0x07, R11
 	JNZ     single
@@ -2902,10 +2907,16 @@ entriesBy2:
 	VCMPPD       $0x04, Z14, Z22, K1
 	VPADDQ       Z9, Z17, K1, Z17
 	VMAXPD       Z16, Z22, Z22
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
 	VMOVUPD      (R11)(CX*1), Z23
 	VCMPPD       $0x04, Z14, Z23, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z23, Z23
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -2947,7 +2958,7 @@ entriesBy2:
 	VFMADD231PD  Z27, Z24, Z24
 	VMOVUPD      Z24, (R13)
 	VFMADD231PD  Z29, Z25, Z25
-	VMOVUPD      Z25, (R13)(SI*1)
+	VMOVUPD      Z25, (R13)(BX*1)
 	VFMADD231PD  Z27, Z26, Z19
 	VMAXPD       Z26, Z18, Z22
 	VMINPD       Z26, Z18, Z23
@@ -2963,7 +2974,7 @@ entriesBy2:
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
 	LEAQ         (R11)(CX*8), R11
-	LEAQ         (R13)(SI*8), R13
+	LEAQ         (R13)(BX*8), R13
 	SUBQ         $0x08, R12
 	JG           entriesBy2
 	VMOVUPD      Z18, (R8)
@@ -2974,9 +2985,9 @@ entriesBy2:
 	VMOVUPD      Z18, 4608(R8)
 	ADDQ         $+1024, R8
 	ADDQ         CX, R9
-	ADDQ         SI, R10
+	ADDQ         BX, R10
 	ADDQ         CX, R9
-	ADDQ         SI, R10
+	ADDQ         BX, R10
 	ADDQ         $0x02, DI
 	CMPQ         DI, $0x08
 	JE           counted
@@ -2999,6 +3010,9 @@ entriesBy1:
 	VPADDQ       Z9, Z17, K1, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -3028,7 +3042,7 @@ entriesBy1:
 	VSUBPD       Z20, Z21, Z20
 	VADDPD       Z20, Z19, Z19
 	LEAQ         (R11)(CX*8), R11
-	LEAQ         (R13)(SI*8), R13
+	LEAQ         (R13)(BX*8), R13
 	SUBQ         $0x08, R12
 	JG           entriesBy1
 	VMOVUPD      Z18, (R8)
@@ -3036,7 +3050,7 @@ entriesBy1:
 	VMOVUPD      Z18, 4096(R8)
 	ADDQ         $+512, R8
 	ADDQ         CX, R9
-	ADDQ         SI, R10
+	ADDQ         BX, R10
 	ADDQ         $0x01, DI
 	CMPQ         DI, $0x08
 	JE           counted
@@ -3052,54 +3066,63 @@ counted:
 	VSUBPD       Z15, Z14, Z14
 	VADDPD       512(AX), Z14, Z14
 	VMOVUPD      Z14, 512(AX)
-	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, cols+48(FP)
 	JNZ          vectors
 	JMP          done
 
 part:
-	MOVQ    cols+48(FP), DI
-	MOVQ    $0x000000ff, R8
-	BZHIQ   DI, R8, R8
-	KMOVB   R8, K1
+	MOVQ    cols+48(FP), SI
+	MOVQ    $0x000000ff, DI
+	BZHIQ   SI, DI, DI
+	KMOVB   DI, K1
 	VMOVUPD (AX), Z14
 	VMOVUPD 1536(AX), Z15
 	VMOVUPD 2048(AX), Z16
+	MOVQ    next+56(FP), SI
+	ADDQ    $0x40, next+56(FP)
 	VXORPD  Z17, Z17, Z17
 	XORQ    DI, DI
 	LEAQ    5632(AX), R8
-	MOVQ    BX, BX
-	MOVQ    n+40(FP), R9
-	ANDQ    $0x07, R9
+	MOVQ    x+24(FP), R9
+	ADDQ    $0x40, x+24(FP)
+	MOVQ    dst+8(FP), R10
+	ADDQ    $0x40, dst+8(FP)
+	MOVQ    n+40(FP), R11
+	ANDQ    $0x07, R11
 	JNZ     singleOfPart
 	VMOVUPD 1024(AX), Z18
 	VXORPD  Z19, Z19, Z19
 	VCMPPD  $0x04, Z19, Z18, K2
-	KMOVB   K2, R9
-	TESTL   R9, R9
+	KMOVB   K2, R11
+	TESTL   R11, R11
 	JNZ     singleOfPart
 
 lanesBy2OfPart:
-	MOVQ    DX, R9
-	MOVQ    BX, R11
-	MOVQ    n+40(FP), R10
-	SUBQ    DI, R10
+	MOVQ    R9, R11
+	MOVQ    R10, R13
+	MOVQ    n+40(FP), R12
+	SUBQ    DI, R12
 	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
 	VMOVUPD 512(R8), Z20
 	VXORPD  Z21, Z21, Z21
 
 entriesBy2OfPart:
-	VMOVUPD.Z    (R9), K1, Z22
+	VMOVUPD.Z    (R11), K1, Z22
 	VCMPPD       $0x04, Z14, Z22, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VMAXPD       Z16, Z22, Z22
-	VMOVUPD.Z    (R9)(CX*1), K1, Z23
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
+	VMOVUPD.Z    (R11)(CX*1), K1, Z23
 	VCMPPD       $0x04, Z14, Z23, K3
 	VPADDQ       Z9, Z17, K3, Z17
 	VMAXPD       Z16, Z23, Z23
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
 	VMOVAPD      Z15, Z24
 	VFMADD231PD  Z0, Z22, Z24
 	VMOVAPD      Z15, Z25
@@ -3139,9 +3162,9 @@ entriesBy2OfPart:
 	VFMADD231PD  Z22, Z30, Z27
 	VFMADD231PD  Z23, Z31, Z29
 	VFMADD231PD  Z27, Z24, Z24
-	VMOVUPD      Z24, K1, (R11)
+	VMOVUPD      Z24, K1, (R13)
 	VFMADD231PD  Z29, Z25, Z25
-	VMOVUPD      Z25, K1, (R11)(SI*1)
+	VMOVUPD      Z25, K1, (R13)(BX*1)
 	VFMADD231PD  Z27, Z26, Z19
 	VMAXPD       Z26, Z18, Z22
 	VMINPD       Z26, Z18, Z23
@@ -3156,9 +3179,9 @@ entriesBy2OfPart:
 	VSUBPD       Z22, Z20, Z22
 	VSUBPD       Z22, Z23, Z22
 	VADDPD       Z22, Z21, Z21
-	LEAQ         (R9)(CX*8), R9
-	LEAQ         (R11)(SI*8), R11
-	SUBQ         $0x08, R10
+	LEAQ         (R11)(CX*8), R11
+	LEAQ         (R13)(BX*8), R13
+	SUBQ         $0x08, R12
 	JG           entriesBy2OfPart
 	VMOVUPD      Z18, (R8)
 	VADDPD       4096(R8), Z19, Z18
@@ -3167,10 +3190,10 @@ entriesBy2OfPart:
 	VADDPD       4608(R8), Z21, Z18
 	VMOVUPD      Z18, 4608(R8)
 	ADDQ         $+1024, R8
-	ADDQ         CX, DX
-	ADDQ         SI, BX
-	ADDQ         CX, DX
-	ADDQ         SI, BX
+	ADDQ         CX, R9
+	ADDQ         BX, R10
+	ADDQ         CX, R9
+	ADDQ         BX, R10
 	ADDQ         $0x02, DI
 	CMPQ         DI, $0x08
 	JE           countedOfPart
@@ -3180,19 +3203,22 @@ entriesBy2OfPart:
 
 singleOfPart:
 lanesBy1OfPart:
-	MOVQ    DX, R9
-	MOVQ    BX, R11
-	MOVQ    n+40(FP), R10
-	SUBQ    DI, R10
+	MOVQ    R9, R11
+	MOVQ    R10, R13
+	MOVQ    n+40(FP), R12
+	SUBQ    DI, R12
 	VMOVUPD (R8), Z18
 	VXORPD  Z19, Z19, Z19
 
 entriesBy1OfPart:
-	VMOVUPD.Z    (R9), K1, Z20
+	VMOVUPD.Z    (R11), K1, Z20
 	VCMPPD       $0x04, Z14, Z20, K2
 	VPADDQ       Z9, Z17, K2, Z17
 	VSUBPD       1024(AX), Z20, Z20
 	VMAXPD       Z16, Z20, Z20
+	PREFETCHT0   (SI)
+	PREFETCHT0   (SI)(DX*1)
+	ADDQ         nextStride+64(FP), SI
 	VMOVAPD      Z15, Z21
 	VFMADD231PD  Z0, Z20, Z21
 	VSUBPD       Z15, Z21, Z22
@@ -3213,7 +3239,7 @@ entriesBy1OfPart:
 	VFMADD213PD  Z3, Z20, Z24
 	VFMADD231PD  Z20, Z24, Z23
 	VFMADD231PD  Z23, Z21, Z21
-	VMOVUPD      Z21, K1, (R11)
+	VMOVUPD      Z21, K1, (R13)
 	VFMADD231PD  Z23, Z22, Z19
 	VMAXPD       Z22, Z18, Z20
 	VMINPD       Z22, Z18, Z21
@@ -3221,16 +3247,16 @@ entriesBy1OfPart:
 	VSUBPD       Z20, Z18, Z20
 	VSUBPD       Z20, Z21, Z20
 	VADDPD       Z20, Z19, Z19
-	LEAQ         (R9)(CX*8), R9
-	LEAQ         (R11)(SI*8), R11
-	SUBQ         $0x08, R10
+	LEAQ         (R11)(CX*8), R11
+	LEAQ         (R13)(BX*8), R13
+	SUBQ         $0x08, R12
 	JG           entriesBy1OfPart
 	VMOVUPD      Z18, (R8)
 	VADDPD       4096(R8), Z19, Z18
 	VMOVUPD      Z18, 4096(R8)
 	ADDQ         $+512, R8
-	ADDQ         CX, DX
-	ADDQ         SI, BX
+	ADDQ         CX, R9
+	ADDQ         BX, R10
 	ADDQ         $0x01, DI
 	CMPQ         DI, $0x08
 	JE           countedOfPart

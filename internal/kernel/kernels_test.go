@@ -78,7 +78,12 @@ var kernels = []kernelRow{
 	{"Panel.AddExp without dst", ofColumns, func(o *operands) { o.panel.AddExp(nil, 0, o.x, o.stride, o.n, o.slices()) }, finite, "x", "", "count sums"},
 	{"Panel.AddExp", ofColumns, func(o *operands) { o.panel.AddExp(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "dst", "count sums"},
 	{"Panel.AddExp in place", ofColumns, func(o *operands) { o.panel.AddExp(o.x, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "x", "count sums"},
-	{"Panel.AddExpAhead", ofColumns, func(o *operands) { o.panel.AddExpAhead(o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride) }, finite, "x", "", "count sums"},
+	{"Panel.AddExpAhead without dst", ofColumns, func(o *operands) {
+		o.panel.AddExpAhead(nil, 0, o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride)
+	}, finite, "x", "", "count sums"},
+	{"Panel.AddExpAhead", ofColumns, func(o *operands) {
+		o.panel.AddExpAhead(o.dst, o.stride, o.x, o.stride, o.n, o.slices(), o.q, o.dst, o.stride)
+	}, finite, "x", "dst", "count sums"},
 	{"Panel.JoinLanes", ofStrip, func(o *operands) { o.panel.JoinLanes(o.groups) }, finite, "", "", "sum"},
 	{"Panel.Total without dst", ofColumns, func(o *operands) { o.panel.Total(nil, 0, o.x, o.stride, o.n, o.slices()) }, finite, "x", "", "count sum"},
 	{"Panel.Total", ofColumns, func(o *operands) { o.panel.Total(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "dst", "count sum"},
