@@ -103,6 +103,12 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 	s := t.tile(w, first, cols)
 	if t.op != opLogSumExp {
 		s.dst, s.dstStride = t.out.Data[first:], t.out.Stride
+		switch after := first + cols; {
+		case t.op == opLogSoftmax:
+			s.out = s.dst
+		case after < t.in.Cols:
+			s.out = t.out.Data[after:]
+		}
 	}
 	t.normalizeColumns(&w.panel, &s)
 	if t.op == opLogSumExp {
@@ -141,7 +147,9 @@ type columnTile struct {
 	dst       []float64
 	dstStride int
 	cols      int
-	next      []float64    // columns of the input to be prefetched, nil for none
+	// To be prefetched, unless nil: columns of the input, and what will be
+	// written.
+	next, out []float64
 	copied    *kernel.Tile // where blocks are copied to before they are summed, nil for none
 }
 
@@ -158,36 +166,34 @@ func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 	for i := 0; i < s.rows; i += maxStep {
 		c.RaiseMax(s.x[i*s.stride:], s.stride, min(maxStep, s.rows-i), s.cols)
 	}
-	oneLane := t.in.Rows <= kernel.BlockLen
-	if !oneLane {
-		c.SetFrames(kernel.GroupsFor(s.cols))
+	if t.in.Rows <= kernel.BlockLen {
+		t.sumBlock(c, s, 0, s.rows)
+		return
 	}
-	s.eachBlock(func(i, n int) {
-		x, next, out := s.x[i*s.stride:], []float64(nil), []float64(nil)
-		if at := i * t.in.Stride; at < len(s.next) {
-			next = s.next[at:]
-		}
-		if s.dst != nil && s.dstStride == t.in.Stride {
-			out = s.dst[i*s.dstStride:]
-		}
-		stride := s.stride
-		if s.copied != nil {
-			kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.cols)
-			x, stride = s.copied[:], kernel.Width
-		}
-		switch {
-		case t.op == opSoftmax && oneLane:
-			c.TotalAhead(s.dst, s.dstStride, x, stride, n, s.cols, next, nil, t.in.Stride)
-		case t.op == opSoftmax:
-			c.AddExpAhead(s.dst[i*s.dstStride:], s.dstStride, x, stride, n, s.cols, next, nil, t.in.Stride)
-		case oneLane:
-			c.TotalAhead(nil, 0, x, stride, n, s.cols, next, out, t.in.Stride)
-		default:
-			c.AddExpAhead(nil, 0, x, stride, n, s.cols, next, out, t.in.Stride)
-		}
-	})
-	if !oneLane {
-		c.JoinLanes(kernel.GroupsFor(s.cols))
+	c.SetFrames(kernel.GroupsFor(s.cols))
+	s.eachBlock(func(i, n int) { t.sumBlock(c, s, i, n) })
+	c.JoinLanes(kernel.GroupsFor(s.cols))
+}
+
+// sumBlock sums n rows from row i on: all of one lane, or a block.
+func (t *normalization) sumBlock(c *kernel.Panel, s *columnTile, i, n int) {
+	x, stride := s.x[i*s.stride:], s.stride
+	next := s.next[min(i*t.in.Stride, len(s.next)):]
+	var dst, out []float64
+	if t.op == opSoftmax {
+		dst = s.dst[i*s.dstStride:]
+	}
+	if t.out.Stride == t.in.Stride {
+		out = s.out[min(i*t.out.Stride, len(s.out)):]
+	}
+	if s.copied != nil {
+		kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.cols)
+		x, stride = s.copied[:], kernel.Width
+	}
+	if t.in.Rows <= kernel.BlockLen {
+		c.TotalAhead(dst, s.dstStride, x, stride, n, s.cols, next, out, t.in.Stride)
+	} else {
+		c.AddExpAhead(dst, s.dstStride, x, stride, n, s.cols, next, out, t.in.Stride)
 	}
 }
 
@@ -245,34 +251,43 @@ const (
 	longWidth = 16 * kernel.Width
 	// maxStep is of how many rows the maxima are taken at once.
 	maxStep = 16
-	// longTile is how many of them are summed at a time.
-	longTile = 4 * kernel.Group
 	// pageStride is a distance of rows, and its multiples are, of the same place
 	// on different pages.
 	pageStride = 512
 )
 
+// longTile is how many of so many long columns are summed at a time: some four
+// groups, as many as the others.
+func longTile(cols int) int {
+	parts := max(1, (cols+2*kernel.Group)/(4*kernel.Group))
+	return kernel.GroupsFor((cols+parts-1)/parts) * kernel.Group
+}
+
 // sumLong sets the partials of a chunk of columns.
 func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
-	in, out, begin := &t.in, &t.out, chunk*kernel.ChunkLen
+	in, out, begin, tile := &t.in, &t.out, chunk*kernel.ChunkLen, longTile(cols)
 	rows := min(kernel.ChunkLen, in.Rows-begin)
-	for end := first + cols; first < end; first += longTile {
-		n := min(longTile, end-first)
-		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+first:], stride: in.Stride, dstStride: out.Stride, cols: n}
+	for at, end := first, first+cols; at < end; at += tile {
+		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+at:], stride: in.Stride, dstStride: out.Stride, cols: min(tile, end-at)}
 		if s.stride%pageStride == 0 {
 			s.copied = &w.tile
 		}
-		if t.op == opSoftmax {
-			s.dst = out.Data[begin*out.Stride+first:]
+		row, column := begin, at+s.cols
+		if column == end {
+			row, column = begin+rows, first
 		}
-		if first+n < end {
-			s.next = in.Data[begin*in.Stride+first+n:]
-		} else if begin+rows < in.Rows {
-			s.next = in.Data[(begin+rows)*in.Stride+end-cols:]
+		if row < in.Rows {
+			s.next = in.Data[row*in.Stride+column:]
+		}
+		if t.op == opSoftmax {
+			s.dst = out.Data[begin*out.Stride+at:]
+			if row < in.Rows {
+				s.out = out.Data[row*out.Stride+column:]
+			}
 		}
 		t.sumColumns(&w.panel, &s)
-		for k := range n {
-			t.partials[chunk*in.Cols+first+k] = w.panel.Partial(k)
+		for k := range s.cols {
+			t.partials[chunk*in.Cols+at+k] = w.panel.Partial(k)
 		}
 	}
 }

@@ -252,13 +252,13 @@ func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n,
 }
 
 // ahead returns what to prefetch where that is next and out, either of which
-// may be nil: rows so many doubles apart, and so many bytes from those others.
+// may be empty: rows so many doubles apart, and so many bytes from those others.
 // It is x itself where there is nothing.
 func ahead(x []float64, stride int, next, out []float64, aheadStride int) (rows []float64, rowsStride, far int) {
 	switch {
-	case next == nil && out == nil:
+	case len(next) == 0 && len(out) == 0:
 		return x, stride, 0
-	case next == nil:
+	case len(next) == 0:
 		return out, aheadStride, 0
 	}
 	return next, aheadStride, distance(next, out)
