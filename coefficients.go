@@ -148,7 +148,7 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	case distribution || out.Data != nil && (b.task.target == nil || q.once && !b.task.hasUniformSmoothing()):
 		w.panel.SumSlices(w.coefficientTile[:], cols, groups)
 	case out.Data != nil && b.task.hasUniformSmoothing():
-		w.panel.SetSums(q.smoothed.sum(), width)
+		w.panel.SetSums(q.smoothed.sum(), max(q.smoothed.on, q.smoothed.off), width)
 	case out.Data != nil:
 		w.labelSums.set(&w.panel, l.Class[:n], &q.smoothed)
 	case b.task.target == nil && !(kernel.MaxOf(l.High[:n]) <= math.MaxFloat64):
@@ -213,6 +213,7 @@ func (b *batch) weightedAtOnce(i, n int, q *coefficients) bool {
 type labelSums struct {
 	known uint64 // a bit for each class, and set for what is none
 	of    [kernel.FewCols]kernel.Accumulator
+	top   [kernel.FewCols]float64 // of Panel.Top
 }
 
 // set sets the sums of slices of the panel whose labels are classes, of which -1
@@ -221,11 +222,12 @@ func (s *labelSums) set(p *kernel.Panel, classes []int64, q *smoothing) {
 	for k, class := range classes {
 		y := int(class & (kernel.FewCols - 1))
 		if s.known>>y&1 == 0 {
-			s.of[y] = kernel.SumOf(q.target(y))
+			target := q.target(y)
+			s.of[y], s.top[y] = kernel.SumOf(target), kernel.MaxOf(target)
 			q.restore(y)
 			s.known |= 1 << y
 		}
-		p.Hi[0][k], p.Lo[0][k] = s.of[y].Hi, s.of[y].Lo
+		p.Hi[0][k], p.Lo[0][k], p.Top[k] = s.of[y].Hi, s.of[y].Lo, s.top[y]
 	}
 }
 
@@ -417,8 +419,7 @@ func (b *batch) weightedSeveral(i, n int, q *coefficients) {
 		return
 	}
 	if t.hasUniformSmoothing() {
-		w.panel.SetSums(q.smoothed.sum(), width)
-		kernel.Fill(w.panel.TopLane[:width], max(q.smoothed.on, q.smoothed.off))
+		w.panel.SetSums(q.smoothed.sum(), max(q.smoothed.on, q.smoothed.off), width)
 	}
 	copy(w.panel.Factor[:width], l.Gradient[:])
 	b.severalGradients(i, n, q)
@@ -464,7 +465,7 @@ func (b *batch) severalGradients(i, n int, q *coefficients) {
 	// Most are: their probability is not above one half, and no coefficient is all
 	// of the sum.
 	special := func(k int) bool {
-		return p.Count[k] == 1 && kernel.IsFinite(p.Max[k]) && !(p.Complement[k] > 0.51 && p.TopLane[k] < p.Hi[0][k])
+		return p.Count[k] == 1 && kernel.IsFinite(p.Max[k]) && !(p.Complement[k] > 0.51 && p.Top[k] < p.Hi[0][k])
 	}
 	eachRun(n, wanted, func(first, rows int) {
 		q.eachPart(b, i, first, rows, func(first, rows int, q []float64, qStride int) {

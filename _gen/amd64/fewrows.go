@@ -417,7 +417,8 @@ func (g *generator) weightedFewRows() {
 	g.store(lo, ofLabels("Low"))
 	g.CMPB(argument("SumKnown"), Imm(0))
 	g.JNE(LabelRef("known"))
-	g.setSum(field, g.sumOfSlices(g.param("q"), word("Cols")))
+	sum, _ := g.sumOfSlices(g.param("q"), word("Cols"), false)
+	g.setSum(field, sum)
 	g.JMP(LabelRef("summed"))
 	g.Label("known")
 	g.store(g.broadcast(argument("Sum", "Hi")), field("Hi"))
@@ -441,7 +442,7 @@ func (g *generator) weightedFewRows() {
 	numbers.ConcludeProbabilities(panel, panel)
 	g.store(g.load(ofLabels("Gradient")), field("Factor"))
 	g.keepForFactor()
-	g.gradientOfSlices(field, g.param("terms"), g.param("q"), g.param("x"), word("Cols"), Mem{})
+	g.gradientOfSlices(field, g.param("terms"), g.param("q"), g.param("x"), word("Cols"), Mem{}, false)
 	g.resident = nil
 	g.unpackFew(g.param("terms"), word("Dst", "Data"), word("Dst", "Stride"), word("N"), word("Cols"), func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
 		return first, second

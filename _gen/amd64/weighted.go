@@ -294,11 +294,19 @@ func (g *generator) laneSums(name, signature, does string, loss, coefficients in
 }
 
 // twoSumOfPositive is twoSum of numbers of one sign, of which what the sum loses
-// is known in two operations once it is known which is larger.
+// is known in two operations once it is known which is larger. As in
+// sharedTwoSum they are products with 1: the larger and the smaller are for the
+// units for sums.
 func (g *generator) twoSumOfPositive(a, b Op) (sum, rest reg.VecVirtual) {
 	large, small := g.maximum(a, b), g.minimum(a, b)
 	sum = g.add(a, b)
-	return sum, g.sub(small, g.sub(sum, large))
+	if !g.wide {
+		return sum, g.sub(small, g.sub(sum, large))
+	}
+	one := g.constant("one")
+	g.VFMSUB231PD(one, sum, large)
+	g.VFNMADD231PD(one, large, small)
+	return sum, small
 }
 
 // rowsWeightedLoss makes the losses of rows, and sums up their coefficients: all
@@ -483,7 +491,7 @@ func (g *generator) rowsWeightedLoss(coefficients bool) {
 		top := g.acrossRows(
 			func(row int) []reg.VecVirtual { return []reg.VecVirtual{g.load(word(s, topLanes, row))} },
 			func(a, b []reg.VecVirtual) []reg.VecVirtual { return []reg.VecVirtual{g.maximum(a[0], b[0])} })
-		g.store(top[0], field("TopLane"))
+		g.store(top[0], field("Top"))
 		g.setSum(field, words{sum[0], sum[1], sum[2]})
 	}, rowLoop{"rows", row})
 	g.finish()
@@ -929,23 +937,45 @@ func (g *generator) panelSumSlices() {
 	c, x, n, groups := g.param("c"), g.param("x"), g.param("n"), g.param("groups")
 	field := g.fieldsAt(c)
 	g.keepForSums()
-	g.eachVector(c, groups, []reg.GPVirtual{x}, func() { g.setSum(field, g.sumOfSlices(x, n)) })
+	g.eachVector(c, groups, []reg.GPVirtual{x}, func() {
+		sum, top := g.sumOfSlices(x, n, g.wide)
+		g.setSum(field, sum)
+		if g.wide {
+			g.store(top, field("Top"))
+		}
+	})
 	g.finish()
 }
 
-// sumOfSlices is the sum of the entries, in a tile, of the slices of a vector.
-func (g *generator) sumOfSlices(x, n reg.GPVirtual) words {
+// sumOfSlices is the sum of the entries, in a tile, of the slices of a vector, and
+// if it is wanted the largest of them.
+func (g *generator) sumOfSlices(x, n reg.GPVirtual, withTop bool) (sum words, top reg.VecVirtual) {
 	s := g.sumLanes("Sum", n, []reg.GPVirtual{x}, func(at []Mem) []reg.VecVirtual {
-		return []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
+		first := []reg.VecVirtual{g.add(g.loaded("zero"), at[0]), g.zero(), g.zero()}
+		if withTop {
+			first = append(first, g.load(at[0]))
+		}
+		return first
 	}, func(s []reg.VecVirtual, at []Mem) {
-		hi, rest := g.sharedTwoSum(s[0], g.load(at[0]))
+		x := g.load(at[0])
+		hi, rest := g.sharedTwoSum(s[0], x)
 		g.VMOVAPD(hi, s[0])
 		g.VADDPD(rest, s[1], s[1])
+		if withTop {
+			g.VMAXPD(x, s[3], s[3])
+		}
 	}, func(a, b []reg.VecVirtual) []reg.VecVirtual {
 		sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
-		return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
+		joined := []reg.VecVirtual{sum.hi, sum.mid, sum.low}
+		if withTop {
+			joined = append(joined, g.maximum(a[3], b[3]))
+		}
+		return joined
 	})
-	return words{s[0], s[1], s[2]}
+	if withTop {
+		top = s[3]
+	}
+	return words{s[0], s[1], s[2]}, top
 }
 
 func (g *generator) panelWeightedLoss() {
@@ -988,13 +1018,13 @@ func (g *generator) panelWeightedGradient() {
 	field := g.fieldsAt(c)
 	g.keepForFactor()
 	local := g.AllocLocal(4 * 32)
-	g.eachVector(c, groups, []reg.GPVirtual{terms, q, x}, func() { g.gradientOfSlices(field, terms, q, x, n, local) })
+	g.eachVector(c, groups, []reg.GPVirtual{terms, q, x}, func() { g.gradientOfSlices(field, terms, q, x, n, local, g.wide) })
 	g.finish()
 }
 
 // gradientOfSlices turns the terms of the slices of a vector, in a tile, into their
-// gradients. local has room for four vectors.
-func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n reg.GPVirtual, local Mem) {
+// gradients. local has room for four vectors. withTop is that Top is known.
+func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n reg.GPVirtual, local Mem, withTop bool) {
 	lanes := g.table("laneNumbers", 0, 1, 2, 3, 4, 5, 6, 7)
 	rowStep := g.table("rowStep", slices.Repeat([]uint64{uint64(g.rowBytes / 8)}, 4)...)
 	of := &weighting{first: g.load(field("Inverse")), hi: g.load(field("Hi"))}
@@ -1030,13 +1060,21 @@ func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n
 	g.MOVQ(q, pq)
 	g.MOVQ(x, px)
 	g.MOVQ(n, left)
-	at, largestTerm, largestQ := g.load(lanes), g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
-	largestAt := g.copyOf(at)
+	var withLargest bool
+	var at, largestTerm, largestQ, largestAt reg.VecVirtual
 	entries := func(label string, of *weighting) {
 		g.Label(label)
 		term, coefficient := g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
 		p, low := g.probability(of, term, coefficient)
 		entry := g.gradientEntry(of, p, low, coefficient)
+		if !withLargest {
+			g.store(scaled(entry), Mem{Base: pt})
+			g.ADDQ(imm(g.rowBytes), pt)
+			g.ADDQ(imm(g.rowBytes), pq)
+			g.DECQ(left)
+			g.JNZ(LabelRef(label))
+			return
+		}
 		largest := g.compare(equal, g.load(Mem{Base: px}), max)
 		g.replace(largest, term, largestTerm)
 		g.replace(largest, coefficient, largestQ)
@@ -1050,10 +1088,31 @@ func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n
 		g.JNZ(LabelRef(label))
 	}
 	// Most coefficients do not add up to exactly 1: none of them is looked at.
-	g.test(exactly)
-	g.JNZ(LabelRef("exactlyOne"))
 	ofOthers := *of
 	ofOthers.one = nil
+	if withTop {
+		// Nor is anything special about most largest entries, whose probability is
+		// not above one half and whose coefficient is not all of the sum. Of few
+		// classes it often is.
+		g.CMPQ(n, imm(16))
+		g.JLT(LabelRef("special"))
+		usual := g.both(g.compare(lessThan, g.loaded("aboveHalf"), g.load(field("Complement"))), g.compare(lessThan, g.load(field("Top")), of.hi))
+		g.test(g.without(alone, usual))
+		g.JNZ(LabelRef("special"))
+		g.test(exactly)
+		g.JNZ(LabelRef("usualOne"))
+		entries("usual", &ofOthers)
+		g.JMP(LabelRef("done"))
+		g.Label("usualOne")
+		entries("usualOfOne", of)
+		g.JMP(LabelRef("done"))
+		g.Label("special")
+	}
+	withLargest = true
+	at, largestTerm, largestQ = g.load(lanes), g.load(Mem{Base: pt}), g.load(Mem{Base: pq})
+	largestAt = g.copyOf(at)
+	g.test(exactly)
+	g.JNZ(LabelRef("exactlyOne"))
 	entries("entries", &ofOthers)
 	g.JMP(LabelRef("made"))
 	g.Label("exactlyOne")
@@ -1067,4 +1126,7 @@ func (g *generator) gradientOfSlices(field func(name string) Mem, terms, q, x, n
 	single := g.inRegister(max)
 	counts = g.both(counts, g.compare(equal, single, single))
 	g.scatter(scaled(g.choose(counts, entry, made)), terms, largestAt)
+	if withTop {
+		g.Label("done")
+	}
 }

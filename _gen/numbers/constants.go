@@ -22,6 +22,7 @@ func Constants(p *source.Package) func(name string) uint64 {
 	derived := map[string]uint64{
 		"zero":           math.Float64bits(0),
 		"half":           math.Float64bits(0.5),
+		"aboveHalf":      math.Float64bits(0.5625),
 		"one":            math.Float64bits(1),
 		"two":            math.Float64bits(2),
 		"minusOne":       math.Float64bits(-1),

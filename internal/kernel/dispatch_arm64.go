@@ -560,7 +560,7 @@ func (c *Panel) WeightedLossRows(first int, l *Labels, _ *RowLanes, q []float64,
 		var s LossAndSum
 		hi, lo, sumHi, sumLo := s.add(q, x, c.Max[k], negLogSum[i])
 		l.High[k], l.Low[k] = hi, lo
-		c.TopLane[k] = slices.Max(s.sum.hi[:])
+		c.Top[k] = slices.Max(s.sum.hi[:])
 		c.setSum(k, sumAndRest(sumHi, sumLo))
 	}
 }

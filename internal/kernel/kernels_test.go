@@ -181,7 +181,7 @@ var kernels = []kernelRow{
 	{"Panel.WeightedLossRows with sums", ofManyRows, func(o *operands) {
 		var l Labels
 		o.panel.WeightedLossRows(o.n, &l, new(RowLanes), o.q, o.stride, o.x, o.stride, o.cols, o.rows, o.panel.NegLogSum[o.n:], true)
-		o.returnsSums(&l.High, &l.Low, &o.panel.Hi[0], &o.panel.Lo[0], &o.panel.TopLane, new([Width]float64))
+		o.returnsSums(&l.High, &l.Low, &o.panel.Hi[0], &o.panel.Lo[0], &o.panel.Top, new([Width]float64))
 	}, finite, "x q", "", ""},
 	{"Panel.WeightedGradientRows", ofManyRows, func(o *operands) {
 		o.setWeightings()
@@ -511,7 +511,7 @@ func (c *Panel) weightedRowsByStep(l *Labels, x, q, terms *Tile, r *WeightedRows
 	l.High, l.Low = c.Hi[0], c.Lo[0]
 	c.NegLogSum = negLogSum
 	if r.SumKnown {
-		c.SetSums(r.Sum, Group)
+		c.SetSums(r.Sum, math.Inf(1), Group)
 	} else {
 		c.SumSlices(q[:], cols, 1)
 	}
@@ -798,6 +798,12 @@ func newOperands(r *rand.Rand, l layout, v values, s kernelShape, place func(wor
 		p.Complement, p.ComplementLow = joined.Complement, joined.ComplementLow
 		copy(o.dst, o.x)
 		if l == ofTiles {
+			clear(p.Top[:])
+			for j := range s.n {
+				for i := range s.groups * Group {
+					p.Top[i] = max(p.Top[i], o.q[j*Width+i])
+				}
+			}
 			// Where a gradient is to be 0, whatever the terms are.
 			for i := 3; i < s.groups*Group; i += 7 {
 				p.Factor[i] = 0

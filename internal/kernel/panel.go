@@ -29,9 +29,9 @@ type Panel struct {
 	InverseLow  [Width]float64
 	// ComplementLow is what rounding Complement lost.
 	ComplementLow [Width]float64
-	// TopLane is the largest of the sums in lanes of the coefficients of a row:
-	// where it is less than their sum, so is each of them.
-	TopLane [Width]float64
+	// Top bounds the coefficients of a slice: while it is less than their sum, none
+	// of them is all of it.
+	Top [Width]float64
 }
 
 const Group = 8

@@ -54,7 +54,7 @@ type RowLanes struct{ hi, mid, low, top [Group][Lanes]float64 }
 
 // weightedLossRowsGo sets l.High and l.Low to what WeightedLoss returns for rows
 // of n > 0 entries, with the coefficients q, which are not negative, and
-// negLogSum by row. With sums lane 0 gets what SumOf does, and TopLane is set,
+// negLogSum by row. With sums lane 0 gets what SumOf does, and Top is set,
 // else it and the other lanes are open.
 func (c *Panel) weightedLossRowsGo(first int, l *Labels, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
 	for i := range rows {
@@ -64,7 +64,7 @@ func (c *Panel) weightedLossRowsGo(first int, l *Labels, q []float64, qStride in
 		l.High[k], l.Low[k] = s.loss.joined()
 		if sums {
 			s.sum.addGo(q)
-			c.TopLane[k] = slices.Max(s.sum.hi[:])
+			c.Top[k] = slices.Max(s.sum.hi[:])
 			c.setSum(k, s.sum.Sum())
 		}
 	}

@@ -406,20 +406,23 @@ func (c *Panel) joinLowGo(s *LowSums, groups int) {
 }
 
 // sumSlicesGo sets lane 0 of the slices in a tile, of n entries, to what SumOf
-// returns for each. What it leaves in other lanes is open.
+// returns for each, and Top. What it leaves in other lanes is open.
 func (c *Panel) sumSlicesGo(x []float64, n, groups int) {
 	for i := range groups * Group {
 		var s CoefficientSum
+		c.Top[i] = x[i]
 		for j := range n {
 			addTwoSum(&s.hi[j%Lanes], &s.mid[j%Lanes], x[j*Width+i])
+			c.Top[i] = max(c.Top[i], x[j*Width+i])
 		}
 		c.setSum(i, s.Sum())
 	}
 }
 
-// SetSums sets lane 0 of n slices.
-func (c *Panel) SetSums(sum Accumulator, n int) {
+// SetSums sets lane 0 of n slices, and Top.
+func (c *Panel) SetSums(sum Accumulator, top float64, n int) {
 	for i := range n {
 		c.setSum(i, sum)
+		c.Top[i] = top
 	}
 }

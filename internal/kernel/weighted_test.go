@@ -427,6 +427,10 @@ func TestWeightedColumnKernels(t *testing.T) {
 						want.Hi[0][i], want.Lo[0][i] = 1, 0
 					}
 					want.ComplementLow[i] = 0x1p-54 * want.Complement[i]
+					want.Top[i] = 0
+					for j := range n {
+						want.Top[i] = max(want.Top[i], q.x[j*Width+i])
+					}
 				}
 				got = want
 				a, b := newFenced(len(x.x), 0), newFenced(len(x.x), 5)
