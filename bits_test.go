@@ -351,6 +351,52 @@ func TestSameBitsAlone(t *testing.T) {
 	}
 }
 
+// TestSameBitsOfFewRows is TestSameBitsAlone for rows that fill no group, by themselves
+// and behind one: with a label that is one of several largest or a large maximum, and
+// without anything that is special.
+func TestSameBitsOfFewRows(t *testing.T) {
+	for seed := range uint64(3 * 24) {
+		rows, cols := 1+int(seed/3), 2+int(5*seed%31)
+		p := newProblem(seed, rows, cols)
+		d := drawing{rand.New(rand.NewPCG(seed, 31)), rows, cols}
+		p.logits = d.normal(3)
+		if row, y := p.logits.RawRowView(rows-1), p.target[rows-1]; seed%2 == 0 && y >= 0 {
+			row[y] = slices.Max(row)
+			row[(y+1)%cols] = row[y]
+		}
+		if seed%5 == 0 {
+			p.logits.Set(rows/2, 0, 1e4)
+		}
+		var grad, softGrad mat.Dense
+		each, err1 := logsoftmax.CrossEntropyEach(nil, p.logits, p.target, p.opts)
+		_, err2 := logsoftmax.CrossEntropyGrad(&grad, p.logits, p.target, p.opts)
+		_, err3 := logsoftmax.SoftCrossEntropyGrad(&softGrad, p.logits, p.dist, p.opts)
+		if err1 != nil || err2 != nil || err3 != nil {
+			t.Fatal(err1, err2, err3)
+		}
+		correct := 0
+		for i := range rows {
+			x, dist := p.logits.Slice(i, i+1, 0, cols), p.dist.Slice(i, i+1, 0, cols)
+			o := *p.opts
+			if o.SampleWeight != nil {
+				o.SampleWeight = o.SampleWeight[i : i+1]
+			}
+			var grad1, softGrad1 mat.Dense
+			each1, _ := logsoftmax.CrossEntropyEach(nil, x, p.target[i:i+1], &o)
+			loss1, _ := logsoftmax.CrossEntropyGrad(&grad1, x, p.target[i:i+1], &o)
+			_, _ = logsoftmax.SoftCrossEntropyGrad(&softGrad1, x, dist, &o)
+			correct += loss1.Correct
+			if !sameBits(each1, each[i:i+1]) || !sameBits(grad1.RawRowView(0), grad.RawRowView(i)) || !sameBits(softGrad1.RawRowView(0), softGrad.RawRowView(i)) {
+				t.Errorf("%d×%d: row %d alone has the loss %v and the gradients %v and %v, in the batch %v, %v and %v", rows, cols, i,
+					each1, grad1.RawRowView(0), softGrad1.RawRowView(0), each[i:i+1], grad.RawRowView(i), softGrad.RawRowView(i))
+			}
+		}
+		if loss, _ := logsoftmax.CrossEntropy(p.logits, p.target, p.opts); loss.Correct != correct {
+			t.Errorf("%d×%d: %d correct in the batch, %d alone", rows, cols, loss.Correct, correct)
+		}
+	}
+}
+
 // TestSameBitsForProcs: the number of goroutines changes nothing, nor does
 // the length of a row that is split over them.
 func TestSameBitsForProcs(t *testing.T) {

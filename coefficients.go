@@ -174,7 +174,8 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 }
 
 // weightedAtOnce is labelAtOnce for rows with a coefficient for every class. Where it
-// returns false the tile of the coefficients is as it was filled.
+// returns false the tile of the coefficients, which was filled with those of no label,
+// may have those of the rows' labels already: what packOnto is going to set.
 func (b *batch) weightedAtOnce(i, n int, q *coefficients) bool {
 	t, w, s, cols, row := b.task, b.work, &b.task.settings, b.task.logits.cols, b.begin+i
 	if !atOnce(n, cols) || s.shift != 0 || t.divisor.scaled != 0 || t.target == nil && (s.weight != nil || s.smoothing != 0) {
@@ -199,11 +200,8 @@ func (b *batch) weightedAtOnce(i, n int, q *coefficients) bool {
 		r.Dst = kernel.Rows{Data: t.out.Data[row*t.out.Stride:], Stride: t.out.Stride}
 	}
 	correct, ok := w.panel.WeightedRows(&w.labels, &w.tile, &w.coefficientTile, &w.termTile, &r)
-	switch {
-	case ok:
+	if ok {
 		b.takeRows(i, n, correct)
-	case i > 0 && t.target != nil:
-		_ = n
 	}
 	return ok
 }
