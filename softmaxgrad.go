@@ -218,8 +218,7 @@ func (t *vectorJacobian) doRows(w *workspace, i, n int) {
 	w.tile.PackRows(logp, stride, n, cols)
 	w.coefficientTile.PackRows(u, uStride, n, cols)
 	w.panel.SumSlices(w.coefficientTile[:], cols, groups)
-	logps := kernel.Rows{Data: w.tile[:], Stride: kernel.Width}
-	kernel.VectorJacobianColumns(logps, logps, kernel.Rows{Data: w.coefficientTile[:], Stride: kernel.Width}, cols, groups*kernel.Group, w.panel.Hi[0][:], w.panel.Lo[0][:])
+	kernel.VectorJacobianTile(&w.tile, &w.coefficientTile, cols, groups*kernel.Group, w.panel.Hi[0][:], w.panel.Lo[0][:], dst, t.logp.after(i+n), t.upstream.after(i+n))
 	w.tile.UnpackRows(dst, t.out.Stride, n, cols)
 }
 

@@ -195,6 +195,15 @@ func (s *source) block(buf *[]float64, i, j, r, c int) (data []float64, stride i
 	return data, c
 }
 
+// after returns what is stored from row i on, where it is read as it lies and
+// there is such a row, else nil.
+func (s *source) after(i int) []float64 {
+	if s.kind != sourceDense || i >= s.rows {
+		return nil
+	}
+	return s.raw.Data[i*s.raw.Stride:]
+}
+
 // behind returns the storage of r rows of c elements of a sourceTransposed, from
 // row i, column j on.
 func (s *source) behind(i, j, r, c int) blas64.General {

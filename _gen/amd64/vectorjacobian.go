@@ -26,8 +26,8 @@ type jacobianLoop struct {
 }
 
 func (g *generator) vectorJacobian() {
-	g.function("vectorJacobian", "func(dst, logp, u *float64, dstStride, stride, uStride, rows, n int, hi, lo *float64, step int)",
-		"is vectorJacobianRowsGo, or vectorJacobianColumnsGo where step is 1 and not 0, for n > 0 entries of rows > 0.")
+	g.function("vectorJacobian", "func(dst, logp, u *float64, dstStride, stride, uStride, rows, n int, hi, lo *float64, step int, ahead *[3]int)",
+		"is vectorJacobianRowsGo, or vectorJacobianColumnsGo where step is 1 and not 0, for n > 0 entries of rows > 0. ahead is nil or says where memory is to be prefetched, in bytes from the entry of dst, logp and u in work.")
 	count := 1
 	if g.wide {
 		count = 2
@@ -66,6 +66,15 @@ func (g *generator) vectorJacobian() {
 		g.CMPQ(param("step"), Imm(0))
 		g.CMOVQEQ(along, stride)
 		g.MOVQ(stride, ahead[name])
+	}
+	given := g.GP64()
+	g.MOVQ(param("ahead"), given)
+	g.TESTQ(given, given)
+	g.JZ(LabelRef("row"))
+	for i, name := range []string{"dstStride", "stride", "uStride"} {
+		bytes := g.GP64()
+		g.MOVQ(Mem{Base: given, Disp: 8 * i}, bytes)
+		g.MOVQ(bytes, ahead[name])
 	}
 
 	g.Label("row")

@@ -907,15 +907,27 @@ func VectorJacobianOf(dst, logp, u []float64, hi, lo float64) {
 }
 
 func VectorJacobianRows(dst, logp, u Rows, rows, n int, hi, lo []float64) {
-	vectorJacobian(dst, logp, u, rows, n, hi[:rows], lo[:rows], 0)
+	vectorJacobian(dst, logp, u, rows, n, hi[:rows], lo[:rows], 0, nil)
 }
 
 func VectorJacobianColumns(dst, logp, u Rows, rows, n int, hi, lo []float64) {
-	vectorJacobian(dst, logp, u, rows, n, hi[:n], lo[:n], 1)
+	vectorJacobian(dst, logp, u, rows, n, hi[:n], lo[:n], 1, nil)
+}
+
+// VectorJacobianTile is VectorJacobianColumns of tiles, of which logp receives the
+// result. It prefetches as many entries of out, where that goes, and of those that
+// are packed next; nil is none.
+func VectorJacobianTile(logp, u *Tile, cols, n int, hi, lo, out, nextLogp, nextU []float64) {
+	bytes := func(to []float64, from *Tile) int {
+		return int(uintptr(unsafe.Pointer(unsafe.SliceData(to))) - uintptr(unsafe.Pointer(from)))
+	}
+	ahead := [3]int{bytes(out, logp), bytes(nextLogp, logp), bytes(nextU, u)}
+	to := Rows{logp[:], Width}
+	vectorJacobian(to, to, Rows{u[:], Width}, cols, n, hi[:n], lo[:n], 1, &ahead)
 }
 
 // vectorJacobian is of rows, or of columns if step is 1.
-func vectorJacobian(dst, logp, u Rows, rows, n int, hi, lo []float64, step int) {
+func vectorJacobian(dst, logp, u Rows, rows, n int, hi, lo []float64, step int, ahead *[3]int) {
 	raceReadRows(logp.Data, logp.Stride, rows, n)
 	raceReadRows(u.Data, u.Stride, rows, n)
 	raceWriteRows(dst.Data, dst.Stride, rows, n)
@@ -923,9 +935,9 @@ func vectorJacobian(dst, logp, u Rows, rows, n int, hi, lo []float64, step int) 
 	_, _, _ = dst.row(rows-1, n), logp.row(rows-1, n), u.row(rows-1, n)
 	switch {
 	case active == tierAVX512:
-		vectorJacobianAVX512(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step)
+		vectorJacobianAVX512(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step, ahead)
 	case active == tierAVX2:
-		vectorJacobianAVX2(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step)
+		vectorJacobianAVX2(&dst.Data[0], &logp.Data[0], &u.Data[0], dst.Stride, logp.Stride, u.Stride, rows, n, &hi[0], &lo[0], step, ahead)
 	case step == 0:
 		vectorJacobianRowsGo(dst, logp, u, rows, n, hi, lo)
 	default:

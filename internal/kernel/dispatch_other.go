@@ -228,3 +228,8 @@ func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false
 func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false }
 
 func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool { return false }
+
+func VectorJacobianTile(logp, u *Tile, cols, n int, hi, lo, _, _, _ []float64) {
+	to := Rows{logp[:], Width}
+	VectorJacobianColumns(to, to, Rows{u[:], Width}, cols, n, hi, lo)
+}

@@ -223,10 +223,12 @@ func areBetweenAVX2(x *float64, stride int, n int, rows int, least float64, most
 func indexOfAVX2(x *float64, n int, v float64) int
 
 // vectorJacobianAVX2 is vectorJacobianRowsGo, or vectorJacobianColumnsGo where
-// step is 1 and not 0, for n > 0 entries of rows > 0.
+// step is 1 and not 0, for n > 0 entries of rows > 0. ahead is nil or says
+// where memory is to be prefetched, in bytes from the entry of dst, logp and u
+// in work.
 //
 //go:noescape
-func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
+func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int, ahead *[3]int)
 
 // panelAddAVX2 is Panel.addGo for n > 0 rows of width > 0.
 //

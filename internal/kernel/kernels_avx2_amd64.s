@@ -6644,9 +6644,9 @@ found:
 	VZEROUPPER
 	RET
 
-// func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
+// func vectorJacobianAVX2(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int, ahead *[3]int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $120-88
+TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $120-96
 	VXORPD  Y0, Y0, Y0
 	LEAQ    powerPairs<>+0(SB), AX
 	MOVQ    dstStride+24(FP), CX
@@ -6672,6 +6672,15 @@ TEXT ·vectorJacobianAVX2(SB), NOSPLIT, $120-88
 	MOVQ    $0x00000800, DX
 	CMPQ    step+80(FP), $0x00
 	CMOVQEQ DX, CX
+	MOVQ    CX, 104(SP)
+	MOVQ    ahead+88(FP), CX
+	TESTQ   CX, CX
+	JZ      row
+	MOVQ    (CX), DX
+	MOVQ    DX, 112(SP)
+	MOVQ    8(CX), DX
+	MOVQ    DX, 96(SP)
+	MOVQ    16(CX), CX
 	MOVQ    CX, 104(SP)
 
 row:

@@ -231,10 +231,12 @@ func areBetweenAVX512(x *float64, stride int, n int, rows int, least float64, mo
 func indexOfAVX512(x *float64, n int, v float64) int
 
 // vectorJacobianAVX512 is vectorJacobianRowsGo, or vectorJacobianColumnsGo
-// where step is 1 and not 0, for n > 0 entries of rows > 0.
+// where step is 1 and not 0, for n > 0 entries of rows > 0. ahead is nil or
+// says where memory is to be prefetched, in bytes from the entry of dst, logp
+// and u in work.
 //
 //go:noescape
-func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
+func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int, ahead *[3]int)
 
 // panelAddAVX512 is Panel.addGo for n > 0 rows of width > 0.
 //

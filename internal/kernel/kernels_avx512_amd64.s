@@ -7662,9 +7662,9 @@ found:
 	VZEROUPPER
 	RET
 
-// func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int)
+// func vectorJacobianAVX512(dst *float64, logp *float64, u *float64, dstStride int, stride int, uStride int, rows int, n int, hi *float64, lo *float64, step int, ahead *[3]int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $408-88
+TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $408-96
 	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z0
 	VBROADCASTSD sixteenthHi<>+0(SB), Z1
 	VBROADCASTSD sixteenthLo<>+0(SB), Z2
@@ -7700,6 +7700,15 @@ TEXT ·vectorJacobianAVX512(SB), NOSPLIT, $408-88
 	MOVQ         $0x00000800, CX
 	CMPQ         step+80(FP), $0x00
 	CMOVQEQ      CX, AX
+	MOVQ         AX, 392(SP)
+	MOVQ         ahead+88(FP), AX
+	TESTQ        AX, AX
+	JZ           row
+	MOVQ         (AX), CX
+	MOVQ         CX, 400(SP)
+	MOVQ         8(AX), CX
+	MOVQ         CX, 384(SP)
+	MOVQ         16(AX), AX
 	MOVQ         AX, 392(SP)
 
 row:

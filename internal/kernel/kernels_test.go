@@ -119,6 +119,13 @@ var kernels = []kernelRow{
 		low.mid[2], low.low[5] = o.panel.LogSumLow, o.panel.InverseLow
 		o.panel.JoinLow(&low, o.groups)
 	}, finite, "", "", "sum"},
+	{"VectorJacobianTile", ofTiles, func(o *operands) {
+		var logp, u Tile
+		copy(logp[:], o.x)
+		copy(u[:], o.q)
+		VectorJacobianTile(&logp, &u, o.n, o.groups*Group, o.panel.Max[:], o.panel.lower[:], o.dst, o.x, nil)
+		o.returns(logp[:(o.n-1)*Width+o.groups*Group]...)
+	}, anyValue, "", "", ""},
 	{"Panel.WeightedLoss", ofTiles, func(o *operands) { o.panel.WeightedLoss(o.q, o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.WeightedGradient", ofTiles, func(o *operands) { o.panel.WeightedGradient(o.dst, o.q, o.x, o.n, o.groups) }, finite, "", "", ""},
 
