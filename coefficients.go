@@ -460,8 +460,8 @@ func (b *batch) severalGradients(i, n int, q *coefficients) {
 	var largest [2 * kernel.Group]int
 	var atLargest [2 * kernel.Group]float64
 	wanted := func(k int) bool { return w.labels.Class[k] >= 0 && p.Factor[k] != 0 && p.Hi[0][k] != 0 }
-	// Most are: their probability is not above one half, and no coefficient is all
-	// of the sum.
+	// Few are: of most largest entries the probability is not above one half, and no
+	// coefficient is all of the sum.
 	special := func(k int) bool {
 		return p.Count[k] == 1 && kernel.IsFinite(p.Max[k]) && !(p.Complement[k] > 0.51 && p.Top[k] < p.Hi[0][k])
 	}

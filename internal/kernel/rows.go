@@ -72,8 +72,8 @@ func (c *Panel) weightedLossRowsGo(first int, l *Labels, q []float64, qStride in
 
 // weightedGradientRowsGo sets rows of dst to the gradient for the terms of rows
 // and their coefficients q, whose sums are in lane 0: c.Factor is what it is
-// multiplied by. It is what the entry gets that is the only largest one only
-// where it would be if it were not. dst may be terms or q.
+// multiplied by. The only largest entry is made as the others are. dst may be
+// terms or q.
 func (c *Panel) weightedGradientRowsGo(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
 	for i := range rows {
 		k := first + i
