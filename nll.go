@@ -45,20 +45,44 @@ import (
 // for the first option, in their order, whose value is not allowed, and else a
 // *TargetError for the first label that is neither in [0, C) nor ignored; the
 // Loss is then zero.
-func NLL(logp mat.Matrix, target []int, opts *Options) (Loss, error) {
-	var loss Loss
+func NLL(logp mat.Matrix, target []int, opts *Options) (loss Loss, err error) {
+	if loss.setSmallNLL(logp, target, opts) {
+		return loss, nil
+	}
 	w := workspaces.Get().(*workspace)
 	t := &w.nll
 	if !t.x.smallDense(logp) || len(target) != t.x.rows {
 		checkLabelled("NLL", "logp", logp, target)
 		t.x = newSource(logp)
 	}
-	err := t.settings.resolveLabels("NLL", opts, target, t.x.rows, t.x.cols, false)
+	err = t.settings.resolveLabels("NLL", opts, target, t.x.rows, t.x.cols, false)
 	if err == nil {
 		w.runNLL(&loss, nil, target)
 	}
 	w.endNLL()
 	return loss, err
+}
+
+// setSmallNLL sets l to what NLL returns and reports true, for a call that is so
+// small that to look at all of what it may be takes longer: of few rows that all
+// count, with smoothing and no other option.
+func (l *Loss) setSmallNLL(logp mat.Matrix, target []int, opts *Options) bool {
+	if opts == nil || !(opts.LabelSmoothing >= leastUnscaled && opts.LabelSmoothing <= 1) ||
+		opts.Weight != nil || opts.SampleWeight != nil || len(opts.Ignore) > 0 {
+		return false
+	}
+	var x source
+	var losses [32]float64
+	if len(target) > len(losses) || !x.smallDense(logp) || x.rows != len(target) || x.cols > kernel.ChunkLen || !areClasses(target, x.cols) {
+		return false
+	}
+	off := opts.LabelSmoothing / float64(x.cols)
+	kernel.SmoothedLosses(losses[:x.rows], x.raw.Data, x.raw.Stride, x.cols, target, off, (1-opts.LabelSmoothing)+off)
+	var sum kernel.ExactSum
+	sum.AddAll(losses[:x.rows])
+	l.Sum, l.sum = sum.Split()
+	l.Weight, l.Rows, l.unjudged = float64(x.rows), x.rows, x.rows
+	return true
 }
 
 // NLLEach sets dst[i] to the loss of row i, the l[i] of NLL, which is 0 for a
@@ -131,7 +155,11 @@ type nllTask struct {
 	target   []int
 	each     []float64 // may be nil
 
-	coefficients smoothing // for units to clone
+	// The coefficients of smoothed targets: those of rows of more than a chunk, for
+	// units to clone; of others with class weights, those of all classes but the
+	// label, and of the label.
+	coefficients smoothing
+	off, on      []float64
 	buffer       []float64 // of coefficients
 	sums         []kernel.ExactSum
 }
@@ -149,11 +177,11 @@ func (w *workspace) runNLL(loss *Loss, each []float64, target []int) {
 		t.hard(w)
 		sum = w.sum.Total()
 	case units == 1:
-		t.coefficients.set(&t.settings, &t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.setCoefficients()
 		t.rows(w, &t.coefficients, 0, t.x.rows)
 		sum = w.sum.Total()
 	default:
-		t.coefficients.set(&t.settings, &t.buffer, t.x.cols, t.settings.byChunks(&t.x))
+		t.setCoefficients()
 		t.sums = grow(t.sums, units)
 		if t.x.kind == sourceForeign {
 			// At is for this goroutine alone.
@@ -200,9 +228,34 @@ func (t *nllTask) hard(w *workspace) {
 	}
 }
 
+// setCoefficients sets those of smoothed targets.
+func (t *nllTask) setCoefficients() {
+	s, cols := &t.settings, t.x.cols
+	if cols > kernel.ChunkLen {
+		t.coefficients.set(s, &t.buffer, cols, s.byChunks(&t.x))
+		return
+	}
+	keep, off := s.spread(cols)
+	t.coefficients = smoothing{off: off, on: keep + off}
+	if s.weight == nil {
+		return
+	}
+	n := kernel.GroupsFor(cols) * kernel.Group
+	t.buffer = grow(t.buffer, 2*n)
+	t.off, t.on = t.buffer[:n], t.buffer[n:]
+	for _, q := range [][]float64{t.off, t.on} {
+		clear(q[copy(q, s.weight):])
+	}
+	kernel.ScaleTermsBy(t.off, off, 1, 1)
+	kernel.ScaleTermsBy(t.on, keep+off, 1, 1)
+}
+
 // do adds up a group of losses with smoothing.
 func (t *nllTask) do(w *workspace, unit int) {
-	q := t.coefficients.clone(&w.coefficients)
+	q := t.coefficients
+	if t.x.cols > kernel.ChunkLen {
+		q = q.clone(&w.coefficients)
+	}
 	group := t.x.together(groupRows(t.x.cols))
 	begin := unit * group
 	t.rows(w, &q, begin, min(group, t.x.rows-begin))
@@ -232,16 +285,8 @@ func (t *nllTask) rows(w *workspace, q *smoothing, begin, n int) {
 		w.rowsIn = grow(w.rowsIn, cols)
 		data = w.rowsIn
 	}
-	// Side by side, a row takes time with its classes, and the tile of coefficients
-	// once; one after the other, as long for few as for many.
-	if n >= kernel.Group && cols <= min(48, 16+n/2) && t.x.kind != sourceForeign && t.settings.shift == 0 {
-		w.setClassWeights(t.settings.weight)
-		q.fill(&w.coefficientTile, min(n, kernel.Width))
-		clear(w.panel.Max[:])
-		clear(w.panel.NegLogSum[:])
-		for i := 0; i < n; i += kernel.Width {
-			t.doFew(w, q, data[i*stride:], stride, begin+i, min(kernel.Width, n-i))
-		}
+	if cols <= kernel.ChunkLen {
+		t.several(w, data, stride, begin, n)
 		return
 	}
 	for i := range n {
@@ -276,21 +321,65 @@ func (t *nllTask) doLong(w *workspace, q *smoothing, i int) {
 	}
 }
 
-// doFew adds the losses of n rows from row i on, of at most FewCols classes,
-// to w.sum. The rows' log-probabilities are x.
-func (t *nllTask) doFew(w *workspace, q *smoothing, x []float64, stride, i, n int) {
-	l, cols, groups := &w.labels, t.x.cols, kernel.GroupsFor(n)
-	w.tile.PackRows(x, stride, n, cols)
-	t.settings.setLabels(l, &w.tile, t.target[i:][:n])
-	t.settings.weigh(l, i, n, nil, 1)
-	q.packOnto(&w.coefficientTile, l.Class[:n], &w.classWeights)
-	w.panel.WeightedLoss(w.coefficientTile[:], w.tile[:], cols, groups)
-	q.unpack(&w.coefficientTile, l.Class[:n], &w.classWeights)
-	w.takeWeightedLoss(groups)
-	w.panel.WeightedLabel(l, false, groups)
-	w.sum.AddPanel(l.Loss[:n])
-	if t.each != nil {
-		copy(t.each[i:], l.Loss[:n])
+// several adds up the losses of n rows from row begin, of one chunk. They are data,
+// but of a matrix that is foreign, whose rows are copied there one by one.
+func (t *nllTask) several(w *workspace, data []float64, stride, begin, n int) {
+	s, cols := &t.settings, t.x.cols
+	all := s.sampleWeight == nil && s.ignored.none()
+	counts := func(i int) bool { return s.counts(i, t.target[i]) }
+	step := min(kernel.Width, kernel.PieceLen/cols&^(kernel.Group-1))
+	for i := 0; i < n; i += step {
+		losses := w.losses[:min(step, n-i)]
+		first := begin + i
+		switch {
+		case t.x.kind == sourceForeign:
+			for k := range losses {
+				if counts(first + k) {
+					t.x.panel(data, first+k, 1)
+					t.smoothed(losses[k:][:1], data, cols, first+k)
+				}
+			}
+		case all || cols <= kernel.FewCols:
+			// A row of few classes takes no longer than to find out whether it counts.
+			t.smoothed(losses, data[i*stride:], stride, first)
+		default:
+			eachRun(len(losses), func(k int) bool { return counts(first + k) }, func(k, rows int) {
+				t.smoothed(losses[k:][:rows], data[(i+k)*stride:], stride, first+k)
+			})
+		}
+		if !all || s.shift != 0 {
+			s.countLosses(losses, t.target[first:], first)
+		}
+		w.sum.AddPanel(losses)
+		if t.each != nil {
+			copy(t.each[first:], losses)
+		}
+	}
+}
+
+// smoothed sets losses to those of rows from row i on, which are x, as if they
+// counted, with a sample weight of 1, and times 2^shift.
+func (t *nllTask) smoothed(losses, x []float64, stride, i int) {
+	if t.off != nil {
+		kernel.WeightedSmoothedLosses(losses, x, stride, t.x.cols, t.target[i:], t.off, t.on)
+	} else {
+		kernel.SmoothedLosses(losses, x, stride, t.x.cols, t.target[i:], t.coefficients.off, t.coefficients.on)
+	}
+}
+
+// countLosses turns what smoothed made of rows from row i on, with these targets,
+// into their losses.
+func (s *settings) countLosses(losses []float64, target []int, i int) {
+	for k, y := range target[:len(losses)] {
+		l, out := losses[k], s.ignored.one(y)
+		if s.sampleWeight != nil || s.shift != 0 {
+			v := s.sampleWeightAt(i + k)
+			if v == 0 {
+				out = 1
+			}
+			l = scaledProduct(v, l, -s.shift)
+		}
+		losses[k] = unless(out, l)
 	}
 }
 

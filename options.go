@@ -226,8 +226,6 @@ func (s *settings) addLossWeight(sum *kernel.ExactSum, target []int) (ignored in
 // panelWeights sets product to class weight times sample weight of the rows from
 // row first on, 0 for those that do not count, and returns the number of these.
 func (s *settings) panelWeights(product []float64, target []int, first int) (ignored int) {
-	// Bits of 0 where out is 1.
-	unless := func(out int, v float64) float64 { return math.Float64frombits(math.Float64bits(v) & uint64(out-1)) }
 	target = target[first:][:len(product)]
 	if s.sampleWeight == nil {
 		for k, y := range target {
@@ -250,6 +248,11 @@ func (s *settings) panelWeights(product []float64, target []int, first int) (ign
 		ignored += out
 	}
 	return ignored
+}
+
+// unless returns +0 where out is 1, and v where it is 0, without a branch.
+func unless(out int, v float64) float64 {
+	return math.Float64frombits(math.Float64bits(v) & uint64(out-1))
 }
 
 // addSoftLossWeight adds to sum the sample weights of the rows of a batch whose

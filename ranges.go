@@ -20,6 +20,8 @@ const (
 	// their products with log-probabilities would overflow or lose digits.
 	smallCoefficient = -1015
 	largeCoefficient = 900
+	// From here on a smoothing needs no power of two for ordinary class weights.
+	leastUnscaled = 0x1p-800
 	// What coefficients of a distribution whose sum overflows are scaled by.
 	distributionShift = -200
 )
@@ -36,7 +38,7 @@ func (s *settings) spread(classes int) (keep, off float64) {
 // setShift sets s.shift for the number of classes, 0 wherever that will do. It
 // returns a *ValueError where no power of two will.
 func (s *settings) setShift(classes int) error {
-	if s.smoothing == 0 || s.ordinary && s.smoothing >= 0x1p-800 {
+	if s.smoothing == 0 || s.ordinary && s.smoothing >= leastUnscaled {
 		return nil
 	}
 	// Of the weights and of 1: what they are multiplied by is to be in range too.

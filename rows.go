@@ -27,8 +27,9 @@ type workspace struct {
 	tile     kernel.Tile
 	// entropy is the call that has this workspace, if it is one of entropy.
 	entropy entropy
-	// nll is the same of NLL.
-	nll nllTask
+	// nll is the same of NLL, and losses are those of a panel of its rows.
+	nll    nllTask
+	losses [kernel.Width + kernel.Group]float64
 	// Where there are coefficients for every entry, they and the terms have
 	// tiles of their own.
 	coefficientTile, termTile kernel.Tile

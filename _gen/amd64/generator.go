@@ -102,6 +102,8 @@ func (g *generator) kernels() {
 		g.weightedFewRows()
 	}
 	g.addLanes()
+	g.smoothedLosses(false)
+	g.smoothedLosses(true)
 	g.productKernels()
 	g.softmaxGradKernels()
 }

@@ -70,25 +70,7 @@ func (g *generator) eachBatch(c reg.GPVirtual, begin func(), end func(), loops .
 // l+4, l+2 and l+1, or with AVX2, of whose rows the halves are joined, with l+2
 // and l+1. words returns the vectors of a row, and join what two of them give.
 func (g *generator) acrossRows(words func(row int) []reg.VecVirtual, join func(a, b []reg.VecVirtual) []reg.VecVirtual) []reg.VecVirtual {
-	type shuffle func(a, b reg.VecVirtual) reg.VecVirtual
-	blocks := func(order uint8) shuffle {
-		return func(a, b reg.VecVirtual) reg.VecVirtual {
-			v := g.vec()
-			if g.wide {
-				g.VSHUFF64X2(Imm(uint64(order)), b, a, v)
-			} else {
-				g.VPERM2F128(Imm(uint64(order)), b, a, v)
-			}
-			return v
-		}
-	}
-	lower := func(a, b reg.VecVirtual) reg.VecVirtual { return g.binary(g.VUNPCKLPD, a, b) }
-	upper := func(a, b reg.VecVirtual) reg.VecVirtual { return g.binary(g.VUNPCKHPD, a, b) }
-	// Last to first: what the last step is given are rows 0, 2, 4… and 1, 3, 5….
-	steps := [][2]shuffle{{lower, upper}, {blocks(0x88), blocks(0xdd)}, {blocks(0x44), blocks(0xee)}}
-	if !g.wide {
-		steps = [][2]shuffle{{lower, upper}, {blocks(0x20), blocks(0x31)}}
-	}
+	steps := g.acrossSteps()
 	var tree func(step int, rows []int) []reg.VecVirtual
 	tree = func(step int, rows []int) []reg.VecVirtual {
 		if len(rows) == 1 {
@@ -103,17 +85,44 @@ func (g *generator) acrossRows(words func(row int) []reg.VecVirtual, join func(a
 			}
 		}
 		a, b := tree(step+1, first), tree(step+1, second)
-		var low, high []reg.VecVirtual
-		for i := range a {
-			low, high = append(low, steps[step][0](a[i], b[i])), append(high, steps[step][1](a[i], b[i]))
-		}
-		return join(low, high)
+		return join(steps[step](a, b))
 	}
 	var rows []int
 	for row := range g.width() {
 		rows = append(rows, row)
 	}
 	return tree(0, rows)
+}
+
+// acrossSteps are, last to first, the steps by which the lanes of rows are joined:
+// what each returns is joined. The last is given rows 0, 2, 4… and 1, 3, 5….
+func (g *generator) acrossSteps() []func(a, b []reg.VecVirtual) (low, high []reg.VecVirtual) {
+	type shuffle func(a, b Op) reg.VecVirtual
+	blocks := func(order uint8) shuffle {
+		return func(a, b Op) reg.VecVirtual {
+			v := g.vec()
+			if g.wide {
+				g.VSHUFF64X2(Imm(uint64(order)), b, a, v)
+			} else {
+				g.VPERM2F128(Imm(uint64(order)), b, a, v)
+			}
+			return v
+		}
+	}
+	step := func(lower, upper shuffle) func(a, b []reg.VecVirtual) (low, high []reg.VecVirtual) {
+		return func(a, b []reg.VecVirtual) (low, high []reg.VecVirtual) {
+			for i := range a {
+				low, high = append(low, lower(a[i], b[i])), append(high, upper(a[i], b[i]))
+			}
+			return low, high
+		}
+	}
+	unpack := func(op func(...Op)) shuffle { return func(a, b Op) reg.VecVirtual { return g.binary(op, a, b) } }
+	last := step(unpack(g.VUNPCKLPD), unpack(g.VUNPCKHPD))
+	if !g.wide {
+		return []func(a, b []reg.VecVirtual) (low, high []reg.VecVirtual){last, step(blocks(0x20), blocks(0x31))}
+	}
+	return []func(a, b []reg.VecVirtual) (low, high []reg.VecVirtual){last, step(blocks(0x88), blocks(0xdd)), step(blocks(0x44), blocks(0xee))}
 }
 
 // nextRow moves the parameter on by its stride, another, which is in bytes.

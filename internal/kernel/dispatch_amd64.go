@@ -872,6 +872,51 @@ func addLanes(s *laneSums, x, rest []float64) bool {
 	return addLanesAVX2(s, &x[0], &rest[0], len(x)/Lanes)
 }
 
+// atLabel has all bits in the entry labelled, and none in any other: as many
+// entries are before it, and behind, as a row has at most. From y entries before that
+// on it tells where the label of a row is that is y.
+var atLabel = [labelled + 1 + ChunkLen + Lanes]uint64{labelled: 1<<64 - 1}
+
+const labelled = ChunkLen
+
+// SmoothedLosses is smoothedLossesGo. Up to a multiple of Lanes, what to has room for
+// is open.
+func SmoothedLosses(to, x []float64, stride, n int, target []int, off, on float64) {
+	if active == tierGo || len(to) == 0 || n == 0 {
+		smoothedLossesGo(to, x, stride, n, target, off, on)
+		return
+	}
+	x, target = rowsOf(x, stride, n, len(to)), target[:len(to)]
+	_ = atLabel[:labelled+n]
+	_ = to[:GroupsFor(len(to))*Group]
+	raceReadRows(x, stride, len(to), n)
+	if active == tierAVX512 {
+		smoothedLossesAVX512(&to[0], &x[0], stride, n, len(to), &target[0], off, on, &atLabel[labelled])
+	} else {
+		smoothedLossesAVX2(&to[0], &x[0], stride, n, len(to), &target[0], off, on, &atLabel[labelled])
+	}
+}
+
+// WeightedSmoothedLosses is weightedSmoothedLossesGo, for coefficients up to a
+// multiple of Lanes, and with to as for SmoothedLosses.
+func WeightedSmoothedLosses(to, x []float64, stride, n int, target []int, off, on []float64) {
+	if active == tierGo || len(to) == 0 || n == 0 {
+		weightedSmoothedLossesGo(to, x, stride, n, target, off, on)
+		return
+	}
+	x, target = rowsOf(x, stride, n, len(to)), target[:len(to)]
+	_ = atLabel[:labelled+n]
+	last := (n - 1) | (Lanes - 1)
+	_, _ = off[last], on[last]
+	_ = to[:GroupsFor(len(to))*Group]
+	raceReadRows(x, stride, len(to), n)
+	if active == tierAVX512 {
+		weightedSmoothedLossesAVX512(&to[0], &x[0], stride, n, len(to), &target[0], &off[0], &on[0], &atLabel[labelled])
+	} else {
+		weightedSmoothedLossesAVX2(&to[0], &x[0], stride, n, len(to), &target[0], &off[0], &on[0], &atLabel[labelled])
+	}
+}
+
 // RowsAreBetween is rowsAreBetweenGo.
 func RowsAreBetween(x []float64, stride, rows, n int, least, most float64) bool {
 	x = rowsOf(x, stride, n, rows)

@@ -612,6 +612,54 @@ func RowsAreBetween(x []float64, stride, rows, n int, least, most float64) bool 
 	return true
 }
 
+// SmoothedLosses is smoothedLossesGo.
+func SmoothedLosses(to, x []float64, stride, n int, target []int, off, on float64) {
+	if active == tierGo {
+		smoothedLossesGo(to, x, stride, n, target, off, on)
+		return
+	}
+	var q [4 * BlockLen]float64
+	Fill(q[:min(n, len(q))], off)
+	for i := range to {
+		var sum Accumulator
+		var s LaneSum
+		for j := 0; j < n; j += len(q) {
+			part := q[:min(n-j, len(q))]
+			y := target[i] - j
+			if uint(y) < uint(len(part)) {
+				part[y] = on
+			}
+			sum.Hi, sum.Lo = s.addLoss(part, x[i*stride+j:], 0, 0)
+			if uint(y) < uint(len(part)) {
+				part[y] = off
+			}
+		}
+		to[i] = sum.Value()
+	}
+}
+
+// WeightedSmoothedLosses is weightedSmoothedLossesGo.
+func WeightedSmoothedLosses(to, x []float64, stride, n int, target []int, off, on []float64) {
+	if active == tierGo {
+		weightedSmoothedLossesGo(to, x, stride, n, target, off, on)
+		return
+	}
+	var q [4 * BlockLen]float64
+	for i := range to {
+		var sum Accumulator
+		var s LaneSum
+		for j := 0; j < n; j += len(q) {
+			part := off[j:min(n, j+len(q))]
+			if y := target[i] - j; uint(y) < uint(len(part)) {
+				part = q[:copy(q[:], part)]
+				part[y] = on[y+j]
+			}
+			sum.Hi, sum.Lo = s.addLoss(part, x[i*stride+j:], 0, 0)
+		}
+		to[i] = sum.Value()
+	}
+}
+
 func IndexOf(x []float64, v float64) int {
 	raceReadSlice(x)
 	before := 0

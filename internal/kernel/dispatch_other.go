@@ -134,6 +134,16 @@ func (c *Panel) WeightedGradientRows(first int, dst []float64, dstStride int, te
 	c.weightedGradientRowsGo(first, dst, dstStride, terms, termsStride, q, qStride, n, rows)
 }
 
+// SmoothedLosses is smoothedLossesGo.
+func SmoothedLosses(to, x []float64, stride, n int, target []int, off, on float64) {
+	smoothedLossesGo(to, x, stride, n, target, off, on)
+}
+
+// WeightedSmoothedLosses is weightedSmoothedLossesGo.
+func WeightedSmoothedLosses(to, x []float64, stride, n int, target []int, off, on []float64) {
+	weightedSmoothedLossesGo(to, x, stride, n, target, off, on)
+}
+
 func addLanes(s *laneSums, x, rest []float64) bool { return addLanesGo(s, x, rest) }
 
 // RowsAreBetween is rowsAreBetweenGo.

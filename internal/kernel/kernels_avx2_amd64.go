@@ -296,6 +296,20 @@ func labelsWeighAVX2(l *Labels, weight *float64, sample *float64, n int, divisor
 //go:noescape
 func addLanesAVX2(s *laneSums, x *float64, rest *float64, groups int) bool
 
+// smoothedLossesAVX2 is smoothedLossesGo for n > 0 entries of rows > 0, and
+// sets to up to a multiple of 8. labelled is the entry of atLabel that is not
+// 0.
+//
+//go:noescape
+func smoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
+
+// weightedSmoothedLossesAVX2 is weightedSmoothedLossesGo for n > 0 entries of
+// rows > 0, and sets to up to a multiple of 8. labelled is the entry of
+// atLabel that is not 0.
+//
+//go:noescape
+func weightedSmoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
+
 // product4x12AVX2 is productGo for 4 rows of 12 entries and n > 0 steps.
 //
 //go:noescape

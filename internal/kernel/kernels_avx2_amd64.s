@@ -8963,6 +8963,1983 @@ groups:
 	VZEROUPPER
 	RET
 
+// func smoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·smoothedLossesAVX2(SB), NOSPLIT, $0-72
+	MOVQ         to+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         rows+32(FP), BX
+	MOVQ         target+40(FP), SI
+	VXORPD       Y0, Y0, Y0
+	SHLQ         $0x03, DX
+	VBROADCASTSD off+48(FP), Y1
+	VBROADCASTSD on+56(FP), Y2
+	MOVQ         n+24(FP), R8
+	LEAQ         -1(R8), DI
+	SHRQ         $0x03, DI
+	MOVQ         DI, R9
+	SHLQ         $0x03, R9
+	SUBQ         R9, R8
+	TESTQ        DI, DI
+	JZ           batchOfOne
+
+batchOfSeveral:
+	VXORPD      Y3, Y3, Y3
+	VXORPD      Y4, Y4, Y4
+	VXORPD      Y5, Y5, Y5
+	VXORPD      Y6, Y6, Y6
+	MOVQ        CX, R9
+	ADDQ        DX, CX
+	MOVQ        $-1, R11
+	MOVQ        (SI), R10
+	CMPQ        R10, n+24(FP)
+	CMOVQCC     R11, R10
+	SHLQ        $0x03, R10
+	NEGQ        R10
+	ADDQ        labelled+64(FP), R10
+	MOVQ        DI, R11
+	VMOVUPD     (R9), Y3
+	VMOVUPD     (R10), Y4
+	VBLENDVPD   Y4, Y2, Y1, Y5
+	VMULPD      Y3, Y5, Y6
+	VMOVAPD     Y6, Y4
+	VFMSUB231PD Y3, Y5, Y4
+	VMOVAPD     Y6, Y3
+	VMOVUPD     32(R9), Y5
+	VMOVUPD     32(R10), Y6
+	VBLENDVPD   Y6, Y2, Y1, Y7
+	VMULPD      Y5, Y7, Y8
+	VMOVAPD     Y8, Y6
+	VFMSUB231PD Y5, Y7, Y6
+	VMOVAPD     Y8, Y5
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	DECQ        R11
+	JZ          lastOfSeveralRow0
+
+nextOfSeveralRow0:
+	VMOVUPD      (R9), Y7
+	VMOVUPD      (R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y8
+	VMULPD       Y7, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y8, Y10
+	VADDPD       Y9, Y3, Y7
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y3
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y3, Y8
+	VMOVAPD      Y7, Y3
+	VADDPD       Y10, Y8, Y7
+	VADDPD       Y7, Y4, Y4
+	VMOVUPD      32(R9), Y7
+	VMOVUPD      32(R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y8
+	VMULPD       Y7, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y8, Y10
+	VADDPD       Y9, Y5, Y7
+	VMOVAPD      Y5, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y5
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y5, Y8
+	VMOVAPD      Y7, Y5
+	VADDPD       Y10, Y8, Y7
+	VADDPD       Y7, Y6, Y6
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          nextOfSeveralRow0
+
+lastOfSeveralRow0:
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y7
+	VMASKMOVPD   (R9), Y7, Y7
+	VMOVUPD      (R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y8
+	VMULPD       Y7, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y8, Y10
+	VADDPD       Y9, Y3, Y7
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y3
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y3, Y8
+	VMOVAPD      Y7, Y3
+	VADDPD       Y10, Y8, Y7
+	VADDPD       Y7, Y4, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow0
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y7
+	VMASKMOVPD   32(R9), Y7, Y7
+	VMOVUPD      32(R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y8
+	VMULPD       Y7, Y8, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y7, Y8, Y10
+	VADDPD       Y9, Y5, Y7
+	VMOVAPD      Y5, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y5
+	VSUBPD       Y8, Y9, Y8
+	VFMADD231PD  one<>+0(SB), Y5, Y8
+	VMOVAPD      Y7, Y5
+	VADDPD       Y10, Y8, Y7
+	VADDPD       Y7, Y6, Y6
+
+doneOfSeveralRow0:
+	VADDPD       Y5, Y3, Y7
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y3, Y5
+	VADDPD       Y6, Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	CMPQ         BX, $0x01
+	JLE          no0To1OfSeveral
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         $-1, R11
+	MOVQ         8(SI), R10
+	CMPQ         R10, n+24(FP)
+	CMOVQCC      R11, R10
+	SHLQ         $0x03, R10
+	NEGQ         R10
+	ADDQ         labelled+64(FP), R10
+	MOVQ         DI, R11
+	VMOVUPD      (R9), Y5
+	VMOVUPD      (R10), Y4
+	VBLENDVPD    Y4, Y2, Y1, Y6
+	VMULPD       Y5, Y6, Y8
+	VMOVAPD      Y8, Y4
+	VFMSUB231PD  Y5, Y6, Y4
+	VMOVAPD      Y8, Y5
+	VMOVAPD      Y4, Y6
+	VMOVUPD      32(R9), Y8
+	VMOVUPD      32(R10), Y4
+	VBLENDVPD    Y4, Y2, Y1, Y9
+	VMULPD       Y8, Y9, Y10
+	VMOVAPD      Y10, Y4
+	VFMSUB231PD  Y8, Y9, Y4
+	VMOVAPD      Y10, Y8
+	VMOVAPD      Y4, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JZ           lastOfSeveralRow1
+
+nextOfSeveralRow1:
+	VMOVUPD      (R9), Y4
+	VMOVUPD      (R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y4, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y4, Y10, Y12
+	VADDPD       Y11, Y5, Y4
+	VMOVAPD      Y5, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y5
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y5, Y10
+	VMOVAPD      Y4, Y5
+	VADDPD       Y12, Y10, Y4
+	VADDPD       Y4, Y6, Y6
+	VMOVUPD      32(R9), Y4
+	VMOVUPD      32(R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y4, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y4, Y10, Y12
+	VADDPD       Y11, Y8, Y4
+	VMOVAPD      Y8, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y8, Y10
+	VMOVAPD      Y4, Y8
+	VADDPD       Y12, Y10, Y4
+	VADDPD       Y4, Y9, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          nextOfSeveralRow1
+
+lastOfSeveralRow1:
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y4
+	VMASKMOVPD   (R9), Y4, Y4
+	VMOVUPD      (R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y4, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y4, Y10, Y12
+	VADDPD       Y11, Y5, Y4
+	VMOVAPD      Y5, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y5
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y5, Y10
+	VMOVAPD      Y4, Y5
+	VADDPD       Y12, Y10, Y4
+	VADDPD       Y4, Y6, Y6
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow1
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y4
+	VMASKMOVPD   32(R9), Y4, Y4
+	VMOVUPD      32(R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y4, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y4, Y10, Y12
+	VADDPD       Y11, Y8, Y4
+	VMOVAPD      Y8, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y8, Y10
+	VMOVAPD      Y4, Y8
+	VADDPD       Y12, Y10, Y4
+	VADDPD       Y4, Y9, Y9
+
+doneOfSeveralRow1:
+	VADDPD       Y8, Y5, Y4
+	VMOVAPD      Y5, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y5
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y5, Y8
+	VADDPD       Y9, Y6, Y5
+	VADDPD       Y8, Y5, Y5
+
+no0To1OfSeveral:
+	VPERM2F128   $0x20, Y4, Y7, Y6
+	VPERM2F128   $0x31, Y4, Y7, Y4
+	VPERM2F128   $0x20, Y5, Y3, Y7
+	VPERM2F128   $0x31, Y5, Y3, Y3
+	VADDPD       Y4, Y6, Y5
+	VMOVAPD      Y6, Y8
+	VFMSUB231PD  one<>+0(SB), Y5, Y8
+	VSUBPD       Y8, Y5, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y6
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y6, Y4
+	VADDPD       Y3, Y7, Y3
+	VADDPD       Y4, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	CMPQ         BX, $0x02
+	JLE          no0To3OfSeveral
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         $-1, R11
+	MOVQ         16(SI), R10
+	CMPQ         R10, n+24(FP)
+	CMOVQCC      R11, R10
+	SHLQ         $0x03, R10
+	NEGQ         R10
+	ADDQ         labelled+64(FP), R10
+	MOVQ         DI, R11
+	VMOVUPD      (R9), Y4
+	VMOVUPD      (R10), Y6
+	VBLENDVPD    Y6, Y2, Y1, Y7
+	VMULPD       Y4, Y7, Y8
+	VMOVAPD      Y8, Y6
+	VFMSUB231PD  Y4, Y7, Y6
+	VMOVAPD      Y8, Y4
+	VMOVUPD      32(R9), Y8
+	VMOVUPD      32(R10), Y7
+	VBLENDVPD    Y7, Y2, Y1, Y9
+	VMULPD       Y8, Y9, Y10
+	VMOVAPD      Y10, Y7
+	VFMSUB231PD  Y8, Y9, Y7
+	VMOVAPD      Y10, Y8
+	VMOVAPD      Y7, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JZ           lastOfSeveralRow2
+
+nextOfSeveralRow2:
+	VMOVUPD      (R9), Y7
+	VMOVUPD      (R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y7, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y7, Y10, Y12
+	VADDPD       Y11, Y4, Y7
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y4
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y4, Y10
+	VMOVAPD      Y7, Y4
+	VADDPD       Y12, Y10, Y7
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      32(R9), Y7
+	VMOVUPD      32(R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y7, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y7, Y10, Y12
+	VADDPD       Y11, Y8, Y7
+	VMOVAPD      Y8, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y8, Y10
+	VMOVAPD      Y7, Y8
+	VADDPD       Y12, Y10, Y7
+	VADDPD       Y7, Y9, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          nextOfSeveralRow2
+
+lastOfSeveralRow2:
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y7
+	VMASKMOVPD   (R9), Y7, Y7
+	VMOVUPD      (R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y7, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y7, Y10, Y12
+	VADDPD       Y11, Y4, Y7
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y4
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y4, Y10
+	VMOVAPD      Y7, Y4
+	VADDPD       Y12, Y10, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow2
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y7
+	VMASKMOVPD   32(R9), Y7, Y7
+	VMOVUPD      32(R10), Y10
+	VBLENDVPD    Y10, Y2, Y1, Y10
+	VMULPD       Y7, Y10, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y7, Y10, Y12
+	VADDPD       Y11, Y8, Y7
+	VMOVAPD      Y8, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y10, Y11, Y10
+	VFMADD231PD  one<>+0(SB), Y8, Y10
+	VMOVAPD      Y7, Y8
+	VADDPD       Y12, Y10, Y7
+	VADDPD       Y7, Y9, Y9
+
+doneOfSeveralRow2:
+	VADDPD       Y8, Y4, Y7
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y4, Y8
+	VADDPD       Y9, Y6, Y4
+	VADDPD       Y8, Y4, Y4
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	CMPQ         BX, $0x03
+	JLE          no2To3OfSeveral
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y9, Y9, Y9
+	VXORPD       Y10, Y10, Y10
+	VXORPD       Y11, Y11, Y11
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         $-1, R11
+	MOVQ         24(SI), R10
+	CMPQ         R10, n+24(FP)
+	CMOVQCC      R11, R10
+	SHLQ         $0x03, R10
+	NEGQ         R10
+	ADDQ         labelled+64(FP), R10
+	MOVQ         DI, R11
+	VMOVUPD      (R9), Y6
+	VMOVUPD      (R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y9
+	VMULPD       Y6, Y9, Y10
+	VMOVAPD      Y10, Y8
+	VFMSUB231PD  Y6, Y9, Y8
+	VMOVAPD      Y10, Y6
+	VMOVAPD      Y8, Y9
+	VMOVUPD      32(R9), Y10
+	VMOVUPD      32(R10), Y8
+	VBLENDVPD    Y8, Y2, Y1, Y11
+	VMULPD       Y10, Y11, Y12
+	VMOVAPD      Y12, Y8
+	VFMSUB231PD  Y10, Y11, Y8
+	VMOVAPD      Y12, Y10
+	VMOVAPD      Y8, Y11
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JZ           lastOfSeveralRow3
+
+nextOfSeveralRow3:
+	VMOVUPD      (R9), Y8
+	VMOVUPD      (R10), Y12
+	VBLENDVPD    Y12, Y2, Y1, Y12
+	VMULPD       Y8, Y12, Y13
+	VMOVAPD      Y13, Y14
+	VFMSUB231PD  Y8, Y12, Y14
+	VADDPD       Y13, Y6, Y8
+	VMOVAPD      Y6, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y6
+	VSUBPD       Y12, Y13, Y12
+	VFMADD231PD  one<>+0(SB), Y6, Y12
+	VMOVAPD      Y8, Y6
+	VADDPD       Y14, Y12, Y8
+	VADDPD       Y8, Y9, Y9
+	VMOVUPD      32(R9), Y8
+	VMOVUPD      32(R10), Y12
+	VBLENDVPD    Y12, Y2, Y1, Y12
+	VMULPD       Y8, Y12, Y13
+	VMOVAPD      Y13, Y14
+	VFMSUB231PD  Y8, Y12, Y14
+	VADDPD       Y13, Y10, Y8
+	VMOVAPD      Y10, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y10
+	VSUBPD       Y12, Y13, Y12
+	VFMADD231PD  one<>+0(SB), Y10, Y12
+	VMOVAPD      Y8, Y10
+	VADDPD       Y14, Y12, Y8
+	VADDPD       Y8, Y11, Y11
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          nextOfSeveralRow3
+
+lastOfSeveralRow3:
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y8
+	VMASKMOVPD   (R9), Y8, Y8
+	VMOVUPD      (R10), Y12
+	VBLENDVPD    Y12, Y2, Y1, Y12
+	VMULPD       Y8, Y12, Y13
+	VMOVAPD      Y13, Y14
+	VFMSUB231PD  Y8, Y12, Y14
+	VADDPD       Y13, Y6, Y8
+	VMOVAPD      Y6, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y6
+	VSUBPD       Y12, Y13, Y12
+	VFMADD231PD  one<>+0(SB), Y6, Y12
+	VMOVAPD      Y8, Y6
+	VADDPD       Y14, Y12, Y8
+	VADDPD       Y8, Y9, Y9
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow3
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y8
+	VMASKMOVPD   32(R9), Y8, Y8
+	VMOVUPD      32(R10), Y12
+	VBLENDVPD    Y12, Y2, Y1, Y12
+	VMULPD       Y8, Y12, Y13
+	VMOVAPD      Y13, Y14
+	VFMSUB231PD  Y8, Y12, Y14
+	VADDPD       Y13, Y10, Y8
+	VMOVAPD      Y10, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y15
+	VFNMADD231PD one<>+0(SB), Y15, Y10
+	VSUBPD       Y12, Y13, Y12
+	VFMADD231PD  one<>+0(SB), Y10, Y12
+	VMOVAPD      Y8, Y10
+	VADDPD       Y14, Y12, Y8
+	VADDPD       Y8, Y11, Y11
+
+doneOfSeveralRow3:
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y6
+	VSUBPD       Y12, Y10, Y10
+	VFMADD231PD  one<>+0(SB), Y6, Y10
+	VADDPD       Y11, Y9, Y6
+	VADDPD       Y10, Y6, Y6
+	VMOVAPD      Y6, Y9
+
+no2To3OfSeveral:
+	VPERM2F128   $0x20, Y8, Y7, Y6
+	VPERM2F128   $0x31, Y8, Y7, Y7
+	VPERM2F128   $0x20, Y9, Y4, Y8
+	VPERM2F128   $0x31, Y9, Y4, Y9
+	VADDPD       Y7, Y6, Y4
+	VMOVAPD      Y6, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y10, Y7, Y7
+	VFMADD231PD  one<>+0(SB), Y6, Y7
+	VADDPD       Y9, Y8, Y6
+	VADDPD       Y7, Y6, Y6
+
+no0To3OfSeveral:
+	VUNPCKLPD    Y4, Y5, Y7
+	VUNPCKHPD    Y4, Y5, Y4
+	VUNPCKLPD    Y6, Y3, Y5
+	VUNPCKHPD    Y6, Y3, Y3
+	VADDPD       Y4, Y7, Y6
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  one<>+0(SB), Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y7
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y7, Y4
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VPERMPD      $0xd8, Y6, Y6
+	VPERMPD      $0xd8, Y3, Y3
+	VPAND        absMask<>+0(SB), Y3, Y4
+	VCMPPD       $0x11, inf<>+0(SB), Y4, Y4
+	VANDPD       Y3, Y4, Y3
+	VADDPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y0, Y3
+	VCMPPD       $0x03, Y3, Y3, Y4
+	VBROADCASTSD nan<>+0(SB), Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	SUBQ         $0x04, BX
+	JG           batchOfSeveral
+	VZEROUPPER
+	RET
+
+batchOfOne:
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ (SI), Y7
+	LEAQ         (R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y3
+	VMASKMOVPD   (DI), Y3, Y3
+	VPCMPEQQ     laneNumbers<>+0(SB), Y7, Y4
+	VBLENDVPD    Y4, Y2, Y1, Y8
+	VMULPD       Y3, Y8, Y9
+	VMOVAPD      Y9, Y4
+	VFMSUB231PD  Y3, Y8, Y4
+	VMOVAPD      Y9, Y3
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow0
+	LEAQ         -4(R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y5
+	VMASKMOVPD   32(DI), Y5, Y5
+	VPCMPEQQ     laneNumbers<>+32(SB), Y7, Y6
+	VBLENDVPD    Y6, Y2, Y1, Y6
+	VMULPD       Y5, Y6, Y7
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  Y5, Y6, Y8
+	VMOVAPD      Y7, Y5
+	VMOVAPD      Y8, Y6
+
+doneOfOneRow0:
+	VADDPD       Y5, Y3, Y7
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y7, Y8
+	VSUBPD       Y8, Y7, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y3, Y5
+	VADDPD       Y6, Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y5, Y5, Y5
+	CMPQ         BX, $0x01
+	JLE          no0To1OfOne
+	VXORPD       Y5, Y5, Y5
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 8(SI), Y4
+	LEAQ         (R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y5
+	VMASKMOVPD   (DI), Y5, Y5
+	VPCMPEQQ     laneNumbers<>+0(SB), Y4, Y6
+	VBLENDVPD    Y6, Y2, Y1, Y10
+	VMULPD       Y5, Y10, Y11
+	VMOVAPD      Y11, Y6
+	VFMSUB231PD  Y5, Y10, Y6
+	VMOVAPD      Y11, Y5
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow1
+	LEAQ         -4(R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y8
+	VMASKMOVPD   32(DI), Y8, Y8
+	VPCMPEQQ     laneNumbers<>+32(SB), Y4, Y4
+	VBLENDVPD    Y4, Y2, Y1, Y4
+	VMULPD       Y8, Y4, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y8, Y4, Y10
+	VMOVAPD      Y9, Y8
+	VMOVAPD      Y10, Y9
+
+doneOfOneRow1:
+	VADDPD       Y8, Y5, Y4
+	VMOVAPD      Y5, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y5
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y5, Y8
+	VADDPD       Y9, Y6, Y5
+	VADDPD       Y8, Y5, Y5
+
+no0To1OfOne:
+	VPERM2F128   $0x20, Y4, Y7, Y6
+	VPERM2F128   $0x31, Y4, Y7, Y4
+	VPERM2F128   $0x20, Y5, Y3, Y7
+	VPERM2F128   $0x31, Y5, Y3, Y3
+	VADDPD       Y4, Y6, Y5
+	VMOVAPD      Y6, Y8
+	VFMSUB231PD  one<>+0(SB), Y5, Y8
+	VSUBPD       Y8, Y5, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y6
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y6, Y4
+	VADDPD       Y3, Y7, Y3
+	VADDPD       Y4, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	CMPQ         BX, $0x02
+	JLE          no0To3OfOne
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 16(SI), Y7
+	LEAQ         (R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y4
+	VMASKMOVPD   (DI), Y4, Y4
+	VPCMPEQQ     laneNumbers<>+0(SB), Y7, Y6
+	VBLENDVPD    Y6, Y2, Y1, Y10
+	VMULPD       Y4, Y10, Y11
+	VMOVAPD      Y11, Y6
+	VFMSUB231PD  Y4, Y10, Y6
+	VMOVAPD      Y11, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow2
+	LEAQ         -4(R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y8
+	VMASKMOVPD   32(DI), Y8, Y8
+	VPCMPEQQ     laneNumbers<>+32(SB), Y7, Y7
+	VBLENDVPD    Y7, Y2, Y1, Y7
+	VMULPD       Y8, Y7, Y9
+	VMOVAPD      Y9, Y10
+	VFMSUB231PD  Y8, Y7, Y10
+	VMOVAPD      Y9, Y8
+	VMOVAPD      Y10, Y9
+
+doneOfOneRow2:
+	VADDPD       Y8, Y4, Y7
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y7, Y10
+	VSUBPD       Y10, Y7, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y4, Y8
+	VADDPD       Y9, Y6, Y4
+	VADDPD       Y8, Y4, Y4
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	CMPQ         BX, $0x03
+	JLE          no2To3OfOne
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y9, Y9, Y9
+	VXORPD       Y10, Y10, Y10
+	VXORPD       Y11, Y11, Y11
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 24(SI), Y8
+	LEAQ         (R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y6
+	VMASKMOVPD   (DI), Y6, Y6
+	VPCMPEQQ     laneNumbers<>+0(SB), Y8, Y9
+	VBLENDVPD    Y9, Y2, Y1, Y12
+	VMULPD       Y6, Y12, Y13
+	VMOVAPD      Y13, Y9
+	VFMSUB231PD  Y6, Y12, Y9
+	VMOVAPD      Y13, Y6
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow3
+	LEAQ         -4(R8), R9
+	MOVQ         $0x00000004, R10
+	CMPQ         R9, R10
+	CMOVQGT      R10, R9
+	NEGQ         R9
+	LEAQ         laneMasks<>+32(SB), R10
+	VMOVUPD      (R10)(R9*8), Y10
+	VMASKMOVPD   32(DI), Y10, Y10
+	VPCMPEQQ     laneNumbers<>+32(SB), Y8, Y8
+	VBLENDVPD    Y8, Y2, Y1, Y8
+	VMULPD       Y10, Y8, Y11
+	VMOVAPD      Y11, Y12
+	VFMSUB231PD  Y10, Y8, Y12
+	VMOVAPD      Y11, Y10
+	VMOVAPD      Y12, Y11
+
+doneOfOneRow3:
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y12
+	VFMSUB231PD  one<>+0(SB), Y8, Y12
+	VSUBPD       Y12, Y8, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y6
+	VSUBPD       Y12, Y10, Y10
+	VFMADD231PD  one<>+0(SB), Y6, Y10
+	VADDPD       Y11, Y9, Y6
+	VADDPD       Y10, Y6, Y6
+	VMOVAPD      Y6, Y9
+
+no2To3OfOne:
+	VPERM2F128   $0x20, Y8, Y7, Y6
+	VPERM2F128   $0x31, Y8, Y7, Y7
+	VPERM2F128   $0x20, Y9, Y4, Y8
+	VPERM2F128   $0x31, Y9, Y4, Y9
+	VADDPD       Y7, Y6, Y4
+	VMOVAPD      Y6, Y10
+	VFMSUB231PD  one<>+0(SB), Y4, Y10
+	VSUBPD       Y10, Y4, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y10, Y7, Y7
+	VFMADD231PD  one<>+0(SB), Y6, Y7
+	VADDPD       Y9, Y8, Y6
+	VADDPD       Y7, Y6, Y6
+
+no0To3OfOne:
+	VUNPCKLPD    Y4, Y5, Y7
+	VUNPCKHPD    Y4, Y5, Y4
+	VUNPCKLPD    Y6, Y3, Y5
+	VUNPCKHPD    Y6, Y3, Y3
+	VADDPD       Y4, Y7, Y6
+	VMOVAPD      Y7, Y8
+	VFMSUB231PD  one<>+0(SB), Y6, Y8
+	VSUBPD       Y8, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y7
+	VSUBPD       Y8, Y4, Y4
+	VFMADD231PD  one<>+0(SB), Y7, Y4
+	VADDPD       Y3, Y5, Y3
+	VADDPD       Y4, Y3, Y3
+	VPERMPD      $0xd8, Y6, Y6
+	VPERMPD      $0xd8, Y3, Y3
+	VPAND        absMask<>+0(SB), Y3, Y4
+	VCMPPD       $0x11, inf<>+0(SB), Y4, Y4
+	VANDPD       Y3, Y4, Y3
+	VADDPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y0, Y3
+	VCMPPD       $0x03, Y3, Y3, Y4
+	VBROADCASTSD nan<>+0(SB), Y5
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	SUBQ         $0x04, BX
+	JG           batchOfOne
+	VZEROUPPER
+	RET
+
+// func weightedSmoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·weightedSmoothedLossesAVX2(SB), NOSPLIT, $0-72
+	MOVQ   to+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   stride+16(FP), DX
+	MOVQ   rows+32(FP), BX
+	MOVQ   target+40(FP), SI
+	VXORPD Y0, Y0, Y0
+	SHLQ   $0x03, DX
+	MOVQ   n+24(FP), R8
+	LEAQ   -1(R8), DI
+	SHRQ   $0x03, DI
+	MOVQ   DI, R9
+	SHLQ   $0x03, R9
+	SUBQ   R9, R8
+	TESTQ  DI, DI
+	JZ     batchOfOne
+
+batchOfSeveral:
+	VXORPD      Y1, Y1, Y1
+	VXORPD      Y2, Y2, Y2
+	VXORPD      Y3, Y3, Y3
+	VXORPD      Y4, Y4, Y4
+	MOVQ        CX, R9
+	ADDQ        DX, CX
+	MOVQ        off+48(FP), R10
+	MOVQ        on+56(FP), R11
+	MOVQ        $-1, R13
+	MOVQ        (SI), R12
+	CMPQ        R12, n+24(FP)
+	CMOVQCC     R13, R12
+	SHLQ        $0x03, R12
+	NEGQ        R12
+	ADDQ        labelled+64(FP), R12
+	MOVQ        DI, R13
+	VMOVUPD     (R9), Y2
+	VMOVUPD     (R10), Y1
+	VMOVUPD     (R11), Y3
+	VMOVUPD     (R12), Y4
+	VBLENDVPD   Y4, Y3, Y1, Y3
+	VCMPPD      $0x04, Y0, Y3, Y4
+	VMULPD      Y2, Y3, Y1
+	VANDPD      Y1, Y4, Y1
+	VMOVAPD     Y1, Y5
+	VFMSUB231PD Y2, Y3, Y5
+	VANDPD      Y5, Y4, Y2
+	VMOVUPD     32(R9), Y4
+	VMOVUPD     32(R10), Y3
+	VMOVUPD     32(R11), Y5
+	VMOVUPD     32(R12), Y6
+	VBLENDVPD   Y6, Y5, Y3, Y5
+	VCMPPD      $0x04, Y0, Y5, Y6
+	VMULPD      Y4, Y5, Y3
+	VANDPD      Y3, Y6, Y3
+	VMOVAPD     Y3, Y7
+	VFMSUB231PD Y4, Y5, Y7
+	VANDPD      Y7, Y6, Y4
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	ADDQ        $0x40, R11
+	ADDQ        $0x40, R12
+	DECQ        R13
+	JZ          lastOfSeveralRow0
+
+nextOfSeveralRow0:
+	VMOVUPD      (R9), Y5
+	VMOVUPD      (R10), Y6
+	VMOVUPD      (R11), Y7
+	VMOVUPD      (R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y6
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y1, Y6
+	VMOVAPD      Y1, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y1
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y1, Y7
+	VMOVAPD      Y6, Y1
+	VADDPD       Y5, Y7, Y5
+	VADDPD       Y5, Y2, Y2
+	VMOVUPD      32(R9), Y5
+	VMOVUPD      32(R10), Y6
+	VMOVUPD      32(R11), Y7
+	VMOVUPD      32(R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y6
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VMOVAPD      Y6, Y3
+	VADDPD       Y5, Y7, Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JNZ          nextOfSeveralRow0
+
+lastOfSeveralRow0:
+	LEAQ         (R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y5
+	VMASKMOVPD   (R9), Y5, Y5
+	VMOVUPD      (R10), Y6
+	VMOVUPD      (R11), Y7
+	VMOVUPD      (R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y6
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y1, Y6
+	VMOVAPD      Y1, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y1
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y1, Y7
+	VMOVAPD      Y6, Y1
+	VADDPD       Y5, Y7, Y5
+	VADDPD       Y5, Y2, Y2
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow0
+	LEAQ         -4(R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y5
+	VMASKMOVPD   32(R9), Y5, Y5
+	VMOVUPD      32(R10), Y6
+	VMOVUPD      32(R11), Y7
+	VMOVUPD      32(R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y6
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y5, Y6, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y5, Y6, Y9
+	VANDPD       Y9, Y7, Y5
+	VADDPD       Y8, Y3, Y6
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  one<>+0(SB), Y6, Y7
+	VSUBPD       Y7, Y6, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y7, Y8, Y7
+	VFMADD231PD  one<>+0(SB), Y3, Y7
+	VMOVAPD      Y6, Y3
+	VADDPD       Y5, Y7, Y5
+	VADDPD       Y5, Y4, Y4
+
+doneOfSeveralRow0:
+	VADDPD       Y3, Y1, Y5
+	VMOVAPD      Y1, Y6
+	VFMSUB231PD  one<>+0(SB), Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y1
+	VSUBPD       Y6, Y3, Y3
+	VFMADD231PD  one<>+0(SB), Y1, Y3
+	VADDPD       Y4, Y2, Y1
+	VADDPD       Y3, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	CMPQ         BX, $0x01
+	JLE          no0To1OfSeveral
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R10
+	MOVQ         on+56(FP), R11
+	MOVQ         $-1, R13
+	MOVQ         8(SI), R12
+	CMPQ         R12, n+24(FP)
+	CMOVQCC      R13, R12
+	SHLQ         $0x03, R12
+	NEGQ         R12
+	ADDQ         labelled+64(FP), R12
+	MOVQ         DI, R13
+	VMOVUPD      (R9), Y2
+	VMOVUPD      (R10), Y3
+	VMOVUPD      (R11), Y4
+	VMOVUPD      (R12), Y6
+	VBLENDVPD    Y6, Y4, Y3, Y4
+	VCMPPD       $0x04, Y0, Y4, Y6
+	VMULPD       Y2, Y4, Y3
+	VANDPD       Y3, Y6, Y3
+	VMOVAPD      Y3, Y7
+	VFMSUB231PD  Y2, Y4, Y7
+	VANDPD       Y7, Y6, Y2
+	VMOVAPD      Y2, Y4
+	VMOVUPD      32(R9), Y2
+	VMOVUPD      32(R10), Y6
+	VMOVUPD      32(R11), Y7
+	VMOVUPD      32(R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y7
+	VCMPPD       $0x04, Y0, Y7, Y8
+	VMULPD       Y2, Y7, Y6
+	VANDPD       Y6, Y8, Y6
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  Y2, Y7, Y9
+	VANDPD       Y9, Y8, Y2
+	VMOVAPD      Y2, Y7
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JZ           lastOfSeveralRow1
+
+nextOfSeveralRow1:
+	VMOVUPD      (R9), Y2
+	VMOVUPD      (R10), Y8
+	VMOVUPD      (R11), Y9
+	VMOVUPD      (R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y2, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y2, Y8, Y11
+	VANDPD       Y11, Y9, Y2
+	VADDPD       Y10, Y3, Y8
+	VMOVAPD      Y3, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y3
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y3, Y9
+	VMOVAPD      Y8, Y3
+	VADDPD       Y2, Y9, Y2
+	VADDPD       Y2, Y4, Y4
+	VMOVUPD      32(R9), Y2
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      32(R11), Y9
+	VMOVUPD      32(R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y2, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y2, Y8, Y11
+	VANDPD       Y11, Y9, Y2
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y6, Y9
+	VMOVAPD      Y8, Y6
+	VADDPD       Y2, Y9, Y2
+	VADDPD       Y2, Y7, Y7
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JNZ          nextOfSeveralRow1
+
+lastOfSeveralRow1:
+	LEAQ         (R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y2
+	VMASKMOVPD   (R9), Y2, Y2
+	VMOVUPD      (R10), Y8
+	VMOVUPD      (R11), Y9
+	VMOVUPD      (R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y2, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y2, Y8, Y11
+	VANDPD       Y11, Y9, Y2
+	VADDPD       Y10, Y3, Y8
+	VMOVAPD      Y3, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y3
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y3, Y9
+	VMOVAPD      Y8, Y3
+	VADDPD       Y2, Y9, Y2
+	VADDPD       Y2, Y4, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow1
+	LEAQ         -4(R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y2
+	VMASKMOVPD   32(R9), Y2, Y2
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      32(R11), Y9
+	VMOVUPD      32(R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y2, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y2, Y8, Y11
+	VANDPD       Y11, Y9, Y2
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y6, Y9
+	VMOVAPD      Y8, Y6
+	VADDPD       Y2, Y9, Y2
+	VADDPD       Y2, Y7, Y7
+
+doneOfSeveralRow1:
+	VADDPD       Y6, Y3, Y2
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y2, Y8
+	VSUBPD       Y8, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y3, Y6
+	VADDPD       Y7, Y4, Y3
+	VADDPD       Y6, Y3, Y3
+
+no0To1OfSeveral:
+	VPERM2F128   $0x20, Y2, Y5, Y4
+	VPERM2F128   $0x31, Y2, Y5, Y2
+	VPERM2F128   $0x20, Y3, Y1, Y5
+	VPERM2F128   $0x31, Y3, Y1, Y1
+	VADDPD       Y2, Y4, Y3
+	VMOVAPD      Y4, Y6
+	VFMSUB231PD  one<>+0(SB), Y3, Y6
+	VSUBPD       Y6, Y3, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y4
+	VSUBPD       Y6, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y4, Y2
+	VADDPD       Y1, Y5, Y1
+	VADDPD       Y2, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y4, Y4, Y4
+	CMPQ         BX, $0x02
+	JLE          no0To3OfSeveral
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R10
+	MOVQ         on+56(FP), R11
+	MOVQ         $-1, R13
+	MOVQ         16(SI), R12
+	CMPQ         R12, n+24(FP)
+	CMOVQCC      R13, R12
+	SHLQ         $0x03, R12
+	NEGQ         R12
+	ADDQ         labelled+64(FP), R12
+	MOVQ         DI, R13
+	VMOVUPD      (R9), Y4
+	VMOVUPD      (R10), Y2
+	VMOVUPD      (R11), Y5
+	VMOVUPD      (R12), Y6
+	VBLENDVPD    Y6, Y5, Y2, Y5
+	VCMPPD       $0x04, Y0, Y5, Y6
+	VMULPD       Y4, Y5, Y2
+	VANDPD       Y2, Y6, Y2
+	VMOVAPD      Y2, Y7
+	VFMSUB231PD  Y4, Y5, Y7
+	VANDPD       Y7, Y6, Y4
+	VMOVUPD      32(R9), Y5
+	VMOVUPD      32(R10), Y6
+	VMOVUPD      32(R11), Y7
+	VMOVUPD      32(R12), Y8
+	VBLENDVPD    Y8, Y7, Y6, Y7
+	VCMPPD       $0x04, Y0, Y7, Y8
+	VMULPD       Y5, Y7, Y6
+	VANDPD       Y6, Y8, Y6
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  Y5, Y7, Y9
+	VANDPD       Y9, Y8, Y5
+	VMOVAPD      Y5, Y7
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JZ           lastOfSeveralRow2
+
+nextOfSeveralRow2:
+	VMOVUPD      (R9), Y5
+	VMOVUPD      (R10), Y8
+	VMOVUPD      (R11), Y9
+	VMOVUPD      (R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y5, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y5, Y8, Y11
+	VANDPD       Y11, Y9, Y5
+	VADDPD       Y10, Y2, Y8
+	VMOVAPD      Y2, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y2
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y2, Y9
+	VMOVAPD      Y8, Y2
+	VADDPD       Y5, Y9, Y5
+	VADDPD       Y5, Y4, Y4
+	VMOVUPD      32(R9), Y5
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      32(R11), Y9
+	VMOVUPD      32(R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y5, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y5, Y8, Y11
+	VANDPD       Y11, Y9, Y5
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y6, Y9
+	VMOVAPD      Y8, Y6
+	VADDPD       Y5, Y9, Y5
+	VADDPD       Y5, Y7, Y7
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JNZ          nextOfSeveralRow2
+
+lastOfSeveralRow2:
+	LEAQ         (R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y5
+	VMASKMOVPD   (R9), Y5, Y5
+	VMOVUPD      (R10), Y8
+	VMOVUPD      (R11), Y9
+	VMOVUPD      (R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y5, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y5, Y8, Y11
+	VANDPD       Y11, Y9, Y5
+	VADDPD       Y10, Y2, Y8
+	VMOVAPD      Y2, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y2
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y2, Y9
+	VMOVAPD      Y8, Y2
+	VADDPD       Y5, Y9, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow2
+	LEAQ         -4(R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y5
+	VMASKMOVPD   32(R9), Y5, Y5
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      32(R11), Y9
+	VMOVUPD      32(R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y5, Y8, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y5, Y8, Y11
+	VANDPD       Y11, Y9, Y5
+	VADDPD       Y10, Y6, Y8
+	VMOVAPD      Y6, Y9
+	VFMSUB231PD  one<>+0(SB), Y8, Y9
+	VSUBPD       Y9, Y8, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y6
+	VSUBPD       Y9, Y10, Y9
+	VFMADD231PD  one<>+0(SB), Y6, Y9
+	VMOVAPD      Y8, Y6
+	VADDPD       Y5, Y9, Y5
+	VADDPD       Y5, Y7, Y7
+
+doneOfSeveralRow2:
+	VADDPD       Y6, Y2, Y5
+	VMOVAPD      Y2, Y8
+	VFMSUB231PD  one<>+0(SB), Y5, Y8
+	VSUBPD       Y8, Y5, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y2
+	VSUBPD       Y8, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y2, Y6
+	VADDPD       Y7, Y4, Y2
+	VADDPD       Y6, Y2, Y2
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	CMPQ         BX, $0x03
+	JLE          no2To3OfSeveral
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y7, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, R9
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R10
+	MOVQ         on+56(FP), R11
+	MOVQ         $-1, R13
+	MOVQ         24(SI), R12
+	CMPQ         R12, n+24(FP)
+	CMOVQCC      R13, R12
+	SHLQ         $0x03, R12
+	NEGQ         R12
+	ADDQ         labelled+64(FP), R12
+	MOVQ         DI, R13
+	VMOVUPD      (R9), Y6
+	VMOVUPD      (R10), Y4
+	VMOVUPD      (R11), Y7
+	VMOVUPD      (R12), Y8
+	VBLENDVPD    Y8, Y7, Y4, Y7
+	VCMPPD       $0x04, Y0, Y7, Y8
+	VMULPD       Y6, Y7, Y4
+	VANDPD       Y4, Y8, Y4
+	VMOVAPD      Y4, Y9
+	VFMSUB231PD  Y6, Y7, Y9
+	VANDPD       Y9, Y8, Y6
+	VMOVAPD      Y6, Y7
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R10), Y8
+	VMOVUPD      32(R11), Y9
+	VMOVUPD      32(R12), Y10
+	VBLENDVPD    Y10, Y9, Y8, Y9
+	VCMPPD       $0x04, Y0, Y9, Y10
+	VMULPD       Y6, Y9, Y8
+	VANDPD       Y8, Y10, Y8
+	VMOVAPD      Y8, Y11
+	VFMSUB231PD  Y6, Y9, Y11
+	VANDPD       Y11, Y10, Y6
+	VMOVAPD      Y6, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JZ           lastOfSeveralRow3
+
+nextOfSeveralRow3:
+	VMOVUPD      (R9), Y6
+	VMOVUPD      (R10), Y10
+	VMOVUPD      (R11), Y11
+	VMOVUPD      (R12), Y12
+	VBLENDVPD    Y12, Y11, Y10, Y10
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y6, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y6, Y10, Y13
+	VANDPD       Y13, Y11, Y6
+	VADDPD       Y12, Y4, Y10
+	VMOVAPD      Y4, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y4
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y4, Y11
+	VMOVAPD      Y10, Y4
+	VADDPD       Y6, Y11, Y6
+	VADDPD       Y6, Y7, Y7
+	VMOVUPD      32(R9), Y6
+	VMOVUPD      32(R10), Y10
+	VMOVUPD      32(R11), Y11
+	VMOVUPD      32(R12), Y12
+	VBLENDVPD    Y12, Y11, Y10, Y10
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y6, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y6, Y10, Y13
+	VANDPD       Y13, Y11, Y6
+	VADDPD       Y12, Y8, Y10
+	VMOVAPD      Y8, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y8, Y11
+	VMOVAPD      Y10, Y8
+	VADDPD       Y6, Y11, Y6
+	VADDPD       Y6, Y9, Y9
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	ADDQ         $0x40, R12
+	DECQ         R13
+	JNZ          nextOfSeveralRow3
+
+lastOfSeveralRow3:
+	LEAQ         (R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y6
+	VMASKMOVPD   (R9), Y6, Y6
+	VMOVUPD      (R10), Y10
+	VMOVUPD      (R11), Y11
+	VMOVUPD      (R12), Y12
+	VBLENDVPD    Y12, Y11, Y10, Y10
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y6, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y6, Y10, Y13
+	VANDPD       Y13, Y11, Y6
+	VADDPD       Y12, Y4, Y10
+	VMOVAPD      Y4, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y4
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y4, Y11
+	VMOVAPD      Y10, Y4
+	VADDPD       Y6, Y11, Y6
+	VADDPD       Y6, Y7, Y7
+	CMPQ         R8, $0x04
+	JLE          doneOfSeveralRow3
+	LEAQ         -4(R8), R13
+	MOVQ         $0x00000004, R14
+	CMPQ         R13, R14
+	CMOVQGT      R14, R13
+	NEGQ         R13
+	LEAQ         laneMasks<>+32(SB), R14
+	VMOVUPD      (R14)(R13*8), Y6
+	VMASKMOVPD   32(R9), Y6, Y6
+	VMOVUPD      32(R10), Y10
+	VMOVUPD      32(R11), Y11
+	VMOVUPD      32(R12), Y12
+	VBLENDVPD    Y12, Y11, Y10, Y10
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y6, Y10, Y12
+	VANDPD       Y12, Y11, Y12
+	VMOVAPD      Y12, Y13
+	VFMSUB231PD  Y6, Y10, Y13
+	VANDPD       Y13, Y11, Y6
+	VADDPD       Y12, Y8, Y10
+	VMOVAPD      Y8, Y11
+	VFMSUB231PD  one<>+0(SB), Y10, Y11
+	VSUBPD       Y11, Y10, Y13
+	VFNMADD231PD one<>+0(SB), Y13, Y8
+	VSUBPD       Y11, Y12, Y11
+	VFMADD231PD  one<>+0(SB), Y8, Y11
+	VMOVAPD      Y10, Y8
+	VADDPD       Y6, Y11, Y6
+	VADDPD       Y6, Y9, Y9
+
+doneOfSeveralRow3:
+	VADDPD       Y8, Y4, Y6
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y6, Y10
+	VSUBPD       Y10, Y6, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y4, Y8
+	VADDPD       Y9, Y7, Y4
+	VADDPD       Y8, Y4, Y4
+	VMOVAPD      Y4, Y7
+
+no2To3OfSeveral:
+	VPERM2F128   $0x20, Y6, Y5, Y4
+	VPERM2F128   $0x31, Y6, Y5, Y5
+	VPERM2F128   $0x20, Y7, Y2, Y6
+	VPERM2F128   $0x31, Y7, Y2, Y7
+	VADDPD       Y5, Y4, Y2
+	VMOVAPD      Y4, Y8
+	VFMSUB231PD  one<>+0(SB), Y2, Y8
+	VSUBPD       Y8, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y4
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y4, Y5
+	VADDPD       Y7, Y6, Y4
+	VADDPD       Y5, Y4, Y4
+
+no0To3OfSeveral:
+	VUNPCKLPD    Y2, Y3, Y5
+	VUNPCKHPD    Y2, Y3, Y2
+	VUNPCKLPD    Y4, Y1, Y3
+	VUNPCKHPD    Y4, Y1, Y1
+	VADDPD       Y2, Y5, Y4
+	VMOVAPD      Y5, Y6
+	VFMSUB231PD  one<>+0(SB), Y4, Y6
+	VSUBPD       Y6, Y4, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y5
+	VSUBPD       Y6, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y5, Y2
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y2, Y1, Y1
+	VPERMPD      $0xd8, Y4, Y4
+	VPERMPD      $0xd8, Y1, Y1
+	VPAND        absMask<>+0(SB), Y1, Y2
+	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
+	VANDPD       Y1, Y2, Y1
+	VADDPD       Y1, Y4, Y1
+	VSUBPD       Y1, Y0, Y1
+	VCMPPD       $0x03, Y1, Y1, Y2
+	VBROADCASTSD nan<>+0(SB), Y3
+	VBLENDVPD    Y2, Y3, Y1, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	SUBQ         $0x04, BX
+	JG           batchOfSeveral
+	VZEROUPPER
+	RET
+
+batchOfOne:
+	VXORPD       Y1, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R9
+	MOVQ         on+56(FP), R10
+	VPBROADCASTQ (SI), Y5
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y1
+	VMASKMOVPD   (DI), Y1, Y2
+	VMOVUPD      (R9), Y1
+	VMOVUPD      (R10), Y6
+	VPCMPEQQ     laneNumbers<>+0(SB), Y5, Y7
+	VBLENDVPD    Y7, Y6, Y1, Y6
+	VCMPPD       $0x04, Y0, Y6, Y7
+	VMULPD       Y2, Y6, Y1
+	VANDPD       Y1, Y7, Y1
+	VMOVAPD      Y1, Y8
+	VFMSUB231PD  Y2, Y6, Y8
+	VANDPD       Y8, Y7, Y2
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow0
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y3
+	VMASKMOVPD   32(DI), Y3, Y3
+	VMOVUPD      32(R9), Y4
+	VMOVUPD      32(R10), Y6
+	VPCMPEQQ     laneNumbers<>+32(SB), Y5, Y5
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VCMPPD       $0x04, Y0, Y4, Y5
+	VMULPD       Y3, Y4, Y6
+	VANDPD       Y6, Y5, Y6
+	VMOVAPD      Y6, Y7
+	VFMSUB231PD  Y3, Y4, Y7
+	VANDPD       Y7, Y5, Y4
+	VMOVAPD      Y6, Y3
+
+doneOfOneRow0:
+	VADDPD       Y3, Y1, Y5
+	VMOVAPD      Y1, Y6
+	VFMSUB231PD  one<>+0(SB), Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y1
+	VSUBPD       Y6, Y3, Y3
+	VFMADD231PD  one<>+0(SB), Y1, Y3
+	VADDPD       Y4, Y2, Y1
+	VADDPD       Y3, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y3, Y3, Y3
+	CMPQ         BX, $0x01
+	JLE          no0To1OfOne
+	VXORPD       Y3, Y3, Y3
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R9
+	MOVQ         on+56(FP), R10
+	VPBROADCASTQ 8(SI), Y2
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y3
+	VMASKMOVPD   (DI), Y3, Y4
+	VMOVUPD      (R9), Y3
+	VMOVUPD      (R10), Y8
+	VPCMPEQQ     laneNumbers<>+0(SB), Y2, Y9
+	VBLENDVPD    Y9, Y8, Y3, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y4, Y8, Y3
+	VANDPD       Y3, Y9, Y3
+	VMOVAPD      Y3, Y10
+	VFMSUB231PD  Y4, Y8, Y10
+	VANDPD       Y10, Y9, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow1
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y6
+	VMASKMOVPD   32(DI), Y6, Y6
+	VMOVUPD      32(R9), Y7
+	VMOVUPD      32(R10), Y8
+	VPCMPEQQ     laneNumbers<>+32(SB), Y2, Y2
+	VBLENDVPD    Y2, Y8, Y7, Y2
+	VCMPPD       $0x04, Y0, Y2, Y7
+	VMULPD       Y6, Y2, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y2, Y9
+	VANDPD       Y9, Y7, Y2
+	VMOVAPD      Y8, Y6
+	VMOVAPD      Y2, Y7
+
+doneOfOneRow1:
+	VADDPD       Y6, Y3, Y2
+	VMOVAPD      Y3, Y8
+	VFMSUB231PD  one<>+0(SB), Y2, Y8
+	VSUBPD       Y8, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y3
+	VSUBPD       Y8, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y3, Y6
+	VADDPD       Y7, Y4, Y3
+	VADDPD       Y6, Y3, Y3
+
+no0To1OfOne:
+	VPERM2F128   $0x20, Y2, Y5, Y4
+	VPERM2F128   $0x31, Y2, Y5, Y2
+	VPERM2F128   $0x20, Y3, Y1, Y5
+	VPERM2F128   $0x31, Y3, Y1, Y1
+	VADDPD       Y2, Y4, Y3
+	VMOVAPD      Y4, Y6
+	VFMSUB231PD  one<>+0(SB), Y3, Y6
+	VSUBPD       Y6, Y3, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y4
+	VSUBPD       Y6, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y4, Y2
+	VADDPD       Y1, Y5, Y1
+	VADDPD       Y2, Y1, Y1
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y4, Y4, Y4
+	CMPQ         BX, $0x02
+	JLE          no0To3OfOne
+	VXORPD       Y2, Y2, Y2
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R9
+	MOVQ         on+56(FP), R10
+	VPBROADCASTQ 16(SI), Y5
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y2
+	VMASKMOVPD   (DI), Y2, Y4
+	VMOVUPD      (R9), Y2
+	VMOVUPD      (R10), Y8
+	VPCMPEQQ     laneNumbers<>+0(SB), Y5, Y9
+	VBLENDVPD    Y9, Y8, Y2, Y8
+	VCMPPD       $0x04, Y0, Y8, Y9
+	VMULPD       Y4, Y8, Y2
+	VANDPD       Y2, Y9, Y2
+	VMOVAPD      Y2, Y10
+	VFMSUB231PD  Y4, Y8, Y10
+	VANDPD       Y10, Y9, Y4
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow2
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y6
+	VMASKMOVPD   32(DI), Y6, Y6
+	VMOVUPD      32(R9), Y7
+	VMOVUPD      32(R10), Y8
+	VPCMPEQQ     laneNumbers<>+32(SB), Y5, Y5
+	VBLENDVPD    Y5, Y8, Y7, Y5
+	VCMPPD       $0x04, Y0, Y5, Y7
+	VMULPD       Y6, Y5, Y8
+	VANDPD       Y8, Y7, Y8
+	VMOVAPD      Y8, Y9
+	VFMSUB231PD  Y6, Y5, Y9
+	VANDPD       Y9, Y7, Y5
+	VMOVAPD      Y8, Y6
+	VMOVAPD      Y5, Y7
+
+doneOfOneRow2:
+	VADDPD       Y6, Y2, Y5
+	VMOVAPD      Y2, Y8
+	VFMSUB231PD  one<>+0(SB), Y5, Y8
+	VSUBPD       Y8, Y5, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y2
+	VSUBPD       Y8, Y6, Y6
+	VFMADD231PD  one<>+0(SB), Y2, Y6
+	VADDPD       Y7, Y4, Y2
+	VADDPD       Y6, Y2, Y2
+	VXORPD       Y6, Y6, Y6
+	VXORPD       Y7, Y7, Y7
+	CMPQ         BX, $0x03
+	JLE          no2To3OfOne
+	VXORPD       Y4, Y4, Y4
+	VXORPD       Y7, Y7, Y7
+	VXORPD       Y8, Y8, Y8
+	VXORPD       Y9, Y9, Y9
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	MOVQ         off+48(FP), R9
+	MOVQ         on+56(FP), R10
+	VPBROADCASTQ 24(SI), Y6
+	LEAQ         (R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y4
+	VMASKMOVPD   (DI), Y4, Y7
+	VMOVUPD      (R9), Y4
+	VMOVUPD      (R10), Y10
+	VPCMPEQQ     laneNumbers<>+0(SB), Y6, Y11
+	VBLENDVPD    Y11, Y10, Y4, Y10
+	VCMPPD       $0x04, Y0, Y10, Y11
+	VMULPD       Y7, Y10, Y4
+	VANDPD       Y4, Y11, Y4
+	VMOVAPD      Y4, Y12
+	VFMSUB231PD  Y7, Y10, Y12
+	VANDPD       Y12, Y11, Y7
+	CMPQ         R8, $0x04
+	JLE          doneOfOneRow3
+	LEAQ         -4(R8), R11
+	MOVQ         $0x00000004, R12
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	LEAQ         laneMasks<>+32(SB), R12
+	VMOVUPD      (R12)(R11*8), Y8
+	VMASKMOVPD   32(DI), Y8, Y8
+	VMOVUPD      32(R9), Y9
+	VMOVUPD      32(R10), Y10
+	VPCMPEQQ     laneNumbers<>+32(SB), Y6, Y6
+	VBLENDVPD    Y6, Y10, Y9, Y6
+	VCMPPD       $0x04, Y0, Y6, Y9
+	VMULPD       Y8, Y6, Y10
+	VANDPD       Y10, Y9, Y10
+	VMOVAPD      Y10, Y11
+	VFMSUB231PD  Y8, Y6, Y11
+	VANDPD       Y11, Y9, Y6
+	VMOVAPD      Y10, Y8
+	VMOVAPD      Y6, Y9
+
+doneOfOneRow3:
+	VADDPD       Y8, Y4, Y6
+	VMOVAPD      Y4, Y10
+	VFMSUB231PD  one<>+0(SB), Y6, Y10
+	VSUBPD       Y10, Y6, Y11
+	VFNMADD231PD one<>+0(SB), Y11, Y4
+	VSUBPD       Y10, Y8, Y8
+	VFMADD231PD  one<>+0(SB), Y4, Y8
+	VADDPD       Y9, Y7, Y4
+	VADDPD       Y8, Y4, Y4
+	VMOVAPD      Y4, Y7
+
+no2To3OfOne:
+	VPERM2F128   $0x20, Y6, Y5, Y4
+	VPERM2F128   $0x31, Y6, Y5, Y5
+	VPERM2F128   $0x20, Y7, Y2, Y6
+	VPERM2F128   $0x31, Y7, Y2, Y7
+	VADDPD       Y5, Y4, Y2
+	VMOVAPD      Y4, Y8
+	VFMSUB231PD  one<>+0(SB), Y2, Y8
+	VSUBPD       Y8, Y2, Y9
+	VFNMADD231PD one<>+0(SB), Y9, Y4
+	VSUBPD       Y8, Y5, Y5
+	VFMADD231PD  one<>+0(SB), Y4, Y5
+	VADDPD       Y7, Y6, Y4
+	VADDPD       Y5, Y4, Y4
+
+no0To3OfOne:
+	VUNPCKLPD    Y2, Y3, Y5
+	VUNPCKHPD    Y2, Y3, Y2
+	VUNPCKLPD    Y4, Y1, Y3
+	VUNPCKHPD    Y4, Y1, Y1
+	VADDPD       Y2, Y5, Y4
+	VMOVAPD      Y5, Y6
+	VFMSUB231PD  one<>+0(SB), Y4, Y6
+	VSUBPD       Y6, Y4, Y7
+	VFNMADD231PD one<>+0(SB), Y7, Y5
+	VSUBPD       Y6, Y2, Y2
+	VFMADD231PD  one<>+0(SB), Y5, Y2
+	VADDPD       Y1, Y3, Y1
+	VADDPD       Y2, Y1, Y1
+	VPERMPD      $0xd8, Y4, Y4
+	VPERMPD      $0xd8, Y1, Y1
+	VPAND        absMask<>+0(SB), Y1, Y2
+	VCMPPD       $0x11, inf<>+0(SB), Y2, Y2
+	VANDPD       Y1, Y2, Y1
+	VADDPD       Y1, Y4, Y1
+	VSUBPD       Y1, Y0, Y1
+	VCMPPD       $0x03, Y1, Y1, Y2
+	VBROADCASTSD nan<>+0(SB), Y3
+	VBLENDVPD    Y2, Y3, Y1, Y1
+	VMOVUPD      Y1, (AX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, SI
+	SUBQ         $0x04, BX
+	JG           batchOfOne
+	VZEROUPPER
+	RET
+
 // func product4x12AVX2(dst *float64, dstStride int, a *float64, aRow int, aStep int, b *float64, bStep int, n int, plus *float64, onto int)
 // Requires: AVX, FMA3
 TEXT ·product4x12AVX2(SB), NOSPLIT, $0-80

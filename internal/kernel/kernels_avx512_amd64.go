@@ -331,6 +331,20 @@ func weightedFewRowsAVX512(c *Panel, l *Labels, x *Tile, q *Tile, terms *Tile, r
 //go:noescape
 func addLanesAVX512(s *laneSums, x *float64, rest *float64, groups int) bool
 
+// smoothedLossesAVX512 is smoothedLossesGo for n > 0 entries of rows > 0, and
+// sets to up to a multiple of 8. labelled is the entry of atLabel that is not
+// 0.
+//
+//go:noescape
+func smoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
+
+// weightedSmoothedLossesAVX512 is weightedSmoothedLossesGo for n > 0 entries
+// of rows > 0, and sets to up to a multiple of 8. labelled is the entry of
+// atLabel that is not 0.
+//
+//go:noescape
+func weightedSmoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
+
 // product8x24AVX512 is productGo for 8 rows of 24 entries and n > 0 steps.
 //
 //go:noescape

@@ -239,6 +239,16 @@ GLOBL mostCombined<>(SB), RODATA|NOPTR, $8
 DATA Certain<>+0(SB)/8, $0x3cd0000000000000
 GLOBL Certain<>(SB), RODATA|NOPTR, $8
 
+DATA evenLanesFirst<>+0(SB)/8, $0x0000000000000000
+DATA evenLanesFirst<>+8(SB)/8, $0x0000000000000002
+DATA evenLanesFirst<>+16(SB)/8, $0x0000000000000004
+DATA evenLanesFirst<>+24(SB)/8, $0x0000000000000006
+DATA evenLanesFirst<>+32(SB)/8, $0x0000000000000001
+DATA evenLanesFirst<>+40(SB)/8, $0x0000000000000003
+DATA evenLanesFirst<>+48(SB)/8, $0x0000000000000005
+DATA evenLanesFirst<>+56(SB)/8, $0x0000000000000007
+GLOBL evenLanesFirst<>(SB), RODATA|NOPTR, $64
+
 DATA mostLogp<>+0(SB)/8, $0x4082c00000000000
 GLOBL mostLogp<>(SB), RODATA|NOPTR, $8
 
@@ -13967,6 +13977,2146 @@ groups:
 	TESTL   AX, AX
 	SETNE   AL
 	MOVB    AL, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func smoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·smoothedLossesAVX512(SB), NOSPLIT, $0-72
+	MOVQ         to+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         rows+32(FP), BX
+	MOVQ         target+40(FP), SI
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	SHLQ         $0x03, DX
+	VBROADCASTSD off+48(FP), Z2
+	VBROADCASTSD on+56(FP), Z3
+	MOVQ         n+24(FP), R8
+	LEAQ         -1(R8), DI
+	SHRQ         $0x03, DI
+	MOVQ         DI, R9
+	SHLQ         $0x03, R9
+	SUBQ         R9, R8
+	MOVQ         $0x000000ff, R9
+	BZHIQ        R8, R9, R9
+	KMOVB        R9, K1
+	TESTQ        DI, DI
+	JZ           batchOfOne
+
+batchOfSeveral:
+	VXORPD      Z4, Z4, Z4
+	VXORPD      Z5, Z5, Z5
+	MOVQ        CX, R8
+	ADDQ        DX, CX
+	MOVQ        $-1, R10
+	MOVQ        (SI), R9
+	CMPQ        R9, n+24(FP)
+	CMOVQCC     R10, R9
+	SHLQ        $0x03, R9
+	NEGQ        R9
+	ADDQ        labelled+64(FP), R9
+	MOVQ        DI, R10
+	VMOVUPD     (R8), Z4
+	VMOVAPD     Z2, Z6
+	VPTERNLOGQ  $0xd8, (R9), Z3, Z6
+	VMULPD      Z4, Z6, Z7
+	VMOVAPD     Z7, Z5
+	VFMSUB231PD Z4, Z6, Z5
+	VMOVAPD     Z7, Z4
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JZ          lastOfSeveralRow0
+
+nextOfSeveralRow0:
+	VMOVUPD      (R8), Z6
+	VMOVAPD      Z2, Z7
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z7
+	VMULPD       Z6, Z7, Z8
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z6, Z7, Z9
+	VADDPD       Z8, Z4, Z6
+	VMOVAPD      Z4, Z7
+	VFMSUB231PD  Z1, Z6, Z7
+	VSUBPD       Z7, Z6, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z7, Z8, Z7
+	VFMADD231PD  Z1, Z4, Z7
+	VMOVAPD      Z6, Z4
+	VADDPD       Z9, Z7, Z6
+	VADDPD       Z6, Z5, Z5
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow0
+
+lastOfSeveralRow0:
+	VMOVUPD.Z    (R8), K1, Z6
+	VMOVAPD      Z2, Z7
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z7
+	VMULPD       Z6, Z7, Z8
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z6, Z7, Z9
+	VADDPD       Z8, Z4, Z6
+	VMOVAPD      Z4, Z7
+	VFMSUB231PD  Z1, Z6, Z7
+	VSUBPD       Z7, Z6, Z10
+	VFNMADD231PD Z1, Z10, Z4
+	VSUBPD       Z7, Z8, Z7
+	VFMADD231PD  Z1, Z4, Z7
+	VMOVAPD      Z6, Z4
+	VADDPD       Z9, Z7, Z6
+	VADDPD       Z6, Z5, Z5
+	VXORPD       Z6, Z6, Z6
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x01
+	JLE          no0To1OfSeveral
+	VXORPD       Z6, Z6, Z6
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, R8
+	ADDQ         DX, CX
+	MOVQ         $-1, R10
+	MOVQ         8(SI), R9
+	CMPQ         R9, n+24(FP)
+	CMOVQCC      R10, R9
+	SHLQ         $0x03, R9
+	NEGQ         R9
+	ADDQ         labelled+64(FP), R9
+	MOVQ         DI, R10
+	VMOVUPD      (R8), Z6
+	VMOVAPD      Z2, Z8
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z8
+	VMULPD       Z6, Z8, Z9
+	VMOVAPD      Z9, Z7
+	VFMSUB231PD  Z6, Z8, Z7
+	VMOVAPD      Z9, Z6
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JZ           lastOfSeveralRow1
+
+nextOfSeveralRow1:
+	VMOVUPD      (R8), Z8
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z8, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z8, Z9, Z11
+	VADDPD       Z10, Z6, Z8
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z6
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VMOVAPD      Z8, Z6
+	VADDPD       Z11, Z9, Z8
+	VADDPD       Z8, Z7, Z7
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow1
+
+lastOfSeveralRow1:
+	VMOVUPD.Z    (R8), K1, Z8
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z8, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z8, Z9, Z11
+	VADDPD       Z10, Z6, Z8
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z6
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z6, Z9
+	VMOVAPD      Z8, Z6
+	VADDPD       Z11, Z9, Z8
+	VADDPD       Z8, Z7, Z7
+
+no0To1OfSeveral:
+	VSHUFF64X2   $0x44, Z6, Z4, Z8
+	VSHUFF64X2   $0xee, Z6, Z4, Z4
+	VSHUFF64X2   $0x44, Z7, Z5, Z6
+	VSHUFF64X2   $0xee, Z7, Z5, Z5
+	CMPQ         n+24(FP), $0x04
+	JLE          few0To1OfSeveral
+	VADDPD       Z4, Z8, Z7
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z4, Z4
+	VFMADD231PD  Z1, Z8, Z4
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z4, Z5, Z4
+	VMOVAPD      Z7, Z8
+	VMOVAPD      Z4, Z6
+
+few0To1OfSeveral:
+	VXORPD      Z4, Z4, Z4
+	VXORPD      Z5, Z5, Z5
+	CMPQ        BX, $0x02
+	JLE         no0To3OfSeveral
+	VXORPD      Z5, Z5, Z5
+	VXORPD      Z4, Z4, Z4
+	MOVQ        CX, R8
+	ADDQ        DX, CX
+	MOVQ        $-1, R10
+	MOVQ        16(SI), R9
+	CMPQ        R9, n+24(FP)
+	CMOVQCC     R10, R9
+	SHLQ        $0x03, R9
+	NEGQ        R9
+	ADDQ        labelled+64(FP), R9
+	MOVQ        DI, R10
+	VMOVUPD     (R8), Z5
+	VMOVAPD     Z2, Z7
+	VPTERNLOGQ  $0xd8, (R9), Z3, Z7
+	VMULPD      Z5, Z7, Z9
+	VMOVAPD     Z9, Z4
+	VFMSUB231PD Z5, Z7, Z4
+	VMOVAPD     Z9, Z5
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JZ          lastOfSeveralRow2
+
+nextOfSeveralRow2:
+	VMOVUPD      (R8), Z7
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z7, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z7, Z9, Z11
+	VADDPD       Z10, Z5, Z7
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z5, Z9
+	VMOVAPD      Z7, Z5
+	VADDPD       Z11, Z9, Z7
+	VADDPD       Z7, Z4, Z4
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow2
+
+lastOfSeveralRow2:
+	VMOVUPD.Z    (R8), K1, Z7
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z7, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z7, Z9, Z11
+	VADDPD       Z10, Z5, Z7
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z5, Z9
+	VMOVAPD      Z7, Z5
+	VADDPD       Z11, Z9, Z7
+	VADDPD       Z7, Z4, Z4
+	VXORPD       Z10, Z10, Z10
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x03
+	JLE          no2To3OfSeveral
+	VXORPD       Z9, Z9, Z9
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, R8
+	ADDQ         DX, CX
+	MOVQ         $-1, R10
+	MOVQ         24(SI), R9
+	CMPQ         R9, n+24(FP)
+	CMOVQCC      R10, R9
+	SHLQ         $0x03, R9
+	NEGQ         R9
+	ADDQ         labelled+64(FP), R9
+	MOVQ         DI, R10
+	VMOVUPD      (R8), Z9
+	VMOVAPD      Z2, Z10
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z10
+	VMULPD       Z9, Z10, Z11
+	VMOVAPD      Z11, Z7
+	VFMSUB231PD  Z9, Z10, Z7
+	VMOVAPD      Z11, Z9
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JZ           lastOfSeveralRow3
+
+nextOfSeveralRow3:
+	VMOVUPD      (R8), Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z9, Z10
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z9
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z9, Z11
+	VMOVAPD      Z10, Z9
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z7, Z7
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow3
+
+lastOfSeveralRow3:
+	VMOVUPD.Z    (R8), K1, Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z9, Z10
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z9
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z9, Z11
+	VMOVAPD      Z10, Z9
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z7, Z7
+	VMOVAPD      Z9, Z10
+
+no2To3OfSeveral:
+	VSHUFF64X2   $0x44, Z10, Z5, Z9
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z7, Z4, Z5
+	VSHUFF64X2   $0xee, Z7, Z4, Z4
+	CMPQ         n+24(FP), $0x04
+	JLE          few2To3OfSeveral
+	VADDPD       Z10, Z9, Z7
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z7, Z11
+	VSUBPD       Z11, Z7, Z12
+	VFNMADD231PD Z1, Z12, Z9
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z9, Z10
+	VADDPD       Z4, Z5, Z4
+	VADDPD       Z10, Z4, Z4
+	VMOVAPD      Z7, Z9
+	VMOVAPD      Z4, Z5
+
+few2To3OfSeveral:
+	VMOVAPD Z9, Z4
+
+no0To3OfSeveral:
+	VSHUFF64X2   $0x88, Z4, Z8, Z7
+	VSHUFF64X2   $0xdd, Z4, Z8, Z4
+	VSHUFF64X2   $0x88, Z5, Z6, Z8
+	VSHUFF64X2   $0xdd, Z5, Z6, Z5
+	VADDPD       Z4, Z7, Z6
+	VMOVAPD      Z7, Z9
+	VFMSUB231PD  Z1, Z6, Z9
+	VSUBPD       Z9, Z6, Z10
+	VFNMADD231PD Z1, Z10, Z7
+	VSUBPD       Z9, Z4, Z4
+	VFMADD231PD  Z1, Z7, Z4
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z4, Z5, Z4
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x04
+	JLE          no0To7OfSeveral
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, R8
+	ADDQ         DX, CX
+	MOVQ         $-1, R10
+	MOVQ         32(SI), R9
+	CMPQ         R9, n+24(FP)
+	CMOVQCC      R10, R9
+	SHLQ         $0x03, R9
+	NEGQ         R9
+	ADDQ         labelled+64(FP), R9
+	MOVQ         DI, R10
+	VMOVUPD      (R8), Z5
+	VMOVAPD      Z2, Z8
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z8
+	VMULPD       Z5, Z8, Z9
+	VMOVAPD      Z9, Z7
+	VFMSUB231PD  Z5, Z8, Z7
+	VMOVAPD      Z9, Z5
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JZ           lastOfSeveralRow4
+
+nextOfSeveralRow4:
+	VMOVUPD      (R8), Z8
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z8, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z8, Z9, Z11
+	VADDPD       Z10, Z5, Z8
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z5, Z9
+	VMOVAPD      Z8, Z5
+	VADDPD       Z11, Z9, Z8
+	VADDPD       Z8, Z7, Z7
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow4
+
+lastOfSeveralRow4:
+	VMOVUPD.Z    (R8), K1, Z8
+	VMOVAPD      Z2, Z9
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
+	VMULPD       Z8, Z9, Z10
+	VMOVAPD      Z10, Z11
+	VFMSUB231PD  Z8, Z9, Z11
+	VADDPD       Z10, Z5, Z8
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z8, Z9
+	VSUBPD       Z9, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z5
+	VSUBPD       Z9, Z10, Z9
+	VFMADD231PD  Z1, Z5, Z9
+	VMOVAPD      Z8, Z5
+	VADDPD       Z11, Z9, Z8
+	VADDPD       Z8, Z7, Z7
+	VXORPD       Z10, Z10, Z10
+	VXORPD       Z9, Z9, Z9
+	CMPQ         BX, $0x05
+	JLE          no4To5OfSeveral
+	VXORPD       Z9, Z9, Z9
+	VXORPD       Z8, Z8, Z8
+	MOVQ         CX, R8
+	ADDQ         DX, CX
+	MOVQ         $-1, R10
+	MOVQ         40(SI), R9
+	CMPQ         R9, n+24(FP)
+	CMOVQCC      R10, R9
+	SHLQ         $0x03, R9
+	NEGQ         R9
+	ADDQ         labelled+64(FP), R9
+	MOVQ         DI, R10
+	VMOVUPD      (R8), Z9
+	VMOVAPD      Z2, Z10
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z10
+	VMULPD       Z9, Z10, Z11
+	VMOVAPD      Z11, Z8
+	VFMSUB231PD  Z9, Z10, Z8
+	VMOVAPD      Z11, Z9
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JZ           lastOfSeveralRow5
+
+nextOfSeveralRow5:
+	VMOVUPD      (R8), Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z9, Z10
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z9
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z9, Z11
+	VMOVAPD      Z10, Z9
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z8, Z8
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow5
+
+lastOfSeveralRow5:
+	VMOVUPD.Z    (R8), K1, Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z9, Z10
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z9
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z9, Z11
+	VMOVAPD      Z10, Z9
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z8, Z8
+	VMOVAPD      Z9, Z10
+	VMOVAPD      Z8, Z9
+
+no4To5OfSeveral:
+	VSHUFF64X2   $0x44, Z10, Z5, Z8
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z9, Z7, Z5
+	VSHUFF64X2   $0xee, Z9, Z7, Z7
+	CMPQ         n+24(FP), $0x04
+	JLE          few4To5OfSeveral
+	VADDPD       Z10, Z8, Z9
+	VMOVAPD      Z8, Z11
+	VFMSUB231PD  Z1, Z9, Z11
+	VSUBPD       Z11, Z9, Z12
+	VFNMADD231PD Z1, Z12, Z8
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z8, Z10
+	VADDPD       Z7, Z5, Z5
+	VADDPD       Z10, Z5, Z5
+	VMOVAPD      Z9, Z8
+
+few4To5OfSeveral:
+	VXORPD      Z9, Z9, Z9
+	VXORPD      Z10, Z10, Z10
+	CMPQ        BX, $0x06
+	JLE         no4To7OfSeveral
+	VXORPD      Z7, Z7, Z7
+	VXORPD      Z9, Z9, Z9
+	MOVQ        CX, R8
+	ADDQ        DX, CX
+	MOVQ        $-1, R10
+	MOVQ        48(SI), R9
+	CMPQ        R9, n+24(FP)
+	CMOVQCC     R10, R9
+	SHLQ        $0x03, R9
+	NEGQ        R9
+	ADDQ        labelled+64(FP), R9
+	MOVQ        DI, R10
+	VMOVUPD     (R8), Z7
+	VMOVAPD     Z2, Z10
+	VPTERNLOGQ  $0xd8, (R9), Z3, Z10
+	VMULPD      Z7, Z10, Z11
+	VMOVAPD     Z11, Z9
+	VFMSUB231PD Z7, Z10, Z9
+	VMOVAPD     Z11, Z7
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JZ          lastOfSeveralRow6
+
+nextOfSeveralRow6:
+	VMOVUPD      (R8), Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z7, Z10
+	VMOVAPD      Z7, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z7
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z7, Z11
+	VMOVAPD      Z10, Z7
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z9, Z9
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow6
+
+lastOfSeveralRow6:
+	VMOVUPD.Z    (R8), K1, Z10
+	VMOVAPD      Z2, Z11
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
+	VMULPD       Z10, Z11, Z12
+	VMOVAPD      Z12, Z13
+	VFMSUB231PD  Z10, Z11, Z13
+	VADDPD       Z12, Z7, Z10
+	VMOVAPD      Z7, Z11
+	VFMSUB231PD  Z1, Z10, Z11
+	VSUBPD       Z11, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z7
+	VSUBPD       Z11, Z12, Z11
+	VFMADD231PD  Z1, Z7, Z11
+	VMOVAPD      Z10, Z7
+	VADDPD       Z13, Z11, Z10
+	VADDPD       Z10, Z9, Z9
+	VXORPD       Z12, Z12, Z12
+	VXORPD       Z10, Z10, Z10
+	CMPQ         BX, $0x07
+	JLE          no6To7OfSeveral
+	VXORPD       Z11, Z11, Z11
+	VXORPD       Z10, Z10, Z10
+	MOVQ         CX, R8
+	ADDQ         DX, CX
+	MOVQ         $-1, R10
+	MOVQ         56(SI), R9
+	CMPQ         R9, n+24(FP)
+	CMOVQCC      R10, R9
+	SHLQ         $0x03, R9
+	NEGQ         R9
+	ADDQ         labelled+64(FP), R9
+	MOVQ         DI, R10
+	VMOVUPD      (R8), Z11
+	VMOVAPD      Z2, Z12
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z12
+	VMULPD       Z11, Z12, Z13
+	VMOVAPD      Z13, Z10
+	VFMSUB231PD  Z11, Z12, Z10
+	VMOVAPD      Z13, Z11
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JZ           lastOfSeveralRow7
+
+nextOfSeveralRow7:
+	VMOVUPD      (R8), Z12
+	VMOVAPD      Z2, Z13
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z13
+	VMULPD       Z12, Z13, Z14
+	VMOVAPD      Z14, Z15
+	VFMSUB231PD  Z12, Z13, Z15
+	VADDPD       Z14, Z11, Z12
+	VMOVAPD      Z11, Z13
+	VFMSUB231PD  Z1, Z12, Z13
+	VSUBPD       Z13, Z12, Z16
+	VFNMADD231PD Z1, Z16, Z11
+	VSUBPD       Z13, Z14, Z13
+	VFMADD231PD  Z1, Z11, Z13
+	VMOVAPD      Z12, Z11
+	VADDPD       Z15, Z13, Z12
+	VADDPD       Z12, Z10, Z10
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	DECQ         R10
+	JNZ          nextOfSeveralRow7
+
+lastOfSeveralRow7:
+	VMOVUPD.Z    (R8), K1, Z12
+	VMOVAPD      Z2, Z13
+	VPTERNLOGQ   $0xd8, (R9), Z3, Z13
+	VMULPD       Z12, Z13, Z14
+	VMOVAPD      Z14, Z15
+	VFMSUB231PD  Z12, Z13, Z15
+	VADDPD       Z14, Z11, Z12
+	VMOVAPD      Z11, Z13
+	VFMSUB231PD  Z1, Z12, Z13
+	VSUBPD       Z13, Z12, Z16
+	VFNMADD231PD Z1, Z16, Z11
+	VSUBPD       Z13, Z14, Z13
+	VFMADD231PD  Z1, Z11, Z13
+	VMOVAPD      Z12, Z11
+	VADDPD       Z15, Z13, Z12
+	VADDPD       Z12, Z10, Z10
+	VMOVAPD      Z11, Z12
+
+no6To7OfSeveral:
+	VSHUFF64X2   $0x44, Z12, Z7, Z11
+	VSHUFF64X2   $0xee, Z12, Z7, Z12
+	VSHUFF64X2   $0x44, Z10, Z9, Z7
+	VSHUFF64X2   $0xee, Z10, Z9, Z9
+	CMPQ         n+24(FP), $0x04
+	JLE          few6To7OfSeveral
+	VADDPD       Z12, Z11, Z10
+	VMOVAPD      Z11, Z13
+	VFMSUB231PD  Z1, Z10, Z13
+	VSUBPD       Z13, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z11
+	VSUBPD       Z13, Z12, Z12
+	VFMADD231PD  Z1, Z11, Z12
+	VADDPD       Z9, Z7, Z7
+	VADDPD       Z12, Z7, Z7
+	VMOVAPD      Z10, Z11
+
+few6To7OfSeveral:
+	VMOVAPD Z11, Z9
+	VMOVAPD Z7, Z10
+
+no4To7OfSeveral:
+	VSHUFF64X2   $0x88, Z9, Z8, Z7
+	VSHUFF64X2   $0xdd, Z9, Z8, Z8
+	VSHUFF64X2   $0x88, Z10, Z5, Z9
+	VSHUFF64X2   $0xdd, Z10, Z5, Z10
+	VADDPD       Z8, Z7, Z5
+	VMOVAPD      Z7, Z11
+	VFMSUB231PD  Z1, Z5, Z11
+	VSUBPD       Z11, Z5, Z12
+	VFNMADD231PD Z1, Z12, Z7
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z7, Z8
+	VADDPD       Z10, Z9, Z7
+	VADDPD       Z8, Z7, Z7
+
+no0To7OfSeveral:
+	VUNPCKLPD    Z5, Z6, Z8
+	VUNPCKHPD    Z5, Z6, Z5
+	VUNPCKLPD    Z7, Z4, Z6
+	VUNPCKHPD    Z7, Z4, Z4
+	VADDPD       Z5, Z8, Z7
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z8, Z5
+	VADDPD       Z4, Z6, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      evenLanesFirst<>+0(SB), Z5
+	VPERMPD      Z7, Z5, Z7
+	VMOVUPD      evenLanesFirst<>+0(SB), Z5
+	VPERMPD      Z4, Z5, Z4
+	VBROADCASTSD absMask<>+0(SB), Z5
+	VPANDQ       Z5, Z4, Z5
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z5, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z7, Z4
+	VSUBPD       Z4, Z0, Z4
+	VCMPPD       $0x03, Z4, Z4, K2
+	VBROADCASTSD nan<>+0(SB), Z5
+	VMOVUPD      Z5, K2, Z4
+	VMOVUPD      Z4, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, SI
+	SUBQ         $0x08, BX
+	JG           batchOfSeveral
+	VZEROUPPER
+	RET
+
+batchOfOne:
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ (SI), Z5
+	VMOVUPD.Z    (DI), K1, Z4
+	VPCMPEQQ     laneNumbers<>+0(SB), Z5, K2
+	VMOVAPD      Z2, Z6
+	VMOVUPD      Z3, K2, Z6
+	VMULPD       Z4, Z6, Z7
+	VMOVAPD      Z7, Z5
+	VFMSUB231PD  Z4, Z6, Z5
+	VMOVAPD      Z7, Z4
+	VXORPD       Z6, Z6, Z6
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x01
+	JLE          no0To1OfOne
+	VXORPD       Z6, Z6, Z6
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 8(SI), Z7
+	VMOVUPD.Z    (DI), K1, Z6
+	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
+	VMOVAPD      Z2, Z8
+	VMOVUPD      Z3, K2, Z8
+	VMULPD       Z6, Z8, Z9
+	VMOVAPD      Z9, Z7
+	VFMSUB231PD  Z6, Z8, Z7
+	VMOVAPD      Z9, Z6
+
+no0To1OfOne:
+	VSHUFF64X2   $0x44, Z6, Z4, Z8
+	VSHUFF64X2   $0xee, Z6, Z4, Z4
+	VSHUFF64X2   $0x44, Z7, Z5, Z6
+	VSHUFF64X2   $0xee, Z7, Z5, Z5
+	CMPQ         n+24(FP), $0x04
+	JLE          few0To1OfOne
+	VADDPD       Z4, Z8, Z7
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z4, Z4
+	VFMADD231PD  Z1, Z8, Z4
+	VADDPD       Z5, Z6, Z5
+	VADDPD       Z4, Z5, Z4
+	VMOVAPD      Z7, Z8
+	VMOVAPD      Z4, Z6
+
+few0To1OfOne:
+	VXORPD       Z4, Z4, Z4
+	VXORPD       Z5, Z5, Z5
+	CMPQ         BX, $0x02
+	JLE          no0To3OfOne
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z4, Z4, Z4
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 16(SI), Z4
+	VMOVUPD.Z    (DI), K1, Z5
+	VPCMPEQQ     laneNumbers<>+0(SB), Z4, K2
+	VMOVAPD      Z2, Z7
+	VMOVUPD      Z3, K2, Z7
+	VMULPD       Z5, Z7, Z9
+	VMOVAPD      Z9, Z4
+	VFMSUB231PD  Z5, Z7, Z4
+	VMOVAPD      Z9, Z5
+	VXORPD       Z10, Z10, Z10
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x03
+	JLE          no2To3OfOne
+	VXORPD       Z9, Z9, Z9
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 24(SI), Z7
+	VMOVUPD.Z    (DI), K1, Z9
+	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
+	VMOVAPD      Z2, Z10
+	VMOVUPD      Z3, K2, Z10
+	VMULPD       Z9, Z10, Z11
+	VMOVAPD      Z11, Z7
+	VFMSUB231PD  Z9, Z10, Z7
+	VMOVAPD      Z11, Z9
+	VMOVAPD      Z9, Z10
+
+no2To3OfOne:
+	VSHUFF64X2   $0x44, Z10, Z5, Z9
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z7, Z4, Z5
+	VSHUFF64X2   $0xee, Z7, Z4, Z4
+	CMPQ         n+24(FP), $0x04
+	JLE          few2To3OfOne
+	VADDPD       Z10, Z9, Z7
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z7, Z11
+	VSUBPD       Z11, Z7, Z12
+	VFNMADD231PD Z1, Z12, Z9
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z9, Z10
+	VADDPD       Z4, Z5, Z4
+	VADDPD       Z10, Z4, Z4
+	VMOVAPD      Z7, Z9
+	VMOVAPD      Z4, Z5
+
+few2To3OfOne:
+	VMOVAPD Z9, Z4
+
+no0To3OfOne:
+	VSHUFF64X2   $0x88, Z4, Z8, Z7
+	VSHUFF64X2   $0xdd, Z4, Z8, Z4
+	VSHUFF64X2   $0x88, Z5, Z6, Z8
+	VSHUFF64X2   $0xdd, Z5, Z6, Z5
+	VADDPD       Z4, Z7, Z6
+	VMOVAPD      Z7, Z9
+	VFMSUB231PD  Z1, Z6, Z9
+	VSUBPD       Z9, Z6, Z10
+	VFNMADD231PD Z1, Z10, Z7
+	VSUBPD       Z9, Z4, Z4
+	VFMADD231PD  Z1, Z7, Z4
+	VADDPD       Z5, Z8, Z5
+	VADDPD       Z4, Z5, Z4
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z7, Z7, Z7
+	CMPQ         BX, $0x04
+	JLE          no0To7OfOne
+	VXORPD       Z5, Z5, Z5
+	VXORPD       Z7, Z7, Z7
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 32(SI), Z7
+	VMOVUPD.Z    (DI), K1, Z5
+	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
+	VMOVAPD      Z2, Z8
+	VMOVUPD      Z3, K2, Z8
+	VMULPD       Z5, Z8, Z9
+	VMOVAPD      Z9, Z7
+	VFMSUB231PD  Z5, Z8, Z7
+	VMOVAPD      Z9, Z5
+	VXORPD       Z10, Z10, Z10
+	VXORPD       Z9, Z9, Z9
+	CMPQ         BX, $0x05
+	JLE          no4To5OfOne
+	VXORPD       Z9, Z9, Z9
+	VXORPD       Z8, Z8, Z8
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 40(SI), Z8
+	VMOVUPD.Z    (DI), K1, Z9
+	VPCMPEQQ     laneNumbers<>+0(SB), Z8, K2
+	VMOVAPD      Z2, Z10
+	VMOVUPD      Z3, K2, Z10
+	VMULPD       Z9, Z10, Z11
+	VMOVAPD      Z11, Z8
+	VFMSUB231PD  Z9, Z10, Z8
+	VMOVAPD      Z11, Z9
+	VMOVAPD      Z9, Z10
+	VMOVAPD      Z8, Z9
+
+no4To5OfOne:
+	VSHUFF64X2   $0x44, Z10, Z5, Z8
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z9, Z7, Z5
+	VSHUFF64X2   $0xee, Z9, Z7, Z7
+	CMPQ         n+24(FP), $0x04
+	JLE          few4To5OfOne
+	VADDPD       Z10, Z8, Z9
+	VMOVAPD      Z8, Z11
+	VFMSUB231PD  Z1, Z9, Z11
+	VSUBPD       Z11, Z9, Z12
+	VFNMADD231PD Z1, Z12, Z8
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z8, Z10
+	VADDPD       Z7, Z5, Z5
+	VADDPD       Z10, Z5, Z5
+	VMOVAPD      Z9, Z8
+
+few4To5OfOne:
+	VXORPD       Z9, Z9, Z9
+	VXORPD       Z10, Z10, Z10
+	CMPQ         BX, $0x06
+	JLE          no4To7OfOne
+	VXORPD       Z7, Z7, Z7
+	VXORPD       Z9, Z9, Z9
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 48(SI), Z9
+	VMOVUPD.Z    (DI), K1, Z7
+	VPCMPEQQ     laneNumbers<>+0(SB), Z9, K2
+	VMOVAPD      Z2, Z10
+	VMOVUPD      Z3, K2, Z10
+	VMULPD       Z7, Z10, Z11
+	VMOVAPD      Z11, Z9
+	VFMSUB231PD  Z7, Z10, Z9
+	VMOVAPD      Z11, Z7
+	VXORPD       Z12, Z12, Z12
+	VXORPD       Z10, Z10, Z10
+	CMPQ         BX, $0x07
+	JLE          no6To7OfOne
+	VXORPD       Z11, Z11, Z11
+	VXORPD       Z10, Z10, Z10
+	MOVQ         CX, DI
+	ADDQ         DX, CX
+	VPBROADCASTQ 56(SI), Z10
+	VMOVUPD.Z    (DI), K1, Z11
+	VPCMPEQQ     laneNumbers<>+0(SB), Z10, K2
+	VMOVAPD      Z2, Z12
+	VMOVUPD      Z3, K2, Z12
+	VMULPD       Z11, Z12, Z13
+	VMOVAPD      Z13, Z10
+	VFMSUB231PD  Z11, Z12, Z10
+	VMOVAPD      Z13, Z11
+	VMOVAPD      Z11, Z12
+
+no6To7OfOne:
+	VSHUFF64X2   $0x44, Z12, Z7, Z11
+	VSHUFF64X2   $0xee, Z12, Z7, Z12
+	VSHUFF64X2   $0x44, Z10, Z9, Z7
+	VSHUFF64X2   $0xee, Z10, Z9, Z9
+	CMPQ         n+24(FP), $0x04
+	JLE          few6To7OfOne
+	VADDPD       Z12, Z11, Z10
+	VMOVAPD      Z11, Z13
+	VFMSUB231PD  Z1, Z10, Z13
+	VSUBPD       Z13, Z10, Z14
+	VFNMADD231PD Z1, Z14, Z11
+	VSUBPD       Z13, Z12, Z12
+	VFMADD231PD  Z1, Z11, Z12
+	VADDPD       Z9, Z7, Z7
+	VADDPD       Z12, Z7, Z7
+	VMOVAPD      Z10, Z11
+
+few6To7OfOne:
+	VMOVAPD Z11, Z9
+	VMOVAPD Z7, Z10
+
+no4To7OfOne:
+	VSHUFF64X2   $0x88, Z9, Z8, Z7
+	VSHUFF64X2   $0xdd, Z9, Z8, Z8
+	VSHUFF64X2   $0x88, Z10, Z5, Z9
+	VSHUFF64X2   $0xdd, Z10, Z5, Z10
+	VADDPD       Z8, Z7, Z5
+	VMOVAPD      Z7, Z11
+	VFMSUB231PD  Z1, Z5, Z11
+	VSUBPD       Z11, Z5, Z12
+	VFNMADD231PD Z1, Z12, Z7
+	VSUBPD       Z11, Z8, Z8
+	VFMADD231PD  Z1, Z7, Z8
+	VADDPD       Z10, Z9, Z7
+	VADDPD       Z8, Z7, Z7
+
+no0To7OfOne:
+	VUNPCKLPD    Z5, Z6, Z8
+	VUNPCKHPD    Z5, Z6, Z5
+	VUNPCKLPD    Z7, Z4, Z6
+	VUNPCKHPD    Z7, Z4, Z4
+	VADDPD       Z5, Z8, Z7
+	VMOVAPD      Z8, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z8
+	VSUBPD       Z9, Z5, Z5
+	VFMADD231PD  Z1, Z8, Z5
+	VADDPD       Z4, Z6, Z4
+	VADDPD       Z5, Z4, Z4
+	VMOVUPD      evenLanesFirst<>+0(SB), Z5
+	VPERMPD      Z7, Z5, Z7
+	VMOVUPD      evenLanesFirst<>+0(SB), Z5
+	VPERMPD      Z4, Z5, Z4
+	VBROADCASTSD absMask<>+0(SB), Z5
+	VPANDQ       Z5, Z4, Z5
+	VBROADCASTSD inf<>+0(SB), Z6
+	VCMPPD       $0x11, Z6, Z5, K2
+	VMOVAPD.Z    Z4, K2, Z4
+	VADDPD       Z4, Z7, Z4
+	VSUBPD       Z4, Z0, Z4
+	VCMPPD       $0x03, Z4, Z4, K2
+	VBROADCASTSD nan<>+0(SB), Z5
+	VMOVUPD      Z5, K2, Z4
+	VMOVUPD      Z4, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, SI
+	SUBQ         $0x08, BX
+	JG           batchOfOne
+	VZEROUPPER
+	RET
+
+// func weightedSmoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·weightedSmoothedLossesAVX512(SB), NOSPLIT, $0-72
+	MOVQ         to+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         rows+32(FP), BX
+	MOVQ         target+40(FP), SI
+	VXORPD       Z0, Z0, Z0
+	VBROADCASTSD one<>+0(SB), Z1
+	SHLQ         $0x03, DX
+	MOVQ         n+24(FP), R8
+	LEAQ         -1(R8), DI
+	SHRQ         $0x03, DI
+	MOVQ         DI, R9
+	SHLQ         $0x03, R9
+	SUBQ         R9, R8
+	MOVQ         $0x000000ff, R9
+	BZHIQ        R8, R9, R9
+	KMOVB        R9, K1
+	TESTQ        DI, DI
+	JZ           batchOfOne
+
+batchOfSeveral:
+	VXORPD        Z2, Z2, Z2
+	VXORPD        Z3, Z3, Z3
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          (SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z2
+	VMOVUPD       (R9), Z4
+	VMOVUPD       (R10), Z3
+	VPTERNLOGQ    $0xd8, (R11), Z3, Z4
+	VCMPPD        $0x04, Z0, Z4, K2
+	VMULPD.Z      Z2, Z4, K2, Z5
+	VMOVAPD       Z5, Z3
+	VFMSUB231PD.Z Z2, Z4, K2, Z3
+	VMOVAPD       Z5, Z2
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow0
+
+nextOfSeveralRow0:
+	VMOVUPD       (R8), Z4
+	VMOVUPD       (R9), Z5
+	VMOVUPD       (R10), Z6
+	VPTERNLOGQ    $0xd8, (R11), Z6, Z5
+	VCMPPD        $0x04, Z0, Z5, K2
+	VMULPD.Z      Z4, Z5, K2, Z6
+	VMOVAPD       Z6, Z7
+	VFMSUB231PD.Z Z4, Z5, K2, Z7
+	VADDPD        Z6, Z2, Z4
+	VMOVAPD       Z2, Z5
+	VFMSUB231PD   Z1, Z4, Z5
+	VSUBPD        Z5, Z4, Z8
+	VFNMADD231PD  Z1, Z8, Z2
+	VSUBPD        Z5, Z6, Z5
+	VFMADD231PD   Z1, Z2, Z5
+	VMOVAPD       Z4, Z2
+	VADDPD        Z7, Z5, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow0
+
+lastOfSeveralRow0:
+	VMOVUPD.Z     (R8), K1, Z4
+	VMOVUPD       (R9), Z5
+	VMOVUPD       (R10), Z6
+	VPTERNLOGQ    $0xd8, (R11), Z6, Z5
+	VCMPPD        $0x04, Z0, Z5, K2
+	VMULPD.Z      Z4, Z5, K2, Z6
+	VMOVAPD       Z6, Z7
+	VFMSUB231PD.Z Z4, Z5, K2, Z7
+	VADDPD        Z6, Z2, Z4
+	VMOVAPD       Z2, Z5
+	VFMSUB231PD   Z1, Z4, Z5
+	VSUBPD        Z5, Z4, Z8
+	VFNMADD231PD  Z1, Z8, Z2
+	VSUBPD        Z5, Z6, Z5
+	VFMADD231PD   Z1, Z2, Z5
+	VMOVAPD       Z4, Z2
+	VADDPD        Z7, Z5, Z4
+	VADDPD        Z4, Z3, Z3
+	VXORPD        Z4, Z4, Z4
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x01
+	JLE           no0To1OfSeveral
+	VXORPD        Z4, Z4, Z4
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          8(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z4
+	VMOVUPD       (R9), Z6
+	VMOVUPD       (R10), Z5
+	VPTERNLOGQ    $0xd8, (R11), Z5, Z6
+	VCMPPD        $0x04, Z0, Z6, K2
+	VMULPD.Z      Z4, Z6, K2, Z7
+	VMOVAPD       Z7, Z5
+	VFMSUB231PD.Z Z4, Z6, K2, Z5
+	VMOVAPD       Z7, Z4
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow1
+
+nextOfSeveralRow1:
+	VMOVUPD       (R8), Z6
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z6, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z6, Z7, K2, Z9
+	VADDPD        Z8, Z4, Z6
+	VMOVAPD       Z4, Z7
+	VFMSUB231PD   Z1, Z6, Z7
+	VSUBPD        Z7, Z6, Z10
+	VFNMADD231PD  Z1, Z10, Z4
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z4, Z7
+	VMOVAPD       Z6, Z4
+	VADDPD        Z9, Z7, Z6
+	VADDPD        Z6, Z5, Z5
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow1
+
+lastOfSeveralRow1:
+	VMOVUPD.Z     (R8), K1, Z6
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z6, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z6, Z7, K2, Z9
+	VADDPD        Z8, Z4, Z6
+	VMOVAPD       Z4, Z7
+	VFMSUB231PD   Z1, Z6, Z7
+	VSUBPD        Z7, Z6, Z10
+	VFNMADD231PD  Z1, Z10, Z4
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z4, Z7
+	VMOVAPD       Z6, Z4
+	VADDPD        Z9, Z7, Z6
+	VADDPD        Z6, Z5, Z5
+
+no0To1OfSeveral:
+	VSHUFF64X2   $0x44, Z4, Z2, Z6
+	VSHUFF64X2   $0xee, Z4, Z2, Z2
+	VSHUFF64X2   $0x44, Z5, Z3, Z4
+	VSHUFF64X2   $0xee, Z5, Z3, Z3
+	CMPQ         n+24(FP), $0x04
+	JLE          few0To1OfSeveral
+	VADDPD       Z2, Z6, Z5
+	VMOVAPD      Z6, Z7
+	VFMSUB231PD  Z1, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VFNMADD231PD Z1, Z8, Z6
+	VSUBPD       Z7, Z2, Z2
+	VFMADD231PD  Z1, Z6, Z2
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z2, Z3, Z2
+	VMOVAPD      Z5, Z6
+	VMOVAPD      Z2, Z4
+
+few0To1OfSeveral:
+	VXORPD        Z2, Z2, Z2
+	VXORPD        Z3, Z3, Z3
+	CMPQ          BX, $0x02
+	JLE           no0To3OfSeveral
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z2, Z2, Z2
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          16(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z3
+	VMOVUPD       (R9), Z5
+	VMOVUPD       (R10), Z2
+	VPTERNLOGQ    $0xd8, (R11), Z2, Z5
+	VCMPPD        $0x04, Z0, Z5, K2
+	VMULPD.Z      Z3, Z5, K2, Z7
+	VMOVAPD       Z7, Z2
+	VFMSUB231PD.Z Z3, Z5, K2, Z2
+	VMOVAPD       Z7, Z3
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow2
+
+nextOfSeveralRow2:
+	VMOVUPD       (R8), Z5
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z5, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z5, Z7, K2, Z9
+	VADDPD        Z8, Z3, Z5
+	VMOVAPD       Z3, Z7
+	VFMSUB231PD   Z1, Z5, Z7
+	VSUBPD        Z7, Z5, Z10
+	VFNMADD231PD  Z1, Z10, Z3
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z3, Z7
+	VMOVAPD       Z5, Z3
+	VADDPD        Z9, Z7, Z5
+	VADDPD        Z5, Z2, Z2
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow2
+
+lastOfSeveralRow2:
+	VMOVUPD.Z     (R8), K1, Z5
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z5, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z5, Z7, K2, Z9
+	VADDPD        Z8, Z3, Z5
+	VMOVAPD       Z3, Z7
+	VFMSUB231PD   Z1, Z5, Z7
+	VSUBPD        Z7, Z5, Z10
+	VFNMADD231PD  Z1, Z10, Z3
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z3, Z7
+	VMOVAPD       Z5, Z3
+	VADDPD        Z9, Z7, Z5
+	VADDPD        Z5, Z2, Z2
+	VXORPD        Z8, Z8, Z8
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x03
+	JLE           no2To3OfSeveral
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          24(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z7
+	VMOVUPD       (R9), Z8
+	VMOVUPD       (R10), Z5
+	VPTERNLOGQ    $0xd8, (R11), Z5, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z7, Z8, K2, Z9
+	VMOVAPD       Z9, Z5
+	VFMSUB231PD.Z Z7, Z8, K2, Z5
+	VMOVAPD       Z9, Z7
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow3
+
+nextOfSeveralRow3:
+	VMOVUPD       (R8), Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z7, Z8
+	VMOVAPD       Z7, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z7
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z7, Z9
+	VMOVAPD       Z8, Z7
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z5, Z5
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow3
+
+lastOfSeveralRow3:
+	VMOVUPD.Z     (R8), K1, Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z7, Z8
+	VMOVAPD       Z7, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z7
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z7, Z9
+	VMOVAPD       Z8, Z7
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z5, Z5
+	VMOVAPD       Z7, Z8
+
+no2To3OfSeveral:
+	VSHUFF64X2   $0x44, Z8, Z3, Z7
+	VSHUFF64X2   $0xee, Z8, Z3, Z8
+	VSHUFF64X2   $0x44, Z5, Z2, Z3
+	VSHUFF64X2   $0xee, Z5, Z2, Z2
+	CMPQ         n+24(FP), $0x04
+	JLE          few2To3OfSeveral
+	VADDPD       Z8, Z7, Z5
+	VMOVAPD      Z7, Z9
+	VFMSUB231PD  Z1, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VFNMADD231PD Z1, Z10, Z7
+	VSUBPD       Z9, Z8, Z8
+	VFMADD231PD  Z1, Z7, Z8
+	VADDPD       Z2, Z3, Z2
+	VADDPD       Z8, Z2, Z2
+	VMOVAPD      Z5, Z7
+	VMOVAPD      Z2, Z3
+
+few2To3OfSeveral:
+	VMOVAPD Z7, Z2
+
+no0To3OfSeveral:
+	VSHUFF64X2    $0x88, Z2, Z6, Z5
+	VSHUFF64X2    $0xdd, Z2, Z6, Z2
+	VSHUFF64X2    $0x88, Z3, Z4, Z6
+	VSHUFF64X2    $0xdd, Z3, Z4, Z3
+	VADDPD        Z2, Z5, Z4
+	VMOVAPD       Z5, Z7
+	VFMSUB231PD   Z1, Z4, Z7
+	VSUBPD        Z7, Z4, Z8
+	VFNMADD231PD  Z1, Z8, Z5
+	VSUBPD        Z7, Z2, Z2
+	VFMADD231PD   Z1, Z5, Z2
+	VADDPD        Z3, Z6, Z3
+	VADDPD        Z2, Z3, Z2
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x04
+	JLE           no0To7OfSeveral
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          32(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z3
+	VMOVUPD       (R9), Z6
+	VMOVUPD       (R10), Z5
+	VPTERNLOGQ    $0xd8, (R11), Z5, Z6
+	VCMPPD        $0x04, Z0, Z6, K2
+	VMULPD.Z      Z3, Z6, K2, Z7
+	VMOVAPD       Z7, Z5
+	VFMSUB231PD.Z Z3, Z6, K2, Z5
+	VMOVAPD       Z7, Z3
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow4
+
+nextOfSeveralRow4:
+	VMOVUPD       (R8), Z6
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z6, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z6, Z7, K2, Z9
+	VADDPD        Z8, Z3, Z6
+	VMOVAPD       Z3, Z7
+	VFMSUB231PD   Z1, Z6, Z7
+	VSUBPD        Z7, Z6, Z10
+	VFNMADD231PD  Z1, Z10, Z3
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z3, Z7
+	VMOVAPD       Z6, Z3
+	VADDPD        Z9, Z7, Z6
+	VADDPD        Z6, Z5, Z5
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow4
+
+lastOfSeveralRow4:
+	VMOVUPD.Z     (R8), K1, Z6
+	VMOVUPD       (R9), Z7
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z7
+	VCMPPD        $0x04, Z0, Z7, K2
+	VMULPD.Z      Z6, Z7, K2, Z8
+	VMOVAPD       Z8, Z9
+	VFMSUB231PD.Z Z6, Z7, K2, Z9
+	VADDPD        Z8, Z3, Z6
+	VMOVAPD       Z3, Z7
+	VFMSUB231PD   Z1, Z6, Z7
+	VSUBPD        Z7, Z6, Z10
+	VFNMADD231PD  Z1, Z10, Z3
+	VSUBPD        Z7, Z8, Z7
+	VFMADD231PD   Z1, Z3, Z7
+	VMOVAPD       Z6, Z3
+	VADDPD        Z9, Z7, Z6
+	VADDPD        Z6, Z5, Z5
+	VXORPD        Z8, Z8, Z8
+	VXORPD        Z7, Z7, Z7
+	CMPQ          BX, $0x05
+	JLE           no4To5OfSeveral
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z6, Z6, Z6
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          40(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z7
+	VMOVUPD       (R9), Z8
+	VMOVUPD       (R10), Z6
+	VPTERNLOGQ    $0xd8, (R11), Z6, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z7, Z8, K2, Z9
+	VMOVAPD       Z9, Z6
+	VFMSUB231PD.Z Z7, Z8, K2, Z6
+	VMOVAPD       Z9, Z7
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow5
+
+nextOfSeveralRow5:
+	VMOVUPD       (R8), Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z7, Z8
+	VMOVAPD       Z7, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z7
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z7, Z9
+	VMOVAPD       Z8, Z7
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z6, Z6
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow5
+
+lastOfSeveralRow5:
+	VMOVUPD.Z     (R8), K1, Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z7, Z8
+	VMOVAPD       Z7, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z7
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z7, Z9
+	VMOVAPD       Z8, Z7
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z6, Z6
+	VMOVAPD       Z7, Z8
+	VMOVAPD       Z6, Z7
+
+no4To5OfSeveral:
+	VSHUFF64X2   $0x44, Z8, Z3, Z6
+	VSHUFF64X2   $0xee, Z8, Z3, Z8
+	VSHUFF64X2   $0x44, Z7, Z5, Z3
+	VSHUFF64X2   $0xee, Z7, Z5, Z5
+	CMPQ         n+24(FP), $0x04
+	JLE          few4To5OfSeveral
+	VADDPD       Z8, Z6, Z7
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z6
+	VSUBPD       Z9, Z8, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VADDPD       Z5, Z3, Z3
+	VADDPD       Z8, Z3, Z3
+	VMOVAPD      Z7, Z6
+
+few4To5OfSeveral:
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z8, Z8, Z8
+	CMPQ          BX, $0x06
+	JLE           no4To7OfSeveral
+	VXORPD        Z5, Z5, Z5
+	VXORPD        Z7, Z7, Z7
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          48(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z5
+	VMOVUPD       (R9), Z8
+	VMOVUPD       (R10), Z7
+	VPTERNLOGQ    $0xd8, (R11), Z7, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z5, Z8, K2, Z9
+	VMOVAPD       Z9, Z7
+	VFMSUB231PD.Z Z5, Z8, K2, Z7
+	VMOVAPD       Z9, Z5
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow6
+
+nextOfSeveralRow6:
+	VMOVUPD       (R8), Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z5, Z8
+	VMOVAPD       Z5, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z5
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z5, Z9
+	VMOVAPD       Z8, Z5
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z7, Z7
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow6
+
+lastOfSeveralRow6:
+	VMOVUPD.Z     (R8), K1, Z8
+	VMOVUPD       (R9), Z9
+	VMOVUPD       (R10), Z10
+	VPTERNLOGQ    $0xd8, (R11), Z10, Z9
+	VCMPPD        $0x04, Z0, Z9, K2
+	VMULPD.Z      Z8, Z9, K2, Z10
+	VMOVAPD       Z10, Z11
+	VFMSUB231PD.Z Z8, Z9, K2, Z11
+	VADDPD        Z10, Z5, Z8
+	VMOVAPD       Z5, Z9
+	VFMSUB231PD   Z1, Z8, Z9
+	VSUBPD        Z9, Z8, Z12
+	VFNMADD231PD  Z1, Z12, Z5
+	VSUBPD        Z9, Z10, Z9
+	VFMADD231PD   Z1, Z5, Z9
+	VMOVAPD       Z8, Z5
+	VADDPD        Z11, Z9, Z8
+	VADDPD        Z8, Z7, Z7
+	VXORPD        Z10, Z10, Z10
+	VXORPD        Z8, Z8, Z8
+	CMPQ          BX, $0x07
+	JLE           no6To7OfSeveral
+	VXORPD        Z9, Z9, Z9
+	VXORPD        Z8, Z8, Z8
+	MOVQ          CX, R8
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R9
+	MOVQ          on+56(FP), R10
+	MOVQ          $-1, R12
+	MOVQ          56(SI), R11
+	CMPQ          R11, n+24(FP)
+	CMOVQCC       R12, R11
+	SHLQ          $0x03, R11
+	NEGQ          R11
+	ADDQ          labelled+64(FP), R11
+	MOVQ          DI, R12
+	VMOVUPD       (R8), Z9
+	VMOVUPD       (R9), Z10
+	VMOVUPD       (R10), Z8
+	VPTERNLOGQ    $0xd8, (R11), Z8, Z10
+	VCMPPD        $0x04, Z0, Z10, K2
+	VMULPD.Z      Z9, Z10, K2, Z11
+	VMOVAPD       Z11, Z8
+	VFMSUB231PD.Z Z9, Z10, K2, Z8
+	VMOVAPD       Z11, Z9
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JZ            lastOfSeveralRow7
+
+nextOfSeveralRow7:
+	VMOVUPD       (R8), Z10
+	VMOVUPD       (R9), Z11
+	VMOVUPD       (R10), Z12
+	VPTERNLOGQ    $0xd8, (R11), Z12, Z11
+	VCMPPD        $0x04, Z0, Z11, K2
+	VMULPD.Z      Z10, Z11, K2, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z10, Z11, K2, Z13
+	VADDPD        Z12, Z9, Z10
+	VMOVAPD       Z9, Z11
+	VFMSUB231PD   Z1, Z10, Z11
+	VSUBPD        Z11, Z10, Z14
+	VFNMADD231PD  Z1, Z14, Z9
+	VSUBPD        Z11, Z12, Z11
+	VFMADD231PD   Z1, Z9, Z11
+	VMOVAPD       Z10, Z9
+	VADDPD        Z13, Z11, Z10
+	VADDPD        Z10, Z8, Z8
+	ADDQ          $0x40, R8
+	ADDQ          $0x40, R9
+	ADDQ          $0x40, R10
+	ADDQ          $0x40, R11
+	DECQ          R12
+	JNZ           nextOfSeveralRow7
+
+lastOfSeveralRow7:
+	VMOVUPD.Z     (R8), K1, Z10
+	VMOVUPD       (R9), Z11
+	VMOVUPD       (R10), Z12
+	VPTERNLOGQ    $0xd8, (R11), Z12, Z11
+	VCMPPD        $0x04, Z0, Z11, K2
+	VMULPD.Z      Z10, Z11, K2, Z12
+	VMOVAPD       Z12, Z13
+	VFMSUB231PD.Z Z10, Z11, K2, Z13
+	VADDPD        Z12, Z9, Z10
+	VMOVAPD       Z9, Z11
+	VFMSUB231PD   Z1, Z10, Z11
+	VSUBPD        Z11, Z10, Z14
+	VFNMADD231PD  Z1, Z14, Z9
+	VSUBPD        Z11, Z12, Z11
+	VFMADD231PD   Z1, Z9, Z11
+	VMOVAPD       Z10, Z9
+	VADDPD        Z13, Z11, Z10
+	VADDPD        Z10, Z8, Z8
+	VMOVAPD       Z9, Z10
+
+no6To7OfSeveral:
+	VSHUFF64X2   $0x44, Z10, Z5, Z9
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z8, Z7, Z5
+	VSHUFF64X2   $0xee, Z8, Z7, Z7
+	CMPQ         n+24(FP), $0x04
+	JLE          few6To7OfSeveral
+	VADDPD       Z10, Z9, Z8
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z8, Z11
+	VSUBPD       Z11, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z9
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z9, Z10
+	VADDPD       Z7, Z5, Z5
+	VADDPD       Z10, Z5, Z5
+	VMOVAPD      Z8, Z9
+
+few6To7OfSeveral:
+	VMOVAPD Z9, Z7
+	VMOVAPD Z5, Z8
+
+no4To7OfSeveral:
+	VSHUFF64X2   $0x88, Z7, Z6, Z5
+	VSHUFF64X2   $0xdd, Z7, Z6, Z6
+	VSHUFF64X2   $0x88, Z8, Z3, Z7
+	VSHUFF64X2   $0xdd, Z8, Z3, Z8
+	VADDPD       Z6, Z5, Z3
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z3, Z9
+	VSUBPD       Z9, Z3, Z10
+	VFNMADD231PD Z1, Z10, Z5
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z5, Z6
+	VADDPD       Z8, Z7, Z5
+	VADDPD       Z6, Z5, Z5
+
+no0To7OfSeveral:
+	VUNPCKLPD    Z3, Z4, Z6
+	VUNPCKHPD    Z3, Z4, Z3
+	VUNPCKLPD    Z5, Z2, Z4
+	VUNPCKHPD    Z5, Z2, Z2
+	VADDPD       Z3, Z6, Z5
+	VMOVAPD      Z6, Z7
+	VFMSUB231PD  Z1, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VFNMADD231PD Z1, Z8, Z6
+	VSUBPD       Z7, Z3, Z3
+	VFMADD231PD  Z1, Z6, Z3
+	VADDPD       Z2, Z4, Z2
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      evenLanesFirst<>+0(SB), Z3
+	VPERMPD      Z5, Z3, Z5
+	VMOVUPD      evenLanesFirst<>+0(SB), Z3
+	VPERMPD      Z2, Z3, Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z3
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z3, K2
+	VMOVAPD.Z    Z2, K2, Z2
+	VADDPD       Z2, Z5, Z2
+	VSUBPD       Z2, Z0, Z2
+	VCMPPD       $0x03, Z2, Z2, K2
+	VBROADCASTSD nan<>+0(SB), Z3
+	VMOVUPD      Z3, K2, Z2
+	VMOVUPD      Z2, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, SI
+	SUBQ         $0x08, BX
+	JG           batchOfSeveral
+	VZEROUPPER
+	RET
+
+batchOfOne:
+	VXORPD        Z2, Z2, Z2
+	VXORPD        Z3, Z3, Z3
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  (SI), Z4
+	VMOVUPD.Z     (DI), K1, Z2
+	VMOVUPD       (R8), Z5
+	VMOVUPD       (R9), Z3
+	VPCMPEQQ      laneNumbers<>+0(SB), Z4, K2
+	VMOVAPD       Z5, Z4
+	VMOVUPD       Z3, K2, Z4
+	VCMPPD        $0x04, Z0, Z4, K2
+	VMULPD.Z      Z2, Z4, K2, Z5
+	VMOVAPD       Z5, Z3
+	VFMSUB231PD.Z Z2, Z4, K2, Z3
+	VMOVAPD       Z5, Z2
+	VXORPD        Z4, Z4, Z4
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x01
+	JLE           no0To1OfOne
+	VXORPD        Z4, Z4, Z4
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  8(SI), Z6
+	VMOVUPD.Z     (DI), K1, Z4
+	VMOVUPD       (R8), Z7
+	VMOVUPD       (R9), Z5
+	VPCMPEQQ      laneNumbers<>+0(SB), Z6, K2
+	VMOVAPD       Z7, Z6
+	VMOVUPD       Z5, K2, Z6
+	VCMPPD        $0x04, Z0, Z6, K2
+	VMULPD.Z      Z4, Z6, K2, Z7
+	VMOVAPD       Z7, Z5
+	VFMSUB231PD.Z Z4, Z6, K2, Z5
+	VMOVAPD       Z7, Z4
+
+no0To1OfOne:
+	VSHUFF64X2   $0x44, Z4, Z2, Z6
+	VSHUFF64X2   $0xee, Z4, Z2, Z2
+	VSHUFF64X2   $0x44, Z5, Z3, Z4
+	VSHUFF64X2   $0xee, Z5, Z3, Z3
+	CMPQ         n+24(FP), $0x04
+	JLE          few0To1OfOne
+	VADDPD       Z2, Z6, Z5
+	VMOVAPD      Z6, Z7
+	VFMSUB231PD  Z1, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VFNMADD231PD Z1, Z8, Z6
+	VSUBPD       Z7, Z2, Z2
+	VFMADD231PD  Z1, Z6, Z2
+	VADDPD       Z3, Z4, Z3
+	VADDPD       Z2, Z3, Z2
+	VMOVAPD      Z5, Z6
+	VMOVAPD      Z2, Z4
+
+few0To1OfOne:
+	VXORPD        Z2, Z2, Z2
+	VXORPD        Z3, Z3, Z3
+	CMPQ          BX, $0x02
+	JLE           no0To3OfOne
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z2, Z2, Z2
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  16(SI), Z5
+	VMOVUPD.Z     (DI), K1, Z3
+	VMOVUPD       (R8), Z7
+	VMOVUPD       (R9), Z2
+	VPCMPEQQ      laneNumbers<>+0(SB), Z5, K2
+	VMOVAPD       Z7, Z5
+	VMOVUPD       Z2, K2, Z5
+	VCMPPD        $0x04, Z0, Z5, K2
+	VMULPD.Z      Z3, Z5, K2, Z7
+	VMOVAPD       Z7, Z2
+	VFMSUB231PD.Z Z3, Z5, K2, Z2
+	VMOVAPD       Z7, Z3
+	VXORPD        Z8, Z8, Z8
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x03
+	JLE           no2To3OfOne
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  24(SI), Z8
+	VMOVUPD.Z     (DI), K1, Z7
+	VMOVUPD       (R8), Z9
+	VMOVUPD       (R9), Z5
+	VPCMPEQQ      laneNumbers<>+0(SB), Z8, K2
+	VMOVAPD       Z9, Z8
+	VMOVUPD       Z5, K2, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z7, Z8, K2, Z9
+	VMOVAPD       Z9, Z5
+	VFMSUB231PD.Z Z7, Z8, K2, Z5
+	VMOVAPD       Z9, Z7
+	VMOVAPD       Z7, Z8
+
+no2To3OfOne:
+	VSHUFF64X2   $0x44, Z8, Z3, Z7
+	VSHUFF64X2   $0xee, Z8, Z3, Z8
+	VSHUFF64X2   $0x44, Z5, Z2, Z3
+	VSHUFF64X2   $0xee, Z5, Z2, Z2
+	CMPQ         n+24(FP), $0x04
+	JLE          few2To3OfOne
+	VADDPD       Z8, Z7, Z5
+	VMOVAPD      Z7, Z9
+	VFMSUB231PD  Z1, Z5, Z9
+	VSUBPD       Z9, Z5, Z10
+	VFNMADD231PD Z1, Z10, Z7
+	VSUBPD       Z9, Z8, Z8
+	VFMADD231PD  Z1, Z7, Z8
+	VADDPD       Z2, Z3, Z2
+	VADDPD       Z8, Z2, Z2
+	VMOVAPD      Z5, Z7
+	VMOVAPD      Z2, Z3
+
+few2To3OfOne:
+	VMOVAPD Z7, Z2
+
+no0To3OfOne:
+	VSHUFF64X2    $0x88, Z2, Z6, Z5
+	VSHUFF64X2    $0xdd, Z2, Z6, Z2
+	VSHUFF64X2    $0x88, Z3, Z4, Z6
+	VSHUFF64X2    $0xdd, Z3, Z4, Z3
+	VADDPD        Z2, Z5, Z4
+	VMOVAPD       Z5, Z7
+	VFMSUB231PD   Z1, Z4, Z7
+	VSUBPD        Z7, Z4, Z8
+	VFNMADD231PD  Z1, Z8, Z5
+	VSUBPD        Z7, Z2, Z2
+	VFMADD231PD   Z1, Z5, Z2
+	VADDPD        Z3, Z6, Z3
+	VADDPD        Z2, Z3, Z2
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z5, Z5, Z5
+	CMPQ          BX, $0x04
+	JLE           no0To7OfOne
+	VXORPD        Z3, Z3, Z3
+	VXORPD        Z5, Z5, Z5
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  32(SI), Z6
+	VMOVUPD.Z     (DI), K1, Z3
+	VMOVUPD       (R8), Z7
+	VMOVUPD       (R9), Z5
+	VPCMPEQQ      laneNumbers<>+0(SB), Z6, K2
+	VMOVAPD       Z7, Z6
+	VMOVUPD       Z5, K2, Z6
+	VCMPPD        $0x04, Z0, Z6, K2
+	VMULPD.Z      Z3, Z6, K2, Z7
+	VMOVAPD       Z7, Z5
+	VFMSUB231PD.Z Z3, Z6, K2, Z5
+	VMOVAPD       Z7, Z3
+	VXORPD        Z8, Z8, Z8
+	VXORPD        Z7, Z7, Z7
+	CMPQ          BX, $0x05
+	JLE           no4To5OfOne
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z6, Z6, Z6
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  40(SI), Z8
+	VMOVUPD.Z     (DI), K1, Z7
+	VMOVUPD       (R8), Z9
+	VMOVUPD       (R9), Z6
+	VPCMPEQQ      laneNumbers<>+0(SB), Z8, K2
+	VMOVAPD       Z9, Z8
+	VMOVUPD       Z6, K2, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z7, Z8, K2, Z9
+	VMOVAPD       Z9, Z6
+	VFMSUB231PD.Z Z7, Z8, K2, Z6
+	VMOVAPD       Z9, Z7
+	VMOVAPD       Z7, Z8
+	VMOVAPD       Z6, Z7
+
+no4To5OfOne:
+	VSHUFF64X2   $0x44, Z8, Z3, Z6
+	VSHUFF64X2   $0xee, Z8, Z3, Z8
+	VSHUFF64X2   $0x44, Z7, Z5, Z3
+	VSHUFF64X2   $0xee, Z7, Z5, Z5
+	CMPQ         n+24(FP), $0x04
+	JLE          few4To5OfOne
+	VADDPD       Z8, Z6, Z7
+	VMOVAPD      Z6, Z9
+	VFMSUB231PD  Z1, Z7, Z9
+	VSUBPD       Z9, Z7, Z10
+	VFNMADD231PD Z1, Z10, Z6
+	VSUBPD       Z9, Z8, Z8
+	VFMADD231PD  Z1, Z6, Z8
+	VADDPD       Z5, Z3, Z3
+	VADDPD       Z8, Z3, Z3
+	VMOVAPD      Z7, Z6
+
+few4To5OfOne:
+	VXORPD        Z7, Z7, Z7
+	VXORPD        Z8, Z8, Z8
+	CMPQ          BX, $0x06
+	JLE           no4To7OfOne
+	VXORPD        Z5, Z5, Z5
+	VXORPD        Z7, Z7, Z7
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  48(SI), Z8
+	VMOVUPD.Z     (DI), K1, Z5
+	VMOVUPD       (R8), Z9
+	VMOVUPD       (R9), Z7
+	VPCMPEQQ      laneNumbers<>+0(SB), Z8, K2
+	VMOVAPD       Z9, Z8
+	VMOVUPD       Z7, K2, Z8
+	VCMPPD        $0x04, Z0, Z8, K2
+	VMULPD.Z      Z5, Z8, K2, Z9
+	VMOVAPD       Z9, Z7
+	VFMSUB231PD.Z Z5, Z8, K2, Z7
+	VMOVAPD       Z9, Z5
+	VXORPD        Z10, Z10, Z10
+	VXORPD        Z8, Z8, Z8
+	CMPQ          BX, $0x07
+	JLE           no6To7OfOne
+	VXORPD        Z9, Z9, Z9
+	VXORPD        Z8, Z8, Z8
+	MOVQ          CX, DI
+	ADDQ          DX, CX
+	MOVQ          off+48(FP), R8
+	MOVQ          on+56(FP), R9
+	VPBROADCASTQ  56(SI), Z10
+	VMOVUPD.Z     (DI), K1, Z9
+	VMOVUPD       (R8), Z11
+	VMOVUPD       (R9), Z8
+	VPCMPEQQ      laneNumbers<>+0(SB), Z10, K2
+	VMOVAPD       Z11, Z10
+	VMOVUPD       Z8, K2, Z10
+	VCMPPD        $0x04, Z0, Z10, K2
+	VMULPD.Z      Z9, Z10, K2, Z11
+	VMOVAPD       Z11, Z8
+	VFMSUB231PD.Z Z9, Z10, K2, Z8
+	VMOVAPD       Z11, Z9
+	VMOVAPD       Z9, Z10
+
+no6To7OfOne:
+	VSHUFF64X2   $0x44, Z10, Z5, Z9
+	VSHUFF64X2   $0xee, Z10, Z5, Z10
+	VSHUFF64X2   $0x44, Z8, Z7, Z5
+	VSHUFF64X2   $0xee, Z8, Z7, Z7
+	CMPQ         n+24(FP), $0x04
+	JLE          few6To7OfOne
+	VADDPD       Z10, Z9, Z8
+	VMOVAPD      Z9, Z11
+	VFMSUB231PD  Z1, Z8, Z11
+	VSUBPD       Z11, Z8, Z12
+	VFNMADD231PD Z1, Z12, Z9
+	VSUBPD       Z11, Z10, Z10
+	VFMADD231PD  Z1, Z9, Z10
+	VADDPD       Z7, Z5, Z5
+	VADDPD       Z10, Z5, Z5
+	VMOVAPD      Z8, Z9
+
+few6To7OfOne:
+	VMOVAPD Z9, Z7
+	VMOVAPD Z5, Z8
+
+no4To7OfOne:
+	VSHUFF64X2   $0x88, Z7, Z6, Z5
+	VSHUFF64X2   $0xdd, Z7, Z6, Z6
+	VSHUFF64X2   $0x88, Z8, Z3, Z7
+	VSHUFF64X2   $0xdd, Z8, Z3, Z8
+	VADDPD       Z6, Z5, Z3
+	VMOVAPD      Z5, Z9
+	VFMSUB231PD  Z1, Z3, Z9
+	VSUBPD       Z9, Z3, Z10
+	VFNMADD231PD Z1, Z10, Z5
+	VSUBPD       Z9, Z6, Z6
+	VFMADD231PD  Z1, Z5, Z6
+	VADDPD       Z8, Z7, Z5
+	VADDPD       Z6, Z5, Z5
+
+no0To7OfOne:
+	VUNPCKLPD    Z3, Z4, Z6
+	VUNPCKHPD    Z3, Z4, Z3
+	VUNPCKLPD    Z5, Z2, Z4
+	VUNPCKHPD    Z5, Z2, Z2
+	VADDPD       Z3, Z6, Z5
+	VMOVAPD      Z6, Z7
+	VFMSUB231PD  Z1, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VFNMADD231PD Z1, Z8, Z6
+	VSUBPD       Z7, Z3, Z3
+	VFMADD231PD  Z1, Z6, Z3
+	VADDPD       Z2, Z4, Z2
+	VADDPD       Z3, Z2, Z2
+	VMOVUPD      evenLanesFirst<>+0(SB), Z3
+	VPERMPD      Z5, Z3, Z5
+	VMOVUPD      evenLanesFirst<>+0(SB), Z3
+	VPERMPD      Z2, Z3, Z2
+	VBROADCASTSD absMask<>+0(SB), Z3
+	VPANDQ       Z3, Z2, Z3
+	VBROADCASTSD inf<>+0(SB), Z4
+	VCMPPD       $0x11, Z4, Z3, K2
+	VMOVAPD.Z    Z2, K2, Z2
+	VADDPD       Z2, Z5, Z2
+	VSUBPD       Z2, Z0, Z2
+	VCMPPD       $0x03, Z2, Z2, K2
+	VBROADCASTSD nan<>+0(SB), Z3
+	VMOVUPD      Z3, K2, Z2
+	VMOVUPD      Z2, (AX)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, SI
+	SUBQ         $0x08, BX
+	JG           batchOfOne
 	VZEROUPPER
 	RET
 

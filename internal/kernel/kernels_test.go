@@ -180,6 +180,10 @@ var kernels = []kernelRow{
 		}
 		o.panel.unpackGradient(o.labels, o.dst, o.stride, o.tile, o.cols, o.full())
 	}, finite, "", "dst", ""},
+	{"SmoothedLosses", ofManyRows, smoothedLosses, anyValue, "x", "", ""},
+	{"SmoothedLosses of few classes", ofRows, smoothedLosses, anyValue, "x", "", ""},
+	{"WeightedSmoothedLosses", ofManyRows, weightedSmoothedLosses, anyValue, "x", "", ""},
+	{"WeightedSmoothedLosses of few classes", ofRows, weightedSmoothedLosses, anyValue, "x", "", ""},
 	{"Panel.WeightedLossRows", ofManyRows, func(o *operands) {
 		var l Labels
 		o.panel.WeightedLossRows(o.n, &l, new(RowLanes), o.q, o.stride, o.x, o.stride, o.cols, o.rows, o.panel.NegLogSum[o.n:], false)
@@ -571,6 +575,37 @@ func (o *operands) returnsSlices(fields ...*[Width]float64) {
 			o.returned = append(o.returned, v, kind)
 		}
 	}
+}
+
+// smoothedLosses returns what losses sets to the losses of rows with targets.
+func (o *operands) smoothedLosses(losses func(to []float64, target []int)) {
+	var target []int
+	for k := range o.rows {
+		target = append(target, []int{k % o.cols, o.cols - 1 - k%o.cols, o.cols / 2, -100, math.MinInt, math.MaxInt, o.cols}[k%7])
+	}
+	to := make([]float64, o.rows, Width)
+	losses(to, target)
+	o.returned = nil
+	for _, v := range to {
+		o.returned = append(o.returned, v, math.Float64frombits(math.Float64bits(v)>>2))
+	}
+}
+
+func smoothedLosses(o *operands) {
+	o.smoothedLosses(func(to []float64, target []int) {
+		SmoothedLosses(to, o.x, o.stride, o.cols, target, 0x1.01p-7, 0.9)
+	})
+}
+
+func weightedSmoothedLosses(o *operands) {
+	off := make([]float64, GroupsFor(o.cols)*Group)
+	on := make([]float64, len(off))
+	for j := range o.cols {
+		off[j], on[j] = float64(j%5)*0x1.23p-9, float64(j%3)*0x1.2345p-1
+	}
+	o.smoothedLosses(func(to []float64, target []int) {
+		WeightedSmoothedLosses(to, o.x, o.stride, o.cols, target, off, on)
+	})
 }
 
 // setWeightings sets what gradients of rows are made of: sums of coefficients
