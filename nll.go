@@ -377,7 +377,11 @@ func (s *settings) countLosses(losses []float64, target []int, i int) {
 			if v == 0 {
 				out = 1
 			}
-			l = scaledProduct(v, l, -s.shift)
+			if s.shift == 0 {
+				l = kernel.Canonical(float64(v * l))
+			} else {
+				l = scaledProduct(v, l, -s.shift)
+			}
 		}
 		losses[k] = unless(out, l)
 	}
@@ -414,6 +418,12 @@ func (t *nllTask) gradient(w *workspace, dst blas64.General) {
 				return 0 - float64(q*divisor.over(sw))
 			}
 			return 0 - divisor.over(p)
+		}
+		if s.weight == nil {
+			// All classes but the label have the same.
+			fillRow(row, entry(q.off))
+			row[y] = entry(q.on)
+			continue
 		}
 		if dst.Cols > kernel.ChunkLen {
 			for u := range kernel.Chunks(dst.Cols) {

@@ -683,3 +683,12 @@ func clearRow(row []float64) {
 	}
 	clear(row)
 }
+
+// fillRow sets a row to v, in such pieces.
+func fillRow(row []float64, v float64) {
+	for len(row) > kernel.PieceLen {
+		kernel.Fill(row[:kernel.PieceLen], v)
+		row = row[kernel.PieceLen:]
+	}
+	kernel.Fill(row, v)
+}
