@@ -229,19 +229,31 @@ func (s *labelSums) set(p *kernel.Panel, classes []int64, q *smoothing) {
 	}
 }
 
-// anyOverflows is overflows for any of n rows from row i of the group, whose sums
-// are in the panel.
+// anyOverflows is overflows for any of n rows from row i of the group, of at most
+// FewCols classes, whose sums are in the panel.
 func (b *batch) anyOverflows(i, n int) bool {
-	if kernel.MaxOf(b.work.panel.Hi[0][:n]) <= math.MaxFloat64 && kernel.MaxOf(b.work.labels.High[:n]) <= math.MaxFloat64 {
+	// What is at most that large, the logarithm of the sum of so few exponentials
+	// being below 5, makes no loss of a distribution that is not finite.
+	const most = 0x1p1018
+	if kernel.MaxOf(b.work.panel.Hi[0][:n]) <= most && kernel.MaxOf(b.work.labels.High[:n]) <= most {
 		return false
 	}
-	for k, sum := range b.work.panel.Hi[0][:n] {
-		loss := kernel.Accumulator{Hi: b.work.labels.High[k]}
-		if b.task.overflows(loss, kernel.Accumulator{Hi: sum}, b.task.settings.sampleWeightAt(b.begin+i+k)) {
+	for k := range n {
+		if b.rowOverflows(i, k) {
 			return true
 		}
 	}
 	return false
+}
+
+// rowOverflows is overflows for row k of the panel from row i of the group on.
+func (b *batch) rowOverflows(i, k int) bool {
+	p, l := &b.work.panel, &b.work.labels
+	loss := kernel.Accumulator{Hi: l.High[k], Lo: l.Low[k]}
+	if b.task.isDistribution() {
+		loss = kernel.DistributionLoss(loss, p.Sum(k), p.NegLogSum[k])
+	}
+	return b.task.overflows(loss, p.Sum(k), b.task.settings.sampleWeightAt(b.begin+i+k))
 }
 
 // takeWeightedLoss takes from the panel what WeightedLoss made.
@@ -432,14 +444,7 @@ func (b *batch) anyLossOverflows(i, n int) bool {
 		notFinite += (loss - loss) + (p.Hi[0][k] - p.Hi[0][k])
 	}
 	for k := 0; notFinite != 0 && k < n; k++ {
-		if l.Class[k] < 0 {
-			continue
-		}
-		loss := kernel.Accumulator{Hi: l.High[k], Lo: l.Low[k]}
-		if b.task.isDistribution() {
-			loss = kernel.DistributionLoss(loss, p.Sum(k), p.NegLogSum[k])
-		}
-		if b.task.overflows(loss, p.Sum(k), b.task.settings.sampleWeightAt(b.begin+i+k)) {
+		if l.Class[k] >= 0 && b.rowOverflows(i, k) {
 			return true
 		}
 	}

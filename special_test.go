@@ -838,3 +838,49 @@ func TestOverflowingCoefficients(t *testing.T) {
 		}
 	}
 }
+
+// TestOverflowingSum has distributions whose loss before a small sample weight is
+// too large for a float64, though neither of the two parts that make it up is,
+// beside others and alone.
+func TestOverflowingSum(t *testing.T) {
+	const weight = 1e-20
+	for _, classes := range []int{2, 3, 10, 33, 64, 65} {
+		// Two classes of some 0.4 the largest float64 each: log Σ is about the
+		// number that makes their sum times it nearly as large, and the second is
+		// as far behind as to make up for what is missing, and more.
+		row := make([]float64, classes)
+		target := make([]float64, classes)
+		row[1] = -0.7
+		target[0], target[1] = 1.1e308, 0.6e308
+		for c := 2; c < classes; c++ {
+			row[c] = -0.2 - math.Log(float64(classes))
+		}
+		r := exact.NewRow(row)
+		want := r.Loss(exact.Coefficients(target, nil, 0))
+		want.Mul(want, big.NewFloat(weight))
+		for _, rows := range []int{1, 3, 8, 70} {
+			x, q, s := mat.NewDense(rows, classes, nil), mat.NewDense(rows, classes, nil), make([]float64, rows)
+			for i := range rows {
+				x.SetRow(i, row)
+				q.SetRow(i, target)
+				s[i] = weight
+			}
+			opts := &logsoftmax.Options{SampleWeight: s, Reduction: logsoftmax.Sum}
+			each, err := logsoftmax.SoftCrossEntropyEach(nil, x, q, opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, l := range each {
+				if ulps := exact.Error(l, want, want); !(ulps <= 8) {
+					t.Errorf("%d×%d: the loss of row %d is %v, want %.17g", rows, classes, i, l, want)
+					break
+				}
+			}
+			var grad mat.Dense
+			l, err := logsoftmax.SoftCrossEntropyGrad(&grad, x, q, opts)
+			if loss, _ := logsoftmax.SoftCrossEntropy(x, q, opts); err != nil || l != loss || !(l.Sum < math.Inf(1)) {
+				t.Errorf("%d×%d: the loss is %v, with a gradient %v, %v", rows, classes, loss, l, err)
+			}
+		}
+	}
+}

@@ -427,9 +427,9 @@ func (g *generator) weightedFewRows() {
 	g.resident = nil
 	hi, lo = g.load(ofLabels("High")), g.load(ofLabels("Low"))
 	isLabels("loss")
-	inf := g.constant("inf")
-	g.unlessAll(g.both(g.compare(lessThan, hi, inf), g.compare(lessThan, g.load(field("Hi")), inf)))
 	high, low := g.distributionLoss(field, hi, lo)
+	inf := g.constant("inf")
+	g.unlessAll(g.both(g.compare(lessThan, high, inf), g.compare(lessThan, g.load(field("Hi")), inf)))
 	g.VMOVAPD(high, hi)
 	g.VMOVAPD(low, lo)
 	g.Label("loss")

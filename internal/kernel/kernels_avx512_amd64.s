@@ -13570,15 +13570,6 @@ summed:
 	MOVQ         80(CX), CX
 	TESTQ        CX, CX
 	JNZ          loss
-	VBROADCASTSD inf<>+0(SB), Z2
-	VCMPPD       $0x11, Z2, Z0, K1
-	MOVQ         c+0(FP), CX
-	VMOVUPD      5632(CX), Z3
-	VCMPPD       $0x11, Z2, Z3, K2
-	KANDB        K2, K1, K1
-	KMOVB        K1, CX
-	CMPL         CX, $0x000000ff
-	JNE          special
 	VXORPD       Z2, Z2, Z2
 	MOVQ         c+0(FP), CX
 	VMOVUPD      5632(CX), Z3
@@ -13603,6 +13594,15 @@ summed:
 	VCMPPD       $0x04, Z2, Z3, K1
 	VMOVUPD      Z6, K1, Z0
 	VMOVUPD      Z4, K1, Z1
+	VBROADCASTSD inf<>+0(SB), Z2
+	VCMPPD       $0x11, Z2, Z0, K1
+	MOVQ         c+0(FP), CX
+	VMOVUPD      5632(CX), Z3
+	VCMPPD       $0x11, Z2, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, CX
+	CMPL         CX, $0x000000ff
+	JNE          special
 
 loss:
 	MOVQ         l+8(FP), CX
