@@ -964,6 +964,9 @@ func VectorJacobianColumns(dst, logp, u Rows, rows, n int, hi, lo []float64) {
 // are packed next; nil is none.
 func VectorJacobianTile(logp, u *Tile, cols, n int, hi, lo, out, nextLogp, nextU []float64) {
 	bytes := func(to []float64, from *Tile) int {
+		if to == nil {
+			return 0 // what is at hand
+		}
 		return int(uintptr(unsafe.Pointer(unsafe.SliceData(to))) - uintptr(unsafe.Pointer(from)))
 	}
 	ahead := [3]int{bytes(out, logp), bytes(nextLogp, logp), bytes(nextU, u)}
