@@ -68,11 +68,16 @@ func (b *batch) weighted(n int) {
 			q.smoothed.fill(&b.work.coefficientTile, min(n, kernel.Width))
 		}
 	}
+	filled := true
 	for i, rows := 0, 0; i < n; i += rows {
 		rows = nextRows(n-i, cols)
 		switch {
 		case i > 0 && b.weightedAtOnce(i, rows, &q):
+			filled = false
 		case b.task.sideBySide(rows):
+			if b.task.target != nil && !filled {
+				q.smoothed.fill(&b.work.coefficientTile, rows)
+			}
 			b.weightedFew(i, rows, &q)
 		case several(cols):
 			b.weightedSeveral(i, rows, &q)
@@ -173,9 +178,9 @@ func (b *batch) weightedFew(i, n int, q *coefficients) {
 	}
 }
 
-// weightedAtOnce is labelAtOnce for rows with a coefficient for every class. Where it
-// returns false the tile of the coefficients, which was filled with those of no label,
-// may have those of the rows' labels already: what packOnto is going to set.
+// weightedAtOnce is labelAtOnce for rows with a coefficient for every class. The tile
+// of the coefficients, which was filled with those of no label, has those of the rows'
+// labels afterwards; where it returns false, these are what packOnto is going to set.
 func (b *batch) weightedAtOnce(i, n int, q *coefficients) bool {
 	t, w, s, cols, row := b.task, b.work, &b.task.settings, b.task.logits.cols, b.begin+i
 	if !atOnce(n, cols) || s.shift != 0 || t.divisor.scaled != 0 || t.target == nil && (s.weight != nil || s.smoothing != 0) {
