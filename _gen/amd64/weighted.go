@@ -432,15 +432,15 @@ func (g *generator) rowsWeightedLoss(coefficients bool) {
 					m, e := lowWord(i)
 					return words{sum[i], g.load(m), g.load(e)}
 				}
-				g.store(g.maximum(sum[0], sum[1]), word(g.param("s"), "top", 0))
+				g.store(g.maximum(sum[0], sum[1]), word(g.param("s"), "Top", 0))
 				sums = g.joinWords(half(0), half(1))
 			}
 		}
 		if coefficients {
 			s := g.param("s")
-			g.store(sums.hi, word(s, "hi", 0))
-			g.store(sums.mid, word(s, "mid", 0))
-			g.store(sums.low, word(s, "low", 0))
+			g.store(sums.hi, word(s, "Hi", 0))
+			g.store(sums.mid, word(s, "Mid", 0))
+			g.store(sums.low, word(s, "Low", 0))
 			g.ADDQ(imm(64), address(g.Param("s")))
 		}
 		g.nextRow("q", "qStride")
@@ -478,15 +478,15 @@ func (g *generator) rowsWeightedLoss(coefficients bool) {
 		g.MOVQ(s, address(g.Param("s")))
 		sum := g.acrossRows(
 			func(row int) []reg.VecVirtual {
-				return []reg.VecVirtual{g.load(word(s, "hi", row)), g.load(word(s, "mid", row)), g.load(word(s, "low", row))}
+				return []reg.VecVirtual{g.load(word(s, "Hi", row)), g.load(word(s, "Mid", row)), g.load(word(s, "Low", row))}
 			},
 			func(a, b []reg.VecVirtual) []reg.VecVirtual {
 				sum := g.joinWords(words{a[0], a[1], a[2]}, words{b[0], b[1], b[2]})
 				return []reg.VecVirtual{sum.hi, sum.mid, sum.low}
 			})
-		topLanes := "hi"
+		topLanes := "Hi"
 		if !g.wide {
-			topLanes = "top"
+			topLanes = "Top"
 		}
 		top := g.acrossRows(
 			func(row int) []reg.VecVirtual { return []reg.VecVirtual{g.load(word(s, topLanes, row))} },

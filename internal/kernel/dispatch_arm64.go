@@ -550,6 +550,10 @@ func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 
 // WeightedLossRows is weightedLossRowsGo.
 func (c *Panel) WeightedLossRows(first int, l *Labels, _ *RowLanes, q []float64, qStride int, x []float64, stride, n, rows int, negLogSum []float64, sums bool) {
+	if active == tierGo {
+		c.weightedLossRowsGo(first, l, q, qStride, x, stride, n, rows, negLogSum, sums)
+		return
+	}
 	for i := range rows {
 		q, x, k := q[i*qStride:][:n], x[i*stride:][:n], first+i
 		if !sums {
@@ -583,6 +587,10 @@ func WeightedGradient(dst, terms, q []float64, f Factors, sum Accumulator, g flo
 
 // WeightedGradientRows is weightedGradientRowsGo.
 func (c *Panel) WeightedGradientRows(first int, dst []float64, dstStride int, terms []float64, termsStride int, q []float64, qStride, n, rows int) {
+	if active == tierGo {
+		c.weightedGradientRowsGo(first, dst, dstStride, terms, termsStride, q, qStride, n, rows)
+		return
+	}
 	for i := range rows {
 		k := first + i
 		WeightedGradient(dst[i*dstStride:][:n], terms[i*termsStride:][:n], q[i*qStride:][:n], c.Factors(k), c.Sum(k), c.Factor[k])

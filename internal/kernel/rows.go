@@ -49,8 +49,8 @@ func (c *Panel) scaleEachRowGo(first int, x []float64, stride, n, rows int) {
 
 // RowLanes are the lanes of the sums of the coefficients of rows, in three words,
 // as long as a call takes.
-// With AVX2, whose first step joins halves, top is the larger of two lanes.
-type RowLanes struct{ hi, mid, low, top [Group][Lanes]float64 }
+// With AVX2, whose first step joins halves, Top is the larger of two lanes.
+type RowLanes struct{ Hi, Mid, Low, Top [Group][Lanes]float64 }
 
 // weightedLossRowsGo sets l.High and l.Low to what WeightedLoss returns for rows
 // of n > 0 entries, with the coefficients q, which are not negative, and
