@@ -181,9 +181,9 @@ var kernels = []kernelRow{
 		o.panel.unpackGradient(o.labels, o.dst, o.stride, o.tile, o.cols, o.full())
 	}, finite, "", "dst", ""},
 	{"SmoothedLosses", ofManyRows, smoothedLosses, anyValue, "x", "", ""},
-	{"SmoothedLosses of few classes", ofRows, smoothedLosses, anyValue, "x", "", ""},
+	{"SmoothedLosses of few classes", ofFewRows, smoothedLosses, anyValue, "x", "", ""},
 	{"WeightedSmoothedLosses", ofManyRows, weightedSmoothedLosses, anyValue, "x", "", ""},
-	{"WeightedSmoothedLosses of few classes", ofRows, weightedSmoothedLosses, anyValue, "x", "", ""},
+	{"WeightedSmoothedLosses of few classes", ofFewRows, weightedSmoothedLosses, anyValue, "x", "", ""},
 	{"Panel.WeightedLossRows", ofManyRows, func(o *operands) {
 		var l Labels
 		o.panel.WeightedLossRows(o.n, &l, new(RowLanes), o.q, o.stride, o.x, o.stride, o.cols, o.rows, o.panel.NegLogSum[o.n:], false)
@@ -239,11 +239,11 @@ var kernels = []kernelRow{
 		weight := (*[FewCols]float64)(o.terms[:])
 		o.returns(slices.Concat(weigh(nil, nil, 3), weigh(nil, sample, 0), weigh(weight, nil, 1), weigh(weight, sample, 0x1p-60), weigh(nil, sample, 1e305))...)
 	}, finite, "", "", ""},
-	{"Tile.LogSoftmaxRows", ofRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.dst) }, anyValue, "x", "dst", ""},
-	{"Tile.LogSoftmaxRows in place", ofRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.x) }, anyValue, "x", "x", ""},
-	{"Tile.SoftmaxRows", ofRows, func(o *operands) { o.normalizeRows("Softmax", o.dst) }, anyValue, "x", "dst", ""},
-	{"Tile.LogSumExpRows", ofRows, func(o *operands) { o.normalizeRows("LogSumExp", o.dst) }, anyValue, "x", "", ""},
-	{"Labels.LabelRows", ofRows, func(o *operands) {
+	{"Tile.LogSoftmaxRows", ofFewRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.dst) }, anyValue, "x", "dst", ""},
+	{"Tile.LogSoftmaxRows in place", ofFewRows, func(o *operands) { o.normalizeRows("LogSoftmax", o.x) }, anyValue, "x", "x", ""},
+	{"Tile.SoftmaxRows", ofFewRows, func(o *operands) { o.normalizeRows("Softmax", o.dst) }, anyValue, "x", "dst", ""},
+	{"Tile.LogSumExpRows", ofFewRows, func(o *operands) { o.normalizeRows("LogSumExp", o.dst) }, anyValue, "x", "", ""},
+	{"Labels.LabelRows", ofFewRows, func(o *operands) {
 		weight, s := o.weights()
 		sample := o.q[len(o.q)-o.rows:]
 		copy(sample, s)
@@ -251,12 +251,12 @@ var kernels = []kernelRow{
 		o.returns(slices.Concat(o.labelRows(weight, nil, 1, false), o.labelRows(nil, sample, -3, false),
 			o.labelRows(weight, sample, 0, true), o.labelRows(nil, nil, 7, true))...)
 	}, anyValue, "x", "dst", ""},
-	{"Panel.WeightedRows of distributions", ofRows, func(o *operands) {
+	{"Panel.WeightedRows of distributions", ofFewRows, func(o *operands) {
 		_, sample := o.weights()
 		o.tame()
 		o.returns(slices.Concat(o.weightedRows(nil, nil, nil, 3, false), o.weightedRows(nil, nil, sample, 3, true))...)
 	}, anyValue, "x q", "dst", ""},
-	{"Panel.WeightedRows of labels", ofRows, func(o *operands) {
+	{"Panel.WeightedRows of labels", ofFewRows, func(o *operands) {
 		weight, sample := o.weights()
 		o.tame()
 		base := make([]float64, o.cols)
@@ -665,6 +665,7 @@ const (
 	ofColumns                 // the same, the last of which need not be full
 	ofTiles                   // the same, Width apart
 	ofRows                    // rows of cols entries, and a tile of them
+	ofFewRows                 // the same for what does a group of rows at a time
 	ofDenseRows               // the same without gaps
 	ofManyRows                // rows of more than FewCols entries, from slice n of a panel on
 )
@@ -712,10 +713,14 @@ func (l layout) shapes() (shapes []kernelShape) {
 			}
 		}
 	default:
+		most := Width
+		if l == ofFewRows {
+			most = 3 * Group
+		}
 		for cols := 1; cols <= FewCols; cols++ {
-			for rows := 1; rows <= Width; rows++ {
+			for rows := 1; rows <= most; rows++ {
 				for k, stride := range []int{cols, cols + 1, cols + 5} {
-					if l == ofRows && (rows%Group == 0 || (cols+rows+k)%3 == 0) || k == 0 {
+					if l != ofDenseRows && (rows%Group == 0 || (cols+rows+k)%3 == 0) || k == 0 {
 						shapes = append(shapes, kernelShape{groups: GroupsFor(rows), rows: rows, cols: cols, stride: stride})
 					}
 				}

@@ -99,7 +99,7 @@ func commitRace(t *testing.T, name string) {
 	c := conflicts()[name]
 	// Small, for the detector forgets what is long ago.
 	s := kernelShape{n: 16, groups: 2, rows: 16, cols: 8, stride: Width}
-	if c.row.layout == ofRows || c.row.layout == ofDenseRows {
+	if c.row.layout == ofRows || c.row.layout == ofFewRows || c.row.layout == ofDenseRows {
 		s.stride = s.cols
 	}
 	o := newOperands(rand.New(rand.NewPCG(37, 38)), c.row.layout, c.row.values, s, plain)
