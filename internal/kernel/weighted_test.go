@@ -426,6 +426,9 @@ func TestWeightedColumnKernels(t *testing.T) {
 					if r.IntN(3) == 0 {
 						want.Hi[0][i], want.Lo[0][i] = 1, 0
 					}
+					// The terms here are anything. Beside a complement above one half
+					// those of a row are below it, which a kernel may rely on.
+					want.Complement[i] = min(want.Complement[i], 0.5)
 					want.ComplementLow[i] = 0x1p-54 * want.Complement[i]
 					want.Top[i] = 0
 					for j := range n {
