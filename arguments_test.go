@@ -500,7 +500,8 @@ func TestLabelsThatChange(t *testing.T) {
 						if err := s.resolveLabels("F", opts, good, shape.rows, shape.cols, true); err != nil {
 							t.Fatal(err)
 						}
-						weight, ignored := s.lossWeight(good)
+						var weight kernel.ExactSum
+						ignored := s.addLossWeight(&weight, good)
 						change()
 						w := workspaces.Get().(*workspace)
 						w.entropy = entropy{settings: s, target: target, logits: newSource(logits), out: dst.RawMatrix(), each: each}

@@ -234,17 +234,18 @@ func (s *labelSums) set(p *kernel.Panel, classes []int64, q *smoothing) {
 	}
 }
 
-// anyOverflows is overflows for any of n rows from row i of the group, of at most
-// FewCols classes, whose sums are in the panel.
+// anyOverflows is overflows for any of n rows from row i of the group, of at most a
+// chunk, whose sums are in the panel.
 func (b *batch) anyOverflows(i, n int) bool {
-	// What is at most that large, the logarithm of the sum of so few exponentials
-	// being below 5, makes no loss of a distribution that is not finite.
+	// Of what is at most that large, the logarithm of the sum of a chunk's exponentials
+	// being below 8, no loss is made that is not finite.
 	const most = 0x1p1018
-	if kernel.MaxOf(b.work.panel.Hi[0][:n]) <= most && kernel.MaxOf(b.work.labels.High[:n]) <= most {
+	l := &b.work.labels
+	if kernel.MaxOf(b.work.panel.Hi[0][:n]) <= most && kernel.MaxOf(l.High[:n]) <= most {
 		return false
 	}
-	for k := range n {
-		if b.rowOverflows(i, k) {
+	for k, class := range l.Class[:n] {
+		if class >= 0 && b.rowOverflows(i, k) {
 			return true
 		}
 	}
@@ -422,13 +423,13 @@ func (b *batch) weightedSeveral(i, n int, q *coefficients) {
 			w.panel.Hi[0][k], w.panel.Lo[0][k] = sum.Hi, sum.Lo
 		}
 	}
-	clear(l.Single[:])
-	clear(l.Tied[:])
-	w.panel.WeightedLabel(l, distribution, groups)
-	if t.target == nil && b.anyLossOverflows(i, n) {
+	if t.target == nil && b.anyOverflows(i, n) {
 		b.weightedRows(i, n, q)
 		return
 	}
+	clear(l.Single[:])
+	clear(l.Tied[:])
+	w.panel.WeightedLabel(l, distribution, groups)
 	b.takeLabels(i, n)
 	if t.out.Data == nil {
 		return
@@ -438,22 +439,6 @@ func (b *batch) weightedSeveral(i, n int, q *coefficients) {
 	}
 	copy(w.panel.Factor[:width], l.Gradient[:])
 	b.severalGradients(i, n, q)
-}
-
-// anyLossOverflows is overflows for any of n rows from row i of the group, whose
-// losses are known, and whose sums are in the panel.
-func (b *batch) anyLossOverflows(i, n int) bool {
-	l, p := &b.work.labels, &b.work.panel
-	notFinite := 0.0
-	for k, loss := range l.Loss[:n] {
-		notFinite += (loss - loss) + (p.Hi[0][k] - p.Hi[0][k])
-	}
-	for k := 0; notFinite != 0 && k < n; k++ {
-		if l.Class[k] >= 0 && b.rowOverflows(i, k) {
-			return true
-		}
-	}
-	return false
 }
 
 // severalGradients sets the gradients of n rows from row i of the group, of which

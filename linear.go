@@ -285,7 +285,8 @@ const (
 
 // run computes the loss and whatever else t asks for, and ends t.
 func (t *linear) run() (Loss, []float64) {
-	weight, ignored := t.settings.lossWeight(t.target)
+	var weight kernel.ExactSum
+	ignored := t.settings.addLossWeight(&weight, t.target)
 	t.chunk.settings = t.settings
 	t.chunk.divisor = newDivisor(t.settings.reduction, &weight)
 	rows, classes := t.x.rows, t.w.rows

@@ -169,7 +169,8 @@ type nllTask struct {
 func (w *workspace) runNLL(loss *Loss, each []float64, target []int) {
 	t := &w.nll
 	t.target, t.each = target, each
-	weight, ignored := t.settings.lossWeight(target)
+	var weight kernel.ExactSum
+	ignored := t.settings.addLossWeight(&weight, target)
 	group := t.x.together(groupRows(t.x.cols))
 	sum := new(kernel.ExactSum)
 	switch units := (t.x.rows-1)/group + 1; {
@@ -390,7 +391,8 @@ func (s *settings) countLosses(losses []float64, target []int, i int) {
 // gradient sets dst to the gradient.
 func (t *nllTask) gradient(w *workspace, dst blas64.General) {
 	s := &t.settings
-	weight, _ := s.lossWeight(t.target)
+	var weight kernel.ExactSum
+	s.addLossWeight(&weight, t.target)
 	divisor := newDivisor(s.reduction, &weight)
 	var q smoothing
 	if s.smoothing > 0 {

@@ -186,15 +186,9 @@ func (s *settings) classWeightAt(c int) float64 {
 // fewRows are so few that a sum in lanes is not worth while.
 const fewRows = kernel.Lanes
 
-// lossWeight returns, for labels that have been checked, the sum over the
-// rows that count of class weight times sample weight, each product rounded,
-// and the number of the other rows.
-func (s *settings) lossWeight(target []int) (weight kernel.ExactSum, ignored int) {
-	ignored = s.addLossWeight(&weight, target)
-	return weight, ignored
-}
-
-// addLossWeight is lossWeight, which adds to sum.
+// addLossWeight adds to sum, for labels that have been checked, class weight times
+// sample weight, each product rounded, of the rows that count, and returns the
+// number of the other rows.
 func (s *settings) addLossWeight(sum *kernel.ExactSum, target []int) (ignored int) {
 	if s.weight == nil && s.sampleWeight == nil {
 		if !s.ignored.none() {

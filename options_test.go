@@ -184,7 +184,8 @@ func TestLossWeight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		weight, ignored := s.lossWeight(target)
+		var weight kernel.ExactSum
+		ignored := s.addLossWeight(&weight, target)
 		if weight.Value() != test.weight || ignored != test.ignored {
 			t.Errorf("%+v: %v, %d, want %v, %d", test.opts, weight.Value(), ignored, test.weight, test.ignored)
 		}

@@ -362,19 +362,25 @@ func (g *generator) rowsExpSum(terms bool) {
 	// A batch with a shift is rare.
 	begin := func() { g.jumpIfShifted(g.load(field("shift")), "rowsShifted") }
 	g.eachBatch(c, begin, func() {
-		sum := g.acrossRows(
-			func(row int) []reg.VecVirtual {
-				hi := field("Hi").Offset(g.rowBytes * row)
-				return []reg.VecVirtual{g.load(hi), g.load(g.lowOf(hi))}
-			},
-			func(a, b []reg.VecVirtual) []reg.VecVirtual {
-				sum, rest := g.twoSum(a[0], b[0])
-				return []reg.VecVirtual{sum, g.add(g.add(a[1], b[1]), rest)}
-			})
+		sum := g.pairsAcrossRows(field)
 		g.store(sum[0], field("Hi"))
 		g.store(sum[1], g.lowOf(field("Hi")))
 	}, rowLoop{"rows", row("", together, false)}, rowLoop{"rowsShifted", row("Shifted", 1, true)})
 	g.finish()
+}
+
+// pairsAcrossRows joins the lanes that each row of a batch has left as those of a
+// slice, in two words.
+func (g *generator) pairsAcrossRows(field func(name string) Mem) []reg.VecVirtual {
+	return g.acrossRows(
+		func(row int) []reg.VecVirtual {
+			hi := field("Hi").Offset(g.rowBytes * row)
+			return []reg.VecVirtual{g.load(hi), g.load(g.lowOf(hi))}
+		},
+		func(a, b []reg.VecVirtual) []reg.VecVirtual {
+			sum, rest := g.twoSum(a[0], b[0])
+			return []reg.VecVirtual{sum, g.add(g.add(a[1], b[1]), rest)}
+		})
 }
 
 // rowsMap is a kernel dst[j] = f(x[j]) with parameters by row. What is left of a

@@ -458,15 +458,7 @@ func (g *generator) rowsWeightedLoss(coefficients bool) {
 		}
 	}
 	g.eachBatch(c, begun, func() {
-		loss := g.acrossRows(
-			func(row int) []reg.VecVirtual {
-				hi := field("Hi").Offset(g.rowBytes * row)
-				return []reg.VecVirtual{g.load(hi), g.load(g.lowOf(hi))}
-			},
-			func(a, b []reg.VecVirtual) []reg.VecVirtual {
-				sum, rest := g.twoSum(a[0], b[0])
-				return []reg.VecVirtual{sum, g.add(g.add(a[1], b[1]), rest)}
-			})
+		loss := g.pairsAcrossRows(field)
 		g.store(loss[0], Mem{Base: l, Disp: g.source.Offset("Labels", "High")})
 		g.store(loss[1], Mem{Base: l, Disp: g.source.Offset("Labels", "Low")})
 		g.ADDQ(imm(8*w), l)

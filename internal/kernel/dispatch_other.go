@@ -5,8 +5,6 @@
 
 package kernel
 
-import "math"
-
 // tiers returns the tiers that this machine and build have, tierGo first.
 func Tiers() []tier { return []tier{tierGo} }
 
@@ -56,19 +54,9 @@ func unpack(dst []float64, stride int, x []float64, xStride, cols, groups int) {
 	unpackGo(dst, stride, x, xStride, cols, groups)
 }
 
-// ExpSumAhead is expSum.
-func ExpSumAhead(dst, x []float64, max float64, _, _ []float64) (count, hi, lo float64) {
-	return expSum(dst, x, max)
-}
-
 // LaneTotal is laneTotalGo.
 func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 	return laneTotalGo(dst, x, max)
-}
-
-// TotalAhead is Total.
-func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, _, _ []float64, _ int) {
-	c.Total(dst, dstStride, x, stride, n, cols)
 }
 
 func (l *Labels) Weigh(weight *[FewCols]float64, sample []float64, n int, divisor float64) bool {
@@ -83,21 +71,8 @@ func (c *Panel) WeightedLabel(l *Labels, distributions bool, groups int) {
 	c.weightedLabelGo(l, distributions, groups)
 }
 
-func (c *Panel) packMax(tile, x []float64, stride, cols, groups int) {
-	pack(tile, Width, x, stride, cols, groups)
-	Fill(c.Max[:groups*Group], math.Inf(-1))
-	c.RaiseMax(tile, Width, cols, groups*Group)
-}
-
 func (c *Panel) unpackScaled(dst []float64, stride int, tile []float64, cols, groups int) {
 	c.unpackScaledGo(dst, stride, tile, cols, groups)
-}
-
-func (*Panel) ShiftRows(_, _ []float64, _, _ int) bool { return false }
-
-// AddExpAhead is AddExp.
-func (c *Panel) AddExpAhead(dst []float64, dstStride int, x []float64, stride, n, cols int, _, _ []float64, _ int) {
-	c.AddExp(dst, dstStride, x, stride, n, cols)
 }
 
 func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float64) {
@@ -108,9 +83,6 @@ func (s *LaneSum) addLoss(q, x []float64, max, negLogSum float64) (hi, lo float6
 func (s *LossAndSum) add(q, x []float64, max, negLogSum float64) (hi, lo, sumHi, sumLo float64) {
 	return s.addGo(q, x, max, negLogSum)
 }
-
-// coefficientSum is CoefficientSum.add to an empty sum.
-func coefficientSum(x []float64) (hi, lo float64) { return new(CoefficientSum).add(x) }
 
 func (s *CoefficientSum) add(x []float64) (hi, lo float64) {
 	s.addGo(x)
@@ -212,34 +184,6 @@ func (c *Panel) ScaleEachRow(first int, x []float64, stride, n, rows int) {
 	c.scaleEachRowGo(first, x, stride, n, rows)
 }
 
-// Take is takeGo for all rows of target.
-func (l *Labels) Take(t *Tile, target []int, classes uint64) { l.takeGo(t, target, classes, 0) }
-
 func (c *Panel) unpackGradient(l *Labels, dst []float64, stride int, tile []float64, cols, groups int) {
 	c.unpackGradientGo(l, dst, stride, tile, cols, groups)
-}
-
-// LogSumExps is logSumExpsGo of all.
-func (c *Panel) LogSumExps(dst []float64) { c.logSumExpsGo(dst, 0) }
-
-// FewRows is for those that have kernels for all of a call.
-func FewRows(n, cols int) bool { return false }
-
-func (l *Labels) LabelRows(t *Tile, x []float64, stride, cols int, target []int, classes uint64, weight, sample []float64, divisor float64, dst []float64, dstStride int) (correct int, ok bool) {
-	return 0, false
-}
-
-func (c *Panel) WeightedRows(l *Labels, x, q, terms *Tile, r *WeightedRows) (correct int, ok bool) {
-	return 0, false
-}
-
-func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false }
-
-func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool { return false }
-
-func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool { return false }
-
-func VectorJacobianTile(logp, u *Tile, cols, n int, hi, lo, _, _, _ []float64) {
-	to := Rows{logp[:], Width}
-	VectorJacobianColumns(to, to, Rows{u[:], Width}, cols, n, hi, lo)
 }
