@@ -430,7 +430,7 @@ func TestMessages(t *testing.T) {
 		{"Options.Weight[1] = 1e-200: its product with a sample weight or a target is beyond the range of normal numbers", func() error {
 			return second(CrossEntropy(mat.NewDense(1, 2, nil), []int{1}, &Options{Weight: []float64{1, 1e-200}, SampleWeight: []float64{1e-200}}))
 		}},
-		{"Options.LabelSmoothing = 1e-100: smoothing so small needs class weights that are less far apart", func() error {
+		{"Options.LabelSmoothing = 1e-100: smoothing so small needs class weights that are smaller or less far apart", func() error {
 			return second(CrossEntropy(mat.NewDense(1, 2, nil), []int{1}, &Options{Weight: []float64{1e-300, 1e300}, LabelSmoothing: 1e-100}))
 		}},
 		// A ValueError of no name that the package gives.

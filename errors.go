@@ -61,7 +61,7 @@ func (e *ValueError) Error() string {
 	case "LabelSmoothing":
 		name, allowed = "Options.LabelSmoothing", "smoothing must be in [0, 1]"
 		if e.Value > 0 && e.Value < 1 {
-			allowed = "smoothing so small needs class weights that are less far apart"
+			allowed = "smoothing so small needs class weights that are smaller or less far apart"
 		}
 	case "target":
 		allowed = "a target probability must be finite and not negative"

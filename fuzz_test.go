@@ -1211,9 +1211,10 @@ func FuzzRefused(f *testing.F) {
 }
 
 // apart reports whether no power of two up to 2^900 brings both the largest class
-// weight below 2^900 and the least coefficient of a smoothing above 2^-1015.
+// weight below 2^900 and what is least of a smoothing, its share for a class or a
+// coefficient, above 2^-1015.
 func (c *fuzzLoss) apart(smoothing float64) bool {
-	least, most := math.Inf(1), 0.0
+	least, most := 1.0, 0.0
 	for _, w := range c.opts.Weight {
 		if w > 0 {
 			least, most = min(least, w), max(most, w)
