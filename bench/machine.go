@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -30,7 +31,7 @@ func thisMachine() Machine {
 	return Machine{
 		CPU:    field("/proc/cpuinfo", "model name", ":"),
 		Vector: vector(),
-		L2:     line("/sys/devices/system/cpu/cpu0/cache/index2/size"),
+		L2:     secondCache(),
 		Cores:  runtime.NumCPU(),
 		OS:     strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
 		Arch:   runtime.GOOS + "/" + runtime.GOARCH,
@@ -51,6 +52,19 @@ func vector() string {
 		return "NEON"
 	}
 	return "vectors unknown"
+}
+
+// secondCache returns the size of a core's second cache, as 1024K.
+func secondCache() string {
+	if size := line("/sys/devices/system/cpu/cpu0/cache/index2/size"); size != "" {
+		return size
+	}
+	out, _ := exec.Command("getconf", "LEVEL2_CACHE_SIZE").Output() // what some virtual machines alone tell
+	bytes, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || bytes == 0 {
+		return "unknown"
+	}
+	return strconv.Itoa(bytes>>10) + "K"
 }
 
 func load() float64 {
