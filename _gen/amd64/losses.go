@@ -197,7 +197,11 @@ func (s *smoothing) row(k int, one bool, suffix string) (hi, lo []reg.VecVirtual
 		g.VMOVAPD(sum, hi[i])
 		g.VADDPD(g.add(rest, lost), lo[i], lo[i])
 	}
+	// Rows of a few lines are too few strides at a time for what the processor fetches
+	// ahead of itself.
+	ahead := func() { g.PREFETCHT0(Mem{Base: at, Disp: 2048}) }
 	whole := func(take func(i int, x reg.VecVirtual)) {
+		ahead()
 		for i := range 8 / w {
 			take(i, g.load(of(at, i)))
 		}
@@ -206,6 +210,7 @@ func (s *smoothing) row(k int, one bool, suffix string) (hi, lo []reg.VecVirtual
 		}
 	}
 	part := func(take func(i int, x reg.VecVirtual)) {
+		ahead()
 		for i := range 8 / w {
 			x := g.vec()
 			if g.wide {

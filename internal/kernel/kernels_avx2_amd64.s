@@ -8964,7 +8964,7 @@ groups:
 	RET
 
 // func smoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·smoothedLossesAVX2(SB), NOSPLIT, $0-72
 	MOVQ         to+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -8999,6 +8999,7 @@ batchOfSeveral:
 	NEGQ        R10
 	ADDQ        labelled+64(FP), R10
 	MOVQ        DI, R11
+	PREFETCHT0  2048(R9)
 	VMOVUPD     (R9), Y3
 	VMOVUPD     (R10), Y4
 	VBLENDVPD   Y4, Y2, Y1, Y5
@@ -9019,6 +9020,7 @@ batchOfSeveral:
 	JZ          lastOfSeveralRow0
 
 nextOfSeveralRow0:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y7
 	VMOVUPD      (R10), Y8
 	VBLENDVPD    Y8, Y2, Y1, Y8
@@ -9057,6 +9059,7 @@ nextOfSeveralRow0:
 	JNZ          nextOfSeveralRow0
 
 lastOfSeveralRow0:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -9134,6 +9137,7 @@ doneOfSeveralRow0:
 	NEGQ         R10
 	ADDQ         labelled+64(FP), R10
 	MOVQ         DI, R11
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y5
 	VMOVUPD      (R10), Y4
 	VBLENDVPD    Y4, Y2, Y1, Y6
@@ -9156,6 +9160,7 @@ doneOfSeveralRow0:
 	JZ           lastOfSeveralRow1
 
 nextOfSeveralRow1:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y4
 	VMOVUPD      (R10), Y10
 	VBLENDVPD    Y10, Y2, Y1, Y10
@@ -9194,6 +9199,7 @@ nextOfSeveralRow1:
 	JNZ          nextOfSeveralRow1
 
 lastOfSeveralRow1:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -9286,6 +9292,7 @@ no0To1OfSeveral:
 	NEGQ         R10
 	ADDQ         labelled+64(FP), R10
 	MOVQ         DI, R11
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y4
 	VMOVUPD      (R10), Y6
 	VBLENDVPD    Y6, Y2, Y1, Y7
@@ -9307,6 +9314,7 @@ no0To1OfSeveral:
 	JZ           lastOfSeveralRow2
 
 nextOfSeveralRow2:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y7
 	VMOVUPD      (R10), Y10
 	VBLENDVPD    Y10, Y2, Y1, Y10
@@ -9345,6 +9353,7 @@ nextOfSeveralRow2:
 	JNZ          nextOfSeveralRow2
 
 lastOfSeveralRow2:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -9422,6 +9431,7 @@ doneOfSeveralRow2:
 	NEGQ         R10
 	ADDQ         labelled+64(FP), R10
 	MOVQ         DI, R11
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y6
 	VMOVUPD      (R10), Y8
 	VBLENDVPD    Y8, Y2, Y1, Y9
@@ -9444,6 +9454,7 @@ doneOfSeveralRow2:
 	JZ           lastOfSeveralRow3
 
 nextOfSeveralRow3:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y8
 	VMOVUPD      (R10), Y12
 	VBLENDVPD    Y12, Y2, Y1, Y12
@@ -9482,6 +9493,7 @@ nextOfSeveralRow3:
 	JNZ          nextOfSeveralRow3
 
 lastOfSeveralRow3:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -9598,6 +9610,7 @@ batchOfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ (SI), Y7
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R9
 	MOVQ         $0x00000004, R10
 	CMPQ         R9, R10
@@ -9651,6 +9664,7 @@ doneOfOneRow0:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 8(SI), Y4
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R9
 	MOVQ         $0x00000004, R10
 	CMPQ         R9, R10
@@ -9719,6 +9733,7 @@ no0To1OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 16(SI), Y7
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R9
 	MOVQ         $0x00000004, R10
 	CMPQ         R9, R10
@@ -9772,6 +9787,7 @@ doneOfOneRow2:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 24(SI), Y8
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R9
 	MOVQ         $0x00000004, R10
 	CMPQ         R9, R10
@@ -9864,7 +9880,7 @@ no0To3OfOne:
 	RET
 
 // func weightedSmoothedLossesAVX2(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·weightedSmoothedLossesAVX2(SB), NOSPLIT, $0-72
 	MOVQ   to+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -9899,6 +9915,7 @@ batchOfSeveral:
 	NEGQ        R12
 	ADDQ        labelled+64(FP), R12
 	MOVQ        DI, R13
+	PREFETCHT0  2048(R9)
 	VMOVUPD     (R9), Y2
 	VMOVUPD     (R10), Y1
 	VMOVUPD     (R11), Y3
@@ -9929,6 +9946,7 @@ batchOfSeveral:
 	JZ          lastOfSeveralRow0
 
 nextOfSeveralRow0:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y5
 	VMOVUPD      (R10), Y6
 	VMOVUPD      (R11), Y7
@@ -9979,6 +9997,7 @@ nextOfSeveralRow0:
 	JNZ          nextOfSeveralRow0
 
 lastOfSeveralRow0:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R13
 	MOVQ         $0x00000004, R14
 	CMPQ         R13, R14
@@ -10068,6 +10087,7 @@ doneOfSeveralRow0:
 	NEGQ         R12
 	ADDQ         labelled+64(FP), R12
 	MOVQ         DI, R13
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y2
 	VMOVUPD      (R10), Y3
 	VMOVUPD      (R11), Y4
@@ -10100,6 +10120,7 @@ doneOfSeveralRow0:
 	JZ           lastOfSeveralRow1
 
 nextOfSeveralRow1:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y2
 	VMOVUPD      (R10), Y8
 	VMOVUPD      (R11), Y9
@@ -10150,6 +10171,7 @@ nextOfSeveralRow1:
 	JNZ          nextOfSeveralRow1
 
 lastOfSeveralRow1:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R13
 	MOVQ         $0x00000004, R14
 	CMPQ         R13, R14
@@ -10254,6 +10276,7 @@ no0To1OfSeveral:
 	NEGQ         R12
 	ADDQ         labelled+64(FP), R12
 	MOVQ         DI, R13
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y4
 	VMOVUPD      (R10), Y2
 	VMOVUPD      (R11), Y5
@@ -10285,6 +10308,7 @@ no0To1OfSeveral:
 	JZ           lastOfSeveralRow2
 
 nextOfSeveralRow2:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y5
 	VMOVUPD      (R10), Y8
 	VMOVUPD      (R11), Y9
@@ -10335,6 +10359,7 @@ nextOfSeveralRow2:
 	JNZ          nextOfSeveralRow2
 
 lastOfSeveralRow2:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R13
 	MOVQ         $0x00000004, R14
 	CMPQ         R13, R14
@@ -10424,6 +10449,7 @@ doneOfSeveralRow2:
 	NEGQ         R12
 	ADDQ         labelled+64(FP), R12
 	MOVQ         DI, R13
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y6
 	VMOVUPD      (R10), Y4
 	VMOVUPD      (R11), Y7
@@ -10456,6 +10482,7 @@ doneOfSeveralRow2:
 	JZ           lastOfSeveralRow3
 
 nextOfSeveralRow3:
+	PREFETCHT0   2048(R9)
 	VMOVUPD      (R9), Y6
 	VMOVUPD      (R10), Y10
 	VMOVUPD      (R11), Y11
@@ -10506,6 +10533,7 @@ nextOfSeveralRow3:
 	JNZ          nextOfSeveralRow3
 
 lastOfSeveralRow3:
+	PREFETCHT0   2048(R9)
 	LEAQ         (R8), R13
 	MOVQ         $0x00000004, R14
 	CMPQ         R13, R14
@@ -10634,6 +10662,7 @@ batchOfOne:
 	MOVQ         off+48(FP), R9
 	MOVQ         on+56(FP), R10
 	VPBROADCASTQ (SI), Y5
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -10697,6 +10726,7 @@ doneOfOneRow0:
 	MOVQ         off+48(FP), R9
 	MOVQ         on+56(FP), R10
 	VPBROADCASTQ 8(SI), Y2
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -10776,6 +10806,7 @@ no0To1OfOne:
 	MOVQ         off+48(FP), R9
 	MOVQ         on+56(FP), R10
 	VPBROADCASTQ 16(SI), Y5
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12
@@ -10840,6 +10871,7 @@ doneOfOneRow2:
 	MOVQ         off+48(FP), R9
 	MOVQ         on+56(FP), R10
 	VPBROADCASTQ 24(SI), Y6
+	PREFETCHT0   2048(DI)
 	LEAQ         (R8), R11
 	MOVQ         $0x00000004, R12
 	CMPQ         R11, R12

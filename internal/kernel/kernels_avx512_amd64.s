@@ -13981,7 +13981,7 @@ groups:
 	RET
 
 // func smoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off float64, on float64, labelled *uint64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·smoothedLossesAVX512(SB), NOSPLIT, $0-72
 	MOVQ         to+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -14018,6 +14018,7 @@ batchOfSeveral:
 	NEGQ        R9
 	ADDQ        labelled+64(FP), R9
 	MOVQ        DI, R10
+	PREFETCHT0  2048(R8)
 	VMOVUPD     (R8), Z4
 	VMOVAPD     Z2, Z6
 	VPTERNLOGQ  $0xd8, (R9), Z3, Z6
@@ -14031,6 +14032,7 @@ batchOfSeveral:
 	JZ          lastOfSeveralRow0
 
 nextOfSeveralRow0:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z6
 	VMOVAPD      Z2, Z7
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z7
@@ -14053,6 +14055,7 @@ nextOfSeveralRow0:
 	JNZ          nextOfSeveralRow0
 
 lastOfSeveralRow0:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z6
 	VMOVAPD      Z2, Z7
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z7
@@ -14085,6 +14088,7 @@ lastOfSeveralRow0:
 	NEGQ         R9
 	ADDQ         labelled+64(FP), R9
 	MOVQ         DI, R10
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z6
 	VMOVAPD      Z2, Z8
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z8
@@ -14098,6 +14102,7 @@ lastOfSeveralRow0:
 	JZ           lastOfSeveralRow1
 
 nextOfSeveralRow1:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z8
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14120,6 +14125,7 @@ nextOfSeveralRow1:
 	JNZ          nextOfSeveralRow1
 
 lastOfSeveralRow1:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z8
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14173,6 +14179,7 @@ few0To1OfSeveral:
 	NEGQ        R9
 	ADDQ        labelled+64(FP), R9
 	MOVQ        DI, R10
+	PREFETCHT0  2048(R8)
 	VMOVUPD     (R8), Z5
 	VMOVAPD     Z2, Z7
 	VPTERNLOGQ  $0xd8, (R9), Z3, Z7
@@ -14186,6 +14193,7 @@ few0To1OfSeveral:
 	JZ          lastOfSeveralRow2
 
 nextOfSeveralRow2:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z7
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14208,6 +14216,7 @@ nextOfSeveralRow2:
 	JNZ          nextOfSeveralRow2
 
 lastOfSeveralRow2:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z7
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14240,6 +14249,7 @@ lastOfSeveralRow2:
 	NEGQ         R9
 	ADDQ         labelled+64(FP), R9
 	MOVQ         DI, R10
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z9
 	VMOVAPD      Z2, Z10
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z10
@@ -14253,6 +14263,7 @@ lastOfSeveralRow2:
 	JZ           lastOfSeveralRow3
 
 nextOfSeveralRow3:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14275,6 +14286,7 @@ nextOfSeveralRow3:
 	JNZ          nextOfSeveralRow3
 
 lastOfSeveralRow3:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14345,6 +14357,7 @@ no0To3OfSeveral:
 	NEGQ         R9
 	ADDQ         labelled+64(FP), R9
 	MOVQ         DI, R10
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z5
 	VMOVAPD      Z2, Z8
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z8
@@ -14358,6 +14371,7 @@ no0To3OfSeveral:
 	JZ           lastOfSeveralRow4
 
 nextOfSeveralRow4:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z8
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14380,6 +14394,7 @@ nextOfSeveralRow4:
 	JNZ          nextOfSeveralRow4
 
 lastOfSeveralRow4:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z8
 	VMOVAPD      Z2, Z9
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z9
@@ -14412,6 +14427,7 @@ lastOfSeveralRow4:
 	NEGQ         R9
 	ADDQ         labelled+64(FP), R9
 	MOVQ         DI, R10
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z9
 	VMOVAPD      Z2, Z10
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z10
@@ -14425,6 +14441,7 @@ lastOfSeveralRow4:
 	JZ           lastOfSeveralRow5
 
 nextOfSeveralRow5:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14447,6 +14464,7 @@ nextOfSeveralRow5:
 	JNZ          nextOfSeveralRow5
 
 lastOfSeveralRow5:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14501,6 +14519,7 @@ few4To5OfSeveral:
 	NEGQ        R9
 	ADDQ        labelled+64(FP), R9
 	MOVQ        DI, R10
+	PREFETCHT0  2048(R8)
 	VMOVUPD     (R8), Z7
 	VMOVAPD     Z2, Z10
 	VPTERNLOGQ  $0xd8, (R9), Z3, Z10
@@ -14514,6 +14533,7 @@ few4To5OfSeveral:
 	JZ          lastOfSeveralRow6
 
 nextOfSeveralRow6:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14536,6 +14556,7 @@ nextOfSeveralRow6:
 	JNZ          nextOfSeveralRow6
 
 lastOfSeveralRow6:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z10
 	VMOVAPD      Z2, Z11
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z11
@@ -14568,6 +14589,7 @@ lastOfSeveralRow6:
 	NEGQ         R9
 	ADDQ         labelled+64(FP), R9
 	MOVQ         DI, R10
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z11
 	VMOVAPD      Z2, Z12
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z12
@@ -14581,6 +14603,7 @@ lastOfSeveralRow6:
 	JZ           lastOfSeveralRow7
 
 nextOfSeveralRow7:
+	PREFETCHT0   2048(R8)
 	VMOVUPD      (R8), Z12
 	VMOVAPD      Z2, Z13
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z13
@@ -14603,6 +14626,7 @@ nextOfSeveralRow7:
 	JNZ          nextOfSeveralRow7
 
 lastOfSeveralRow7:
+	PREFETCHT0   2048(R8)
 	VMOVUPD.Z    (R8), K1, Z12
 	VMOVAPD      Z2, Z13
 	VPTERNLOGQ   $0xd8, (R9), Z3, Z13
@@ -14700,6 +14724,7 @@ batchOfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ (SI), Z5
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z4
 	VPCMPEQQ     laneNumbers<>+0(SB), Z5, K2
 	VMOVAPD      Z2, Z6
@@ -14717,6 +14742,7 @@ batchOfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 8(SI), Z7
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z6
 	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
 	VMOVAPD      Z2, Z8
@@ -14755,6 +14781,7 @@ few0To1OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 16(SI), Z4
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z5
 	VPCMPEQQ     laneNumbers<>+0(SB), Z4, K2
 	VMOVAPD      Z2, Z7
@@ -14772,6 +14799,7 @@ few0To1OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 24(SI), Z7
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z9
 	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
 	VMOVAPD      Z2, Z10
@@ -14827,6 +14855,7 @@ no0To3OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 32(SI), Z7
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z5
 	VPCMPEQQ     laneNumbers<>+0(SB), Z7, K2
 	VMOVAPD      Z2, Z8
@@ -14844,6 +14873,7 @@ no0To3OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 40(SI), Z8
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z9
 	VPCMPEQQ     laneNumbers<>+0(SB), Z8, K2
 	VMOVAPD      Z2, Z10
@@ -14883,6 +14913,7 @@ few4To5OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 48(SI), Z9
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z7
 	VPCMPEQQ     laneNumbers<>+0(SB), Z9, K2
 	VMOVAPD      Z2, Z10
@@ -14900,6 +14931,7 @@ few4To5OfOne:
 	MOVQ         CX, DI
 	ADDQ         DX, CX
 	VPBROADCASTQ 56(SI), Z10
+	PREFETCHT0   2048(DI)
 	VMOVUPD.Z    (DI), K1, Z11
 	VPCMPEQQ     laneNumbers<>+0(SB), Z10, K2
 	VMOVAPD      Z2, Z12
@@ -14984,7 +15016,7 @@ no0To7OfOne:
 	RET
 
 // func weightedSmoothedLossesAVX512(to *float64, x *float64, stride int, n int, rows int, target *int, off *float64, on *float64, labelled *uint64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
 TEXT ·weightedSmoothedLossesAVX512(SB), NOSPLIT, $0-72
 	MOVQ         to+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -15021,6 +15053,7 @@ batchOfSeveral:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z2
 	VMOVUPD       (R9), Z4
 	VMOVUPD       (R10), Z3
@@ -15038,6 +15071,7 @@ batchOfSeveral:
 	JZ            lastOfSeveralRow0
 
 nextOfSeveralRow0:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z4
 	VMOVUPD       (R9), Z5
 	VMOVUPD       (R10), Z6
@@ -15064,6 +15098,7 @@ nextOfSeveralRow0:
 	JNZ           nextOfSeveralRow0
 
 lastOfSeveralRow0:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z4
 	VMOVUPD       (R9), Z5
 	VMOVUPD       (R10), Z6
@@ -15100,6 +15135,7 @@ lastOfSeveralRow0:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z4
 	VMOVUPD       (R9), Z6
 	VMOVUPD       (R10), Z5
@@ -15117,6 +15153,7 @@ lastOfSeveralRow0:
 	JZ            lastOfSeveralRow1
 
 nextOfSeveralRow1:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z6
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15143,6 +15180,7 @@ nextOfSeveralRow1:
 	JNZ           nextOfSeveralRow1
 
 lastOfSeveralRow1:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z6
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15200,6 +15238,7 @@ few0To1OfSeveral:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z3
 	VMOVUPD       (R9), Z5
 	VMOVUPD       (R10), Z2
@@ -15217,6 +15256,7 @@ few0To1OfSeveral:
 	JZ            lastOfSeveralRow2
 
 nextOfSeveralRow2:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z5
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15243,6 +15283,7 @@ nextOfSeveralRow2:
 	JNZ           nextOfSeveralRow2
 
 lastOfSeveralRow2:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z5
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15279,6 +15320,7 @@ lastOfSeveralRow2:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z7
 	VMOVUPD       (R9), Z8
 	VMOVUPD       (R10), Z5
@@ -15296,6 +15338,7 @@ lastOfSeveralRow2:
 	JZ            lastOfSeveralRow3
 
 nextOfSeveralRow3:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15322,6 +15365,7 @@ nextOfSeveralRow3:
 	JNZ           nextOfSeveralRow3
 
 lastOfSeveralRow3:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15396,6 +15440,7 @@ no0To3OfSeveral:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z3
 	VMOVUPD       (R9), Z6
 	VMOVUPD       (R10), Z5
@@ -15413,6 +15458,7 @@ no0To3OfSeveral:
 	JZ            lastOfSeveralRow4
 
 nextOfSeveralRow4:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z6
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15439,6 +15485,7 @@ nextOfSeveralRow4:
 	JNZ           nextOfSeveralRow4
 
 lastOfSeveralRow4:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z6
 	VMOVUPD       (R9), Z7
 	VMOVUPD       (R10), Z8
@@ -15475,6 +15522,7 @@ lastOfSeveralRow4:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z7
 	VMOVUPD       (R9), Z8
 	VMOVUPD       (R10), Z6
@@ -15492,6 +15540,7 @@ lastOfSeveralRow4:
 	JZ            lastOfSeveralRow5
 
 nextOfSeveralRow5:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15518,6 +15567,7 @@ nextOfSeveralRow5:
 	JNZ           nextOfSeveralRow5
 
 lastOfSeveralRow5:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15576,6 +15626,7 @@ few4To5OfSeveral:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z5
 	VMOVUPD       (R9), Z8
 	VMOVUPD       (R10), Z7
@@ -15593,6 +15644,7 @@ few4To5OfSeveral:
 	JZ            lastOfSeveralRow6
 
 nextOfSeveralRow6:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15619,6 +15671,7 @@ nextOfSeveralRow6:
 	JNZ           nextOfSeveralRow6
 
 lastOfSeveralRow6:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z8
 	VMOVUPD       (R9), Z9
 	VMOVUPD       (R10), Z10
@@ -15655,6 +15708,7 @@ lastOfSeveralRow6:
 	NEGQ          R11
 	ADDQ          labelled+64(FP), R11
 	MOVQ          DI, R12
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z9
 	VMOVUPD       (R9), Z10
 	VMOVUPD       (R10), Z8
@@ -15672,6 +15726,7 @@ lastOfSeveralRow6:
 	JZ            lastOfSeveralRow7
 
 nextOfSeveralRow7:
+	PREFETCHT0    2048(R8)
 	VMOVUPD       (R8), Z10
 	VMOVUPD       (R9), Z11
 	VMOVUPD       (R10), Z12
@@ -15698,6 +15753,7 @@ nextOfSeveralRow7:
 	JNZ           nextOfSeveralRow7
 
 lastOfSeveralRow7:
+	PREFETCHT0    2048(R8)
 	VMOVUPD.Z     (R8), K1, Z10
 	VMOVUPD       (R9), Z11
 	VMOVUPD       (R10), Z12
@@ -15799,6 +15855,7 @@ batchOfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  (SI), Z4
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z2
 	VMOVUPD       (R8), Z5
 	VMOVUPD       (R9), Z3
@@ -15821,6 +15878,7 @@ batchOfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  8(SI), Z6
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z4
 	VMOVUPD       (R8), Z7
 	VMOVUPD       (R9), Z5
@@ -15864,6 +15922,7 @@ few0To1OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  16(SI), Z5
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z3
 	VMOVUPD       (R8), Z7
 	VMOVUPD       (R9), Z2
@@ -15886,6 +15945,7 @@ few0To1OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  24(SI), Z8
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z7
 	VMOVUPD       (R8), Z9
 	VMOVUPD       (R9), Z5
@@ -15946,6 +16006,7 @@ no0To3OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  32(SI), Z6
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z3
 	VMOVUPD       (R8), Z7
 	VMOVUPD       (R9), Z5
@@ -15968,6 +16029,7 @@ no0To3OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  40(SI), Z8
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z7
 	VMOVUPD       (R8), Z9
 	VMOVUPD       (R9), Z6
@@ -16012,6 +16074,7 @@ few4To5OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  48(SI), Z8
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z5
 	VMOVUPD       (R8), Z9
 	VMOVUPD       (R9), Z7
@@ -16034,6 +16097,7 @@ few4To5OfOne:
 	MOVQ          off+48(FP), R8
 	MOVQ          on+56(FP), R9
 	VPBROADCASTQ  56(SI), Z10
+	PREFETCHT0    2048(DI)
 	VMOVUPD.Z     (DI), K1, Z9
 	VMOVUPD       (R8), Z11
 	VMOVUPD       (R9), Z8
