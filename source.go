@@ -163,13 +163,14 @@ func (s *source) together(n int) int {
 
 // blockStride is the stride of a block of c elements a row. That of a transpose is
 // written row beside row, for which all would not have room in the same places of a
-// cache.
+// cache: each begins an odd number of lines after the one before, which takes them
+// to all places in turn.
 func (s *source) blockStride(c int) int {
 	switch {
 	case s.kind == sourceDense:
 		return s.raw.Stride
-	case s.kind == sourceTransposed && c > kernel.FewCols && c%(2*kernel.FewCols) == 0:
-		return c + kernel.Group
+	case s.kind == sourceTransposed && c > kernel.FewCols:
+		return (c+kernel.Group-1)/kernel.Group*kernel.Group | kernel.Group
 	}
 	return c
 }

@@ -144,7 +144,7 @@ func TestTransposeInto(t *testing.T) {
 	sizes := []int{1, 2, 7, 8, 9, 15, 16, 17, 63, 64, 65, 72, 130}
 	for _, r := range sizes {
 		for _, c := range sizes {
-			for _, extra := range []int{0, 3} {
+			for _, extra := range []int{0, 3, 511 - r, 512 - r, 513 - r} {
 				src := blas64.General{Rows: r, Cols: c, Stride: c + extra}
 				src.Data = numberedData((r-1)*src.Stride + c)
 				dst := blas64.General{Rows: c, Cols: r, Stride: r + extra}

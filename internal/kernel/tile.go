@@ -9,6 +9,9 @@ import "math"
 // columns and worked on side by side: one block.
 const FewCols = BlockLen
 
+// pageLen is how many entries have places of their own in the first cache: a page.
+const pageLen = 512
+
 // A tile holds up to Width slices of at most FewCols entries side by
 // side.
 type Tile [FewCols * Width]float64
@@ -225,8 +228,11 @@ func CopyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
 // entries, which dst does not overlap. What fills no group is done with entries
 // before it, which are done twice.
 func Transpose(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	// Rows of dst that begin at the same places of pages would not have room beside
+	// one another in the first cache: they are written eight and eight.
+	samePlaces := cols >= Group && (dstStride+1)%pageLen <= 2
 	switch {
-	case n >= Group:
+	case n >= Group && !samePlaces:
 		pack(dst, dstStride, x, stride, cols, n/Group)
 		if last := n - Group; n%Group != 0 {
 			pack(dst[last:], dstStride, x[last*stride:], stride, cols, 1)
