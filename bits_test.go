@@ -180,6 +180,7 @@ func bitShapes() [][2]int {
 	for _, cols := range []int{1, 2, 9, 10, 32, 33, 64, 65, 100} {
 		shapes = append(shapes, [2]int{1000, cols})
 	}
+	shapes = append(shapes, [2]int{37, 2100}, [2]int{8, 4100})
 	return shapes
 }
 

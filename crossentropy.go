@@ -402,16 +402,19 @@ func (t *entropy) isOneUnit() bool {
 }
 
 // byColumns reports whether rows are worked on as the columns of storage that they
-// are: those of one chunk of transposes, of which nothing need be written. They
-// take a vector of columns.
+// are: those of transposes of more than a few classes, of which nothing need be
+// written. They take a vector of columns.
 func (t *entropy) byColumns() bool {
-	return t.logits.kind == sourceTransposed && several(t.logits.cols) && t.logits.rows >= kernel.Group &&
+	return t.logits.kind == sourceTransposed && t.logits.cols > kernel.FewCols && t.logits.rows >= kernel.Group &&
 		t.out.Data == nil && t.target != nil && t.settings.smoothing == 0
 }
 
 // unitRows is how many rows a unit has.
 func (t *entropy) unitRows() int {
 	if t.byColumns() {
+		if t.logits.cols > kernel.ChunkLen {
+			return tileWidth(t.logits.cols)
+		}
 		return max(kernel.Width, groupRows(t.logits.cols))
 	}
 	return t.soft.together(t.logits.together(groupRows(t.logits.cols)))

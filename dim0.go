@@ -131,12 +131,25 @@ func (t *normalization) tile(w *workspace, first, cols int) columnTile {
 	return s
 }
 
-// concludeColumns concludes n columns of x, of at most a chunk, from column first
-// on, at most a tile of them, as slices of the panel.
+// concludeColumns concludes n columns of x from column first on, at most a tile of
+// them, as slices of the panel.
 func (w *workspace) concludeColumns(x blas64.General, first, n int) {
 	t := normalization{op: opLogSumExp, in: x}
-	s := t.tile(w, first, n)
-	t.normalizeColumns(&w.panel, &s)
+	if x.Rows <= kernel.ChunkLen {
+		s := t.tile(w, first, n)
+		t.normalizeColumns(&w.panel, &s)
+		return
+	}
+	t.in.Data, t.in.Cols = x.Data[first:], n
+	w.partials = grow(w.partials, kernel.Chunks(x.Rows)*n)
+	t.partials = w.partials
+	for u := range kernel.Chunks(x.Rows) {
+		t.sumLong(w, 0, n, u)
+	}
+	for k := range n {
+		whole := t.wholePartial(k)
+		w.panel.Max[k], w.panel.Count[k], w.panel.NegLogSum[k] = whole.Max, whole.Count, whole.Conclude().NegLogSum
+	}
 }
 
 // A columnTile is some columns, or a chunk of them, and where their results go.
@@ -294,13 +307,10 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 
 // concludeLong merges the chunks' partials of every column.
 func (t *normalization) concludeLong() {
-	cols := t.in.Cols
-	t.wholes = append(t.wholes[:0], t.partials[:cols]...)
+	t.wholes = grow(t.wholes, t.in.Cols)
 	for k := range t.wholes {
 		whole := &t.wholes[k]
-		for p := k + cols; p < len(t.partials); p += cols {
-			whole.Merge(t.partials[p])
-		}
+		*whole = t.wholePartial(k)
 		if t.op == opLogSumExp {
 			s := whole.Conclude()
 			c := kernel.Panel{}
@@ -308,6 +318,15 @@ func (t *normalization) concludeLong() {
 			t.values[k] = c.LogSumExp(0)
 		}
 	}
+}
+
+// wholePartial merges the chunks' partials of column k in order.
+func (t *normalization) wholePartial(k int) kernel.Partial {
+	whole := t.partials[k]
+	for p := k + t.in.Cols; p < len(t.partials); p += t.in.Cols {
+		whole.Merge(t.partials[p])
+	}
+	return whole
 }
 
 // setLong sets what the results of n columns from column first follow from, in

@@ -167,7 +167,7 @@ func normalize(fn string, op operation, dst *mat.Dense, x mat.Matrix, dim int) {
 	src := newSource(x)
 	t := normalizations.Get().(*normalization)
 	t.op, t.out = op, sizeDst(dst, rows, cols)
-	if dim == 1 && src.kind == sourceTransposed && cols <= kernel.ChunkLen {
+	if dim == 1 && src.kind == sourceTransposed && cols < hugeRow {
 		t.in, t.across = t.out, src
 	} else {
 		t.in = src.denseIn(t.out)
