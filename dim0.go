@@ -100,14 +100,28 @@ func (t *normalization) doTiles(w *workspace, first, end int) {
 // doTile does columns of at most a chunk, at most Width of them from column first
 // on.
 func (t *normalization) doTile(w *workspace, first, cols int) {
-	s := t.tile(w, first, cols)
+	s := t.tile(first, cols)
 	if t.op != opLogSumExp {
 		s.dst, s.dstStride = t.out.Data[first:], t.out.Stride
+		// Rows that crowd each other out of the first cache are read once and
+		// written once. What is prefetched of dst would not stay either.
+		apart := s.rows > crowdFrom && crowds(s.stride)
+		if apart {
+			w.columns = grow(w.columns, s.rows*cols)
+		}
 		switch after := first + cols; {
+		case apart && t.op == opSoftmax:
+			s.terms, s.termsStride = w.columns, cols
+		case apart:
+			s.from, s.fromStride = s.x, s.stride
+			s.x, s.stride = w.columns, cols
 		case t.op == opLogSoftmax:
 			s.out = s.dst
-		case after < t.in.Cols:
-			s.out = t.out.Data[after:]
+		default:
+			s.terms, s.termsStride = s.dst, s.dstStride
+			if after < t.in.Cols {
+				s.out = t.out.Data[after:]
+			}
 		}
 	}
 	t.normalizeColumns(&w.panel, &s)
@@ -116,15 +130,10 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 	}
 }
 
-// tile returns columns from column first on, as doTile takes them.
-func (t *normalization) tile(w *workspace, first, cols int) columnTile {
+// tile returns columns from column first on, to be summed where they are.
+func (t *normalization) tile(first, cols int) columnTile {
 	in := &t.in
 	s := columnTile{rows: in.Rows, x: in.Data[first:], stride: in.Stride, cols: cols}
-	if s.stride%pageStride == 0 {
-		w.columns = grow(w.columns, in.Rows*cols)
-		s.x, s.stride = w.columns, cols
-		kernel.CopyRows(s.x, s.stride, in.Data[first:], in.Stride, in.Rows, cols)
-	}
 	if after := first + cols; after < in.Cols {
 		s.next = in.Data[after:]
 	}
@@ -136,7 +145,7 @@ func (t *normalization) tile(w *workspace, first, cols int) columnTile {
 func (w *workspace) concludeColumns(x blas64.General, first, n int) {
 	t := normalization{op: opLogSumExp, in: x}
 	if x.Rows <= kernel.ChunkLen {
-		s := t.tile(w, first, n)
+		s := t.tile(first, n)
 		t.normalizeColumns(&w.panel, &s)
 		return
 	}
@@ -154,12 +163,17 @@ func (w *workspace) concludeColumns(x blas64.General, first, n int) {
 
 // A columnTile is some columns, or a chunk of them, and where their results go.
 type columnTile struct {
-	rows      int
-	x         []float64
-	stride    int
-	dst       []float64
-	dstStride int
-	cols      int
+	rows, cols int
+	x          []float64
+	stride     int
+	// from is what x is to be a copy of, unless nil.
+	from       []float64
+	fromStride int
+	// terms is where those for Softmax go, which may be dst.
+	terms       []float64
+	termsStride int
+	dst         []float64
+	dstStride   int
 	// To be prefetched, unless nil: columns of the input, and what will be
 	// written.
 	next, out []float64
@@ -173,11 +187,15 @@ func (s *columnTile) eachBlock(f func(i, n int)) {
 	}
 }
 
-// sumColumns sums the columns of s, of which dst receives the terms for Softmax.
+// sumColumns sums the columns of s, of which terms receives those for Softmax.
 func (t *normalization) sumColumns(c *kernel.Panel, s *columnTile) {
 	kernel.Fill(c.Max[:s.cols], math.Inf(-1))
 	for i := 0; i < s.rows; i += maxStep {
-		c.RaiseMax(s.x[i*s.stride:], s.stride, min(maxStep, s.rows-i), s.cols)
+		n := min(maxStep, s.rows-i)
+		if s.from != nil {
+			kernel.CopyRows(s.x[i*s.stride:], s.stride, s.from[i*s.fromStride:], s.fromStride, n, s.cols)
+		}
+		c.RaiseMax(s.x[i*s.stride:], s.stride, n, s.cols)
 	}
 	if t.in.Rows <= kernel.BlockLen {
 		t.sumBlock(c, s, 0, s.rows)
@@ -194,7 +212,7 @@ func (t *normalization) sumBlock(c *kernel.Panel, s *columnTile, i, n int) {
 	next := s.next[min(i*t.in.Stride, len(s.next)):]
 	var dst, out []float64
 	if t.op == opSoftmax {
-		dst = s.dst[i*s.dstStride:]
+		dst = s.terms[i*s.termsStride:]
 	}
 	if t.out.Stride == t.in.Stride {
 		out = s.out[min(i*t.out.Stride, len(s.out)):]
@@ -204,9 +222,9 @@ func (t *normalization) sumBlock(c *kernel.Panel, s *columnTile, i, n int) {
 		x, stride = s.copied[:], kernel.Width
 	}
 	if t.in.Rows <= kernel.BlockLen {
-		c.TotalAhead(dst, s.dstStride, x, stride, n, s.cols, next, out, t.in.Stride)
+		c.TotalAhead(dst, s.termsStride, x, stride, n, s.cols, next, out, t.in.Stride)
 	} else {
-		c.AddExpAhead(dst, s.dstStride, x, stride, n, s.cols, next, out, t.in.Stride)
+		c.AddExpAhead(dst, s.termsStride, x, stride, n, s.cols, next, out, t.in.Stride)
 	}
 }
 
@@ -222,7 +240,7 @@ func (t *normalization) normalizeColumns(c *kernel.Panel, s *columnTile) {
 	case opSoftmax:
 		copy(c.Factor[:s.cols], c.Inverse[:])
 		s.eachBlock(func(i, n int) {
-			c.Scale(s.dst[i*s.dstStride:], s.dstStride, n, s.cols)
+			c.Scale(s.dst[i*s.dstStride:], s.dstStride, s.terms[i*s.termsStride:], s.termsStride, n, s.cols)
 			c.SetCertainColumns(s.dst[i*s.dstStride:], s.dstStride, n, s.cols)
 		})
 	}
@@ -267,7 +285,14 @@ const (
 	// pageStride is a distance of rows, and its multiples are, of the same place
 	// on different pages.
 	pageStride = 512
+	// crowdFrom is the number of rows beyond which those of the same place may not
+	// all be in the first cache: it has as many ways, or some more.
+	crowdFrom = 8
 )
+
+// crowds reports whether rows of that stride are at the same place on different
+// pages, or nearly so.
+func crowds(stride int) bool { return (stride+1)%pageStride <= 2 }
 
 // longTile is how many of so many long columns are summed at a time: some four
 // groups, as many as the others.
@@ -281,7 +306,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 	in, out, begin, tile := &t.in, &t.out, chunk*kernel.ChunkLen, longTile(cols)
 	rows := min(kernel.ChunkLen, in.Rows-begin)
 	for at, end := first, first+cols; at < end; at += tile {
-		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+at:], stride: in.Stride, dstStride: out.Stride, cols: min(tile, end-at)}
+		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+at:], stride: in.Stride, termsStride: out.Stride, cols: min(tile, end-at)}
 		if s.stride%pageStride == 0 {
 			s.copied = &w.tile
 		}
@@ -293,7 +318,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 			s.next = in.Data[row*in.Stride+column:]
 		}
 		if t.op == opSoftmax {
-			s.dst = out.Data[begin*out.Stride+at:]
+			s.terms = out.Data[begin*out.Stride+at:]
 			if row < in.Rows {
 				s.out = out.Data[row*out.Stride+column:]
 			}
@@ -372,10 +397,10 @@ func (t *normalization) writeColumns(c *kernel.Panel, i, n, j, cols int, again b
 		c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, cols)
 		return
 	}
-	c.Scale(data, t.out.Stride, n, cols)
+	c.Scale(data, t.out.Stride, data, t.out.Stride, n, cols)
 	if again {
 		c.Factor, c.Inverse = c.Inverse, c.Factor
-		c.Scale(data, t.out.Stride, n, cols)
+		c.Scale(data, t.out.Stride, data, t.out.Stride, n, cols)
 		c.Factor, c.Inverse = c.Inverse, c.Factor
 	}
 	c.SetCertainColumns(data, t.out.Stride, n, cols)

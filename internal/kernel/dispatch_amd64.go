@@ -340,18 +340,20 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols
 	}
 }
 
-func (c *Panel) Scale(x []float64, stride, n, cols int) {
+func (c *Panel) Scale(dst []float64, dstStride int, x []float64, stride, n, cols int) {
 	if active == tierGo || n <= 0 || cols <= 0 {
-		c.scaleGo(x, stride, n, cols)
+		c.scaleGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
 	checkStrip(x, stride, n, cols)
-	raceWriteRows(x, stride, n, cols)
+	raceReadRows(x, stride, n, cols)
+	checkStrip(dst, dstStride, n, cols)
+	raceWriteRows(dst, dstStride, n, cols)
 	switch active {
 	case tierAVX512:
-		panelScaleAVX512(c, &x[0], stride, &x[0], stride, n, cols)
+		panelScaleAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	default:
-		panelScaleAVX2(c, &x[0], stride, &x[0], stride, n, cols)
+		panelScaleAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols)
 	}
 }
 

@@ -255,14 +255,16 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols
 	c.onColumns(kernelShift, dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Scale(x []float64, stride, n, cols int) {
+func (c *Panel) Scale(dst []float64, dstStride int, x []float64, stride, n, cols int) {
 	if active == tierGo || n <= 0 || cols <= 0 {
-		c.scaleGo(x, stride, n, cols)
+		c.scaleGo(dst, dstStride, x, stride, n, cols)
 		return
 	}
 	checkStrip(x, stride, n, cols)
-	raceWriteRows(x, stride, n, cols)
-	c.onColumns(kernelScale, x, stride, x, stride, n, cols)
+	checkStrip(dst, dstStride, n, cols)
+	raceReadRows(x, stride, n, cols)
+	raceWriteRows(dst, dstStride, n, cols)
+	c.onColumns(kernelScale, dst, dstStride, x, stride, n, cols)
 }
 
 func pack(dst []float64, dstStride int, x []float64, stride, cols, groups int) {

@@ -42,8 +42,8 @@ func (c *Panel) Shift(dst []float64, dstStride int, x []float64, stride, n, cols
 	c.shiftGo(dst, dstStride, x, stride, n, cols)
 }
 
-func (c *Panel) Scale(x []float64, stride, n, cols int) {
-	c.scaleGo(x, stride, n, cols)
+func (c *Panel) Scale(dst []float64, dstStride int, x []float64, stride, n, cols int) {
+	c.scaleGo(dst, dstStride, x, stride, n, cols)
 }
 
 func pack(dst []float64, dstStride int, x []float64, stride, cols, groups int) {

@@ -54,7 +54,7 @@ func TestNEONNothing(t *testing.T) {
 				got.JoinLow(new(LowSums), 0)
 			}
 			got.Shift(one, Group, one, Group, size.n, size.groups*Group)
-			got.Scale(one, Group, size.n, size.groups*Group)
+			got.Scale(one, Group, one, Group, size.n, size.groups*Group)
 			pack(one, Width, one, 1, size.n, size.groups)
 			unpack(one, 1, one, Width, size.n, size.groups)
 			got.unpackScaled(one, 1, one, size.n, size.groups)
@@ -93,7 +93,8 @@ func TestNEONShort(t *testing.T) {
 			"columnsExpSum, its dst": func() { c.AddExp(short, stride, x, stride, n, groups*Group) },
 			"columnsShift":           func() { c.Shift(x, stride, short, stride, n, groups*Group) },
 			"columnsShift, its dst":  func() { c.Shift(short, stride, x, stride, n, groups*Group) },
-			"columnsScale":           func() { c.Scale(short, stride, n, groups*Group) },
+			"columnsScale":           func() { c.Scale(x, stride, short, stride, n, groups*Group) },
+			"columnsScale, its dst":  func() { c.Scale(short, stride, x, stride, n, groups*Group) },
 			"pack":                   func() { pack(tile, Width, shortRows, stride, n, groups) },
 			"pack, its tile":         func() { pack(shortTile, Width, rows, stride, n, groups) },
 			"LaneTotal, its dst":     func() { LaneTotal(short[:4:4], short[:5], 0) },

@@ -697,8 +697,8 @@ func testColumnKernels(t *testing.T, in *strip, outStride, outAlign int) {
 		}
 	}
 	*want = *got
-	got.Scale(out.x, outStride, n, groups*Group)
-	want.scaleGo(terms.x, outStride, n, groups*Group)
+	got.Scale(out.x, outStride, out.x, outStride, n, groups*Group)
+	want.scaleGo(terms.x, outStride, terms.x, outStride, n, groups*Group)
 	if s := out.differs(&terms, all); s != "" {
 		t.Errorf("columnsScale: %s", s)
 	}

@@ -105,7 +105,8 @@ var kernels = []kernelRow{
 	}, anyValue, "", "dst", ""},
 	{"Panel.Shift", ofColumns, func(o *operands) { o.panel.Shift(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, anyValue, "x", "dst", ""},
 	{"Panel.Shift in place", ofColumns, func(o *operands) { o.panel.Shift(o.x, o.stride, o.x, o.stride, o.n, o.slices()) }, anyValue, "x", "x", ""},
-	{"Panel.Scale", ofColumns, func(o *operands) { o.panel.Scale(o.x, o.stride, o.n, o.slices()) }, finite, "x", "x", ""},
+	{"Panel.Scale", ofColumns, func(o *operands) { o.panel.Scale(o.dst, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "dst", ""},
+	{"Panel.Scale in place", ofColumns, func(o *operands) { o.panel.Scale(o.x, o.stride, o.x, o.stride, o.n, o.slices()) }, finite, "x", "x", ""},
 	{"Panel.Add", ofStrip, func(o *operands) { o.panel.Add(o.x, o.stride, o.n, o.groups*Group) }, finite, "x", "", "sums"},
 	{"Panel.SumSlices", ofTiles, func(o *operands) { o.panel.SumSlices(o.x, o.n, o.groups) }, finite, "", "", "sum"},
 	{"Panel.TakeLow", ofStrip, func(o *operands) {

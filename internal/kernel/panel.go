@@ -193,16 +193,16 @@ func (c *Panel) shiftGo(dst []float64, dstStride int, x []float64, stride, n, co
 	}
 }
 
-// scaleGo multiplies n entries of each slice by its factor, leaving no
-// -0.
-func (c *Panel) scaleGo(x []float64, stride, n, cols int) {
+// scaleGo sets n entries of each slice of dst to those of x times its factor,
+// leaving no -0. dst may be x.
+func (c *Panel) scaleGo(dst []float64, dstStride int, x []float64, stride, n, cols int) {
 	for j := range n {
-		row := x[j*stride:][:cols]
-		for i, v := range row {
+		to, from := dst[j*dstStride:][:cols], x[j*stride:][:cols]
+		for i, v := range from {
 			if c.Factor[i] != c.Factor[i] {
-				row[i] = NaN
+				to[i] = NaN
 			} else {
-				row[i] = Canonical(float64(v * c.Factor[i]))
+				to[i] = Canonical(float64(v * c.Factor[i]))
 			}
 		}
 	}
