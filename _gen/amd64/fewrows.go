@@ -149,10 +149,10 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 	at, to, left := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(tile, at)
 	g.MOVQ(cols, left)
-	var put func(i int, e reg.VecVirtual)
+	var kept *keptTerms
 	if terms != nil {
 		g.MOVQ(terms, to)
-		put = func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }
+		kept = &keptTerms{store: func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }}
 	}
 	entries := func(count int) {
 		var of []term
@@ -162,7 +162,7 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 			g.countUp(other, less)
 			of = append(of, term{g.clamped(entry, nil, lower), other, total})
 		}
-		g.addTerms(t, magic, put, of...)
+		g.addTerms(t, magic, kept, of...)
 		g.ADDQ(U32(uint32(g.rowBytes*count)), at)
 		if terms != nil {
 			g.ADDQ(U32(uint32(g.rowBytes*count)), to)

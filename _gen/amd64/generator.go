@@ -41,6 +41,7 @@ type generator struct {
 	rowBytes int
 	// resident are the constants that the kernel in work keeps in registers.
 	resident map[string]reg.VecVirtual
+	labels   int // that addTerms has made in it
 }
 
 // Files returns the files of all kernels by their names, without the lines that
@@ -121,7 +122,7 @@ func (g *generator) function(name, signature, does string) {
 	g.Signature(gotypes.NewSignature(g.source.Types(), g.source.Signature(signature)))
 	g.Doc(source.Comment(name + " " + does)...)
 	g.Pragma("noescape")
-	g.resident = nil
+	g.resident, g.labels = nil, 0
 }
 
 // finish ends a kernel.

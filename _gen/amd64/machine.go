@@ -4,6 +4,8 @@
 package amd64
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -204,41 +206,60 @@ type term struct {
 	to    laneSum
 }
 
+// keptTerms is where terms go: nowhere where to is 0 in memory, which is looked at as
+// they are there.
+type keptTerms struct {
+	to    Op // nil: somewhere
+	store func(i int, e reg.VecVirtual)
+}
+
+// keptIn is where they go if a parameter, a pointer, is not nil.
+func (g *generator) keptIn(param string, store func(i int, e reg.VecVirtual)) *keptTerms {
+	return &keptTerms{address(g.Param(param)), store}
+}
+
 // addTerms is frame.parts and addParts for some entries, whose operations are
-// done side by side as far as they are for different sums. It calls put, if not
-// nil, with the terms of all entries.
-func (g *generator) addTerms(t *tables, magic Op, put func(i int, e reg.VecVirtual), entries ...term) {
+// done side by side as far as they are for different sums. The terms of all entries
+// are kept, if that is not nil.
+func (g *generator) addTerms(t *tables, magic Op, kept *keptTerms, entries ...term) {
 	m := &chains{generator: g, n: len(entries), tables: t}
 	y := make(multi, len(entries))
 	for i, e := range entries {
 		y[i] = e.y
 	}
 	base := func() multi { return m.all(magic) }
-	var terms multi
+	var sums func() multi
 	s, q := numbers.Parts(m, y, base, func(power, exponent multi) multi {
-		s := make(multi, len(entries))
-		if put != nil {
-			terms = m.AddInts(power, exponent)
+		// Wide, they are added up once more where they are kept.
+		sums = func() multi { return m.AddInts(power, exponent) }
+		if !g.wide || kept != nil && kept.to == nil {
+			made := sums()
+			sums = func() multi { return made }
 		}
+		s := make(multi, len(entries))
 		for i, e := range entries {
-			switch {
-			case put != nil:
-				s[i] = g.zeroUnless(e.other, terms[i])
-			case g.wide:
+			if g.wide {
 				v := g.vec()
 				g.VPADDQ_Z(exponent[i], power[i], e.other, v)
 				s[i] = v
-			default:
-				s[i] = g.zeroUnless(e.other, g.intAdd(power[i], exponent[i]))
+			} else {
+				s[i] = g.zeroUnless(e.other, sums()[i])
 			}
 		}
 		return s
 	})
-	if put != nil {
-		for i, term := range terms {
-			g.VFMADD231PD(q[i], term, term)
-			put(i, term.(reg.VecVirtual))
+	if kept != nil {
+		g.labels++
+		label := fmt.Sprintf("kept%d", g.labels)
+		if kept.to != nil {
+			g.CMPQ(kept.to, Imm(0))
+			g.JEQ(LabelRef(label))
 		}
+		for i, term := range sums() {
+			g.VFMADD231PD(q[i], term, term)
+			kept.store(i, term.(reg.VecVirtual))
+		}
+		g.Label(label)
 	}
 	for i, e := range entries {
 		g.VFMADD231PD(q[i], s[i], e.to.low)

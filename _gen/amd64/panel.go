@@ -34,10 +34,8 @@ func (g *generator) lowOf(hi Mem) Mem {
 func (g *generator) panelKernels() {
 	g.panelRaiseMax()
 	g.panelSetFrames()
-	g.panelAddExp(false)
-	g.panelAddExp(true)
-	g.panelTotal(false)
-	g.panelTotal(true)
+	g.panelAddExp()
+	g.panelTotal()
 	g.panelJoinLanes()
 	g.panelConclude("Sums", 4, numbers.ConcludeSums[multi, []mask])
 	g.panelConclude("Logs", 2, numbers.ConcludeLogs[multi, []mask])

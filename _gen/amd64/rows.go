@@ -4,6 +4,8 @@
 package amd64
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -12,10 +14,8 @@ import (
 
 func (g *generator) rowKernels() {
 	g.rowMax()
-	g.expSum(false)
-	g.expSum(true)
-	g.laneTotal(false)
-	g.laneTotal(true)
+	g.expSum()
+	g.laneTotal()
 	g.rowMap("shiftBy", "sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must not be NaN.",
 		[]string{"max", "negLogSum"}, func(x Op, p map[string]reg.VecVirtual) reg.VecVirtual {
 			return g.add(p["negLogSum"], g.sub(x, p["max"]))
@@ -93,20 +93,11 @@ func (g *generator) rowMax() {
 
 // expSum: blocks of 64 entries as eight vectors of eight lanes, or in two
 // passes as eight of four. Entries beyond the end are taken for the maximum.
-// With terms, the terms are written as well.
-func (g *generator) expSum(terms bool) {
-	name, signature := "expSum", "func(x *float64, n int, s *expState)"
-	does := "is expSumGo for the n > 0 doubles at x in a frame without shift."
-	if terms {
-		name, signature = "expTerms", "func(dst, x *float64, n int, s *expState)"
-		does = "is expSumGo for the n > 0 doubles at x in a frame without shift, whose terms go to dst."
-	}
-	g.function(name, signature, does+" max, magic, lower, next and out of s go in; less, hi and lo come out.")
-	var dst reg.GPVirtual
-	if terms {
-		dst = g.param("dst")
-	}
-	x, total, s := g.param("x"), g.param("n"), g.param("s")
+// The terms are written as well, if dst is not nil.
+func (g *generator) expSum() {
+	g.function("expSum", "func(dst, x *float64, n int, s *expState)",
+		"is expSumGo for the n > 0 doubles at x in a frame without shift. max, magic, lower, next and out of s go in; less, hi and lo come out.")
+	dst, x, total, s := g.param("dst"), g.param("x"), g.param("n"), g.param("s")
 	state := func(field string) Mem { return Mem{Base: s, Disp: g.source.Offset("expState", field)} }
 	w, together := g.width(), 1
 	var next, out reg.GPVirtual
@@ -142,15 +133,10 @@ func (g *generator) expSum(terms bool) {
 		g.XORQ(counted, counted)
 	}
 	g.Label("pass")
-	n, p := g.GP64(), g.GP64()
+	n, p, q := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(total, n)
-	pointers := []reg.GPVirtual{p}
-	var q reg.GPVirtual
-	if terms {
-		q = g.GP64()
-		pointers = append(pointers, q)
-	}
-	for i, from := range []reg.GPVirtual{x, dst}[:len(pointers)] {
+	pointers := []reg.GPVirtual{p, q}
+	for i, from := range []reg.GPVirtual{x, dst} {
 		if g.wide {
 			g.MOVQ(from, pointers[i])
 		} else {
@@ -166,7 +152,7 @@ func (g *generator) expSum(terms bool) {
 	if !g.wide {
 		less = g.zero()
 	}
-	entry := func(put func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
+	entry := func(store func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
 		entries := make([]term, len(xs))
 		for i, x := range xs {
 			other := g.compare(notEqual, x, max)
@@ -182,10 +168,7 @@ func (g *generator) expSum(terms bool) {
 			g.VMAXPD(lower, x, x)
 			entries[i] = term{x, other, laneSum{hi, low}}
 		}
-		if !terms {
-			put = nil
-		}
-		g.addTerms(t, magic, put, entries...)
+		g.addTerms(t, magic, g.keptIn("dst", store), entries...)
 	}
 	g.loop("blocks", n, 64, func() {
 		g.VXORPD(low, low, low)
@@ -302,20 +285,10 @@ func (g *generator) sumInto(h, l reg.VecVirtual, ah, al, bh, bl Op, fresh func()
 
 // laneTotal: the parts of eight entries by vectors, to the stack, and then their
 // sum one by one, which is short beside them: the next eight do not wait for it.
-func (g *generator) laneTotal(terms bool) {
-	name, signature := "laneTotal", "func(x *float64, n int, s *expState)"
-	does := "is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without shift."
-	if terms {
-		name, signature = "laneTotalTerms", "func(dst, x *float64, n int, s *expState)"
-		does = "is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without shift, whose terms go to dst."
-	}
-	g.function(name, signature, does+" max, magic and lower of s go in; less, hi and lo come out.")
-	var pointers []reg.GPVirtual
-	if terms {
-		pointers = append(pointers, g.param("dst"))
-	}
-	x, n, s := g.param("x"), g.param("n"), g.param("s")
-	pointers = append(pointers, x)
+func (g *generator) laneTotal() {
+	g.function("laneTotal", "func(dst, x *float64, n int, s *expState)",
+		"is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without shift. max, magic and lower of s go in; less, hi and lo come out.")
+	dst, x, n, s := g.param("dst"), g.param("x"), g.param("n"), g.param("s")
 	state := func(field string) Mem { return Mem{Base: s, Disp: g.source.Offset("expState", field)} }
 	w := g.width()
 	if g.wide {
@@ -353,13 +326,14 @@ func (g *generator) laneTotal(terms bool) {
 		})
 		g.store(added.only(), local.Offset(32*half))
 		g.store(q.only(), local.Offset(64+32*half))
-		if terms {
-			g.VFMADD231PD(q.only(), term, term)
-			g.storeMasked(term, m, Mem{Base: pointers[0]})
-		}
-		for _, p := range pointers {
-			g.ADDQ(imm(8*w), p)
-		}
+		kept := fmt.Sprintf("kept%d", half)
+		g.CMPQ(address(g.Param("dst")), Imm(0))
+		g.JEQ(LabelRef(kept))
+		g.VFMADD231PD(q.only(), term, term)
+		g.storeMasked(term, m, Mem{Base: dst})
+		g.Label(kept)
+		g.ADDQ(imm(8*w), dst)
+		g.ADDQ(imm(8*w), x)
 		g.SUBQ(imm(w), n)
 	}
 	block := g.GP64()

@@ -13,8 +13,7 @@ import (
 // lanes.
 func (g *generator) severalRowKernels() {
 	g.rowsMax()
-	g.rowsExpSum(false)
-	g.rowsExpSum(true)
+	g.rowsExpSum()
 	g.rowsMap("panelShiftEachRow", "is Panel.shiftEachRowGo", []string{"Max", "NegLogSum"},
 		func(x Op, p []Op) reg.VecVirtual { return g.add(p[1], g.sub(x, p[0])) })
 	g.rowsMap("panelScaleEachRow", "is Panel.scaleEachRowGo", []string{"Factor"},
@@ -204,20 +203,13 @@ func (g *generator) rowsMax() {
 // rowsExpSum: of each row blocks of 64 entries as eight vectors of eight lanes,
 // or in two passes as eight of four. Entries beyond the end are taken for the
 // maximum.
-func (g *generator) rowsExpSum(terms bool) {
-	name, signature := "panelExpSumRows", "func(c *Panel, first int, x *float64, stride, n, rows, next, out int)"
-	does := "is Panel.expSumRowsGo without dst for n > 0 entries of rows > 0."
-	if terms {
-		name, signature = "panelExpTermsRows", "func(c *Panel, first int, dst *float64, dstStride int, x *float64, stride, n, rows, next, out int)"
-		does = "is Panel.expSumRowsGo with dst for n > 0 entries of rows > 0."
-	}
-	g.function(name, signature, does+" It prefetches what lies so many bytes from the entries.")
+func (g *generator) rowsExpSum() {
+	g.function("panelExpSumRows", "func(c *Panel, first int, dst *float64, dstStride int, x *float64, stride, n, rows, next, out int)",
+		"is Panel.expSumRowsGo for n > 0 entries of rows > 0. It prefetches what lies so many bytes from the entries. The stride of a dst that is nil is 0.")
 	c := g.panelFrom("first")
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), address(g.Param("stride")))
-	if terms {
-		g.SHLQ(Imm(3), address(g.Param("dstStride")))
-	}
+	g.SHLQ(Imm(3), address(g.Param("dstStride")))
 	var next, out reg.GPVirtual
 	var frame Mem // with half the registers the frame is in memory
 	if g.wide {
@@ -250,20 +242,15 @@ func (g *generator) rowsExpSum(terms bool) {
 				g.XORQ(offset, offset)
 				g.Label("pass" + suffix)
 			}
-			n, p := g.param("n"), g.param("x")
-			pointers := []reg.GPVirtual{p}
-			var q reg.GPVirtual
-			if terms {
-				q = g.param("dst")
-				pointers = append(pointers, q)
-			}
+			n, p, q := g.param("n"), g.param("x"), g.param("dst")
+			pointers := []reg.GPVirtual{p, q}
 			if !g.wide {
 				for _, p := range pointers {
 					g.ADDQ(offset, p)
 				}
 			}
 			hi, lo, low := g.zero(), g.zero(), g.vec()
-			entry := func(put func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
+			entry := func(store func(i int, e reg.VecVirtual), xs ...reg.VecVirtual) {
 				entries := make([]term, len(xs))
 				for i, x := range xs {
 					other := g.compare(notEqual, x, max)
@@ -277,10 +264,7 @@ func (g *generator) rowsExpSum(terms bool) {
 					g.ADDQ(bits.As64(), counted)
 					entries[i] = term{g.clamped(x, shift, lower), other, laneSum{hi, low}}
 				}
-				if !terms {
-					put = nil
-				}
-				g.addTerms(t, magic, put, entries...)
+				g.addTerms(t, magic, g.keptIn("dst", store), entries...)
 			}
 			advance := func(bytes int) {
 				for _, p := range pointers {
@@ -350,9 +334,7 @@ func (g *generator) rowsExpSum(terms bool) {
 			g.VCVTSI2SDQ(equal, count, count)
 			g.VMOVSD(count, g.field(slice, "Count"))
 			g.nextRow("x", "stride")
-			if terms {
-				g.nextRow("dst", "dstStride")
-			}
+			g.nextRow("dst", "dstStride")
 		}
 	}
 	together := 1

@@ -59,25 +59,20 @@ func (g *generator) eachEight(name string, left reg.GPVirtual, together int, beg
 // panelAddExp: lane by lane, the up to eight entries of a lane that a block
 // of up to 64 rows has. Where there are registers for it, two lanes go side by
 // side that have as many entries and no shift.
-func (g *generator) panelAddExp(terms bool) {
-	name, dstParams, does := "panelAddExp", "", "is Panel.addExpGo without dst, for 0 < n ≤ 64."
-	if terms {
-		name, dstParams, does = "panelAddExpTerms", "dst *float64, dstStride int, ", "is Panel.addExpGo with dst, for 0 < n ≤ 64."
-	}
-	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, cols int, next *float64, nextStride, out int)",
-		does+" It prefetches as many rows at next and out bytes from there.")
-	c, stride, out := g.param("c"), g.param("stride"), g.param("out")
+func (g *generator) panelAddExp() {
+	g.function("panelAddExp", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, cols int, next *float64, nextStride, out int)",
+		"is Panel.addExpGo for 0 < n ≤ 64. It prefetches as many rows at next and out bytes from there.")
+	c, dstStride, stride, out := g.param("c"), g.param("dstStride"), g.param("stride"), g.param("out")
 	n, left := address(g.Param("n")), address(g.Param("cols"))
-	var dstStride reg.GPVirtual
-	if terms {
-		dstStride = g.param("dstStride")
-		g.SHLQ(Imm(3), dstStride)
-	}
+	g.SHLQ(Imm(3), dstStride)
+	kept, begin := g.AllocLocal(8), g.param("dst")
+	g.MOVQ(begin, kept)
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
 	g.SHLQ(Imm(3), address(g.Param("nextStride")))
 	if g.wide {
-		g.keep(termConstants...)
+		// There are registers for these.
+		g.keep(termConstants[:8]...)
 	}
 	t := g.newTables()
 	g.eachVectorOf(c, left, nil, func(cols columns) {
@@ -97,11 +92,7 @@ func (g *generator) panelAddExp(terms bool) {
 		lane, sums := g.GP64(), g.GP64()
 		g.XORQ(lane, lane)
 		g.LEAQ(field("Hi"), sums)
-		from := start("x")
-		var to reg.GPVirtual
-		if terms {
-			to = start("dst")
-		}
+		from, to := start("x"), start("dst")
 		lanes := func(together int, shift Op) {
 			label := func(name string) string { return cols.label(fmt.Sprintf("%sBy%d", name, together)) }
 			at := func(base, stride reg.GPVirtual, i int) Mem {
@@ -111,13 +102,9 @@ func (g *generator) panelAddExp(terms bool) {
 				return Mem{Base: base, Index: stride, Scale: 1}
 			}
 			g.Label(label("lanes"))
-			p, left := g.GP64(), g.GP64()
+			p, q, left := g.GP64(), g.GP64(), g.GP64()
 			g.MOVQ(from, p)
-			var q reg.GPVirtual
-			if terms {
-				q = g.GP64()
-				g.MOVQ(to, q)
-			}
+			g.MOVQ(to, q)
 			g.MOVQ(n, left)
 			g.SUBQ(lane, left)
 			var totals []laneSum
@@ -135,15 +122,10 @@ func (g *generator) panelAddExp(terms bool) {
 				g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
 				g.ADDQ(address(g.Param("nextStride")), ahead)
 			}
-			var put func(i int, e reg.VecVirtual)
-			if terms {
-				put = func(i int, e reg.VecVirtual) { cols.store(e, at(q, dstStride, i)) }
-			}
-			g.addTerms(t, magic, put, entries...)
+			store := func(i int, e reg.VecVirtual) { cols.store(e, at(q, dstStride, i)) }
+			g.addTerms(t, magic, &keptTerms{kept, store}, entries...)
 			g.LEAQ(Mem{Base: p, Index: stride, Scale: 8}, p)
-			if terms {
-				g.LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
-			}
+			g.LEAQ(Mem{Base: q, Index: dstStride, Scale: 8}, q)
 			g.SUBQ(imm(8), left)
 			g.JG(LabelRef(label("entries")))
 			for i, total := range totals {
@@ -154,9 +136,7 @@ func (g *generator) panelAddExp(terms bool) {
 			g.ADDQ(I32(int32(g.rowBytes*together)), sums)
 			for range together {
 				g.ADDQ(stride, from)
-				if terms {
-					g.ADDQ(dstStride, to)
-				}
+				g.ADDQ(dstStride, to)
 			}
 			g.ADDQ(Imm(uint64(together)), lane)
 			g.CMPQ(lane, Imm(8))
@@ -183,29 +163,21 @@ func (g *generator) panelAddExp(terms bool) {
 
 // panelTotal: eight entries after another, two at a time where there are
 // registers for it.
-func (g *generator) panelTotal(terms bool) {
-	name, dstParams, does := "panelTotal", "", "is Panel.totalGo without dst."
-	if terms {
-		name, dstParams, does = "panelTotalTerms", "dst *float64, dstStride int, ", "is Panel.totalGo with dst."
-	}
-	g.function(name, "func(c *Panel, "+dstParams+"x *float64, stride, n, cols int, next *float64, nextStride, out int)",
-		does+" It prefetches as many rows at next and out bytes from there.")
-	c, x, stride := g.param("c"), g.param("x"), g.param("stride")
+func (g *generator) panelTotal() {
+	g.function("panelTotal", "func(c *Panel, dst *float64, dstStride int, x *float64, stride, n, cols int, next *float64, nextStride, out int)",
+		"is Panel.totalGo. It prefetches as many rows at next and out bytes from there.")
+	c, dst, dstStride, x, stride := g.param("c"), g.param("dst"), g.param("dstStride"), g.param("x"), g.param("stride")
 	n, left := address(g.Param("n")), address(g.Param("cols"))
 	next, out := g.param("next"), g.param("out")
-	pointers := []reg.GPVirtual{x, next}
+	pointers := []reg.GPVirtual{x, next, dst}
 	nextStride := address(g.Param("nextStride"))
 	g.SHLQ(Imm(3), nextStride)
-	var dst, dstStride reg.GPVirtual
-	if terms {
-		dst, dstStride = g.param("dst"), g.param("dstStride")
-		g.SHLQ(Imm(3), dstStride)
-		pointers = append(pointers, dst)
-	}
+	g.SHLQ(Imm(3), dstStride)
 	field := g.fieldsAt(c)
 	g.SHLQ(Imm(3), stride)
 	if g.wide {
-		g.keep(termConstants...)
+		// There are registers for these.
+		g.keep(termConstants[:9]...)
 	}
 	t := g.newTables()
 	g.eachVectorOf(c, left, pointers, func(cols columns) {
@@ -226,11 +198,8 @@ func (g *generator) panelTotal(terms bool) {
 		g.MOVQ(n, left)
 		ahead := g.GP64()
 		g.MOVQ(next, ahead)
-		var to reg.GPVirtual
-		if terms {
-			to = g.GP64()
-			g.MOVQ(dst, to)
-		}
+		to := g.GP64()
+		g.MOVQ(dst, to)
 		row := func(base, stride reg.GPVirtual, i int) Mem {
 			if i == 0 {
 				return Mem{Base: base}
@@ -250,18 +219,13 @@ func (g *generator) panelTotal(terms bool) {
 					g.PREFETCHT0(Mem{Base: ahead, Index: out, Scale: 1})
 					g.ADDQ(nextStride, ahead)
 				}
-				var put func(i int, e reg.VecVirtual)
-				if terms {
-					put = func(i int, e reg.VecVirtual) { cols.store(e, row(to, dstStride, i)) }
-				}
-				g.addTerms(t, magic, put, of...)
+				store := func(i int, e reg.VecVirtual) { cols.store(e, row(to, dstStride, i)) }
+				g.addTerms(t, magic, g.keptIn("dst", store), of...)
 				advance := func(p, stride reg.GPVirtual) {
 					g.LEAQ(Mem{Base: p, Index: stride, Scale: uint8(count)}, p)
 				}
 				advance(from, stride)
-				if terms {
-					advance(to, dstStride)
-				}
+				advance(to, dstStride)
 			}
 			g.eachEight(cols.label(name), left, together,
 				func() { g.VXORPD(total.low, total.low, total.low) }, entries,

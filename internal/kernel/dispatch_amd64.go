@@ -94,15 +94,10 @@ func expSumFrame(dst, x []float64, max float64, f *frame, next, out int) (count,
 	if dst != nil {
 		raceWriteSlice(dst[:len(x)])
 	}
-	switch {
-	case dst == nil && active == tierAVX512:
-		expSumAVX512(&x[0], len(x), &s)
-	case dst == nil:
-		expSumAVX2(&x[0], len(x), &s)
-	case active == tierAVX512:
-		expTermsAVX512(&dst[0], &x[0], len(x), &s)
-	default:
-		expTermsAVX2(&dst[0], &x[0], len(x), &s)
+	if active == tierAVX512 {
+		expSumAVX512(unsafe.SliceData(dst), &x[0], len(x), &s)
+	} else {
+		expSumAVX2(unsafe.SliceData(dst), &x[0], len(x), &s)
 	}
 	return float64(len(x) - s.less), s.hi, s.lo
 }
@@ -123,15 +118,10 @@ func LaneTotal(dst, x []float64, max float64) (count, hi, lo float64) {
 		dst = dst[:len(x)]
 		raceWriteSlice(dst)
 	}
-	switch {
-	case dst == nil && active == tierAVX512:
-		laneTotalAVX512(&x[0], len(x), &s)
-	case dst == nil:
-		laneTotalAVX2(&x[0], len(x), &s)
-	case active == tierAVX512:
-		laneTotalTermsAVX512(&dst[0], &x[0], len(x), &s)
-	default:
-		laneTotalTermsAVX2(&dst[0], &x[0], len(x), &s)
+	if active == tierAVX512 {
+		laneTotalAVX512(unsafe.SliceData(dst), &x[0], len(x), &s)
+	} else {
+		laneTotalAVX2(unsafe.SliceData(dst), &x[0], len(x), &s)
 	}
 	return float64(len(x) - s.less), s.hi, s.lo
 }
@@ -210,15 +200,10 @@ func (c *Panel) AddExpAhead(dst []float64, dstStride int, x []float64, stride, n
 		checkStrip(dst, dstStride, n, cols)
 		raceWriteRows(dst, dstStride, n, cols)
 	}
-	switch {
-	case dst == nil && active == tierAVX512:
-		panelAddExpAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	case dst == nil:
-		panelAddExpAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	case active == tierAVX512:
-		panelAddExpTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	default:
-		panelAddExpTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
+	if active == tierAVX512 {
+		panelAddExpAVX512(c, unsafe.SliceData(dst), dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
+	} else {
+		panelAddExpAVX2(c, unsafe.SliceData(dst), dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 
@@ -239,15 +224,10 @@ func (c *Panel) TotalAhead(dst []float64, dstStride int, x []float64, stride, n,
 		checkStrip(dst, dstStride, n, cols)
 		raceWriteRows(dst, dstStride, n, cols)
 	}
-	switch {
-	case dst == nil && active == tierAVX512:
-		panelTotalAVX512(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	case dst == nil:
-		panelTotalAVX2(c, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	case active == tierAVX512:
-		panelTotalTermsAVX512(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
-	default:
-		panelTotalTermsAVX2(c, &dst[0], dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
+	if active == tierAVX512 {
+		panelTotalAVX512(c, unsafe.SliceData(dst), dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
+	} else {
+		panelTotalAVX2(c, unsafe.SliceData(dst), dstStride, &x[0], stride, n, cols, &next[0], aheadStride, far)
 	}
 }
 
@@ -482,18 +462,16 @@ func (c *Panel) ExpSumRows(first int, dst []float64, dstStride int, x []float64,
 	if dst != nil {
 		dst = rowsOf(dst, dstStride, n, rows)
 		raceWriteRows(dst, dstStride, rows, n)
+	} else {
+		dstStride = 0
 	}
-	switch {
-	case active == tierGo:
+	switch active {
+	case tierGo:
 		c.expSumRowsGo(first, dst, dstStride, x, stride, n, rows)
-	case dst == nil && active == tierAVX512:
-		panelExpSumRowsAVX512(c, first, &x[0], stride, n, rows, nextAt, outAt)
-	case dst == nil:
-		panelExpSumRowsAVX2(c, first, &x[0], stride, n, rows, nextAt, outAt)
-	case active == tierAVX512:
-		panelExpTermsRowsAVX512(c, first, &dst[0], dstStride, &x[0], stride, n, rows, nextAt, outAt)
+	case tierAVX512:
+		panelExpSumRowsAVX512(c, first, unsafe.SliceData(dst), dstStride, &x[0], stride, n, rows, nextAt, outAt)
 	default:
-		panelExpTermsRowsAVX2(c, first, &dst[0], dstStride, &x[0], stride, n, rows, nextAt, outAt)
+		panelExpSumRowsAVX2(c, first, unsafe.SliceData(dst), dstStride, &x[0], stride, n, rows, nextAt, outAt)
 	}
 }
 

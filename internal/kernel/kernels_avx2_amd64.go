@@ -16,27 +16,13 @@ func maxOfAVX2(x *float64, n int) float64
 // max, magic, lower, next and out of s go in; less, hi and lo come out.
 //
 //go:noescape
-func expSumAVX2(x *float64, n int, s *expState)
-
-// expTermsAVX2 is expSumGo for the n > 0 doubles at x in a frame without
-// shift, whose terms go to dst. max, magic, lower, next and out of s go in;
-// less, hi and lo come out.
-//
-//go:noescape
-func expTermsAVX2(dst *float64, x *float64, n int, s *expState)
+func expSumAVX2(dst *float64, x *float64, n int, s *expState)
 
 // laneTotalAVX2 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame without
 // shift. max, magic and lower of s go in; less, hi and lo come out.
 //
 //go:noescape
-func laneTotalAVX2(x *float64, n int, s *expState)
-
-// laneTotalTermsAVX2 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame
-// without shift, whose terms go to dst. max, magic and lower of s go in; less,
-// hi and lo come out.
-//
-//go:noescape
-func laneTotalTermsAVX2(dst *float64, x *float64, n int, s *expState)
+func laneTotalAVX2(dst *float64, x *float64, n int, s *expState)
 
 // shiftByAVX2 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum must
 // not be NaN. dst may be x.
@@ -55,17 +41,12 @@ func scaleByAVX2(dst *float64, x *float64, n int, factor float64)
 //go:noescape
 func panelMaxOfRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int)
 
-// panelExpSumRowsAVX2 is Panel.expSumRowsGo without dst for n > 0 entries of
-// rows > 0. It prefetches what lies so many bytes from the entries.
+// panelExpSumRowsAVX2 is Panel.expSumRowsGo for n > 0 entries of rows > 0. It
+// prefetches what lies so many bytes from the entries. The stride of a dst
+// that is nil is 0.
 //
 //go:noescape
-func panelExpSumRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
-
-// panelExpTermsRowsAVX2 is Panel.expSumRowsGo with dst for n > 0 entries of
-// rows > 0. It prefetches what lies so many bytes from the entries.
-//
-//go:noescape
-func panelExpTermsRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
+func panelExpSumRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
 
 // panelShiftEachRowAVX2 is Panel.shiftEachRowGo for rows > 0 of a vector or
 // more. dst may be x.
@@ -89,29 +70,17 @@ func panelRaiseMaxAVX2(c *Panel, x *float64, stride int, n int, cols int)
 //go:noescape
 func panelSetFramesAVX2(c *Panel, groups int)
 
-// panelAddExpAVX2 is Panel.addExpGo without dst, for 0 < n ≤ 64. It prefetches
-// as many rows at next and out bytes from there.
+// panelAddExpAVX2 is Panel.addExpGo for 0 < n ≤ 64. It prefetches as many rows
+// at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+func panelAddExpAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
-// panelAddExpTermsAVX2 is Panel.addExpGo with dst, for 0 < n ≤ 64. It
-// prefetches as many rows at next and out bytes from there.
+// panelTotalAVX2 is Panel.totalGo. It prefetches as many rows at next and out
+// bytes from there.
 //
 //go:noescape
-func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-
-// panelTotalAVX2 is Panel.totalGo without dst. It prefetches as many rows at
-// next and out bytes from there.
-//
-//go:noescape
-func panelTotalAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-
-// panelTotalTermsAVX2 is Panel.totalGo with dst. It prefetches as many rows at
-// next and out bytes from there.
-//
-//go:noescape
-func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+func panelTotalAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX2 is Panel.joinLanesGo.
 //

@@ -483,197 +483,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func expSumAVX2(x *float64, n int, s *expState)
+// func expSumAVX2(dst *float64, x *float64, n int, s *expState)
 // Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·expSumAVX2(SB), NOSPLIT, $192-24
-	MOVQ         x+0(FP), AX
-	MOVQ         n+8(FP), CX
-	MOVQ         s+16(FP), DX
-	LEAQ         powerPairs<>+0(SB), BX
-	VBROADCASTSD (DX), Y0
-	VBROADCASTSD 8(DX), Y1
-	VBROADCASTSD 16(DX), Y2
-	VMOVUPD      Y0, 96(SP)
-	VMOVUPD      Y1, 128(SP)
-	VMOVUPD      Y2, 160(SP)
-	XORQ         SI, SI
-
-pass:
-	MOVQ   CX, DI
-	LEAQ   (AX)(SI*1), R8
-	VXORPD Y0, Y0, Y0
-	VXORPD Y1, Y1, Y1
-	VXORPD Y3, Y3, Y3
-
-blocks:
-	CMPQ   DI, $0x40
-	JLT    blocksDone
-	VXORPD Y2, Y2, Y2
-	MOVQ   $0x00000008, R9
-
-block:
-	VMOVUPD        (R8), Y4
-	VCMPPD         $0x04, 96(SP), Y4, Y5
-	VPSUBQ         Y5, Y3, Y3
-	VMAXPD         160(SP), Y4, Y4
-	VMOVUPD        128(SP), Y6
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
-	VSUBPD         128(SP), Y6, Y7
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
-	VPSLLQ         $0x04, Y6, Y7
-	VPAND          low4Pairs<>+0(SB), Y7, Y7
-	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R10
-	VBROADCASTF128 (BX)(R10*1), Y9
-	VMOVQ          X8, R10
-	VINSERTF128    $0x01, (BX)(R10*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R10
-	VBROADCASTF128 (BX)(R10*1), Y7
-	VPEXTRQ        $0x01, X8, R10
-	VINSERTF128    $0x01, (BX)(R10*1), Y7, Y7
-	VUNPCKLPD      Y7, Y9, Y8
-	VUNPCKHPD      Y7, Y9, Y7
-	VPSLLQ         $0x30, Y6, Y6
-	VPADDQ         Y6, Y8, Y6
-	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y4, Y6
-	VFMADD213PD    exp4<>+0(SB), Y4, Y6
-	VFMADD213PD    exp3<>+0(SB), Y4, Y6
-	VFMADD213PD    exp2<>+0(SB), Y4, Y6
-	VFMADD213PD    one<>+0(SB), Y4, Y6
-	VFMADD231PD    Y4, Y6, Y7
-	VFMADD231PD    Y7, Y5, Y2
-	VMAXPD         Y5, Y0, Y4
-	VMINPD         Y5, Y0, Y6
-	VADDPD         Y5, Y0, Y0
-	VSUBPD         Y4, Y0, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y2, Y2
-	ADDQ           $0x40, R8
-	DECQ           R9
-	JNZ            block
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, DI
-	JMP            blocks
-
-blocksDone:
-	SHRQ   $0x03, SI
-	SUBQ   SI, DI
-	SHLQ   $0x03, SI
-	CMPQ   DI, $0x00
-	JLE    summed
-	VXORPD Y2, Y2, Y2
-
-rest:
-	MOVQ           $0x00000004, R10
-	CMPQ           DI, R10
-	MOVQ           DI, R9
-	CMOVQGT        R10, R9
-	NEGQ           R9
-	LEAQ           laneMasks<>+32(SB), R10
-	VMOVUPD        (R10)(R9*8), Y4
-	VMASKMOVPD     (R8), Y4, Y5
-	VMOVUPD        96(SP), Y6
-	VBLENDVPD      Y4, Y5, Y6, Y4
-	VCMPPD         $0x04, 96(SP), Y4, Y5
-	VPSUBQ         Y5, Y3, Y3
-	VMAXPD         160(SP), Y4, Y4
-	VMOVUPD        128(SP), Y6
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
-	VSUBPD         128(SP), Y6, Y7
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
-	VPSLLQ         $0x04, Y6, Y7
-	VPAND          low4Pairs<>+0(SB), Y7, Y7
-	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R9
-	VBROADCASTF128 (BX)(R9*1), Y9
-	VMOVQ          X8, R9
-	VINSERTF128    $0x01, (BX)(R9*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R9
-	VBROADCASTF128 (BX)(R9*1), Y7
-	VPEXTRQ        $0x01, X8, R9
-	VINSERTF128    $0x01, (BX)(R9*1), Y7, Y7
-	VUNPCKLPD      Y7, Y9, Y8
-	VUNPCKHPD      Y7, Y9, Y7
-	VPSLLQ         $0x30, Y6, Y6
-	VPADDQ         Y6, Y8, Y6
-	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y4, Y6
-	VFMADD213PD    exp4<>+0(SB), Y4, Y6
-	VFMADD213PD    exp3<>+0(SB), Y4, Y6
-	VFMADD213PD    exp2<>+0(SB), Y4, Y6
-	VFMADD213PD    one<>+0(SB), Y4, Y6
-	VFMADD231PD    Y4, Y6, Y7
-	VFMADD231PD    Y7, Y5, Y2
-	VMAXPD         Y5, Y0, Y4
-	VMINPD         Y5, Y0, Y6
-	VADDPD         Y5, Y0, Y0
-	VSUBPD         Y4, Y0, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y2, Y2
-	ADDQ           $0x40, R8
-	SUBQ           $0x08, DI
-	JG             rest
-	VADDPD         Y2, Y1, Y1
-
-summed:
-	ADDQ    $0x20, SI
-	CMPQ    SI, $0x40
-	JE      passed
-	VMOVUPD Y0, (SP)
-	VMOVUPD Y1, 32(SP)
-	VMOVUPD Y3, 64(SP)
-	JMP     pass
-
-passed:
-	VMOVUPD      (SP), Y2
-	VMOVUPD      32(SP), Y4
-	VPADDQ       64(SP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X5
-	VPADDQ       X5, X3, X3
-	VPERMILPD    $0x01, X3, X5
-	VPADDQ       X5, X3, X3
-	VMOVQ        X3, 24(DX)
-	VADDPD       Y0, Y2, Y3
-	VSUBPD       Y2, Y3, Y5
-	VSUBPD       Y5, Y3, Y6
-	VSUBPD       Y6, Y2, Y6
-	VSUBPD       Y5, Y0, Y0
-	VADDPD       Y0, Y6, Y6
-	VADDPD       Y1, Y4, Y0
-	VADDPD       Y6, Y0, Y0
-	VEXTRACTF128 $0x01, Y3, X1
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPD       X1, X3, X4
-	VSUBPD       X3, X4, X5
-	VSUBPD       X5, X4, X6
-	VSUBPD       X6, X3, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VPERMILPD    $0x01, X4, X1
-	VPERMILPD    $0x01, X0, X2
-	VADDPD       X1, X4, X3
-	VSUBPD       X4, X3, X5
-	VSUBPD       X5, X3, X6
-	VSUBPD       X6, X4, X6
-	VSUBPD       X5, X1, X1
-	VADDPD       X1, X6, X6
-	VADDPD       X2, X0, X0
-	VADDPD       X6, X0, X0
-	VMOVSD       X3, 32(DX)
-	VMOVSD       X0, 40(DX)
-	VZEROUPPER
-	RET
-
-// func expTermsAVX2(dst *float64, x *float64, n int, s *expState)
-// Requires: AVX, AVX2, CMOV, FMA3
-TEXT ·expTermsAVX2(SB), NOSPLIT, $192-32
+TEXT ·expSumAVX2(SB), NOSPLIT, $192-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -734,22 +546,26 @@ block:
 	VFMADD213PD    exp2<>+0(SB), Y4, Y8
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
+	CMPQ           dst+0(FP), $0x00
+	JEQ            kept1
 	VFMADD231PD    Y7, Y6, Y6
 	VMOVUPD        Y6, (R10)
-	VFMADD231PD    Y7, Y5, Y2
-	VMAXPD         Y5, Y0, Y4
-	VMINPD         Y5, Y0, Y6
-	VADDPD         Y5, Y0, Y0
-	VSUBPD         Y4, Y0, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	DECQ           R11
-	JNZ            block
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, R8
-	JMP            blocks
+
+kept1:
+	VFMADD231PD Y7, Y5, Y2
+	VMAXPD      Y5, Y0, Y4
+	VMINPD      Y5, Y0, Y6
+	VADDPD      Y5, Y0, Y0
+	VSUBPD      Y4, Y0, Y4
+	VSUBPD      Y4, Y6, Y4
+	VADDPD      Y4, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	DECQ        R11
+	JNZ         block
+	VADDPD      Y2, Y1, Y1
+	SUBQ        $0x40, R8
+	JMP         blocks
 
 blocksDone:
 	SHRQ   $0x03, DI
@@ -801,20 +617,24 @@ rest:
 	VFMADD213PD    exp2<>+0(SB), Y5, Y9
 	VFMADD213PD    one<>+0(SB), Y5, Y9
 	VFMADD231PD    Y5, Y9, Y8
+	CMPQ           dst+0(FP), $0x00
+	JEQ            kept2
 	VFMADD231PD    Y8, Y7, Y7
 	VMASKMOVPD     Y7, Y4, (R10)
-	VFMADD231PD    Y8, Y6, Y2
-	VMAXPD         Y6, Y0, Y4
-	VMINPD         Y6, Y0, Y5
-	VADDPD         Y6, Y0, Y0
-	VSUBPD         Y4, Y0, Y4
-	VSUBPD         Y4, Y5, Y4
-	VADDPD         Y4, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	SUBQ           $0x08, R8
-	JG             rest
-	VADDPD         Y2, Y1, Y1
+
+kept2:
+	VFMADD231PD Y8, Y6, Y2
+	VMAXPD      Y6, Y0, Y4
+	VMINPD      Y6, Y0, Y5
+	VADDPD      Y6, Y0, Y0
+	VSUBPD      Y4, Y0, Y4
+	VSUBPD      Y4, Y5, Y4
+	VADDPD      Y4, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	SUBQ        $0x08, R8
+	JG          rest
+	VADDPD      Y2, Y1, Y1
 
 summed:
 	ADDQ    $0x20, DI
@@ -867,204 +687,9 @@ passed:
 	VZEROUPPER
 	RET
 
-// func laneTotalAVX2(x *float64, n int, s *expState)
+// func laneTotalAVX2(dst *float64, x *float64, n int, s *expState)
 // Requires: AVX, AVX2, CMOV, FMA3, POPCNT
-TEXT ·laneTotalAVX2(SB), NOSPLIT, $128-24
-	MOVQ         x+0(FP), AX
-	MOVQ         n+8(FP), CX
-	MOVQ         s+16(FP), DX
-	LEAQ         powerPairs<>+0(SB), BX
-	VBROADCASTSD (DX), Y0
-	VBROADCASTSD 8(DX), Y1
-	VBROADCASTSD 16(DX), Y2
-	XORQ         SI, SI
-	VXORPD       X3, X3, X3
-	VXORPD       X4, X4, X4
-
-blocks:
-	MOVQ           CX, DI
-	MOVQ           $0x00000004, R9
-	CMPQ           CX, R9
-	MOVQ           CX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y5
-	VMASKMOVPD     (AX), Y5, Y6
-	VBLENDVPD      Y5, Y6, Y0, Y5
-	VCMPPD         $0x04, Y0, Y5, Y6
-	VMOVMSKPD      Y6, R8
-	POPCNTL        R8, R8
-	ADDQ           R8, SI
-	VMAXPD         Y2, Y5, Y5
-	VMOVAPD        Y1, Y7
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
-	VSUBPD         Y1, Y7, Y8
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y5
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y5
-	VPSLLQ         $0x04, Y7, Y8
-	VPAND          low4Pairs<>+0(SB), Y8, Y8
-	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, R8
-	VBROADCASTF128 (BX)(R8*1), Y10
-	VMOVQ          X9, R8
-	VINSERTF128    $0x01, (BX)(R8*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, R8
-	VBROADCASTF128 (BX)(R8*1), Y8
-	VPEXTRQ        $0x01, X9, R8
-	VINSERTF128    $0x01, (BX)(R8*1), Y8, Y8
-	VUNPCKLPD      Y8, Y10, Y9
-	VUNPCKHPD      Y8, Y10, Y8
-	VPSLLQ         $0x30, Y7, Y7
-	VPADDQ         Y7, Y9, Y7
-	VANDPD         Y7, Y6, Y6
-	VMOVUPD        exp6<>+0(SB), Y7
-	VFMADD213PD    exp5<>+0(SB), Y5, Y7
-	VFMADD213PD    exp4<>+0(SB), Y5, Y7
-	VFMADD213PD    exp3<>+0(SB), Y5, Y7
-	VFMADD213PD    exp2<>+0(SB), Y5, Y7
-	VFMADD213PD    one<>+0(SB), Y5, Y7
-	VFMADD231PD    Y5, Y7, Y8
-	VMOVUPD        Y6, (SP)
-	VMOVUPD        Y8, 64(SP)
-	ADDQ           $0x20, AX
-	SUBQ           $0x04, CX
-	VXORPD         Y5, Y5, Y5
-	VMOVUPD        Y5, 32(SP)
-	VMOVUPD        Y5, 96(SP)
-	TESTQ          CX, CX
-	JLE            sum
-	MOVQ           $0x00000004, R9
-	CMPQ           CX, R9
-	MOVQ           CX, R8
-	CMOVQGT        R9, R8
-	NEGQ           R8
-	LEAQ           laneMasks<>+32(SB), R9
-	VMOVUPD        (R9)(R8*8), Y5
-	VMASKMOVPD     (AX), Y5, Y6
-	VBLENDVPD      Y5, Y6, Y0, Y5
-	VCMPPD         $0x04, Y0, Y5, Y6
-	VMOVMSKPD      Y6, R8
-	POPCNTL        R8, R8
-	ADDQ           R8, SI
-	VMAXPD         Y2, Y5, Y5
-	VMOVAPD        Y1, Y7
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y5, Y7
-	VSUBPD         Y1, Y7, Y8
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y8, Y5
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y8, Y5
-	VPSLLQ         $0x04, Y7, Y8
-	VPAND          low4Pairs<>+0(SB), Y8, Y8
-	VEXTRACTI128   $0x01, Y8, X9
-	VMOVQ          X8, R8
-	VBROADCASTF128 (BX)(R8*1), Y10
-	VMOVQ          X9, R8
-	VINSERTF128    $0x01, (BX)(R8*1), Y10, Y10
-	VPEXTRQ        $0x01, X8, R8
-	VBROADCASTF128 (BX)(R8*1), Y8
-	VPEXTRQ        $0x01, X9, R8
-	VINSERTF128    $0x01, (BX)(R8*1), Y8, Y8
-	VUNPCKLPD      Y8, Y10, Y9
-	VUNPCKHPD      Y8, Y10, Y8
-	VPSLLQ         $0x30, Y7, Y7
-	VPADDQ         Y7, Y9, Y7
-	VANDPD         Y7, Y6, Y6
-	VMOVUPD        exp6<>+0(SB), Y7
-	VFMADD213PD    exp5<>+0(SB), Y5, Y7
-	VFMADD213PD    exp4<>+0(SB), Y5, Y7
-	VFMADD213PD    exp3<>+0(SB), Y5, Y7
-	VFMADD213PD    exp2<>+0(SB), Y5, Y7
-	VFMADD213PD    one<>+0(SB), Y5, Y7
-	VFMADD231PD    Y5, Y7, Y8
-	VMOVUPD        Y6, 32(SP)
-	VMOVUPD        Y8, 96(SP)
-	ADDQ           $0x20, AX
-	SUBQ           $0x04, CX
-
-sum:
-	VXORPD      X5, X5, X5
-	VMOVSD      (SP), X6
-	VFMADD231SD 64(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	VMOVSD      8(SP), X6
-	VFMADD231SD 72(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	CMPQ        DI, $0x02
-	JLE         added
-	VMOVSD      16(SP), X6
-	VFMADD231SD 80(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	VMOVSD      24(SP), X6
-	VFMADD231SD 88(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	CMPQ        DI, $0x04
-	JLE         added
-	VMOVSD      32(SP), X6
-	VFMADD231SD 96(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	VMOVSD      40(SP), X6
-	VFMADD231SD 104(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	VMOVSD      48(SP), X6
-	VFMADD231SD 112(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-	VMOVSD      56(SP), X6
-	VFMADD231SD 120(SP), X6, X5
-	VMAXSD      X6, X3, X7
-	VMINSD      X6, X3, X8
-	VADDSD      X6, X3, X3
-	VSUBSD      X7, X3, X7
-	VSUBSD      X7, X8, X8
-	VADDSD      X8, X5, X5
-
-added:
-	VADDSD X5, X4, X4
-	TESTQ  CX, CX
-	JG     blocks
-	MOVQ   SI, 24(DX)
-	VMOVSD X3, 32(DX)
-	VMOVSD X4, 40(DX)
-	VZEROUPPER
-	RET
-
-// func laneTotalTermsAVX2(dst *float64, x *float64, n int, s *expState)
-// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
-TEXT ·laneTotalTermsAVX2(SB), NOSPLIT, $128-32
+TEXT ·laneTotalAVX2(SB), NOSPLIT, $128-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
@@ -1123,8 +748,12 @@ blocks:
 	VFMADD231PD    Y6, Y10, Y9
 	VMOVUPD        Y7, (SP)
 	VMOVUPD        Y9, 64(SP)
+	CMPQ           dst+0(FP), $0x00
+	JEQ            kept0
 	VFMADD231PD    Y9, Y8, Y8
 	VMASKMOVPD     Y8, Y5, (AX)
+
+kept0:
 	ADDQ           $0x20, AX
 	ADDQ           $0x20, CX
 	SUBQ           $0x04, DX
@@ -1177,11 +806,15 @@ blocks:
 	VFMADD231PD    Y6, Y10, Y9
 	VMOVUPD        Y7, 32(SP)
 	VMOVUPD        Y9, 96(SP)
+	CMPQ           dst+0(FP), $0x00
+	JEQ            kept1
 	VFMADD231PD    Y9, Y8, Y8
 	VMASKMOVPD     Y8, Y5, (AX)
-	ADDQ           $0x20, AX
-	ADDQ           $0x20, CX
-	SUBQ           $0x04, DX
+
+kept1:
+	ADDQ $0x20, AX
+	ADDQ $0x20, CX
+	SUBQ $0x04, DX
 
 sum:
 	VXORPD      X5, X5, X5
@@ -1521,434 +1154,9 @@ number:
 	VZEROUPPER
 	RET
 
-// func panelExpSumRowsAVX2(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
+// func panelExpSumRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, POPCNT
-TEXT ·panelExpSumRowsAVX2(SB), NOSPLIT, $136-64
-	MOVQ c+0(FP), AX
-	MOVQ first+8(FP), CX
-	LEAQ (AX)(CX*8), AX
-	SHLQ $0x03, stride+24(FP)
-	LEAQ powerPairs<>+0(SB), CX
-
-batch:
-	MOVQ      rows+40(FP), DX
-	MOVQ      $0x00000004, BX
-	CMPQ      DX, BX
-	CMOVQGT   BX, DX
-	SUBQ      DX, rows+40(FP)
-	MOVQ      DX, 128(SP)
-	VMOVUPD   1024(AX), Y0
-	VXORPD    Y1, Y1, Y1
-	VCMPPD    $0x04, Y1, Y0, Y0
-	VMOVMSKPD Y0, DX
-	TESTL     DX, DX
-	JNZ       rowsShifted
-	MOVQ      AX, DX
-	MOVQ      AX, BX
-
-rowsRow:
-	VBROADCASTSD (DX), Y0
-	VMOVUPD      Y0, (SP)
-	VBROADCASTSD 1536(DX), Y0
-	VMOVUPD      Y0, 32(SP)
-	VBROADCASTSD 2048(DX), Y0
-	VMOVUPD      Y0, 64(SP)
-	XORQ         SI, SI
-	XORQ         DI, DI
-
-pass:
-	MOVQ   n+32(FP), R8
-	MOVQ   x+16(FP), R9
-	ADDQ   DI, R9
-	VXORPD Y0, Y0, Y0
-	VXORPD Y1, Y1, Y1
-
-blocks:
-	CMPQ   R8, $0x40
-	JLT    blocksDone
-	VXORPD Y2, Y2, Y2
-	MOVQ   $0x00000008, R10
-
-block:
-	VMOVUPD        (R9), Y3
-	VCMPPD         $0x04, (SP), Y3, Y4
-	VMOVMSKPD      Y4, R11
-	POPCNTL        R11, R11
-	ADDQ           R11, SI
-	VMAXPD         64(SP), Y3, Y3
-	VMOVUPD        32(SP), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         32(SP), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R11
-	VBROADCASTF128 (CX)(R11*1), Y8
-	VMOVQ          X7, R11
-	VINSERTF128    $0x01, (CX)(R11*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R11
-	VBROADCASTF128 (CX)(R11*1), Y6
-	VPEXTRQ        $0x01, X7, R11
-	VINSERTF128    $0x01, (CX)(R11*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	DECQ           R10
-	JNZ            block
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, R8
-	JMP            blocks
-
-blocksDone:
-	MOVQ   DI, R10
-	SHRQ   $0x03, R10
-	SUBQ   R10, R8
-	CMPQ   R8, $0x00
-	JLE    summed
-	VXORPD Y2, Y2, Y2
-
-rest:
-	MOVQ           $0x00000004, R11
-	CMPQ           R8, R11
-	MOVQ           R8, R10
-	CMOVQGT        R11, R10
-	NEGQ           R10
-	LEAQ           laneMasks<>+32(SB), R11
-	VMOVUPD        (R11)(R10*8), Y3
-	VMASKMOVPD     (R9), Y3, Y4
-	VMOVUPD        (SP), Y5
-	VBLENDVPD      Y3, Y4, Y5, Y3
-	VCMPPD         $0x04, (SP), Y3, Y4
-	VMOVMSKPD      Y4, R10
-	POPCNTL        R10, R10
-	ADDQ           R10, SI
-	VMAXPD         64(SP), Y3, Y3
-	VMOVUPD        32(SP), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         32(SP), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R10
-	VBROADCASTF128 (CX)(R10*1), Y8
-	VMOVQ          X7, R10
-	VINSERTF128    $0x01, (CX)(R10*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R10
-	VBROADCASTF128 (CX)(R10*1), Y6
-	VPEXTRQ        $0x01, X7, R10
-	VINSERTF128    $0x01, (CX)(R10*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	SUBQ           $0x08, R8
-	JG             rest
-	VADDPD         Y2, Y1, Y1
-
-summed:
-	CMPQ    DI, $0x00
-	JNE     passed
-	VMOVUPD Y0, 5632(BX)
-	VMOVUPD Y1, 9728(BX)
-	ADDQ    $0x20, DI
-	JMP     pass
-
-passed:
-	VMOVUPD    5632(BX), Y2
-	VADDPD     Y0, Y2, Y3
-	VSUBPD     Y2, Y3, Y4
-	VSUBPD     Y4, Y3, Y5
-	VSUBPD     Y5, Y2, Y2
-	VSUBPD     Y4, Y0, Y0
-	VADDPD     Y0, Y2, Y0
-	VMOVUPD    9728(BX), Y2
-	VADDPD     Y1, Y2, Y1
-	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 5632(BX)
-	VMOVUPD    Y0, 9728(BX)
-	MOVQ       n+32(FP), DI
-	SUBQ       SI, DI
-	VXORPD     X0, X0, X0
-	VCVTSI2SDQ DI, X0, X0
-	VMOVSD     X0, 512(DX)
-	MOVQ       stride+24(FP), SI
-	ADDQ       SI, x+16(FP)
-	ADDQ       $0x08, DX
-	ADDQ       $0x00000200, BX
-	DECQ       128(SP)
-	JNZ        rowsRow
-	JMP        end
-
-rowsShifted:
-	MOVQ AX, DX
-	MOVQ AX, BX
-
-rowsShiftedRow:
-	VBROADCASTSD (DX), Y0
-	VMOVUPD      Y0, (SP)
-	VBROADCASTSD 1536(DX), Y0
-	VMOVUPD      Y0, 32(SP)
-	VBROADCASTSD 2048(DX), Y0
-	VMOVUPD      Y0, 64(SP)
-	VBROADCASTSD 1024(DX), Y0
-	VMOVUPD      Y0, 96(SP)
-	XORQ         SI, SI
-	XORQ         DI, DI
-
-passShifted:
-	MOVQ   n+32(FP), R8
-	MOVQ   x+16(FP), R9
-	ADDQ   DI, R9
-	VXORPD Y0, Y0, Y0
-	VXORPD Y1, Y1, Y1
-
-blocksShifted:
-	CMPQ   R8, $0x40
-	JLT    blocksShiftedDone
-	VXORPD Y2, Y2, Y2
-	MOVQ   $0x00000008, R10
-
-blockShifted:
-	VMOVUPD        (R9), Y3
-	VCMPPD         $0x04, (SP), Y3, Y4
-	VMOVMSKPD      Y4, R11
-	POPCNTL        R11, R11
-	ADDQ           R11, SI
-	VSUBPD         96(SP), Y3, Y3
-	VMAXPD         64(SP), Y3, Y3
-	VMOVUPD        32(SP), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         32(SP), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R11
-	VBROADCASTF128 (CX)(R11*1), Y8
-	VMOVQ          X7, R11
-	VINSERTF128    $0x01, (CX)(R11*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R11
-	VBROADCASTF128 (CX)(R11*1), Y6
-	VPEXTRQ        $0x01, X7, R11
-	VINSERTF128    $0x01, (CX)(R11*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	DECQ           R10
-	JNZ            blockShifted
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, R8
-	JMP            blocksShifted
-
-blocksShiftedDone:
-	MOVQ   DI, R10
-	SHRQ   $0x03, R10
-	SUBQ   R10, R8
-	CMPQ   R8, $0x00
-	JLE    summedShifted
-	VXORPD Y2, Y2, Y2
-
-restShifted:
-	MOVQ           $0x00000004, R11
-	CMPQ           R8, R11
-	MOVQ           R8, R10
-	CMOVQGT        R11, R10
-	NEGQ           R10
-	LEAQ           laneMasks<>+32(SB), R11
-	VMOVUPD        (R11)(R10*8), Y3
-	VMASKMOVPD     (R9), Y3, Y4
-	VMOVUPD        (SP), Y5
-	VBLENDVPD      Y3, Y4, Y5, Y3
-	VCMPPD         $0x04, (SP), Y3, Y4
-	VMOVMSKPD      Y4, R10
-	POPCNTL        R10, R10
-	ADDQ           R10, SI
-	VSUBPD         96(SP), Y3, Y3
-	VMAXPD         64(SP), Y3, Y3
-	VMOVUPD        32(SP), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         32(SP), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R10
-	VBROADCASTF128 (CX)(R10*1), Y8
-	VMOVQ          X7, R10
-	VINSERTF128    $0x01, (CX)(R10*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R10
-	VBROADCASTF128 (CX)(R10*1), Y6
-	VPEXTRQ        $0x01, X7, R10
-	VINSERTF128    $0x01, (CX)(R10*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	SUBQ           $0x08, R8
-	JG             restShifted
-	VADDPD         Y2, Y1, Y1
-
-summedShifted:
-	CMPQ    DI, $0x00
-	JNE     passedShifted
-	VMOVUPD Y0, 5632(BX)
-	VMOVUPD Y1, 9728(BX)
-	ADDQ    $0x20, DI
-	JMP     passShifted
-
-passedShifted:
-	VMOVUPD    5632(BX), Y2
-	VADDPD     Y0, Y2, Y3
-	VSUBPD     Y2, Y3, Y4
-	VSUBPD     Y4, Y3, Y5
-	VSUBPD     Y5, Y2, Y2
-	VSUBPD     Y4, Y0, Y0
-	VADDPD     Y0, Y2, Y0
-	VMOVUPD    9728(BX), Y2
-	VADDPD     Y1, Y2, Y1
-	VADDPD     Y0, Y1, Y0
-	VMOVUPD    Y3, 5632(BX)
-	VMOVUPD    Y0, 9728(BX)
-	MOVQ       n+32(FP), DI
-	SUBQ       SI, DI
-	VXORPD     X0, X0, X0
-	VCVTSI2SDQ DI, X0, X0
-	VMOVSD     X0, 512(DX)
-	MOVQ       stride+24(FP), SI
-	ADDQ       SI, x+16(FP)
-	ADDQ       $0x08, DX
-	ADDQ       $0x00000200, BX
-	DECQ       128(SP)
-	JNZ        rowsShiftedRow
-
-end:
-	VMOVUPD    5632(AX), Y0
-	VMOVUPD    9728(AX), Y1
-	VMOVUPD    6656(AX), Y2
-	VMOVUPD    10752(AX), Y3
-	VPERM2F128 $0x20, Y2, Y0, Y4
-	VPERM2F128 $0x31, Y2, Y0, Y0
-	VPERM2F128 $0x20, Y3, Y1, Y2
-	VPERM2F128 $0x31, Y3, Y1, Y1
-	VADDPD     Y0, Y4, Y3
-	VSUBPD     Y4, Y3, Y5
-	VSUBPD     Y5, Y3, Y6
-	VSUBPD     Y6, Y4, Y4
-	VSUBPD     Y5, Y0, Y0
-	VADDPD     Y0, Y4, Y0
-	VADDPD     Y1, Y2, Y1
-	VADDPD     Y0, Y1, Y0
-	VMOVUPD    6144(AX), Y1
-	VMOVUPD    10240(AX), Y2
-	VMOVUPD    7168(AX), Y4
-	VMOVUPD    11264(AX), Y5
-	VPERM2F128 $0x20, Y4, Y1, Y6
-	VPERM2F128 $0x31, Y4, Y1, Y1
-	VPERM2F128 $0x20, Y5, Y2, Y4
-	VPERM2F128 $0x31, Y5, Y2, Y2
-	VADDPD     Y1, Y6, Y5
-	VSUBPD     Y6, Y5, Y7
-	VSUBPD     Y7, Y5, Y8
-	VSUBPD     Y8, Y6, Y6
-	VSUBPD     Y7, Y1, Y1
-	VADDPD     Y1, Y6, Y1
-	VADDPD     Y2, Y4, Y2
-	VADDPD     Y1, Y2, Y1
-	VUNPCKLPD  Y5, Y3, Y2
-	VUNPCKHPD  Y5, Y3, Y3
-	VUNPCKLPD  Y1, Y0, Y4
-	VUNPCKHPD  Y1, Y0, Y0
-	VADDPD     Y3, Y2, Y1
-	VSUBPD     Y2, Y1, Y5
-	VSUBPD     Y5, Y1, Y6
-	VSUBPD     Y6, Y2, Y2
-	VSUBPD     Y5, Y3, Y3
-	VADDPD     Y3, Y2, Y2
-	VADDPD     Y0, Y4, Y0
-	VADDPD     Y2, Y0, Y0
-	VMOVUPD    Y1, 5632(AX)
-	VMOVUPD    Y0, 9728(AX)
-	ADDQ       $0x20, AX
-	CMPQ       rows+40(FP), $0x00
-	JNE        batch
-	VZEROUPPER
-	RET
-
-// func panelExpTermsRowsAVX2(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
-// Requires: AVX, AVX2, CMOV, FMA3, POPCNT
-TEXT ·panelExpTermsRowsAVX2(SB), NOSPLIT, $136-80
+TEXT ·panelExpSumRowsAVX2(SB), NOSPLIT, $136-80
 	MOVQ c+0(FP), AX
 	MOVQ first+8(FP), CX
 	LEAQ (AX)(CX*8), AX
@@ -2032,22 +1240,26 @@ block:
 	VFMADD213PD    exp2<>+0(SB), Y3, Y7
 	VFMADD213PD    one<>+0(SB), Y3, Y7
 	VFMADD231PD    Y3, Y7, Y6
+	CMPQ           dst+16(FP), $0x00
+	JEQ            kept1
 	VFMADD231PD    Y6, Y5, Y5
 	VMOVUPD        Y5, (R10)
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	DECQ           R11
-	JNZ            block
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, R8
-	JMP            blocks
+
+kept1:
+	VFMADD231PD Y6, Y4, Y2
+	VMAXPD      Y4, Y0, Y3
+	VMINPD      Y4, Y0, Y5
+	VADDPD      Y4, Y0, Y0
+	VSUBPD      Y3, Y0, Y3
+	VSUBPD      Y3, Y5, Y3
+	VADDPD      Y3, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	DECQ        R11
+	JNZ         block
+	VADDPD      Y2, Y1, Y1
+	SUBQ        $0x40, R8
+	JMP         blocks
 
 blocksDone:
 	MOVQ   DI, R11
@@ -2101,20 +1313,24 @@ rest:
 	VFMADD213PD    exp2<>+0(SB), Y4, Y8
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
+	CMPQ           dst+16(FP), $0x00
+	JEQ            kept2
 	VFMADD231PD    Y7, Y6, Y6
 	VMASKMOVPD     Y6, Y3, (R10)
-	VFMADD231PD    Y7, Y5, Y2
-	VMAXPD         Y5, Y0, Y3
-	VMINPD         Y5, Y0, Y4
-	VADDPD         Y5, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y4, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	SUBQ           $0x08, R8
-	JG             rest
-	VADDPD         Y2, Y1, Y1
+
+kept2:
+	VFMADD231PD Y7, Y5, Y2
+	VMAXPD      Y5, Y0, Y3
+	VMINPD      Y5, Y0, Y4
+	VADDPD      Y5, Y0, Y0
+	VSUBPD      Y3, Y0, Y3
+	VSUBPD      Y3, Y4, Y3
+	VADDPD      Y3, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	SUBQ        $0x08, R8
+	JG          rest
+	VADDPD      Y2, Y1, Y1
 
 summed:
 	CMPQ    DI, $0x00
@@ -2219,22 +1435,26 @@ blockShifted:
 	VFMADD213PD    exp2<>+0(SB), Y3, Y7
 	VFMADD213PD    one<>+0(SB), Y3, Y7
 	VFMADD231PD    Y3, Y7, Y6
+	CMPQ           dst+16(FP), $0x00
+	JEQ            kept3
 	VFMADD231PD    Y6, Y5, Y5
 	VMOVUPD        Y5, (R10)
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y0, Y3
-	VMINPD         Y4, Y0, Y5
-	VADDPD         Y4, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	DECQ           R11
-	JNZ            blockShifted
-	VADDPD         Y2, Y1, Y1
-	SUBQ           $0x40, R8
-	JMP            blocksShifted
+
+kept3:
+	VFMADD231PD Y6, Y4, Y2
+	VMAXPD      Y4, Y0, Y3
+	VMINPD      Y4, Y0, Y5
+	VADDPD      Y4, Y0, Y0
+	VSUBPD      Y3, Y0, Y3
+	VSUBPD      Y3, Y5, Y3
+	VADDPD      Y3, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	DECQ        R11
+	JNZ         blockShifted
+	VADDPD      Y2, Y1, Y1
+	SUBQ        $0x40, R8
+	JMP         blocksShifted
 
 blocksShiftedDone:
 	MOVQ   DI, R11
@@ -2289,20 +1509,24 @@ restShifted:
 	VFMADD213PD    exp2<>+0(SB), Y4, Y8
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
+	CMPQ           dst+16(FP), $0x00
+	JEQ            kept4
 	VFMADD231PD    Y7, Y6, Y6
 	VMASKMOVPD     Y6, Y3, (R10)
-	VFMADD231PD    Y7, Y5, Y2
-	VMAXPD         Y5, Y0, Y3
-	VMINPD         Y5, Y0, Y4
-	VADDPD         Y5, Y0, Y0
-	VSUBPD         Y3, Y0, Y3
-	VSUBPD         Y3, Y4, Y3
-	VADDPD         Y3, Y2, Y2
-	ADDQ           $0x40, R9
-	ADDQ           $0x40, R10
-	SUBQ           $0x08, R8
-	JG             restShifted
-	VADDPD         Y2, Y1, Y1
+
+kept4:
+	VFMADD231PD Y7, Y5, Y2
+	VMAXPD      Y5, Y0, Y3
+	VMINPD      Y5, Y0, Y4
+	VADDPD      Y5, Y0, Y0
+	VSUBPD      Y3, Y0, Y3
+	VSUBPD      Y3, Y4, Y3
+	VADDPD      Y3, Y2, Y2
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, R10
+	SUBQ        $0x08, R8
+	JG          restShifted
+	VADDPD      Y2, Y1, Y1
 
 summedShifted:
 	CMPQ    DI, $0x00
@@ -2684,210 +1908,17 @@ vectors:
 	VZEROUPPER
 	RET
 
-// func panelAddExpAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// func panelAddExpAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelAddExpAVX2(SB), NOSPLIT, $32-64
+TEXT ·panelAddExpAVX2(SB), NOSPLIT, $40-80
 	MOVQ c+0(FP), AX
-	MOVQ stride+16(FP), CX
-	MOVQ out+56(FP), DX
+	MOVQ dstStride+16(FP), CX
+	MOVQ stride+32(FP), DX
+	MOVQ out+72(FP), BX
 	SHLQ $0x03, CX
-	SHLQ $0x03, nextStride+48(FP)
-	LEAQ powerPairs<>+0(SB), BX
-
-vectors:
-	CMPQ   cols+32(FP), $0x04
-	JLT    part
-	MOVQ   next+40(FP), SI
-	ADDQ   $0x20, next+40(FP)
-	VXORPD Y0, Y0, Y0
-	XORQ   DI, DI
-	LEAQ   5632(AX), R8
-	MOVQ   x+8(FP), R9
-	ADDQ   $0x20, x+8(FP)
-
-lanesBy1:
-	MOVQ    R9, R10
-	MOVQ    n+24(FP), R11
-	SUBQ    DI, R11
-	VMOVUPD (R8), Y1
-	VXORPD  Y2, Y2, Y2
-
-entriesBy1:
-	VMOVUPD        (R10), Y3
-	VCMPPD         $0x04, (AX), Y3, Y4
-	VPSUBQ         Y4, Y0, Y0
-	VSUBPD         1024(AX), Y3, Y3
-	VMAXPD         2048(AX), Y3, Y3
-	PREFETCHT0     (SI)
-	PREFETCHT0     (SI)(DX*1)
-	ADDQ           nextStride+48(FP), SI
-	VMOVUPD        1536(AX), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         1536(AX), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R12
-	VBROADCASTF128 (BX)(R12*1), Y8
-	VMOVQ          X7, R12
-	VINSERTF128    $0x01, (BX)(R12*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R12
-	VBROADCASTF128 (BX)(R12*1), Y6
-	VPEXTRQ        $0x01, X7, R12
-	VINSERTF128    $0x01, (BX)(R12*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y1, Y3
-	VMINPD         Y4, Y1, Y5
-	VADDPD         Y4, Y1, Y1
-	VSUBPD         Y3, Y1, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	LEAQ           (R10)(CX*8), R10
-	SUBQ           $0x08, R11
-	JG             entriesBy1
-	VMOVUPD        Y1, (R8)
-	VADDPD         4096(R8), Y2, Y1
-	VMOVUPD        Y1, 4096(R8)
-	ADDQ           $+512, R8
-	ADDQ           CX, R9
-	ADDQ           $0x01, DI
-	CMPQ           DI, $0x08
-	JE             counted
-	CMPQ           DI, n+24(FP)
-	JLT            lanesBy1
-
-counted:
-	VMOVQ        n+24(FP), X1
-	VPBROADCASTQ X1, Y1
-	VPSUBQ       Y0, Y1, Y0
-	VPADDQ       two52<>+0(SB), Y0, Y0
-	VSUBPD       two52<>+0(SB), Y0, Y0
-	VADDPD       512(AX), Y0, Y0
-	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, AX
-	SUBQ         $0x04, cols+32(FP)
-	JNZ          vectors
-	JMP          done
-
-part:
-	MOVQ    cols+32(FP), SI
-	MOVQ    $0x00000004, DI
-	CMPQ    SI, DI
-	CMOVQGT DI, SI
-	NEGQ    SI
-	LEAQ    laneMasks<>+32(SB), DI
-	VMOVUPD (DI)(SI*8), Y0
-	VMOVUPD Y0, (SP)
-	MOVQ    next+40(FP), SI
-	ADDQ    $0x20, next+40(FP)
-	VXORPD  Y0, Y0, Y0
-	XORQ    DI, DI
-	LEAQ    5632(AX), R8
-	MOVQ    x+8(FP), R9
-	ADDQ    $0x20, x+8(FP)
-
-lanesBy1OfPart:
-	MOVQ    R9, R10
-	MOVQ    n+24(FP), R11
-	SUBQ    DI, R11
-	VMOVUPD (R8), Y1
-	VXORPD  Y2, Y2, Y2
-
-entriesBy1OfPart:
-	VMOVUPD        (SP), Y3
-	VMASKMOVPD     (R10), Y3, Y3
-	VCMPPD         $0x04, (AX), Y3, Y4
-	VPSUBQ         Y4, Y0, Y0
-	VSUBPD         1024(AX), Y3, Y3
-	VMAXPD         2048(AX), Y3, Y3
-	PREFETCHT0     (SI)
-	PREFETCHT0     (SI)(DX*1)
-	ADDQ           nextStride+48(FP), SI
-	VMOVUPD        1536(AX), Y5
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
-	VSUBPD         1536(AX), Y5, Y6
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y6, Y3
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y6, Y3
-	VPSLLQ         $0x04, Y5, Y6
-	VPAND          low4Pairs<>+0(SB), Y6, Y6
-	VEXTRACTI128   $0x01, Y6, X7
-	VMOVQ          X6, R12
-	VBROADCASTF128 (BX)(R12*1), Y8
-	VMOVQ          X7, R12
-	VINSERTF128    $0x01, (BX)(R12*1), Y8, Y8
-	VPEXTRQ        $0x01, X6, R12
-	VBROADCASTF128 (BX)(R12*1), Y6
-	VPEXTRQ        $0x01, X7, R12
-	VINSERTF128    $0x01, (BX)(R12*1), Y6, Y6
-	VUNPCKLPD      Y6, Y8, Y7
-	VUNPCKHPD      Y6, Y8, Y6
-	VPSLLQ         $0x30, Y5, Y5
-	VPADDQ         Y5, Y7, Y5
-	VANDPD         Y5, Y4, Y4
-	VMOVUPD        exp6<>+0(SB), Y5
-	VFMADD213PD    exp5<>+0(SB), Y3, Y5
-	VFMADD213PD    exp4<>+0(SB), Y3, Y5
-	VFMADD213PD    exp3<>+0(SB), Y3, Y5
-	VFMADD213PD    exp2<>+0(SB), Y3, Y5
-	VFMADD213PD    one<>+0(SB), Y3, Y5
-	VFMADD231PD    Y3, Y5, Y6
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y1, Y3
-	VMINPD         Y4, Y1, Y5
-	VADDPD         Y4, Y1, Y1
-	VSUBPD         Y3, Y1, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	LEAQ           (R10)(CX*8), R10
-	SUBQ           $0x08, R11
-	JG             entriesBy1OfPart
-	VMOVUPD        Y1, (R8)
-	VADDPD         4096(R8), Y2, Y1
-	VMOVUPD        Y1, 4096(R8)
-	ADDQ           $+512, R8
-	ADDQ           CX, R9
-	ADDQ           $0x01, DI
-	CMPQ           DI, $0x08
-	JE             countedOfPart
-	CMPQ           DI, n+24(FP)
-	JLT            lanesBy1OfPart
-
-countedOfPart:
-	VMOVQ        n+24(FP), X1
-	VPBROADCASTQ X1, Y1
-	VPSUBQ       Y0, Y1, Y0
-	VPADDQ       two52<>+0(SB), Y0, Y0
-	VSUBPD       two52<>+0(SB), Y0, Y0
-	VADDPD       512(AX), Y0, Y0
-	VMOVUPD      Y0, 512(AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func panelAddExpTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelAddExpTermsAVX2(SB), NOSPLIT, $32-80
-	MOVQ c+0(FP), AX
-	MOVQ stride+32(FP), CX
-	MOVQ out+72(FP), DX
-	MOVQ dstStride+16(FP), BX
-	SHLQ $0x03, BX
-	SHLQ $0x03, CX
+	MOVQ dst+8(FP), SI
+	MOVQ SI, (SP)
+	SHLQ $0x03, DX
 	SHLQ $0x03, nextStride+64(FP)
 	LEAQ powerPairs<>+0(SB), SI
 
@@ -2906,9 +1937,9 @@ vectors:
 
 lanesBy1:
 	MOVQ    R10, R12
-	MOVQ    R11, R14
-	MOVQ    n+40(FP), R13
-	SUBQ    R8, R13
+	MOVQ    R11, R13
+	MOVQ    n+40(FP), R14
+	SUBQ    R8, R14
 	VMOVUPD (R9), Y1
 	VXORPD  Y2, Y2, Y2
 
@@ -2919,7 +1950,7 @@ entriesBy1:
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
 	PREFETCHT0     (DI)
-	PREFETCHT0     (DI)(DX*1)
+	PREFETCHT0     (DI)(BX*1)
 	ADDQ           nextStride+64(FP), DI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
@@ -2949,30 +1980,34 @@ entriesBy1:
 	VFMADD213PD    exp2<>+0(SB), Y3, Y7
 	VFMADD213PD    one<>+0(SB), Y3, Y7
 	VFMADD231PD    Y3, Y7, Y6
+	CMPQ           (SP), $0x00
+	JEQ            kept1
 	VFMADD231PD    Y6, Y5, Y5
-	VMOVUPD        Y5, (R14)
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y1, Y3
-	VMINPD         Y4, Y1, Y5
-	VADDPD         Y4, Y1, Y1
-	VSUBPD         Y3, Y1, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	LEAQ           (R12)(CX*8), R12
-	LEAQ           (R14)(BX*8), R14
-	SUBQ           $0x08, R13
-	JG             entriesBy1
-	VMOVUPD        Y1, (R9)
-	VADDPD         4096(R9), Y2, Y1
-	VMOVUPD        Y1, 4096(R9)
-	ADDQ           $+512, R9
-	ADDQ           CX, R10
-	ADDQ           BX, R11
-	ADDQ           $0x01, R8
-	CMPQ           R8, $0x08
-	JE             counted
-	CMPQ           R8, n+40(FP)
-	JLT            lanesBy1
+	VMOVUPD        Y5, (R13)
+
+kept1:
+	VFMADD231PD Y6, Y4, Y2
+	VMAXPD      Y4, Y1, Y3
+	VMINPD      Y4, Y1, Y5
+	VADDPD      Y4, Y1, Y1
+	VSUBPD      Y3, Y1, Y3
+	VSUBPD      Y3, Y5, Y3
+	VADDPD      Y3, Y2, Y2
+	LEAQ        (R12)(DX*8), R12
+	LEAQ        (R13)(CX*8), R13
+	SUBQ        $0x08, R14
+	JG          entriesBy1
+	VMOVUPD     Y1, (R9)
+	VADDPD      4096(R9), Y2, Y1
+	VMOVUPD     Y1, 4096(R9)
+	ADDQ        $+512, R9
+	ADDQ        DX, R10
+	ADDQ        CX, R11
+	ADDQ        $0x01, R8
+	CMPQ        R8, $0x08
+	JE          counted
+	CMPQ        R8, n+40(FP)
+	JLT         lanesBy1
 
 counted:
 	VMOVQ        n+40(FP), X1
@@ -2995,7 +2030,7 @@ part:
 	NEGQ    DI
 	LEAQ    laneMasks<>+32(SB), R8
 	VMOVUPD (R8)(DI*8), Y0
-	VMOVUPD Y0, (SP)
+	VMOVUPD Y0, 8(SP)
 	MOVQ    next+56(FP), DI
 	ADDQ    $0x20, next+56(FP)
 	VXORPD  Y0, Y0, Y0
@@ -3008,21 +2043,21 @@ part:
 
 lanesBy1OfPart:
 	MOVQ    R10, R12
-	MOVQ    R11, R14
-	MOVQ    n+40(FP), R13
-	SUBQ    R8, R13
+	MOVQ    R11, R13
+	MOVQ    n+40(FP), R14
+	SUBQ    R8, R14
 	VMOVUPD (R9), Y1
 	VXORPD  Y2, Y2, Y2
 
 entriesBy1OfPart:
-	VMOVUPD        (SP), Y3
+	VMOVUPD        8(SP), Y3
 	VMASKMOVPD     (R12), Y3, Y3
 	VCMPPD         $0x04, (AX), Y3, Y4
 	VPSUBQ         Y4, Y0, Y0
 	VSUBPD         1024(AX), Y3, Y3
 	VMAXPD         2048(AX), Y3, Y3
 	PREFETCHT0     (DI)
-	PREFETCHT0     (DI)(DX*1)
+	PREFETCHT0     (DI)(BX*1)
 	ADDQ           nextStride+64(FP), DI
 	VMOVUPD        1536(AX), Y5
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y3, Y5
@@ -3052,31 +2087,35 @@ entriesBy1OfPart:
 	VFMADD213PD    exp2<>+0(SB), Y3, Y7
 	VFMADD213PD    one<>+0(SB), Y3, Y7
 	VFMADD231PD    Y3, Y7, Y6
+	CMPQ           (SP), $0x00
+	JEQ            kept2
 	VFMADD231PD    Y6, Y5, Y5
-	VMOVUPD        (SP), Y3
-	VMASKMOVPD     Y5, Y3, (R14)
-	VFMADD231PD    Y6, Y4, Y2
-	VMAXPD         Y4, Y1, Y3
-	VMINPD         Y4, Y1, Y5
-	VADDPD         Y4, Y1, Y1
-	VSUBPD         Y3, Y1, Y3
-	VSUBPD         Y3, Y5, Y3
-	VADDPD         Y3, Y2, Y2
-	LEAQ           (R12)(CX*8), R12
-	LEAQ           (R14)(BX*8), R14
-	SUBQ           $0x08, R13
-	JG             entriesBy1OfPart
-	VMOVUPD        Y1, (R9)
-	VADDPD         4096(R9), Y2, Y1
-	VMOVUPD        Y1, 4096(R9)
-	ADDQ           $+512, R9
-	ADDQ           CX, R10
-	ADDQ           BX, R11
-	ADDQ           $0x01, R8
-	CMPQ           R8, $0x08
-	JE             countedOfPart
-	CMPQ           R8, n+40(FP)
-	JLT            lanesBy1OfPart
+	VMOVUPD        8(SP), Y3
+	VMASKMOVPD     Y5, Y3, (R13)
+
+kept2:
+	VFMADD231PD Y6, Y4, Y2
+	VMAXPD      Y4, Y1, Y3
+	VMINPD      Y4, Y1, Y5
+	VADDPD      Y4, Y1, Y1
+	VSUBPD      Y3, Y1, Y3
+	VSUBPD      Y3, Y5, Y3
+	VADDPD      Y3, Y2, Y2
+	LEAQ        (R12)(DX*8), R12
+	LEAQ        (R13)(CX*8), R13
+	SUBQ        $0x08, R14
+	JG          entriesBy1OfPart
+	VMOVUPD     Y1, (R9)
+	VADDPD      4096(R9), Y2, Y1
+	VMOVUPD     Y1, 4096(R9)
+	ADDQ        $+512, R9
+	ADDQ        DX, R10
+	ADDQ        CX, R11
+	ADDQ        $0x01, R8
+	CMPQ        R8, $0x08
+	JE          countedOfPart
+	CMPQ        R8, n+40(FP)
+	JLT         lanesBy1OfPart
 
 countedOfPart:
 	VMOVQ        n+40(FP), X1
@@ -3091,244 +2130,19 @@ done:
 	VZEROUPPER
 	RET
 
-// func panelTotalAVX2(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+// func panelTotalAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelTotalAVX2(SB), NOSPLIT, $32-64
+TEXT ·panelTotalAVX2(SB), NOSPLIT, $32-80
 	MOVQ c+0(FP), AX
-	MOVQ x+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ next+40(FP), BX
-	MOVQ out+56(FP), SI
-	SHLQ $0x03, nextStride+48(FP)
-	SHLQ $0x03, DX
-	LEAQ powerPairs<>+0(SB), DI
-
-vectors:
-	CMPQ         cols+32(FP), $0x04
-	JLT          part
-	VMOVUPD      (AX), Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y1
-	VSUBPD       Y1, Y0, Y0
-	VMOVUPD      magic<>+0(SB), Y2
-	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
-	VBROADCASTSD low4<>+0(SB), Y3
-	VPANDN       Y2, Y3, Y2
-	VMOVUPD      frameMagic<>+0(SB), Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       farthest<>+0(SB), Y0, Y0
-	VMOVUPD      Y1, 1024(AX)
-	VMOVUPD      Y2, 1536(AX)
-	VMOVUPD      Y0, 2048(AX)
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	MOVQ         CX, R8
-	MOVQ         n+24(FP), R9
-	MOVQ         BX, R10
-
-eightShifted:
-	VXORPD  Y3, Y3, Y3
-	MOVQ    R9, R11
-	MOVQ    $0x00000008, R12
-	CMPQ    R9, R12
-	CMOVQGT R12, R11
-	SUBQ    R11, R9
-
-oneShifted:
-	CMPQ           R11, $0x01
-	JLT            oneShiftedDone
-	VMOVUPD        (R8), Y4
-	VCMPPD         $0x04, (AX), Y4, Y5
-	VPSUBQ         Y5, Y0, Y0
-	VSUBPD         1024(AX), Y4, Y4
-	VMAXPD         2048(AX), Y4, Y4
-	PREFETCHT0     (R10)
-	PREFETCHT0     (R10)(SI*1)
-	ADDQ           nextStride+48(FP), R10
-	VMOVUPD        1536(AX), Y6
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
-	VSUBPD         1536(AX), Y6, Y7
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
-	VPSLLQ         $0x04, Y6, Y7
-	VPAND          low4Pairs<>+0(SB), Y7, Y7
-	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R12
-	VBROADCASTF128 (DI)(R12*1), Y9
-	VMOVQ          X8, R12
-	VINSERTF128    $0x01, (DI)(R12*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R12
-	VBROADCASTF128 (DI)(R12*1), Y7
-	VPEXTRQ        $0x01, X8, R12
-	VINSERTF128    $0x01, (DI)(R12*1), Y7, Y7
-	VUNPCKLPD      Y7, Y9, Y8
-	VUNPCKHPD      Y7, Y9, Y7
-	VPSLLQ         $0x30, Y6, Y6
-	VPADDQ         Y6, Y8, Y6
-	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y4, Y6
-	VFMADD213PD    exp4<>+0(SB), Y4, Y6
-	VFMADD213PD    exp3<>+0(SB), Y4, Y6
-	VFMADD213PD    exp2<>+0(SB), Y4, Y6
-	VFMADD213PD    one<>+0(SB), Y4, Y6
-	VFMADD231PD    Y4, Y6, Y7
-	VFMADD231PD    Y7, Y5, Y3
-	VMAXPD         Y5, Y2, Y4
-	VMINPD         Y5, Y2, Y6
-	VADDPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y2, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y3, Y3
-	LEAQ           (R8)(DX*1), R8
-	SUBQ           $0x01, R11
-	JMP            oneShifted
-
-oneShiftedDone:
-	VADDPD       Y3, Y1, Y1
-	TESTQ        R9, R9
-	JNZ          eightShifted
-	VMOVUPD      Y2, 5632(AX)
-	VMOVUPD      Y1, 9728(AX)
-	VMOVQ        n+24(FP), X1
-	VPBROADCASTQ X1, Y1
-	VPSUBQ       Y0, Y1, Y0
-	VPADDQ       two52<>+0(SB), Y0, Y0
-	VSUBPD       two52<>+0(SB), Y0, Y0
-	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, BX
-	ADDQ         $0x20, AX
-	SUBQ         $0x04, cols+32(FP)
-	JNZ          vectors
-	JMP          done
-
-part:
-	MOVQ         cols+32(FP), R8
-	MOVQ         $0x00000004, R9
-	CMPQ         R8, R9
-	CMOVQGT      R9, R8
-	NEGQ         R8
-	LEAQ         laneMasks<>+32(SB), R9
-	VMOVUPD      (R9)(R8*8), Y0
-	VMOVUPD      Y0, (SP)
-	VMOVUPD      (AX), Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x11, inf<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y0
-	VPAND        absMask<>+0(SB), Y0, Y1
-	VCMPPD       $0x1d, shiftFrom<>+0(SB), Y1, Y1
-	VANDPD       Y0, Y1, Y1
-	VSUBPD       Y1, Y0, Y0
-	VMOVUPD      magic<>+0(SB), Y2
-	VFMADD231PD  sixteenthsPerLn2<>+0(SB), Y0, Y2
-	VBROADCASTSD low4<>+0(SB), Y3
-	VPANDN       Y2, Y3, Y2
-	VMOVUPD      frameMagic<>+0(SB), Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       farthest<>+0(SB), Y0, Y0
-	VMOVUPD      Y1, 1024(AX)
-	VMOVUPD      Y2, 1536(AX)
-	VMOVUPD      Y0, 2048(AX)
-	VXORPD       Y0, Y0, Y0
-	VXORPD       Y1, Y1, Y1
-	VXORPD       Y2, Y2, Y2
-	MOVQ         n+24(FP), R8
-
-eightShiftedOfPart:
-	VXORPD  Y3, Y3, Y3
-	MOVQ    R8, R9
-	MOVQ    $0x00000008, R10
-	CMPQ    R8, R10
-	CMOVQGT R10, R9
-	SUBQ    R9, R8
-
-oneShiftedOfPart:
-	CMPQ           R9, $0x01
-	JLT            oneShiftedOfPartDone
-	VMOVUPD        (SP), Y4
-	VMASKMOVPD     (CX), Y4, Y4
-	VCMPPD         $0x04, (AX), Y4, Y5
-	VPSUBQ         Y5, Y0, Y0
-	VSUBPD         1024(AX), Y4, Y4
-	VMAXPD         2048(AX), Y4, Y4
-	PREFETCHT0     (BX)
-	PREFETCHT0     (BX)(SI*1)
-	ADDQ           nextStride+48(FP), BX
-	VMOVUPD        1536(AX), Y6
-	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
-	VSUBPD         1536(AX), Y6, Y7
-	VFNMADD231PD   sixteenthHi<>+0(SB), Y7, Y4
-	VFNMADD231PD   sixteenthLo<>+0(SB), Y7, Y4
-	VPSLLQ         $0x04, Y6, Y7
-	VPAND          low4Pairs<>+0(SB), Y7, Y7
-	VEXTRACTI128   $0x01, Y7, X8
-	VMOVQ          X7, R10
-	VBROADCASTF128 (DI)(R10*1), Y9
-	VMOVQ          X8, R10
-	VINSERTF128    $0x01, (DI)(R10*1), Y9, Y9
-	VPEXTRQ        $0x01, X7, R10
-	VBROADCASTF128 (DI)(R10*1), Y7
-	VPEXTRQ        $0x01, X8, R10
-	VINSERTF128    $0x01, (DI)(R10*1), Y7, Y7
-	VUNPCKLPD      Y7, Y9, Y8
-	VUNPCKHPD      Y7, Y9, Y7
-	VPSLLQ         $0x30, Y6, Y6
-	VPADDQ         Y6, Y8, Y6
-	VANDPD         Y6, Y5, Y5
-	VMOVUPD        exp6<>+0(SB), Y6
-	VFMADD213PD    exp5<>+0(SB), Y4, Y6
-	VFMADD213PD    exp4<>+0(SB), Y4, Y6
-	VFMADD213PD    exp3<>+0(SB), Y4, Y6
-	VFMADD213PD    exp2<>+0(SB), Y4, Y6
-	VFMADD213PD    one<>+0(SB), Y4, Y6
-	VFMADD231PD    Y4, Y6, Y7
-	VFMADD231PD    Y7, Y5, Y3
-	VMAXPD         Y5, Y2, Y4
-	VMINPD         Y5, Y2, Y6
-	VADDPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y2, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y3, Y3
-	LEAQ           (CX)(DX*1), CX
-	SUBQ           $0x01, R9
-	JMP            oneShiftedOfPart
-
-oneShiftedOfPartDone:
-	VADDPD       Y3, Y1, Y1
-	TESTQ        R8, R8
-	JNZ          eightShiftedOfPart
-	VMOVUPD      Y2, 5632(AX)
-	VMOVUPD      Y1, 9728(AX)
-	VMOVQ        n+24(FP), X1
-	VPBROADCASTQ X1, Y1
-	VPSUBQ       Y0, Y1, Y0
-	VPADDQ       two52<>+0(SB), Y0, Y0
-	VSUBPD       two52<>+0(SB), Y0, Y0
-	VMOVUPD      Y0, 512(AX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func panelTotalTermsAVX2(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·panelTotalTermsAVX2(SB), NOSPLIT, $32-80
-	MOVQ c+0(FP), AX
-	MOVQ x+24(FP), CX
-	MOVQ stride+32(FP), DX
-	MOVQ next+56(FP), BX
-	MOVQ out+72(FP), SI
+	MOVQ dst+8(FP), CX
+	MOVQ dstStride+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ stride+32(FP), SI
+	MOVQ next+56(FP), DI
+	MOVQ out+72(FP), R8
 	SHLQ $0x03, nextStride+64(FP)
-	MOVQ dst+8(FP), DI
-	MOVQ dstStride+16(FP), R8
-	SHLQ $0x03, R8
 	SHLQ $0x03, DX
+	SHLQ $0x03, SI
 	LEAQ powerPairs<>+0(SB), R9
 
 vectors:
@@ -3355,10 +2169,10 @@ vectors:
 	VXORPD       Y0, Y0, Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
-	MOVQ         CX, R10
+	MOVQ         BX, R10
 	MOVQ         n+40(FP), R11
-	MOVQ         BX, R12
-	MOVQ         DI, R13
+	MOVQ         DI, R12
+	MOVQ         CX, R13
 
 eightShifted:
 	VXORPD  Y3, Y3, Y3
@@ -3377,7 +2191,7 @@ oneShifted:
 	VSUBPD         1024(AX), Y4, Y4
 	VMAXPD         2048(AX), Y4, Y4
 	PREFETCHT0     (R12)
-	PREFETCHT0     (R12)(SI*1)
+	PREFETCHT0     (R12)(R8*1)
 	ADDQ           nextStride+64(FP), R12
 	VMOVUPD        1536(AX), Y6
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
@@ -3407,19 +2221,23 @@ oneShifted:
 	VFMADD213PD    exp2<>+0(SB), Y4, Y8
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
+	CMPQ           dst+8(FP), $0x00
+	JEQ            kept1
 	VFMADD231PD    Y7, Y6, Y6
 	VMOVUPD        Y6, (R13)
-	VFMADD231PD    Y7, Y5, Y3
-	VMAXPD         Y5, Y2, Y4
-	VMINPD         Y5, Y2, Y6
-	VADDPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y2, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y3, Y3
-	LEAQ           (R10)(DX*1), R10
-	LEAQ           (R13)(R8*1), R13
-	SUBQ           $0x01, R14
-	JMP            oneShifted
+
+kept1:
+	VFMADD231PD Y7, Y5, Y3
+	VMAXPD      Y5, Y2, Y4
+	VMINPD      Y5, Y2, Y6
+	VADDPD      Y5, Y2, Y2
+	VSUBPD      Y4, Y2, Y4
+	VSUBPD      Y4, Y6, Y4
+	VADDPD      Y4, Y3, Y3
+	LEAQ        (R10)(SI*1), R10
+	LEAQ        (R13)(DX*1), R13
+	SUBQ        $0x01, R14
+	JMP         oneShifted
 
 oneShiftedDone:
 	VADDPD       Y3, Y1, Y1
@@ -3433,9 +2251,9 @@ oneShiftedDone:
 	VPADDQ       two52<>+0(SB), Y0, Y0
 	VSUBPD       two52<>+0(SB), Y0, Y0
 	VMOVUPD      Y0, 512(AX)
-	ADDQ         $0x20, CX
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, DI
+	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
 	SUBQ         $0x04, cols+48(FP)
 	JNZ          vectors
@@ -3472,7 +2290,7 @@ part:
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
 	MOVQ         n+40(FP), R10
-	MOVQ         DI, DI
+	MOVQ         CX, CX
 
 eightShiftedOfPart:
 	VXORPD  Y3, Y3, Y3
@@ -3486,14 +2304,14 @@ oneShiftedOfPart:
 	CMPQ           R11, $0x01
 	JLT            oneShiftedOfPartDone
 	VMOVUPD        (SP), Y4
-	VMASKMOVPD     (CX), Y4, Y4
+	VMASKMOVPD     (BX), Y4, Y4
 	VCMPPD         $0x04, (AX), Y4, Y5
 	VPSUBQ         Y5, Y0, Y0
 	VSUBPD         1024(AX), Y4, Y4
 	VMAXPD         2048(AX), Y4, Y4
-	PREFETCHT0     (BX)
-	PREFETCHT0     (BX)(SI*1)
-	ADDQ           nextStride+64(FP), BX
+	PREFETCHT0     (DI)
+	PREFETCHT0     (DI)(R8*1)
+	ADDQ           nextStride+64(FP), DI
 	VMOVUPD        1536(AX), Y6
 	VFMADD231PD    sixteenthsPerLn2<>+0(SB), Y4, Y6
 	VSUBPD         1536(AX), Y6, Y7
@@ -3522,20 +2340,24 @@ oneShiftedOfPart:
 	VFMADD213PD    exp2<>+0(SB), Y4, Y8
 	VFMADD213PD    one<>+0(SB), Y4, Y8
 	VFMADD231PD    Y4, Y8, Y7
+	CMPQ           dst+8(FP), $0x00
+	JEQ            kept2
 	VFMADD231PD    Y7, Y6, Y6
 	VMOVUPD        (SP), Y4
-	VMASKMOVPD     Y6, Y4, (DI)
-	VFMADD231PD    Y7, Y5, Y3
-	VMAXPD         Y5, Y2, Y4
-	VMINPD         Y5, Y2, Y6
-	VADDPD         Y5, Y2, Y2
-	VSUBPD         Y4, Y2, Y4
-	VSUBPD         Y4, Y6, Y4
-	VADDPD         Y4, Y3, Y3
-	LEAQ           (CX)(DX*1), CX
-	LEAQ           (DI)(R8*1), DI
-	SUBQ           $0x01, R11
-	JMP            oneShiftedOfPart
+	VMASKMOVPD     Y6, Y4, (CX)
+
+kept2:
+	VFMADD231PD Y7, Y5, Y3
+	VMAXPD      Y5, Y2, Y4
+	VMINPD      Y5, Y2, Y6
+	VADDPD      Y5, Y2, Y2
+	VSUBPD      Y4, Y2, Y4
+	VSUBPD      Y4, Y6, Y4
+	VADDPD      Y4, Y3, Y3
+	LEAQ        (BX)(SI*1), BX
+	LEAQ        (CX)(DX*1), CX
+	SUBQ        $0x01, R11
+	JMP         oneShiftedOfPart
 
 oneShiftedOfPartDone:
 	VADDPD       Y3, Y1, Y1

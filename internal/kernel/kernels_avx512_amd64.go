@@ -16,27 +16,13 @@ func maxOfAVX512(x *float64, n int) float64
 // shift. max, magic, lower, next and out of s go in; less, hi and lo come out.
 //
 //go:noescape
-func expSumAVX512(x *float64, n int, s *expState)
-
-// expTermsAVX512 is expSumGo for the n > 0 doubles at x in a frame without
-// shift, whose terms go to dst. max, magic, lower, next and out of s go in;
-// less, hi and lo come out.
-//
-//go:noescape
-func expTermsAVX512(dst *float64, x *float64, n int, s *expState)
+func expSumAVX512(dst *float64, x *float64, n int, s *expState)
 
 // laneTotalAVX512 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame
 // without shift. max, magic and lower of s go in; less, hi and lo come out.
 //
 //go:noescape
-func laneTotalAVX512(x *float64, n int, s *expState)
-
-// laneTotalTermsAVX512 is laneTotalGo for 0 < n ≤ 64 doubles at x in a frame
-// without shift, whose terms go to dst. max, magic and lower of s go in; less,
-// hi and lo come out.
-//
-//go:noescape
-func laneTotalTermsAVX512(dst *float64, x *float64, n int, s *expState)
+func laneTotalAVX512(dst *float64, x *float64, n int, s *expState)
 
 // shiftByAVX512 sets dst[j], n of them, to (x[j]-max)+negLogSum. negLogSum
 // must not be NaN. dst may be x.
@@ -55,17 +41,12 @@ func scaleByAVX512(dst *float64, x *float64, n int, factor float64)
 //go:noescape
 func panelMaxOfRowsAVX512(c *Panel, first int, x *float64, stride int, n int, rows int)
 
-// panelExpSumRowsAVX512 is Panel.expSumRowsGo without dst for n > 0 entries of
-// rows > 0. It prefetches what lies so many bytes from the entries.
+// panelExpSumRowsAVX512 is Panel.expSumRowsGo for n > 0 entries of rows > 0.
+// It prefetches what lies so many bytes from the entries. The stride of a dst
+// that is nil is 0.
 //
 //go:noescape
-func panelExpSumRowsAVX512(c *Panel, first int, x *float64, stride int, n int, rows int, next int, out int)
-
-// panelExpTermsRowsAVX512 is Panel.expSumRowsGo with dst for n > 0 entries of
-// rows > 0. It prefetches what lies so many bytes from the entries.
-//
-//go:noescape
-func panelExpTermsRowsAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
+func panelExpSumRowsAVX512(c *Panel, first int, dst *float64, dstStride int, x *float64, stride int, n int, rows int, next int, out int)
 
 // panelShiftEachRowAVX512 is Panel.shiftEachRowGo for rows > 0 of a vector or
 // more. dst may be x.
@@ -90,29 +71,17 @@ func panelRaiseMaxAVX512(c *Panel, x *float64, stride int, n int, cols int)
 //go:noescape
 func panelSetFramesAVX512(c *Panel, groups int)
 
-// panelAddExpAVX512 is Panel.addExpGo without dst, for 0 < n ≤ 64. It
-// prefetches as many rows at next and out bytes from there.
+// panelAddExpAVX512 is Panel.addExpGo for 0 < n ≤ 64. It prefetches as many
+// rows at next and out bytes from there.
 //
 //go:noescape
-func panelAddExpAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+func panelAddExpAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
-// panelAddExpTermsAVX512 is Panel.addExpGo with dst, for 0 < n ≤ 64. It
-// prefetches as many rows at next and out bytes from there.
+// panelTotalAVX512 is Panel.totalGo. It prefetches as many rows at next and
+// out bytes from there.
 //
 //go:noescape
-func panelAddExpTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-
-// panelTotalAVX512 is Panel.totalGo without dst. It prefetches as many rows at
-// next and out bytes from there.
-//
-//go:noescape
-func panelTotalAVX512(c *Panel, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
-
-// panelTotalTermsAVX512 is Panel.totalGo with dst. It prefetches as many rows
-// at next and out bytes from there.
-//
-//go:noescape
-func panelTotalTermsAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
+func panelTotalAVX512(c *Panel, dst *float64, dstStride int, x *float64, stride int, n int, cols int, next *float64, nextStride int, out int)
 
 // panelJoinLanesAVX512 is Panel.joinLanesGo.
 //
