@@ -36,11 +36,9 @@ func (t *normalization) runColumns() {
 		t.part = partTiles
 		run(t, (cols+tilesWidth(rows)-1)/tilesWidth(rows), elements(rows, cols))
 	default:
-		sums, result, units := partLongSums, partLongResult, kernel.Chunks(rows)
+		sums, result, units := partLongSums, partLongResult, t.longUnits()
 		if cols < kernel.Group {
 			sums, result = partFewSums, partFewResult
-		} else {
-			units *= (cols + longWidth - 1) / longWidth
 		}
 		t.partials = grow(t.partials, kernel.Chunks(rows)*cols)
 		t.part = sums
@@ -51,6 +49,22 @@ func (t *normalization) runColumns() {
 			run(t, units, elements(rows, cols))
 		}
 	}
+}
+
+// longStrips is how many strips of columns of several chunks are worked on, one
+// after the other. They are of about the same width.
+func (t *normalization) longStrips() int { return (t.in.Cols + longWidth - 1) / longWidth }
+
+// longUnits is how many units columns of several chunks are.
+func (t *normalization) longUnits() int {
+	return t.longStrips() * kernel.Chunks(t.in.Rows)
+}
+
+// termsTwice reports whether the terms of Softmax, down columns of several chunks,
+// are formed a second time, and not kept in the result: where they would come back
+// from memory, and rows are wide enough that it is prefetched in its order.
+func (t *normalization) termsTwice() bool {
+	return t.in.Cols >= 2*kernel.Width && elements(t.in.Rows, t.in.Cols) >= 1<<20
 }
 
 // doSingleRow does columns of one entry, whose probability is 1.
@@ -177,7 +191,6 @@ type columnTile struct {
 	// To be prefetched, unless nil: columns of the input, and what will be
 	// written.
 	next, out []float64
-	copied    *kernel.Tile // where blocks are copied to before they are summed, nil for none
 }
 
 // eachBlock calls f for the rows, a block at a time: n from row i on.
@@ -211,15 +224,11 @@ func (t *normalization) sumBlock(c *kernel.Panel, s *columnTile, i, n int) {
 	x, stride := s.x[i*s.stride:], s.stride
 	next := s.next[min(i*t.in.Stride, len(s.next)):]
 	var dst, out []float64
-	if t.op == opSoftmax {
+	if s.terms != nil {
 		dst = s.terms[i*s.termsStride:]
 	}
 	if t.out.Stride == t.in.Stride {
 		out = s.out[min(i*t.out.Stride, len(s.out)):]
-	}
-	if s.copied != nil {
-		kernel.CopyRows(s.copied[:], kernel.Width, x, stride, n, s.cols)
-		x, stride = s.copied[:], kernel.Width
 	}
 	if t.in.Rows <= kernel.BlockLen {
 		c.TotalAhead(dst, s.termsStride, x, stride, n, s.cols, next, out, t.in.Stride)
@@ -253,12 +262,17 @@ func (t *normalization) doColumns(w *workspace, unit int) {
 		t.doTiles(w, unit*size, min(t.in.Cols, (unit+1)*size))
 		return
 	}
-	first, chunk := unit/kernel.Chunks(t.in.Rows)*longWidth, unit%kernel.Chunks(t.in.Rows)
+	if t.part == partLongResult {
+		// What was read last is nearest.
+		unit = t.longUnits() - 1 - unit
+	}
+	width := kernel.GroupsFor((t.in.Cols+t.longStrips()-1)/t.longStrips()) * kernel.Group
+	first, chunk := unit/kernel.Chunks(t.in.Rows)*width, unit%kernel.Chunks(t.in.Rows)
 	switch t.part {
 	case partLongSums:
-		t.sumLong(w, first, min(longWidth, t.in.Cols-first), chunk)
+		t.sumLong(w, first, min(width, t.in.Cols-first), chunk)
 	case partLongResult:
-		t.writeLong(w, first, min(longWidth, t.in.Cols-first), chunk)
+		t.writeLong(w, first, min(width, t.in.Cols-first), chunk)
 	case partFewSums:
 		t.sumFew(w, unit)
 	case partFewResult:
@@ -278,8 +292,12 @@ const (
 )
 
 const (
-	// longWidth is how many columns of several chunks are worked on together.
+	// longWidth is how many columns of several chunks are worked on together at
+	// most.
 	longWidth = 16 * kernel.Width
+	// longStep is how many rows of their results are written together, or half of
+	// that.
+	longStep = 32
 	// maxStep is of how many rows the maxima are taken at once.
 	maxStep = 16
 	// pageStride is a distance of rows, and its multiples are, of the same place
@@ -307,9 +325,6 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 	rows := min(kernel.ChunkLen, in.Rows-begin)
 	for at, end := first, first+cols; at < end; at += tile {
 		s := columnTile{rows: rows, x: in.Data[begin*in.Stride+at:], stride: in.Stride, termsStride: out.Stride, cols: min(tile, end-at)}
-		if s.stride%pageStride == 0 {
-			s.copied = &w.tile
-		}
 		row, column := begin, at+s.cols
 		if column == end {
 			row, column = begin+rows, first
@@ -317,7 +332,7 @@ func (t *normalization) sumLong(w *workspace, first, cols, chunk int) {
 		if row < in.Rows {
 			s.next = in.Data[row*in.Stride+column:]
 		}
-		if t.op == opSoftmax {
+		if t.op == opSoftmax && !t.termsTwice() {
 			s.terms = out.Data[begin*out.Stride+at:]
 			if row < in.Rows {
 				s.out = out.Data[row*out.Stride+column:]
@@ -355,16 +370,18 @@ func (t *normalization) wholePartial(k int) kernel.Partial {
 }
 
 // setLong sets what the results of n columns from column first follow from, in
-// a chunk: for Softmax two factors, in Factor and Inverse, of which it returns
-// whether any second is not 1.
-func (t *normalization) setLong(strip []kernel.Panel, first, n, chunk int) (again bool) {
-	for k := range n {
-		c, i, whole := &strip[k/kernel.Width], k%kernel.Width, &t.wholes[first+k]
+// a chunk: for Softmax the maxima that the terms are relative to and two factors,
+// in Factor and Inverse, of which it returns whether any second is not 1.
+func (t *normalization) setLong(c *kernel.Panel, first, n, chunk int) (again bool) {
+	for i := range n {
+		whole := &t.wholes[first+i]
 		if t.op == opLogSoftmax {
 			c.Max[i], c.NegLogSum[i] = whole.Max, whole.Conclude().NegLogSum
 			continue
 		}
-		f := t.partials[chunk*t.in.Cols+first+k].Factors(whole)
+		part := &t.partials[chunk*t.in.Cols+first+i]
+		f := part.Factors(whole)
+		c.Max[i] = part.Max
 		c.Factor[i], c.Inverse[i] = f.First, f.Second
 		again = again || f.Second != 1
 		c.Count[i], c.Complement[i] = whole.Count, 1
@@ -375,35 +392,90 @@ func (t *normalization) setLong(strip []kernel.Panel, first, n, chunk int) (agai
 	return again
 }
 
+// panelAt returns where panel p of so many columns begins and ends. The last two
+// share what they have, so that each prefetches the next one.
+func panelAt(cols, p int) (at, after int) {
+	at, after = p*kernel.Width, (p+1)*kernel.Width
+	if left := cols - at; left <= kernel.Width {
+		if p > 0 {
+			at -= kernel.Width - half(left+kernel.Width)
+		}
+		return at, cols
+	} else if left < 2*kernel.Width {
+		return at, at + half(left)
+	}
+	return at, after
+}
+
+// half is half of so many columns, or what makes it whole groups.
+func half(cols int) int { return kernel.GroupsFor((cols+1)/2) * kernel.Group }
+
 // writeLong writes the result of a chunk of columns.
 func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	w.strip = grow(w.strip, (cols+kernel.Width-1)/kernel.Width)
-	again := t.setLong(w.strip, first, cols, chunk)
+	again := false
+	for p := range w.strip {
+		at, after := panelAt(cols, p)
+		again = t.setLong(&w.strip[p], first+at, after-at, chunk) || again
+	}
 	// Memory that is written is best written in its order.
-	step := max(4, kernel.Width*kernel.Group/cols)
+	step := max(longStep, kernel.Width*kernel.Group/cols)
+	if crowds(t.in.Stride) {
+		step /= 2
+	}
 	for i, end := chunk*kernel.ChunkLen, min(t.in.Rows, (chunk+1)*kernel.ChunkLen); i < end; i += step {
+		n := min(step, end-i)
 		for p := range w.strip {
-			done := p * kernel.Width
-			t.writeColumns(&w.strip[p], i, min(step, end-i), first+done, min(kernel.Width, cols-done), again)
+			c := &w.strip[p]
+			at, after := panelAt(cols, p)
+			s := columnTile{rows: n, cols: after - at}
+			s.x, s.stride = t.in.Data[i*t.in.Stride+first+at:], t.in.Stride
+			switch {
+			case t.op == opLogSoftmax:
+			case t.termsTwice():
+				s.terms, s.termsStride = w.tile[:], kernel.Width
+				row, column := i, first+after
+				if after == cols {
+					row, column = i+n, first
+				}
+				t.formTerms(c, &s, row, column)
+			default:
+				s.terms, s.termsStride = t.out.Data[i*t.out.Stride+first+at:], t.out.Stride
+			}
+			s.dst, s.dstStride = t.out.Data[i*t.out.Stride+first+at:], t.out.Stride
+			t.writeColumns(c, &s, again)
 		}
 	}
 }
 
-// writeColumns writes the results of n rows from row i, of so many columns from
-// column j on: for Softmax of the terms that are there, with one factor or two.
-func (t *normalization) writeColumns(c *kernel.Panel, i, n, j, cols int, again bool) {
-	data := t.out.Data[i*t.out.Stride+j:]
+// formTerms forms the terms of s and prefetches as many entries, of the input and
+// of the result, at a row and column.
+func (t *normalization) formTerms(c *kernel.Panel, s *columnTile, row, column int) {
+	var next, out []float64
+	if row < t.in.Rows {
+		next = t.in.Data[row*t.in.Stride+column:]
+		if t.out.Stride == t.in.Stride {
+			out = t.out.Data[row*t.out.Stride+column:]
+		}
+	}
+	count := c.Count
+	c.TotalAhead(s.terms, s.termsStride, s.x, s.stride, s.rows, s.cols, next, out, t.in.Stride)
+	c.Count = count
+}
+
+// writeColumns writes the results of s: for Softmax with one factor or two.
+func (t *normalization) writeColumns(c *kernel.Panel, s *columnTile, again bool) {
 	if t.op == opLogSoftmax {
-		c.Shift(data, t.out.Stride, t.in.Data[i*t.in.Stride+j:], t.in.Stride, n, cols)
+		c.Shift(s.dst, s.dstStride, s.x, s.stride, s.rows, s.cols)
 		return
 	}
-	c.Scale(data, t.out.Stride, data, t.out.Stride, n, cols)
+	c.Scale(s.dst, s.dstStride, s.terms, s.termsStride, s.rows, s.cols)
 	if again {
 		c.Factor, c.Inverse = c.Inverse, c.Factor
-		c.Scale(data, t.out.Stride, data, t.out.Stride, n, cols)
+		c.Scale(s.dst, s.dstStride, s.dst, s.dstStride, s.rows, s.cols)
 		c.Factor, c.Inverse = c.Inverse, c.Factor
 	}
-	c.SetCertainColumns(data, t.out.Stride, n, cols)
+	c.SetCertainColumns(s.dst, s.dstStride, s.rows, s.cols)
 }
 
 // sumFew sets the partials of a chunk of columns that fill no group. They are
@@ -441,7 +513,7 @@ func (t *normalization) writeFew(w *workspace, chunk int) {
 	n := min(kernel.ChunkLen, t.in.Rows-begin)
 	w.strip = grow(w.strip, 1)
 	c := &w.strip[0]
-	t.setLong(w.strip, 0, cols, chunk)
+	t.setLong(c, 0, cols, chunk)
 	from := t.in
 	if t.op == opSoftmax {
 		from = t.out // the terms
