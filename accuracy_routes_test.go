@@ -254,7 +254,7 @@ var routeKinds = []struct {
 func TestAccuracyRoutes(t *testing.T) {
 	draws, steps := 1, 0
 	if n := testkit.Long(); n > 0 {
-		draws, steps = 4, 15*n
+		draws, steps = 4, 4*n
 	}
 	worst := make([]float64, len(routeQuantities))
 	at := make([]string, len(routeQuantities))
