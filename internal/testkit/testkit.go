@@ -47,7 +47,8 @@ var NaNs = []float64{
 
 // Long returns how long tests that search or sweep are to take: 0, for all that
 // is in a second or two, unless the environment variable LOGSOFTMAX_LONG asks for
-// more. 1 is all of it, as .ci/run has it, and 10 searches ten times as long.
+// more. 1 is minutes, as .ci/run has it; from 2 on every shape of every kernel is
+// tried, and 10 searches ten times as long.
 func Long() int {
 	n, err := strconv.Atoi(os.Getenv("LOGSOFTMAX_LONG"))
 	if err != nil {
