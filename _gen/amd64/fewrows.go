@@ -4,8 +4,6 @@
 package amd64
 
 import (
-	"strings"
-
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -138,9 +136,14 @@ func (g *generator) unlessAll(m mask) {
 }
 
 // sumFew sums up the slices in a tile and leaves their terms in one, which may be
-// the same, or nil for none.
-func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) fewSlices {
-	g.keep(termConstants...)
+// the same: none if wanted, which may be nil, is 0 in memory.
+func (g *generator) sumFew(terms reg.GPVirtual, wanted Op, tile, cols reg.GPVirtual, max reg.VecVirtual) fewSlices {
+	if wanted == nil {
+		g.keep(termConstants...)
+	} else {
+		// There are registers for these.
+		g.keep(termConstants[:9]...)
+	}
 	t := g.newTables()
 	magic := numbers.FrameMagic(g.one(), multi{max}).only()
 	lower := numbers.FrameLower(g.one(), multi{max}).only()
@@ -149,11 +152,8 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 	at, to, left := g.GP64(), g.GP64(), g.GP64()
 	g.MOVQ(tile, at)
 	g.MOVQ(cols, left)
-	var kept *keptTerms
-	if terms != nil {
-		g.MOVQ(terms, to)
-		kept = &keptTerms{store: func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }}
-	}
+	g.MOVQ(terms, to)
+	kept := &keptTerms{wanted, func(i int, e reg.VecVirtual) { g.store(e, Mem{Base: to, Disp: g.rowBytes * i}) }}
 	entries := func(count int) {
 		var of []term
 		for i := range count {
@@ -164,9 +164,7 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 		}
 		g.addTerms(t, magic, kept, of...)
 		g.ADDQ(U32(uint32(g.rowBytes*count)), at)
-		if terms != nil {
-			g.ADDQ(U32(uint32(g.rowBytes*count)), to)
-		}
+		g.ADDQ(U32(uint32(g.rowBytes*count)), to)
 	}
 	g.eachEight("Sum", left, 2,
 		func() { g.VXORPD(total.low, total.low, total.low) }, entries,
@@ -175,53 +173,38 @@ func (g *generator) sumFew(terms, tile, cols reg.GPVirtual, max reg.VecVirtual) 
 	return fewSlices{"Max": {max}, "Count": {g.countOf(cols, less)}, "Hi": {total.hi}, "Lo": {lo}}
 }
 
-// logSoftmaxFewRows is a call of LogSoftmax.
-func (g *generator) logSoftmaxFewRows() {
-	tile, n, cols, max := g.normalizationFew("logSoftmax", ", dst *float64, dstStride int")
-	s, c := g.sumFew(nil, tile, cols, max), g.one()
+// normalizeFewRows is a call of LogSoftmax, Softmax or LogSumExp. A probability next
+// to 1 is something special.
+func (g *generator) normalizeFewRows() {
+	g.function("normalizeFewRows", "func(tile, x *float64, stride, n, cols int, dst *float64, dstStride, softmax, logSumExp int) bool",
+		"is Tile.LogSoftmaxRows for 2 ≤ cols and 0 < n ≤ 8, or where they are not 0 Tile.SoftmaxRows and Tile.LogSumExpRows.")
+	tile, n, cols := g.param("tile"), g.param("n"), g.param("cols")
+	softmax, logSumExp := address(g.Param("softmax")), address(g.Param("logSumExp"))
+	max := g.packFew(tile, g.param("x"), g.param("stride"), n, cols, true)
+	s, c := g.sumFew(tile, softmax, tile, cols, max), g.one()
 	numbers.ConcludeSums(c, s)
+	g.CMPQ(softmax, Imm(0))
+	g.JNE(LabelRef("softmax"))
 	numbers.ConcludeLogs(c, s)
 	negLogSum := s["NegLogSum"].only()
-	g.unpackFew(tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+	g.CMPQ(logSumExp, Imm(0))
+	g.JNE(LabelRef("logSumExp"))
+	g.unpackFew("unpack", tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
 		return g.add(negLogSum, g.sub(first, max)), g.add(negLogSum, g.sub(second, max))
 	})
-	g.finishNormalizationFew()
-}
-
-// softmaxFewRows is a call of Softmax. A probability next to 1 is something special.
-func (g *generator) softmaxFewRows() {
-	tile, n, cols, max := g.normalizationFew("softmax", ", dst *float64, dstStride int")
-	s, c := g.sumFew(tile, tile, cols, max), g.one()
-	numbers.ConcludeSums(c, s)
+	g.JMP(LabelRef("written"))
+	g.Label("logSumExp")
+	sum, rest := g.twoSum(max, g.xor(negLogSum, g.constant("signMask")))
+	g.storeMasked(g.add(sum, g.add(rest, s["LogSumLow"].only())), g.remaining(n), Mem{Base: g.param("dst")})
+	g.JMP(LabelRef("written"))
+	g.Label("softmax")
 	numbers.ConcludeProbabilities(c, s)
 	g.unlessAll(g.compare(greaterEqual, s["Complement"].only(), g.loaded("Certain")))
 	inverse, zero := s["Inverse"].only(), g.zero()
-	g.unpackFew(tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+	g.unpackFew("unpackScaled", tile, g.param("dst"), g.param("dstStride"), n, cols, func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
 		return g.add(g.mul(inverse, first), zero), g.add(g.mul(inverse, second), zero)
 	})
-	g.finishNormalizationFew()
-}
-
-// logSumExpFewRows is a call of LogSumExp.
-func (g *generator) logSumExpFewRows() {
-	tile, n, cols, max := g.normalizationFew("logSumExp", ", dst *float64")
-	s, c := g.sumFew(nil, tile, cols, max), g.one()
-	numbers.ConcludeSums(c, s)
-	numbers.ConcludeLogs(c, s)
-	sum, rest := g.twoSum(max, g.xor(s["NegLogSum"].only(), g.constant("signMask")))
-	g.storeMasked(g.add(sum, g.add(rest, s["LogSumLow"].only())), g.remaining(n), Mem{Base: g.param("dst")})
-	g.finishNormalizationFew()
-}
-
-// normalizationFew begins a call of a normalization, which packs the rows.
-func (g *generator) normalizationFew(name, dst string) (tile, n, cols reg.GPVirtual, max reg.VecVirtual) {
-	g.function(name+"FewRows", "func(tile, x *float64, stride, n, cols int"+dst+") bool",
-		"is Tile."+strings.ToUpper(name[:1])+name[1:]+"Rows for 2 ≤ cols and 0 < n ≤ 8.")
-	tile, n, cols = g.param("tile"), g.param("n"), g.param("cols")
-	return tile, n, cols, g.packFew(tile, g.param("x"), g.param("stride"), n, cols, true)
-}
-
-func (g *generator) finishNormalizationFew() {
+	g.Label("written")
 	g.MOVB(U8(1), address(g.ReturnIndex(0)))
 	g.JMP(LabelRef("done"))
 	g.Label("special")
@@ -241,7 +224,7 @@ func (g *generator) labelFewRows() {
 	g.weighFew(field, g.param("weight"), g.param("sample"), n, address(g.Param("divisor")))
 	g.combineFew(field)
 
-	s := g.sumFew(tile, tile, cols, max)
+	s := g.sumFew(tile, nil, tile, cols, max)
 	c := g.one()
 	numbers.ConcludeSums(c, s)
 	numbers.ConcludeLogs(c, s)
@@ -264,7 +247,7 @@ func (g *generator) labelFewRows() {
 	// How many columns are left at the class, and at the one before.
 	leftThere := g.intSub(g.broadcastInt(cols), class)
 	leftBefore := g.intAdd(leftThere, g.loaded("integerOne"))
-	g.unpackFew(tile, dst, g.param("dstStride"), n, cols, func(left reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+	g.unpackFew("unpack", tile, dst, g.param("dstStride"), n, cols, func(left reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
 		here := g.broadcastInt(left)
 		scaled := func(v reg.VecVirtual) reg.VecVirtual { return g.add(g.mulWhere(wanted, factor, v), zero) }
 		return g.choose(g.equalInts(leftThere, here), scaled(first), at), g.choose(g.equalInts(leftBefore, here), scaled(second), at)
@@ -394,7 +377,7 @@ func (g *generator) weightedFewRows() {
 	g.Label("taken")
 	g.weighFew(ofLabels, nil, word("Sample"), word("N"), argument("Divisor"))
 
-	s := g.sumFew(g.param("terms"), g.param("x"), word("Cols"), g.load(field("Max")))
+	s := g.sumFew(g.param("terms"), nil, g.param("x"), word("Cols"), g.load(field("Max")))
 	for _, name := range []string{"Count", "Hi", "Lo"} {
 		g.store(s[name].only(), field(name))
 	}
@@ -444,7 +427,7 @@ func (g *generator) weightedFewRows() {
 	g.keepForFactor()
 	g.gradientOfSlices(field, g.param("terms"), g.param("q"), g.param("x"), word("Cols"), Mem{}, false)
 	g.resident = nil
-	g.unpackFew(g.param("terms"), word("Dst", "Data"), word("Dst", "Stride"), word("N"), word("Cols"), func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
+	g.unpackFew("unpack", g.param("terms"), word("Dst", "Data"), word("Dst", "Stride"), word("N"), word("Cols"), func(_ reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual) {
 		return first, second
 	})
 	g.finishFew()
@@ -472,10 +455,10 @@ func (g *generator) coefficientsFew(field func(name string) Mem, tile, cols, bas
 
 // unpackFew writes the columns of a tile, two of which f makes something of, as
 // rows; f is told how many columns are left.
-func (g *generator) unpackFew(tile, dst, stride, n, cols reg.GPVirtual, f func(left reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual)) {
+func (g *generator) unpackFew(name string, tile, dst, stride, n, cols reg.GPVirtual, f func(left reg.GPVirtual, first, second reg.VecVirtual) (_, _ reg.VecVirtual)) {
 	rows, from := g.newFewRows(dst, stride, n), g.GP64()
 	g.MOVQ(tile, from)
-	g.twoColumnsOf("unpack", rows, from, cols, func(left reg.GPVirtual) {
+	g.twoColumnsOf(name, rows, from, cols, func(left reg.GPVirtual) {
 		first, second := f(left, g.load(Mem{Base: from}), g.load(Mem{Base: from, Disp: g.rowBytes}))
 		for odd, v := range []reg.VecVirtual{g.vec(), g.vec()} {
 			if odd == 0 {

@@ -96,9 +96,7 @@ func (g *generator) kernels() {
 	g.weightedKernels()
 	g.labelKernels()
 	if g.wide {
-		g.logSoftmaxFewRows()
-		g.softmaxFewRows()
-		g.logSumExpFewRows()
+		g.normalizeFewRows()
 		g.labelFewRows()
 		g.weightedFewRows()
 	}

@@ -592,7 +592,7 @@ func (t *Tile) LogSoftmaxRows(dst Rows, x Rows, n, cols int) bool {
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
 	raceWriteRows(dst.Data, dst.Stride, n, cols)
-	return logSoftmaxFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride)
+	return normalizeFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride, 0, 0)
 }
 
 // SoftmaxRows is LogSoftmaxRows for probabilities, of which one next to 1 is special
@@ -603,7 +603,7 @@ func (t *Tile) SoftmaxRows(dst Rows, x Rows, n, cols int) bool {
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
 	raceWriteRows(dst.Data, dst.Stride, n, cols)
-	return softmaxFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride)
+	return normalizeFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, dst.first(n, cols), dst.Stride, 1, 0)
 }
 
 // LogSumExpRows is LogSoftmaxRows for log-sum-exp, a number for each row.
@@ -614,7 +614,7 @@ func (t *Tile) LogSumExpRows(dst []float64, x Rows, cols int) bool {
 	}
 	raceReadRows(x.Data, x.Stride, n, cols)
 	raceWriteSlice(dst)
-	return logSumExpFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, &dst[0])
+	return normalizeFewRowsAVX512(&t[0], x.first(n, cols), x.Stride, n, cols, &dst[0], 1, 0, 1)
 }
 
 // FewRows reports whether there is a kernel for all of a call of these rows.

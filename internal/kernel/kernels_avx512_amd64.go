@@ -268,20 +268,11 @@ func labelsTakeAVX512(l *Labels, tile *float64, target *int, classes uint64, gro
 //go:noescape
 func labelsWeighAVX512(l *Labels, weight *float64, sample *float64, n int, divisor float64) bool
 
-// logSoftmaxFewRowsAVX512 is Tile.LogSoftmaxRows for 2 ≤ cols and 0 < n ≤ 8.
+// normalizeFewRowsAVX512 is Tile.LogSoftmaxRows for 2 ≤ cols and 0 < n ≤ 8, or
+// where they are not 0 Tile.SoftmaxRows and Tile.LogSumExpRows.
 //
 //go:noescape
-func logSoftmaxFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int) bool
-
-// softmaxFewRowsAVX512 is Tile.SoftmaxRows for 2 ≤ cols and 0 < n ≤ 8.
-//
-//go:noescape
-func softmaxFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int) bool
-
-// logSumExpFewRowsAVX512 is Tile.LogSumExpRows for 2 ≤ cols and 0 < n ≤ 8.
-//
-//go:noescape
-func logSumExpFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64) bool
+func normalizeFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int, softmax int, logSumExp int) bool
 
 // labelFewRowsAVX512 is Labels.LabelRows for 2 ≤ cols and 0 < n ≤ 8. Where
 // that returns false it returns -1.

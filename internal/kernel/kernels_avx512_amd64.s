@@ -8534,9 +8534,9 @@ divided:
 	VZEROUPPER
 	RET
 
-// func logSoftmaxFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int) bool
-// Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·logSoftmaxFewRowsAVX512(SB), NOSPLIT, $0-57
+// func normalizeFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int, softmax int, logSumExp int) bool
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
+TEXT ·normalizeFewRowsAVX512(SB), NOSPLIT, $0-73
 	MOVQ         tile+0(FP), AX
 	MOVQ         n+24(FP), CX
 	MOVQ         cols+32(FP), DX
@@ -8622,143 +8622,165 @@ packMaxDone:
 	VBROADCASTSD exp4<>+0(SB), Z7
 	VBROADCASTSD exp5<>+0(SB), Z8
 	VBROADCASTSD exp6<>+0(SB), Z9
-	VBROADCASTSD integerOne<>+0(SB), Z10
-	VMOVUPD      power<>+0(SB), Z11
-	VMOVUPD      powerRest<>+0(SB), Z12
-	VMOVUPD      power<>+64(SB), Z13
-	VMOVUPD      powerRest<>+64(SB), Z14
-	VBROADCASTSD frameMagic<>+0(SB), Z15
-	VBROADCASTSD magic<>+0(SB), Z16
-	VFMADD231PD  Z1, Z0, Z16
-	VBROADCASTSD low4<>+0(SB), Z17
-	VPANDNQ      Z16, Z17, Z16
-	VSUBPD       Z16, Z15, Z15
-	VBROADCASTSD farthest<>+0(SB), Z16
-	VSUBPD       Z16, Z0, Z16
+	VMOVUPD      power<>+0(SB), Z10
+	VMOVUPD      powerRest<>+0(SB), Z11
+	VMOVUPD      power<>+64(SB), Z12
+	VMOVUPD      powerRest<>+64(SB), Z13
+	VBROADCASTSD frameMagic<>+0(SB), Z14
+	VBROADCASTSD magic<>+0(SB), Z15
+	VFMADD231PD  Z1, Z0, Z15
+	VBROADCASTSD low4<>+0(SB), Z16
+	VPANDNQ      Z15, Z16, Z15
+	VSUBPD       Z15, Z14, Z14
+	VBROADCASTSD farthest<>+0(SB), Z15
+	VSUBPD       Z15, Z0, Z15
+	VXORPD       Z16, Z16, Z16
 	VXORPD       Z17, Z17, Z17
 	VXORPD       Z18, Z18, Z18
-	VXORPD       Z19, Z19, Z19
 	MOVQ         AX, BX
-	MOVQ         DX, SI
+	MOVQ         DX, DI
+	MOVQ         AX, SI
 
 eightSum:
-	VXORPD  Z20, Z20, Z20
-	MOVQ    SI, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    SI, R8
-	CMOVQGT R8, DI
-	SUBQ    DI, SI
+	VXORPD  Z19, Z19, Z19
+	MOVQ    DI, R8
+	MOVQ    $0x00000008, R9
+	CMPQ    DI, R9
+	CMOVQGT R9, R8
+	SUBQ    R8, DI
 
 severalSum:
-	CMPQ         DI, $0x02
+	CMPQ         R8, $0x02
 	JLT          severalSumDone
-	VMOVUPD      (BX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVUPD      512(BX), Z22
-	VCMPPD       $0x04, Z0, Z22, K2
-	VPADDQ       Z10, Z17, K2, Z17
-	VMAXPD       Z16, Z22, Z22
-	VMOVAPD      Z15, Z23
+	VMOVUPD      (BX), Z20
+	VCMPPD       $0x04, Z0, Z20, K1
+	VBROADCASTSD integerOne<>+0(SB), Z21
+	VPADDQ       Z21, Z16, K1, Z16
+	VMAXPD       Z15, Z20, Z20
+	VMOVUPD      512(BX), Z21
+	VCMPPD       $0x04, Z0, Z21, K2
+	VBROADCASTSD integerOne<>+0(SB), Z22
+	VPADDQ       Z22, Z16, K2, Z16
+	VMAXPD       Z15, Z21, Z21
+	VMOVAPD      Z14, Z22
+	VFMADD231PD  Z1, Z20, Z22
+	VMOVAPD      Z14, Z23
 	VFMADD231PD  Z1, Z21, Z23
-	VMOVAPD      Z15, Z24
-	VFMADD231PD  Z1, Z22, Z24
-	VSUBPD       Z15, Z23, Z25
-	VSUBPD       Z15, Z24, Z26
+	VSUBPD       Z14, Z22, Z24
+	VSUBPD       Z14, Z23, Z25
+	VFNMADD231PD Z2, Z24, Z20
 	VFNMADD231PD Z2, Z25, Z21
-	VFNMADD231PD Z2, Z26, Z22
+	VFNMADD231PD Z3, Z24, Z20
 	VFNMADD231PD Z3, Z25, Z21
-	VFNMADD231PD Z3, Z26, Z22
-	VMOVAPD      Z23, Z25
-	VMOVAPD      Z23, Z26
+	VMOVAPD      Z22, Z24
+	VMOVAPD      Z22, Z25
+	VPERMI2PD    Z12, Z10, Z24
 	VPERMI2PD    Z13, Z11, Z25
-	VPERMI2PD    Z14, Z12, Z26
-	VMOVAPD      Z24, Z27
-	VMOVAPD      Z24, Z28
+	VMOVAPD      Z23, Z26
+	VMOVAPD      Z23, Z27
+	VPERMI2PD    Z12, Z10, Z26
 	VPERMI2PD    Z13, Z11, Z27
-	VPERMI2PD    Z14, Z12, Z28
+	VPSLLQ       $0x30, Z22, Z22
 	VPSLLQ       $0x30, Z23, Z23
-	VPSLLQ       $0x30, Z24, Z24
-	VPADDQ.Z     Z23, Z25, K1, Z23
-	VPADDQ.Z     Z24, Z27, K2, Z24
-	VMOVAPD      Z9, Z25
-	VMOVAPD      Z9, Z27
-	VFMADD213PD  Z8, Z21, Z25
-	VFMADD213PD  Z8, Z22, Z27
-	VFMADD213PD  Z7, Z21, Z25
-	VFMADD213PD  Z7, Z22, Z27
-	VFMADD213PD  Z6, Z21, Z25
-	VFMADD213PD  Z6, Z22, Z27
-	VFMADD213PD  Z5, Z21, Z25
-	VFMADD213PD  Z5, Z22, Z27
-	VFMADD213PD  Z4, Z21, Z25
-	VFMADD213PD  Z4, Z22, Z27
-	VFMADD231PD  Z21, Z25, Z26
-	VFMADD231PD  Z22, Z27, Z28
-	VFMADD231PD  Z26, Z23, Z20
-	VMAXPD       Z23, Z19, Z21
-	VMINPD       Z23, Z19, Z22
-	VADDPD       Z23, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	VFMADD231PD  Z28, Z24, Z20
-	VMAXPD       Z24, Z19, Z21
-	VMINPD       Z24, Z19, Z22
-	VADDPD       Z24, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000400, BX
-	SUBQ         $0x02, DI
-	JMP          severalSum
+	VPADDQ.Z     Z22, Z24, K1, Z28
+	VPADDQ.Z     Z23, Z26, K2, Z29
+	VMOVAPD      Z9, Z30
+	VMOVAPD      Z9, Z31
+	VFMADD213PD  Z8, Z20, Z30
+	VFMADD213PD  Z8, Z21, Z31
+	VFMADD213PD  Z7, Z20, Z30
+	VFMADD213PD  Z7, Z21, Z31
+	VFMADD213PD  Z6, Z20, Z30
+	VFMADD213PD  Z6, Z21, Z31
+	VFMADD213PD  Z5, Z20, Z30
+	VFMADD213PD  Z5, Z21, Z31
+	VFMADD213PD  Z4, Z20, Z30
+	VFMADD213PD  Z4, Z21, Z31
+	VFMADD231PD  Z20, Z30, Z25
+	VFMADD231PD  Z21, Z31, Z27
+	CMPQ         softmax+56(FP), $0x00
+	JEQ          kept1
+	VPADDQ       Z22, Z24, Z20
+	VPADDQ       Z23, Z26, Z21
+	VFMADD231PD  Z25, Z20, Z20
+	VMOVUPD      Z20, (SI)
+	VFMADD231PD  Z27, Z21, Z21
+	VMOVUPD      Z21, 512(SI)
+
+kept1:
+	VFMADD231PD Z25, Z28, Z19
+	VMAXPD      Z28, Z18, Z20
+	VMINPD      Z28, Z18, Z21
+	VADDPD      Z28, Z18, Z18
+	VSUBPD      Z20, Z18, Z20
+	VSUBPD      Z20, Z21, Z20
+	VADDPD      Z20, Z19, Z19
+	VFMADD231PD Z27, Z29, Z19
+	VMAXPD      Z29, Z18, Z20
+	VMINPD      Z29, Z18, Z21
+	VADDPD      Z29, Z18, Z18
+	VSUBPD      Z20, Z18, Z20
+	VSUBPD      Z20, Z21, Z20
+	VADDPD      Z20, Z19, Z19
+	ADDQ        $0x00000400, BX
+	ADDQ        $0x00000400, SI
+	SUBQ        $0x02, R8
+	JMP         severalSum
 
 severalSumDone:
 oneSum:
-	CMPQ         DI, $0x01
+	CMPQ         R8, $0x01
 	JLT          oneSumDone
-	VMOVUPD      (BX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVAPD      Z15, Z22
-	VFMADD231PD  Z1, Z21, Z22
-	VSUBPD       Z15, Z22, Z23
-	VFNMADD231PD Z2, Z23, Z21
-	VFNMADD231PD Z3, Z23, Z21
-	VMOVAPD      Z22, Z23
-	VMOVAPD      Z22, Z24
+	VMOVUPD      (BX), Z20
+	VCMPPD       $0x04, Z0, Z20, K1
+	VBROADCASTSD integerOne<>+0(SB), Z21
+	VPADDQ       Z21, Z16, K1, Z16
+	VMAXPD       Z15, Z20, Z20
+	VMOVAPD      Z14, Z21
+	VFMADD231PD  Z1, Z20, Z21
+	VSUBPD       Z14, Z21, Z22
+	VFNMADD231PD Z2, Z22, Z20
+	VFNMADD231PD Z3, Z22, Z20
+	VMOVAPD      Z21, Z22
+	VMOVAPD      Z21, Z23
+	VPERMI2PD    Z12, Z10, Z22
 	VPERMI2PD    Z13, Z11, Z23
-	VPERMI2PD    Z14, Z12, Z24
-	VPSLLQ       $0x30, Z22, Z22
-	VPADDQ.Z     Z22, Z23, K1, Z22
-	VMOVAPD      Z9, Z23
-	VFMADD213PD  Z8, Z21, Z23
-	VFMADD213PD  Z7, Z21, Z23
-	VFMADD213PD  Z6, Z21, Z23
-	VFMADD213PD  Z5, Z21, Z23
-	VFMADD213PD  Z4, Z21, Z23
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z24, Z22, Z20
-	VMAXPD       Z22, Z19, Z21
-	VMINPD       Z22, Z19, Z23
-	VADDPD       Z22, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z23, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000200, BX
-	SUBQ         $0x01, DI
-	JMP          oneSum
+	VPSLLQ       $0x30, Z21, Z21
+	VPADDQ.Z     Z21, Z22, K1, Z24
+	VMOVAPD      Z9, Z25
+	VFMADD213PD  Z8, Z20, Z25
+	VFMADD213PD  Z7, Z20, Z25
+	VFMADD213PD  Z6, Z20, Z25
+	VFMADD213PD  Z5, Z20, Z25
+	VFMADD213PD  Z4, Z20, Z25
+	VFMADD231PD  Z20, Z25, Z23
+	CMPQ         softmax+56(FP), $0x00
+	JEQ          kept2
+	VPADDQ       Z21, Z22, Z20
+	VFMADD231PD  Z23, Z20, Z20
+	VMOVUPD      Z20, (SI)
+
+kept2:
+	VFMADD231PD Z23, Z24, Z19
+	VMAXPD      Z24, Z18, Z20
+	VMINPD      Z24, Z18, Z21
+	VADDPD      Z24, Z18, Z18
+	VSUBPD      Z20, Z18, Z20
+	VSUBPD      Z20, Z21, Z20
+	VADDPD      Z20, Z19, Z19
+	ADDQ        $0x00000200, BX
+	ADDQ        $0x00000200, SI
+	SUBQ        $0x01, R8
+	JMP         oneSum
 
 oneSumDone:
-	VADDPD       Z20, Z18, Z18
-	TESTQ        SI, SI
+	VADDPD       Z19, Z17, Z17
+	TESTQ        DI, DI
 	JNZ          eightSum
 	VMOVQ        DX, X1
 	VPBROADCASTQ X1, Z1
 	VBROADCASTSD two52<>+0(SB), Z2
-	VPSUBQ       Z17, Z1, Z1
+	VPSUBQ       Z16, Z1, Z1
 	VPADDQ       Z2, Z1, Z1
 	VSUBPD       Z2, Z1, Z1
 	VBROADCASTSD absMask<>+0(SB), Z2
@@ -8822,92 +8844,94 @@ oneSumDone:
 	VSUBPD       Z2, Z3, Z2
 	VSUBPD       Z2, Z4, Z2
 	VADDPD       Z6, Z2, Z2
-	VMULPD       Z3, Z19, Z4
+	VMULPD       Z3, Z18, Z4
 	VMOVAPD      Z4, Z5
-	VFMSUB231PD  Z3, Z19, Z5
-	VMULPD       Z3, Z18, Z3
-	VFMADD231PD  Z2, Z19, Z3
-	VADDPD       Z3, Z5, Z2
-	VADDPD       Z2, Z4, Z3
-	VSUBPD       Z4, Z3, Z4
-	VSUBPD       Z4, Z2, Z2
-	VBROADCASTSD Unscale<>+0(SB), Z4
-	VMULPD       Z4, Z3, Z3
-	VMULPD       Z4, Z2, Z2
-	VBROADCASTSD one<>+0(SB), Z4
-	VSUBPD       Z4, Z1, Z1
-	VADDPD       Z3, Z1, Z4
-	VSUBPD       Z1, Z4, Z5
-	VSUBPD       Z5, Z4, Z6
-	VSUBPD       Z6, Z1, Z1
-	VSUBPD       Z5, Z3, Z5
-	VADDPD       Z5, Z1, Z1
-	VADDPD       Z2, Z1, Z1
+	VFMSUB231PD  Z3, Z18, Z5
+	VMULPD       Z3, Z17, Z6
+	VFMADD231PD  Z2, Z18, Z6
+	VADDPD       Z6, Z5, Z5
+	VADDPD       Z5, Z4, Z6
+	VSUBPD       Z4, Z6, Z4
+	VSUBPD       Z4, Z5, Z4
+	VBROADCASTSD Unscale<>+0(SB), Z5
+	VMULPD       Z5, Z6, Z6
+	VMULPD       Z5, Z4, Z4
 	VBROADCASTSD one<>+0(SB), Z5
-	VADDPD       Z4, Z5, Z6
-	VSUBPD       Z5, Z6, Z7
-	VSUBPD       Z7, Z6, Z8
-	VSUBPD       Z8, Z5, Z5
-	VSUBPD       Z7, Z4, Z4
-	VADDPD       Z4, Z5, Z4
-	VADDPD       Z1, Z4, Z1
-	VBROADCASTSD sqrtHalf<>+0(SB), Z4
-	VPSUBQ       Z4, Z6, Z4
-	VPSRLQ       $0x34, Z4, Z4
-	VBROADCASTSD two52<>+0(SB), Z5
-	VPADDQ       Z5, Z4, Z7
-	VSUBPD       Z5, Z7, Z5
-	VBROADCASTSD bias<>+0(SB), Z7
-	VPSUBQ       Z4, Z7, Z4
-	VPSLLQ       $0x34, Z4, Z4
-	VBROADCASTSD minusOne<>+0(SB), Z7
-	VFMADD231PD  Z4, Z6, Z7
-	VMULPD       Z4, Z1, Z1
-	VXORPD       Z4, Z4, Z4
-	VCMPPD       $0x00, Z4, Z5, K1
-	VMOVAPD      Z7, Z4
-	VMOVUPD      Z3, K1, Z4
-	VMOVUPD      Z2, K1, Z1
-	VBROADCASTSD two<>+0(SB), Z2
-	VADDPD       Z2, Z4, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z4, Z2
-	VADDPD       Z1, Z2, Z2
+	VSUBPD       Z5, Z1, Z1
+	VADDPD       Z6, Z1, Z5
+	VSUBPD       Z1, Z5, Z7
+	VSUBPD       Z7, Z5, Z8
+	VSUBPD       Z8, Z1, Z1
+	VSUBPD       Z7, Z6, Z7
+	VADDPD       Z7, Z1, Z1
+	VADDPD       Z4, Z1, Z1
+	VBROADCASTSD one<>+0(SB), Z7
+	VADDPD       Z5, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VSUBPD       Z10, Z7, Z7
+	VSUBPD       Z9, Z5, Z5
+	VADDPD       Z5, Z7, Z5
+	VADDPD       Z1, Z5, Z1
+	CMPQ         softmax+56(FP), $0x00
+	JNE          softmax
+	VBROADCASTSD sqrtHalf<>+0(SB), Z2
+	VPSUBQ       Z2, Z8, Z2
+	VPSRLQ       $0x34, Z2, Z2
+	VBROADCASTSD two52<>+0(SB), Z3
+	VPADDQ       Z3, Z2, Z5
+	VSUBPD       Z3, Z5, Z3
+	VBROADCASTSD bias<>+0(SB), Z5
+	VPSUBQ       Z2, Z5, Z2
+	VPSLLQ       $0x34, Z2, Z2
+	VBROADCASTSD minusOne<>+0(SB), Z5
+	VFMADD231PD  Z2, Z8, Z5
+	VMULPD       Z2, Z1, Z1
+	VXORPD       Z2, Z2, Z2
+	VCMPPD       $0x00, Z2, Z3, K1
+	VMOVAPD      Z5, Z2
+	VMOVUPD      Z6, K1, Z2
+	VMOVUPD      Z4, K1, Z1
+	VBROADCASTSD two<>+0(SB), Z4
+	VADDPD       Z4, Z2, Z5
+	VSUBPD       Z4, Z5, Z4
+	VSUBPD       Z4, Z2, Z4
+	VADDPD       Z1, Z4, Z4
 	VBROADCASTSD one<>+0(SB), Z6
-	VDIVPD       Z3, Z6, Z6
-	VADDPD       Z4, Z4, Z4
-	VMULPD       Z6, Z4, Z7
-	VFNMADD231PD Z3, Z7, Z4
+	VDIVPD       Z5, Z6, Z6
+	VADDPD       Z2, Z2, Z2
+	VMULPD       Z6, Z2, Z7
+	VFNMADD231PD Z5, Z7, Z2
 	VADDPD       Z1, Z1, Z1
-	VFNMADD231PD Z2, Z7, Z1
-	VADDPD       Z1, Z4, Z1
+	VFNMADD231PD Z4, Z7, Z1
+	VADDPD       Z1, Z2, Z1
 	VMULPD       Z6, Z1, Z1
 	VMULPD       Z7, Z7, Z2
-	VBROADCASTSD log15<>+0(SB), Z3
-	VBROADCASTSD log13<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log11<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log9<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log7<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log5<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log3<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
+	VBROADCASTSD log15<>+0(SB), Z4
+	VBROADCASTSD log13<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
+	VBROADCASTSD log11<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
+	VBROADCASTSD log9<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
+	VBROADCASTSD log7<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
+	VBROADCASTSD log5<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
+	VBROADCASTSD log3<>+0(SB), Z5
+	VFMADD213PD  Z5, Z2, Z4
 	VMULPD       Z7, Z2, Z2
-	VFMADD231PD  Z3, Z2, Z1
+	VFMADD231PD  Z4, Z2, Z1
 	VBROADCASTSD ln2Hi<>+0(SB), Z2
-	VMULPD       Z2, Z5, Z2
-	VADDPD       Z7, Z2, Z3
-	VSUBPD       Z2, Z3, Z2
+	VMULPD       Z2, Z3, Z2
+	VADDPD       Z7, Z2, Z4
+	VSUBPD       Z2, Z4, Z2
 	VSUBPD       Z2, Z7, Z2
-	VBROADCASTSD ln2Lo<>+0(SB), Z4
-	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD ln2Lo<>+0(SB), Z5
+	VFMADD231PD  Z5, Z3, Z1
 	VADDPD       Z1, Z2, Z1
-	VADDPD       Z1, Z3, Z2
-	VSUBPD       Z3, Z2, Z3
+	VADDPD       Z1, Z4, Z2
+	VSUBPD       Z4, Z2, Z3
 	VSUBPD       Z3, Z1, Z1
 	VBROADCASTSD signMask<>+0(SB), Z3
 	VPXORQ       Z3, Z2, Z2
@@ -8920,6 +8944,8 @@ oneSumDone:
 	VMOVUPD      Z2, K1, Z4
 	VMOVAPD      Z3, Z2
 	VMOVUPD      Z1, K1, Z2
+	CMPQ         logSumExp+64(FP), $0x00
+	JNE          logSumExp
 	MOVQ         dst+40(FP), BX
 	MOVQ         dstStride+48(FP), SI
 	SHLQ         $0x03, SI
@@ -8978,345 +9004,27 @@ unpack:
 	JMP           unpack
 
 unpackDone:
-	MOVB $0x01, ret+56(FP)
-	JMP  done
+	JMP written
 
-special:
-	MOVB $0x00, ret+56(FP)
+logSumExp:
+	VBROADCASTSD signMask<>+0(SB), Z1
+	VPXORQ       Z1, Z4, Z1
+	VADDPD       Z1, Z0, Z3
+	VSUBPD       Z0, Z3, Z4
+	VSUBPD       Z4, Z3, Z5
+	VSUBPD       Z5, Z0, Z0
+	VSUBPD       Z4, Z1, Z1
+	VADDPD       Z1, Z0, Z0
+	VADDPD       Z2, Z0, Z0
+	VADDPD       Z0, Z3, Z0
+	MOVQ         $0x000000ff, AX
+	BZHIQ        CX, AX, AX
+	KMOVB        AX, K1
+	MOVQ         dst+40(FP), AX
+	VMOVUPD      Z0, K1, (AX)
+	JMP          written
 
-done:
-	VZEROUPPER
-	RET
-
-// func softmaxFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64, dstStride int) bool
-// Requires: AVX, AVX512DQ, AVX512F, CMOV
-TEXT ·softmaxFewRowsAVX512(SB), NOSPLIT, $0-57
-	MOVQ         tile+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         cols+32(FP), DX
-	MOVQ         x+8(FP), BX
-	MOVQ         stride+16(FP), SI
-	SHLQ         $0x03, SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         BX, R8
-	LEAQ         (BX)(SI*1), R9
-	LEAQ         (BX)(SI*2), R10
-	LEAQ         (BX)(DI*1), DI
-	LEAQ         (BX)(SI*4), R11
-	LEAQ         (R11)(SI*1), R12
-	LEAQ         (R12)(SI*1), R13
-	LEAQ         (R13)(SI*1), SI
-	CMPQ         CX, $0x01
-	CMOVQLE      BX, R9
-	CMPQ         CX, $0x02
-	CMOVQLE      BX, R10
-	CMPQ         CX, $0x03
-	CMOVQLE      BX, DI
-	CMPQ         CX, $0x04
-	CMOVQLE      BX, R11
-	CMPQ         CX, $0x05
-	CMOVQLE      BX, R12
-	CMPQ         CX, $0x06
-	CMOVQLE      BX, R13
-	CMPQ         CX, $0x07
-	CMOVQLE      BX, SI
-	XORQ         BX, BX
-	MOVQ         AX, R14
-	VBROADCASTSD minusInf<>+0(SB), Z0
-	VMOVAPD      Z0, Z1
-	VCMPPD       $0x03, Z0, Z0, K1
-	MOVQ         DX, R15
-
-packMax:
-	VMOVUPD      (R8)(BX*1), X2
-	VINSERTF128  $0x01, (R10)(BX*1), Y2, Y2
-	VINSERTF64X2 $0x02, (R11)(BX*1), Z2, Z2
-	VINSERTF64X2 $0x03, (R13)(BX*1), Z2, Z2
-	VMOVUPD      (R9)(BX*1), X3
-	VINSERTF128  $0x01, (DI)(BX*1), Y3, Y3
-	VINSERTF64X2 $0x02, (R12)(BX*1), Z3, Z3
-	VINSERTF64X2 $0x03, (SI)(BX*1), Z3, Z3
-	VUNPCKLPD    Z3, Z2, Z4
-	VMOVUPD      Z4, (R14)
-	VMAXPD       Z4, Z0, Z0
-	VCMPPD       $0x03, Z4, Z4, K2
-	KORB         K1, K2, K1
-	VUNPCKHPD    Z3, Z2, Z4
-	VMOVUPD      Z4, 512(R14)
-	VMAXPD       Z4, Z1, Z1
-	VCMPPD       $0x03, Z4, Z4, K2
-	KORB         K1, K2, K1
-	ADDQ         $0x10, BX
-	ADDQ         $0x00000400, R14
-	SUBQ         $0x02, R15
-	JZ           packMaxDone
-	CMPQ         R15, $0x01
-	JNE          packMax
-	SUBQ         $0x08, BX
-	SUBQ         $0x00000200, R14
-	INCQ         R15
-	JMP          packMax
-
-packMaxDone:
-	VMAXPD       Z1, Z0, Z0
-	VBROADCASTSD absMask<>+0(SB), Z1
-	VPANDQ       Z1, Z0, Z1
-	VBROADCASTSD shiftFrom<>+0(SB), Z2
-	VCMPPD       $0x11, Z2, Z1, K2
-	KANDNB       K2, K1, K1
-	KMOVB        K1, BX
-	CMPL         BX, $0x000000ff
-	JNE          special
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z1
-	VBROADCASTSD sixteenthHi<>+0(SB), Z2
-	VBROADCASTSD sixteenthLo<>+0(SB), Z3
-	VBROADCASTSD one<>+0(SB), Z4
-	VBROADCASTSD exp2<>+0(SB), Z5
-	VBROADCASTSD exp3<>+0(SB), Z6
-	VBROADCASTSD exp4<>+0(SB), Z7
-	VBROADCASTSD exp5<>+0(SB), Z8
-	VBROADCASTSD exp6<>+0(SB), Z9
-	VBROADCASTSD integerOne<>+0(SB), Z10
-	VMOVUPD      power<>+0(SB), Z11
-	VMOVUPD      powerRest<>+0(SB), Z12
-	VMOVUPD      power<>+64(SB), Z13
-	VMOVUPD      powerRest<>+64(SB), Z14
-	VBROADCASTSD frameMagic<>+0(SB), Z15
-	VBROADCASTSD magic<>+0(SB), Z16
-	VFMADD231PD  Z1, Z0, Z16
-	VBROADCASTSD low4<>+0(SB), Z17
-	VPANDNQ      Z16, Z17, Z16
-	VSUBPD       Z16, Z15, Z15
-	VBROADCASTSD farthest<>+0(SB), Z16
-	VSUBPD       Z16, Z0, Z16
-	VXORPD       Z17, Z17, Z17
-	VXORPD       Z18, Z18, Z18
-	VXORPD       Z19, Z19, Z19
-	MOVQ         AX, BX
-	MOVQ         DX, DI
-	MOVQ         AX, SI
-
-eightSum:
-	VXORPD  Z20, Z20, Z20
-	MOVQ    DI, R8
-	MOVQ    $0x00000008, R9
-	CMPQ    DI, R9
-	CMOVQGT R9, R8
-	SUBQ    R8, DI
-
-severalSum:
-	CMPQ         R8, $0x02
-	JLT          severalSumDone
-	VMOVUPD      (BX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVUPD      512(BX), Z22
-	VCMPPD       $0x04, Z0, Z22, K2
-	VPADDQ       Z10, Z17, K2, Z17
-	VMAXPD       Z16, Z22, Z22
-	VMOVAPD      Z15, Z23
-	VFMADD231PD  Z1, Z21, Z23
-	VMOVAPD      Z15, Z24
-	VFMADD231PD  Z1, Z22, Z24
-	VSUBPD       Z15, Z23, Z25
-	VSUBPD       Z15, Z24, Z26
-	VFNMADD231PD Z2, Z25, Z21
-	VFNMADD231PD Z2, Z26, Z22
-	VFNMADD231PD Z3, Z25, Z21
-	VFNMADD231PD Z3, Z26, Z22
-	VMOVAPD      Z23, Z25
-	VMOVAPD      Z23, Z26
-	VPERMI2PD    Z13, Z11, Z25
-	VPERMI2PD    Z14, Z12, Z26
-	VMOVAPD      Z24, Z27
-	VMOVAPD      Z24, Z28
-	VPERMI2PD    Z13, Z11, Z27
-	VPERMI2PD    Z14, Z12, Z28
-	VPSLLQ       $0x30, Z23, Z23
-	VPSLLQ       $0x30, Z24, Z24
-	VPADDQ       Z23, Z25, Z29
-	VPADDQ       Z24, Z27, Z30
-	VPADDQ.Z     Z23, Z25, K1, Z23
-	VPADDQ.Z     Z24, Z27, K2, Z24
-	VMOVAPD      Z9, Z25
-	VMOVAPD      Z9, Z27
-	VFMADD213PD  Z8, Z21, Z25
-	VFMADD213PD  Z8, Z22, Z27
-	VFMADD213PD  Z7, Z21, Z25
-	VFMADD213PD  Z7, Z22, Z27
-	VFMADD213PD  Z6, Z21, Z25
-	VFMADD213PD  Z6, Z22, Z27
-	VFMADD213PD  Z5, Z21, Z25
-	VFMADD213PD  Z5, Z22, Z27
-	VFMADD213PD  Z4, Z21, Z25
-	VFMADD213PD  Z4, Z22, Z27
-	VFMADD231PD  Z21, Z25, Z26
-	VFMADD231PD  Z22, Z27, Z28
-	VFMADD231PD  Z26, Z29, Z29
-	VMOVUPD      Z29, (SI)
-	VFMADD231PD  Z28, Z30, Z30
-	VMOVUPD      Z30, 512(SI)
-	VFMADD231PD  Z26, Z23, Z20
-	VMAXPD       Z23, Z19, Z21
-	VMINPD       Z23, Z19, Z22
-	VADDPD       Z23, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	VFMADD231PD  Z28, Z24, Z20
-	VMAXPD       Z24, Z19, Z21
-	VMINPD       Z24, Z19, Z22
-	VADDPD       Z24, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000400, BX
-	ADDQ         $0x00000400, SI
-	SUBQ         $0x02, R8
-	JMP          severalSum
-
-severalSumDone:
-oneSum:
-	CMPQ         R8, $0x01
-	JLT          oneSumDone
-	VMOVUPD      (BX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVAPD      Z15, Z22
-	VFMADD231PD  Z1, Z21, Z22
-	VSUBPD       Z15, Z22, Z23
-	VFNMADD231PD Z2, Z23, Z21
-	VFNMADD231PD Z3, Z23, Z21
-	VMOVAPD      Z22, Z23
-	VMOVAPD      Z22, Z24
-	VPERMI2PD    Z13, Z11, Z23
-	VPERMI2PD    Z14, Z12, Z24
-	VPSLLQ       $0x30, Z22, Z22
-	VPADDQ       Z22, Z23, Z25
-	VPADDQ.Z     Z22, Z23, K1, Z22
-	VMOVAPD      Z9, Z23
-	VFMADD213PD  Z8, Z21, Z23
-	VFMADD213PD  Z7, Z21, Z23
-	VFMADD213PD  Z6, Z21, Z23
-	VFMADD213PD  Z5, Z21, Z23
-	VFMADD213PD  Z4, Z21, Z23
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z24, Z25, Z25
-	VMOVUPD      Z25, (SI)
-	VFMADD231PD  Z24, Z22, Z20
-	VMAXPD       Z22, Z19, Z21
-	VMINPD       Z22, Z19, Z23
-	VADDPD       Z22, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z23, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000200, BX
-	ADDQ         $0x00000200, SI
-	SUBQ         $0x01, R8
-	JMP          oneSum
-
-oneSumDone:
-	VADDPD       Z20, Z18, Z18
-	TESTQ        DI, DI
-	JNZ          eightSum
-	VMOVQ        DX, X1
-	VPBROADCASTQ X1, Z1
-	VBROADCASTSD two52<>+0(SB), Z2
-	VPSUBQ       Z17, Z1, Z1
-	VPADDQ       Z2, Z1, Z1
-	VSUBPD       Z2, Z1, Z1
-	VBROADCASTSD absMask<>+0(SB), Z2
-	VPANDQ       Z2, Z0, Z2
-	VBROADCASTSD inf<>+0(SB), Z3
-	VCMPPD       $0x11, Z3, Z2, K1
-	VMOVAPD.Z    Z0, K1, Z2
-	VBROADCASTSD absMask<>+0(SB), Z3
-	VPANDQ       Z3, Z2, Z3
-	VBROADCASTSD shiftFrom<>+0(SB), Z4
-	VCMPPD       $0x1d, Z4, Z3, K1
-	VMOVAPD.Z    Z2, K1, Z3
-	VSUBPD       Z3, Z2, Z2
-	VBROADCASTSD signMask<>+0(SB), Z3
-	VPXORQ       Z3, Z2, Z3
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
-	VBROADCASTSD magic<>+0(SB), Z5
-	VFMADD231PD  Z4, Z2, Z5
-	VBROADCASTSD low4<>+0(SB), Z2
-	VPANDNQ      Z5, Z2, Z2
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
-	VMOVAPD      Z2, Z5
-	VFMADD231PD  Z4, Z3, Z5
-	VSUBPD       Z2, Z5, Z2
-	VBROADCASTSD sixteenthHi<>+0(SB), Z4
-	VFNMADD231PD Z4, Z2, Z3
-	VXORPD       Z4, Z4, Z4
-	VBROADCASTSD sixteenthLo<>+0(SB), Z6
-	VFNMADD231PD Z6, Z2, Z4
-	VMOVUPD      power<>+0(SB), Z2
-	VMOVUPD      powerRest<>+0(SB), Z6
-	VMOVUPD      power<>+64(SB), Z7
-	VMOVUPD      powerRest<>+64(SB), Z8
-	VMOVAPD      Z5, Z9
-	VMOVAPD      Z5, Z10
-	VPERMI2PD    Z7, Z2, Z9
-	VPERMI2PD    Z8, Z6, Z10
-	VPSLLQ       $0x30, Z5, Z2
-	VPADDQ       Z2, Z9, Z2
-	VADDPD       Z4, Z3, Z5
-	VADDPD       Z10, Z4, Z4
-	VBROADCASTSD exp6<>+0(SB), Z6
-	VBROADCASTSD exp5<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp4<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp3<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp2<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VMULPD       Z5, Z5, Z5
-	VFMADD231PD  Z5, Z6, Z4
-	VADDPD       Z4, Z3, Z5
-	VSUBPD       Z3, Z5, Z3
-	VSUBPD       Z3, Z4, Z3
-	VMULPD       Z5, Z2, Z4
-	VMOVAPD      Z4, Z6
-	VFMSUB231PD  Z5, Z2, Z6
-	VFMADD231PD  Z3, Z2, Z6
-	VADDPD       Z4, Z2, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z4, Z2
-	VADDPD       Z6, Z2, Z2
-	VMULPD       Z3, Z19, Z4
-	VMOVAPD      Z4, Z5
-	VFMSUB231PD  Z3, Z19, Z5
-	VMULPD       Z3, Z18, Z6
-	VFMADD231PD  Z2, Z19, Z6
-	VADDPD       Z6, Z5, Z5
-	VADDPD       Z5, Z4, Z6
-	VSUBPD       Z4, Z6, Z4
-	VSUBPD       Z4, Z5, Z4
-	VBROADCASTSD Unscale<>+0(SB), Z5
-	VMULPD       Z5, Z6, Z6
-	VMULPD       Z5, Z4, Z4
-	VBROADCASTSD one<>+0(SB), Z5
-	VSUBPD       Z5, Z1, Z1
-	VADDPD       Z6, Z1, Z5
-	VSUBPD       Z1, Z5, Z7
-	VSUBPD       Z7, Z5, Z8
-	VSUBPD       Z8, Z1, Z1
-	VSUBPD       Z7, Z6, Z7
-	VADDPD       Z7, Z1, Z1
-	VADDPD       Z4, Z1, Z1
-	VBROADCASTSD one<>+0(SB), Z7
-	VADDPD       Z5, Z7, Z8
-	VSUBPD       Z7, Z8, Z9
-	VSUBPD       Z9, Z8, Z10
-	VSUBPD       Z10, Z7, Z7
-	VSUBPD       Z9, Z5, Z5
-	VADDPD       Z5, Z7, Z5
-	VADDPD       Z1, Z5, Z1
+softmax:
 	VBROADCASTSD one<>+0(SB), Z5
 	VDIVPD       Z8, Z5, Z5
 	VMULPD       Z5, Z6, Z7
@@ -9390,7 +9098,7 @@ oneSumDone:
 	XORQ         CX, CX
 	MOVQ         DX, DX
 
-unpack:
+unpackScaled:
 	VMOVUPD       (AX), Z1
 	VMOVUPD       512(AX), Z2
 	VMULPD        Z1, Z3, Z1
@@ -9410,430 +9118,21 @@ unpack:
 	ADDQ          $0x10, CX
 	ADDQ          $0x00000400, AX
 	SUBQ          $0x02, DX
-	JZ            unpackDone
+	JZ            unpackScaledDone
 	CMPQ          DX, $0x01
-	JNE           unpack
+	JNE           unpackScaled
 	SUBQ          $0x08, CX
 	SUBQ          $0x00000200, AX
 	INCQ          DX
-	JMP           unpack
+	JMP           unpackScaled
 
-unpackDone:
-	MOVB $0x01, ret+56(FP)
+unpackScaledDone:
+written:
+	MOVB $0x01, ret+72(FP)
 	JMP  done
 
 special:
-	MOVB $0x00, ret+56(FP)
-
-done:
-	VZEROUPPER
-	RET
-
-// func logSumExpFewRowsAVX512(tile *float64, x *float64, stride int, n int, cols int, dst *float64) bool
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV
-TEXT ·logSumExpFewRowsAVX512(SB), NOSPLIT, $0-49
-	MOVQ         tile+0(FP), AX
-	MOVQ         n+24(FP), CX
-	MOVQ         cols+32(FP), DX
-	MOVQ         x+8(FP), BX
-	MOVQ         stride+16(FP), SI
-	SHLQ         $0x03, SI
-	LEAQ         (SI)(SI*2), DI
-	MOVQ         BX, R8
-	LEAQ         (BX)(SI*1), R9
-	LEAQ         (BX)(SI*2), R10
-	LEAQ         (BX)(DI*1), DI
-	LEAQ         (BX)(SI*4), R11
-	LEAQ         (R11)(SI*1), R12
-	LEAQ         (R12)(SI*1), R13
-	LEAQ         (R13)(SI*1), SI
-	CMPQ         CX, $0x01
-	CMOVQLE      BX, R9
-	CMPQ         CX, $0x02
-	CMOVQLE      BX, R10
-	CMPQ         CX, $0x03
-	CMOVQLE      BX, DI
-	CMPQ         CX, $0x04
-	CMOVQLE      BX, R11
-	CMPQ         CX, $0x05
-	CMOVQLE      BX, R12
-	CMPQ         CX, $0x06
-	CMOVQLE      BX, R13
-	CMPQ         CX, $0x07
-	CMOVQLE      BX, SI
-	XORQ         BX, BX
-	MOVQ         AX, R14
-	VBROADCASTSD minusInf<>+0(SB), Z0
-	VMOVAPD      Z0, Z1
-	VCMPPD       $0x03, Z0, Z0, K1
-	MOVQ         DX, R15
-
-packMax:
-	VMOVUPD      (R8)(BX*1), X2
-	VINSERTF128  $0x01, (R10)(BX*1), Y2, Y2
-	VINSERTF64X2 $0x02, (R11)(BX*1), Z2, Z2
-	VINSERTF64X2 $0x03, (R13)(BX*1), Z2, Z2
-	VMOVUPD      (R9)(BX*1), X3
-	VINSERTF128  $0x01, (DI)(BX*1), Y3, Y3
-	VINSERTF64X2 $0x02, (R12)(BX*1), Z3, Z3
-	VINSERTF64X2 $0x03, (SI)(BX*1), Z3, Z3
-	VUNPCKLPD    Z3, Z2, Z4
-	VMOVUPD      Z4, (R14)
-	VMAXPD       Z4, Z0, Z0
-	VCMPPD       $0x03, Z4, Z4, K2
-	KORB         K1, K2, K1
-	VUNPCKHPD    Z3, Z2, Z4
-	VMOVUPD      Z4, 512(R14)
-	VMAXPD       Z4, Z1, Z1
-	VCMPPD       $0x03, Z4, Z4, K2
-	KORB         K1, K2, K1
-	ADDQ         $0x10, BX
-	ADDQ         $0x00000400, R14
-	SUBQ         $0x02, R15
-	JZ           packMaxDone
-	CMPQ         R15, $0x01
-	JNE          packMax
-	SUBQ         $0x08, BX
-	SUBQ         $0x00000200, R14
-	INCQ         R15
-	JMP          packMax
-
-packMaxDone:
-	VMAXPD       Z1, Z0, Z0
-	VBROADCASTSD absMask<>+0(SB), Z1
-	VPANDQ       Z1, Z0, Z1
-	VBROADCASTSD shiftFrom<>+0(SB), Z2
-	VCMPPD       $0x11, Z2, Z1, K2
-	KANDNB       K2, K1, K1
-	KMOVB        K1, BX
-	CMPL         BX, $0x000000ff
-	JNE          special
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z1
-	VBROADCASTSD sixteenthHi<>+0(SB), Z2
-	VBROADCASTSD sixteenthLo<>+0(SB), Z3
-	VBROADCASTSD one<>+0(SB), Z4
-	VBROADCASTSD exp2<>+0(SB), Z5
-	VBROADCASTSD exp3<>+0(SB), Z6
-	VBROADCASTSD exp4<>+0(SB), Z7
-	VBROADCASTSD exp5<>+0(SB), Z8
-	VBROADCASTSD exp6<>+0(SB), Z9
-	VBROADCASTSD integerOne<>+0(SB), Z10
-	VMOVUPD      power<>+0(SB), Z11
-	VMOVUPD      powerRest<>+0(SB), Z12
-	VMOVUPD      power<>+64(SB), Z13
-	VMOVUPD      powerRest<>+64(SB), Z14
-	VBROADCASTSD frameMagic<>+0(SB), Z15
-	VBROADCASTSD magic<>+0(SB), Z16
-	VFMADD231PD  Z1, Z0, Z16
-	VBROADCASTSD low4<>+0(SB), Z17
-	VPANDNQ      Z16, Z17, Z16
-	VSUBPD       Z16, Z15, Z15
-	VBROADCASTSD farthest<>+0(SB), Z16
-	VSUBPD       Z16, Z0, Z16
-	VXORPD       Z17, Z17, Z17
-	VXORPD       Z18, Z18, Z18
-	VXORPD       Z19, Z19, Z19
-	MOVQ         DX, BX
-
-eightSum:
-	VXORPD  Z20, Z20, Z20
-	MOVQ    BX, SI
-	MOVQ    $0x00000008, DI
-	CMPQ    BX, DI
-	CMOVQGT DI, SI
-	SUBQ    SI, BX
-
-severalSum:
-	CMPQ         SI, $0x02
-	JLT          severalSumDone
-	VMOVUPD      (AX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVUPD      512(AX), Z22
-	VCMPPD       $0x04, Z0, Z22, K2
-	VPADDQ       Z10, Z17, K2, Z17
-	VMAXPD       Z16, Z22, Z22
-	VMOVAPD      Z15, Z23
-	VFMADD231PD  Z1, Z21, Z23
-	VMOVAPD      Z15, Z24
-	VFMADD231PD  Z1, Z22, Z24
-	VSUBPD       Z15, Z23, Z25
-	VSUBPD       Z15, Z24, Z26
-	VFNMADD231PD Z2, Z25, Z21
-	VFNMADD231PD Z2, Z26, Z22
-	VFNMADD231PD Z3, Z25, Z21
-	VFNMADD231PD Z3, Z26, Z22
-	VMOVAPD      Z23, Z25
-	VMOVAPD      Z23, Z26
-	VPERMI2PD    Z13, Z11, Z25
-	VPERMI2PD    Z14, Z12, Z26
-	VMOVAPD      Z24, Z27
-	VMOVAPD      Z24, Z28
-	VPERMI2PD    Z13, Z11, Z27
-	VPERMI2PD    Z14, Z12, Z28
-	VPSLLQ       $0x30, Z23, Z23
-	VPSLLQ       $0x30, Z24, Z24
-	VPADDQ.Z     Z23, Z25, K1, Z23
-	VPADDQ.Z     Z24, Z27, K2, Z24
-	VMOVAPD      Z9, Z25
-	VMOVAPD      Z9, Z27
-	VFMADD213PD  Z8, Z21, Z25
-	VFMADD213PD  Z8, Z22, Z27
-	VFMADD213PD  Z7, Z21, Z25
-	VFMADD213PD  Z7, Z22, Z27
-	VFMADD213PD  Z6, Z21, Z25
-	VFMADD213PD  Z6, Z22, Z27
-	VFMADD213PD  Z5, Z21, Z25
-	VFMADD213PD  Z5, Z22, Z27
-	VFMADD213PD  Z4, Z21, Z25
-	VFMADD213PD  Z4, Z22, Z27
-	VFMADD231PD  Z21, Z25, Z26
-	VFMADD231PD  Z22, Z27, Z28
-	VFMADD231PD  Z26, Z23, Z20
-	VMAXPD       Z23, Z19, Z21
-	VMINPD       Z23, Z19, Z22
-	VADDPD       Z23, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	VFMADD231PD  Z28, Z24, Z20
-	VMAXPD       Z24, Z19, Z21
-	VMINPD       Z24, Z19, Z22
-	VADDPD       Z24, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z22, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000400, AX
-	SUBQ         $0x02, SI
-	JMP          severalSum
-
-severalSumDone:
-oneSum:
-	CMPQ         SI, $0x01
-	JLT          oneSumDone
-	VMOVUPD      (AX), Z21
-	VCMPPD       $0x04, Z0, Z21, K1
-	VPADDQ       Z10, Z17, K1, Z17
-	VMAXPD       Z16, Z21, Z21
-	VMOVAPD      Z15, Z22
-	VFMADD231PD  Z1, Z21, Z22
-	VSUBPD       Z15, Z22, Z23
-	VFNMADD231PD Z2, Z23, Z21
-	VFNMADD231PD Z3, Z23, Z21
-	VMOVAPD      Z22, Z23
-	VMOVAPD      Z22, Z24
-	VPERMI2PD    Z13, Z11, Z23
-	VPERMI2PD    Z14, Z12, Z24
-	VPSLLQ       $0x30, Z22, Z22
-	VPADDQ.Z     Z22, Z23, K1, Z22
-	VMOVAPD      Z9, Z23
-	VFMADD213PD  Z8, Z21, Z23
-	VFMADD213PD  Z7, Z21, Z23
-	VFMADD213PD  Z6, Z21, Z23
-	VFMADD213PD  Z5, Z21, Z23
-	VFMADD213PD  Z4, Z21, Z23
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z24, Z22, Z20
-	VMAXPD       Z22, Z19, Z21
-	VMINPD       Z22, Z19, Z23
-	VADDPD       Z22, Z19, Z19
-	VSUBPD       Z21, Z19, Z21
-	VSUBPD       Z21, Z23, Z21
-	VADDPD       Z21, Z20, Z20
-	ADDQ         $0x00000200, AX
-	SUBQ         $0x01, SI
-	JMP          oneSum
-
-oneSumDone:
-	VADDPD       Z20, Z18, Z18
-	TESTQ        BX, BX
-	JNZ          eightSum
-	VMOVQ        DX, X1
-	VPBROADCASTQ X1, Z1
-	VBROADCASTSD two52<>+0(SB), Z2
-	VPSUBQ       Z17, Z1, Z1
-	VPADDQ       Z2, Z1, Z1
-	VSUBPD       Z2, Z1, Z1
-	VBROADCASTSD absMask<>+0(SB), Z2
-	VPANDQ       Z2, Z0, Z2
-	VBROADCASTSD inf<>+0(SB), Z3
-	VCMPPD       $0x11, Z3, Z2, K1
-	VMOVAPD.Z    Z0, K1, Z2
-	VBROADCASTSD absMask<>+0(SB), Z3
-	VPANDQ       Z3, Z2, Z3
-	VBROADCASTSD shiftFrom<>+0(SB), Z4
-	VCMPPD       $0x1d, Z4, Z3, K1
-	VMOVAPD.Z    Z2, K1, Z3
-	VSUBPD       Z3, Z2, Z2
-	VBROADCASTSD signMask<>+0(SB), Z3
-	VPXORQ       Z3, Z2, Z3
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
-	VBROADCASTSD magic<>+0(SB), Z5
-	VFMADD231PD  Z4, Z2, Z5
-	VBROADCASTSD low4<>+0(SB), Z2
-	VPANDNQ      Z5, Z2, Z2
-	VBROADCASTSD sixteenthsPerLn2<>+0(SB), Z4
-	VMOVAPD      Z2, Z5
-	VFMADD231PD  Z4, Z3, Z5
-	VSUBPD       Z2, Z5, Z2
-	VBROADCASTSD sixteenthHi<>+0(SB), Z4
-	VFNMADD231PD Z4, Z2, Z3
-	VXORPD       Z4, Z4, Z4
-	VBROADCASTSD sixteenthLo<>+0(SB), Z6
-	VFNMADD231PD Z6, Z2, Z4
-	VMOVUPD      power<>+0(SB), Z2
-	VMOVUPD      powerRest<>+0(SB), Z6
-	VMOVUPD      power<>+64(SB), Z7
-	VMOVUPD      powerRest<>+64(SB), Z8
-	VMOVAPD      Z5, Z9
-	VMOVAPD      Z5, Z10
-	VPERMI2PD    Z7, Z2, Z9
-	VPERMI2PD    Z8, Z6, Z10
-	VPSLLQ       $0x30, Z5, Z2
-	VPADDQ       Z2, Z9, Z2
-	VADDPD       Z4, Z3, Z5
-	VADDPD       Z10, Z4, Z4
-	VBROADCASTSD exp6<>+0(SB), Z6
-	VBROADCASTSD exp5<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp4<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp3<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VBROADCASTSD exp2<>+0(SB), Z7
-	VFMADD213PD  Z7, Z5, Z6
-	VMULPD       Z5, Z5, Z5
-	VFMADD231PD  Z5, Z6, Z4
-	VADDPD       Z4, Z3, Z5
-	VSUBPD       Z3, Z5, Z3
-	VSUBPD       Z3, Z4, Z3
-	VMULPD       Z5, Z2, Z4
-	VMOVAPD      Z4, Z6
-	VFMSUB231PD  Z5, Z2, Z6
-	VFMADD231PD  Z3, Z2, Z6
-	VADDPD       Z4, Z2, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z4, Z2
-	VADDPD       Z6, Z2, Z2
-	VMULPD       Z3, Z19, Z4
-	VMOVAPD      Z4, Z5
-	VFMSUB231PD  Z3, Z19, Z5
-	VMULPD       Z3, Z18, Z3
-	VFMADD231PD  Z2, Z19, Z3
-	VADDPD       Z3, Z5, Z2
-	VADDPD       Z2, Z4, Z3
-	VSUBPD       Z4, Z3, Z4
-	VSUBPD       Z4, Z2, Z2
-	VBROADCASTSD Unscale<>+0(SB), Z4
-	VMULPD       Z4, Z3, Z3
-	VMULPD       Z4, Z2, Z2
-	VBROADCASTSD one<>+0(SB), Z4
-	VSUBPD       Z4, Z1, Z1
-	VADDPD       Z3, Z1, Z4
-	VSUBPD       Z1, Z4, Z5
-	VSUBPD       Z5, Z4, Z6
-	VSUBPD       Z6, Z1, Z1
-	VSUBPD       Z5, Z3, Z5
-	VADDPD       Z5, Z1, Z1
-	VADDPD       Z2, Z1, Z1
-	VBROADCASTSD one<>+0(SB), Z5
-	VADDPD       Z4, Z5, Z6
-	VSUBPD       Z5, Z6, Z7
-	VSUBPD       Z7, Z6, Z8
-	VSUBPD       Z8, Z5, Z5
-	VSUBPD       Z7, Z4, Z4
-	VADDPD       Z4, Z5, Z4
-	VADDPD       Z1, Z4, Z1
-	VBROADCASTSD sqrtHalf<>+0(SB), Z4
-	VPSUBQ       Z4, Z6, Z4
-	VPSRLQ       $0x34, Z4, Z4
-	VBROADCASTSD two52<>+0(SB), Z5
-	VPADDQ       Z5, Z4, Z7
-	VSUBPD       Z5, Z7, Z5
-	VBROADCASTSD bias<>+0(SB), Z7
-	VPSUBQ       Z4, Z7, Z4
-	VPSLLQ       $0x34, Z4, Z4
-	VBROADCASTSD minusOne<>+0(SB), Z7
-	VFMADD231PD  Z4, Z6, Z7
-	VMULPD       Z4, Z1, Z1
-	VXORPD       Z4, Z4, Z4
-	VCMPPD       $0x00, Z4, Z5, K1
-	VMOVAPD      Z7, Z4
-	VMOVUPD      Z3, K1, Z4
-	VMOVUPD      Z2, K1, Z1
-	VBROADCASTSD two<>+0(SB), Z2
-	VADDPD       Z2, Z4, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z4, Z2
-	VADDPD       Z1, Z2, Z2
-	VBROADCASTSD one<>+0(SB), Z6
-	VDIVPD       Z3, Z6, Z6
-	VADDPD       Z4, Z4, Z4
-	VMULPD       Z6, Z4, Z7
-	VFNMADD231PD Z3, Z7, Z4
-	VADDPD       Z1, Z1, Z1
-	VFNMADD231PD Z2, Z7, Z1
-	VADDPD       Z1, Z4, Z1
-	VMULPD       Z6, Z1, Z1
-	VMULPD       Z7, Z7, Z2
-	VBROADCASTSD log15<>+0(SB), Z3
-	VBROADCASTSD log13<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log11<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log9<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log7<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log5<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VBROADCASTSD log3<>+0(SB), Z4
-	VFMADD213PD  Z4, Z2, Z3
-	VMULPD       Z7, Z2, Z2
-	VFMADD231PD  Z3, Z2, Z1
-	VBROADCASTSD ln2Hi<>+0(SB), Z2
-	VMULPD       Z2, Z5, Z2
-	VADDPD       Z7, Z2, Z3
-	VSUBPD       Z2, Z3, Z2
-	VSUBPD       Z2, Z7, Z2
-	VBROADCASTSD ln2Lo<>+0(SB), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VADDPD       Z1, Z2, Z1
-	VADDPD       Z1, Z3, Z2
-	VSUBPD       Z3, Z2, Z3
-	VSUBPD       Z3, Z1, Z1
-	VBROADCASTSD signMask<>+0(SB), Z3
-	VPXORQ       Z3, Z2, Z2
-	VBROADCASTSD absMask<>+0(SB), Z3
-	VPANDQ       Z3, Z0, Z3
-	VBROADCASTSD inf<>+0(SB), Z4
-	VCMPPD       $0x11, Z4, Z3, K1
-	VBROADCASTSD nan<>+0(SB), Z3
-	VMOVAPD      Z3, Z4
-	VMOVUPD      Z2, K1, Z4
-	VMOVAPD      Z3, Z2
-	VMOVUPD      Z1, K1, Z2
-	VBROADCASTSD signMask<>+0(SB), Z1
-	VPXORQ       Z1, Z4, Z1
-	VADDPD       Z1, Z0, Z3
-	VSUBPD       Z0, Z3, Z4
-	VSUBPD       Z4, Z3, Z5
-	VSUBPD       Z5, Z0, Z0
-	VSUBPD       Z4, Z1, Z1
-	VADDPD       Z1, Z0, Z0
-	VADDPD       Z2, Z0, Z0
-	VADDPD       Z0, Z3, Z0
-	MOVQ         $0x000000ff, AX
-	BZHIQ        CX, AX, AX
-	KMOVB        AX, K1
-	MOVQ         dst+40(FP), AX
-	VMOVUPD      Z0, K1, (AX)
-	MOVB         $0x01, ret+48(FP)
-	JMP          done
-
-special:
-	MOVB $0x00, ret+48(FP)
+	MOVB $0x00, ret+72(FP)
 
 done:
 	VZEROUPPER
