@@ -62,9 +62,10 @@ func (t *normalization) longUnits() int {
 
 // termsTwice reports whether the terms of Softmax, down columns of several chunks,
 // are formed a second time, and not kept in the result: where they would come back
-// from memory, and rows are wide enough that it is prefetched in its order.
+// from memory, rows are wide enough that it is prefetched in its order, and vectors
+// so wide that an exponential takes less than to wait for it.
 func (t *normalization) termsTwice() bool {
-	return t.in.Cols >= 2*kernel.Width && elements(t.in.Rows, t.in.Cols) >= 1<<20
+	return kernel.Wide() && t.in.Cols >= 2*kernel.Width && elements(t.in.Rows, t.in.Cols) >= 1<<20
 }
 
 // doSingleRow does columns of one entry, whose probability is 1.

@@ -26,6 +26,9 @@ func best() tier {
 	return all[len(all)-1]
 }
 
+// Wide reports whether the kernels have vectors of eight numbers.
+func Wide() bool { return active == tierAVX512 }
+
 // Use makes t the tier in use until the returned function is called. Nothing of
 // the package may run meanwhile on other goroutines.
 func Use(t tier) (restore func()) {
