@@ -64,7 +64,8 @@ func LogSoftmaxGrad(dst *mat.Dense, logp, upstream mat.Matrix, dim int) {
 // It is computed as p[c]·(u[c]·(1-p[c]) - Σ_{k≠c} p[k]·u[k]), with 1-p from logp
 // and not from p where p is close to 1. So an entry of a confident slice keeps
 // its digits: it is within 6 ulp of the larger of p·(1-p)·|u| and
-// p·Σ_{k≠c} p[k]·|u[k]|.
+// p·Σ_{k≠c} p[k]·|u[k]|, if p is at least 2^-1022. A p below that has fewer
+// digits, as [Softmax] gives it, and what it lacks is multiplied too.
 //
 // An element of logp that is -Inf, or so low that p is 0, has the gradient 0, and
 // its upstream does not count, whatever it is. Otherwise a NaN in logp or
