@@ -222,9 +222,6 @@ func (o *output) small(x *source, input mat.Matrix, dst *blas64.General) (inPlac
 // crossEntropy is the functions with labels. It sets loss, which is zero: the
 // result of its caller, for to copy a Loss takes as long as some rows do.
 func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target []int, opts *Options) (each []float64, err error) {
-	if loss.setLabelled(&out, logits, target, opts) {
-		return out.each, nil
-	}
 	w := workspaces.Get().(*workspace)
 	t := &w.entropy
 	inPlace, small := out.small(&t.logits, logits, &t.out)
@@ -248,9 +245,6 @@ func crossEntropy(loss *Loss, fn string, out output, logits mat.Matrix, target [
 
 // softCrossEntropy is the functions with distributions.
 func softCrossEntropy(loss *Loss, fn string, out output, logits, target mat.Matrix, opts *Options) (each []float64, err error) {
-	if loss.setDistributed(&out, logits, target, opts) {
-		return out.each, nil
-	}
 	w := workspaces.Get().(*workspace)
 	t := &w.entropy
 	x, soft := &t.logits, &t.soft

@@ -17,23 +17,22 @@ type workspace struct {
 	// sums are formed.
 	panel  kernel.Panel
 	labels kernel.Labels
-	tile   kernel.Tile
-	// Where there are coefficients for every entry, they and the terms have
-	// tiles of their own.
-	coefficientTile, termTile kernel.Tile
-
-	sum kernel.LossSum
+	sum    kernel.LossSum
 	// classWeights are those of at most FewCols classes.
 	classWeights [kernel.FewCols]float64
 	labelSums    labelSums
 	// lowSums are the low words of the sums of columns of many blocks.
 	lowSums  kernel.LowSums
 	rowLanes kernel.RowLanes
+	tile     kernel.Tile
 	// entropy is the call that has this workspace, if it is one of entropy.
 	entropy entropy
 	// nll is the same of NLL, and losses are those of a panel of its rows.
 	nll    nllTask
 	losses [kernel.Width + kernel.Group]float64
+	// Where there are coefficients for every entry, they and the terms have
+	// tiles of their own.
+	coefficientTile, termTile kernel.Tile
 	// partials are those of the chunks of a long slice, or of the chunks of
 	// up to Width of them, chunk by chunk.
 	partials []kernel.Partial
