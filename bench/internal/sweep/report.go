@@ -99,7 +99,7 @@ func Findings(cells []Cell) [][]Finding {
 			}
 			last[k] = c
 		}
-		if gain := c.Ours / c.Threaded; c.Threaded > 0 && gain < ThreadsFloor*c.Bare {
+		if gain := c.Ours / c.Threaded; c.Threaded > 0 && c.Layout != Foreign && gain < ThreadsFloor*c.Bare {
 			threads = append(threads, Finding{*c, fmt.Sprintf("%.2f ns, on all processors %.2f: %.2f times, floor %g of %.2f", c.Ours, c.Threaded, gain, ThreadsFloor, c.Bare), ThreadsFloor * c.Bare / gain})
 		}
 	}
