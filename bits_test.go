@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"example.org/logsoftmax"
+	"example.org/logsoftmax/internal/kernel"
 	"example.org/logsoftmax/internal/testkit"
 	"gonum.org/v1/gonum/mat"
 )
@@ -631,6 +632,53 @@ func TestConcurrent(t *testing.T) {
 		default:
 			runtime.GOMAXPROCS(1 + p*5%9)
 			runtime.Gosched()
+		}
+	}
+}
+
+// TestSameBitsOfLongColumns has columns of several chunks in matrices so large that Softmax
+// forms its terms twice, with every tier, against rows of the same entries.
+func TestSameBitsOfLongColumns(t *testing.T) {
+	for _, shape := range [][2]int{{4100, 300}, {2050, 513}, {2050, 1025}} {
+		rows, cols := shape[0], shape[1]
+		rnd := rand.New(rand.NewPCG(20, uint64(cols)))
+		data := make([]float64, rows*(cols+3))
+		view := func(data []float64) *mat.Dense {
+			return mat.NewDense(rows, cols+3, data).Slice(0, rows, 0, cols).(*mat.Dense)
+		}
+		x := view(data)
+		for i := range rows {
+			for j := range cols {
+				v, chunk := 5*rnd.NormFloat64(), float64(i/kernel.ChunkLen%2)
+				switch {
+				case j%7 == 1:
+					v += 800 * chunk
+				case j%7 == 2:
+					v -= 800 * chunk
+				case j%7 == 3 && i == 17+j:
+					v = 60
+				case j%7 == 4 && i == rows-1-j:
+					v = []float64{math.NaN(), math.Inf(1), math.Inf(-1)}[j%3]
+				case j%7 == 5:
+					v = math.Inf(-1)
+				}
+				x.Set(i, j, v)
+			}
+		}
+		want := mat.DenseCopyOf(x.T())
+		logsoftmax.Softmax(want, want, 1)
+		for _, tier := range kernel.Tiers() {
+			restore := kernel.Use(tier)
+			var apart mat.Dense
+			logsoftmax.Softmax(&apart, x, 0)
+			inPlace := view(slices.Clone(data))
+			logsoftmax.Softmax(inPlace, inPlace, 0)
+			restore()
+			for name, got := range map[string]*mat.Dense{"apart": &apart, "in place": inPlace} {
+				if d := firstDifference(got.T(), want); d != "" {
+					t.Errorf("%d×%d, %v, %s: %s", rows, cols, tier, name, d)
+				}
+			}
 		}
 	}
 }
