@@ -120,7 +120,7 @@ func (t *normalization) doTile(w *workspace, first, cols int) {
 		s.dst, s.dstStride = t.out.Data[first:], t.out.Stride
 		// Rows that crowd each other out of the first cache are read once and
 		// written once. What is prefetched of dst would not stay either.
-		apart := s.rows > crowdFrom && crowds(s.stride)
+		apart := s.rows > crowdFrom && kernel.Crowds(s.stride)
 		if apart {
 			w.columns = grow(w.columns, s.rows*cols)
 		}
@@ -301,17 +301,10 @@ const (
 	longStep = 32
 	// maxStep is of how many rows the maxima are taken at once.
 	maxStep = 16
-	// pageStride is a distance of rows, and its multiples are, of the same place
-	// on different pages.
-	pageStride = 512
 	// crowdFrom is the number of rows beyond which those of the same place may not
 	// all be in the first cache: it has as many ways, or some more.
 	crowdFrom = 8
 )
-
-// crowds reports whether rows of that stride are at the same place on different
-// pages, or nearly so.
-func crowds(stride int) bool { return (stride+1)%pageStride <= 2 }
 
 // longTile is how many of so many long columns are summed at a time: some four
 // groups, as many as the others.
@@ -421,7 +414,7 @@ func (t *normalization) writeLong(w *workspace, first, cols, chunk int) {
 	}
 	// Memory that is written is best written in its order.
 	step := max(longStep, kernel.Width*kernel.Group/cols)
-	if crowds(t.in.Stride) {
+	if kernel.Crowds(t.in.Stride) {
 		step /= 2
 	}
 	for i, end := chunk*kernel.ChunkLen, min(t.in.Rows, (chunk+1)*kernel.ChunkLen); i < end; i += step {

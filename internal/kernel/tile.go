@@ -12,6 +12,10 @@ const FewCols = BlockLen
 // pageLen is how many entries have places of their own in the first cache: a page.
 const pageLen = 512
 
+// Crowds reports whether rows of that stride are at the same place on different
+// pages, or nearly so.
+func Crowds(stride int) bool { return (stride+1)%pageLen <= 2 }
+
 // A tile holds up to Width slices of at most FewCols entries side by
 // side.
 type Tile [FewCols * Width]float64
@@ -230,7 +234,7 @@ func CopyRows(dst []float64, dstStride int, x []float64, stride, n, width int) {
 func Transpose(dst []float64, dstStride int, x []float64, stride, n, cols int) {
 	// Rows of dst that begin at the same places of pages would not have room beside
 	// one another in the first cache: they are written eight and eight.
-	samePlaces := cols >= Group && (dstStride+1)%pageLen <= 2
+	samePlaces := cols >= Group && Crowds(dstStride)
 	switch {
 	case n >= Group && !samePlaces:
 		pack(dst, dstStride, x, stride, cols, n/Group)
